@@ -1,0 +1,111 @@
+/**
+ * Runs tasks of the queues this process serves, for as long as the scope is open.
+ *
+ * It lives in incarnations: each has a fresh id, and one that lost its lease is over at once, with everything it
+ * ran, and followed by the next. When the scope closes it drains: it claims no more, lets running tasks finish for
+ * `Settings.drain`, hands the rest back, and leaves.
+ */
+import { Context, Deferred, Effect, Exit, Layer, Schedule, Scope } from "effect"
+import { hostname } from "node:os"
+import { concurrencyDefault, Settings, type Subscription } from "../runtime/config.ts"
+import type { TaskDefinition } from "../runtime/handler.ts"
+import { Handlers } from "../runtime/registry.ts"
+import { type Fenced, Store, type StoreError, type WorkerId } from "../runtime/store.ts"
+import { type Partition, partitionOf } from "../runtime/task.ts"
+import type { Services } from "./attempt.ts"
+import { openPuller, type Puller } from "./puller.ts"
+import { Shutdown } from "./shutdown.ts"
+
+/** Who takes turns where: what a supervisor must know to hand a dead process's work back. */
+export interface Incarnation {
+  readonly worker: WorkerId
+  readonly partitions: ReadonlyArray<Partition>
+}
+
+export class Worker extends Context.Service<Worker, {
+  readonly queues: ReadonlyArray<Subscription>
+  /** How many tasks run now. */
+  readonly running: () => number
+}>()("troupe/Worker") {}
+
+/** The queues to serve: those of the settings, or every queue that a handler names. */
+export const subscriptionsOf = (
+  queues: ReadonlyArray<Subscription> | undefined,
+  handlers: ReadonlyArray<TaskDefinition>
+): ReadonlyArray<Subscription> =>
+  queues ?? [...new Set(["default", ...handlers.map(({ queue }) => queue)])].map((queue) => ({
+    queue,
+    concurrency: concurrencyDefault
+  }))
+
+/** Host, process and a random part: never used twice. */
+const freshId = (): WorkerId =>
+  `${hostname().replace(/[^A-Za-z0-9-]/g, "-").slice(0, 40)}-${process.pid}-${crypto.randomUUID().slice(0, 8)}`
+
+/** Builds each handler's layer once, on first use; a layer that failed is built again by the next run. */
+const makeServices = Effect.fnUntraced(function*() {
+  const scope = yield* Effect.scope
+  const settings = yield* Settings
+  const built = new Map<unknown, Deferred.Deferred<Context.Context<unknown>, unknown>>()
+  const services: Services = (layer) =>
+    Effect.suspend(() => {
+      const there = built.get(layer)
+      if (there !== undefined) return Deferred.await(there)
+      const fresh = Deferred.makeUnsafe<Context.Context<unknown>, unknown>()
+      built.set(layer, fresh)
+      return Layer.buildWithScope(Layer.provide(layer, Layer.succeed(Settings, settings)), scope).pipe(
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            if (Exit.isFailure(exit)) built.delete(layer)
+            Deferred.doneUnsafe(fresh, exit as Exit.Exit<Context.Context<unknown>, unknown>)
+          })
+        )
+      ) as Effect.Effect<Context.Context<unknown>, unknown>
+    })
+  return services
+})
+
+export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnation) => void } = {}) =>
+  Layer.effect(
+    Worker,
+    Effect.gen(function*() {
+      const settings = yield* Settings
+      const handlers = yield* Handlers
+      const shutdown = yield* Shutdown
+      const services = yield* makeServices()
+      const queues = subscriptionsOf(settings.queues, handlers.all)
+      let pullers: ReadonlyArray<Puller> = []
+
+      const live = Effect.fnUntraced(function*(): Effect.fn.Return<
+        never,
+        Fenced | StoreError,
+        Store | Handlers | Scope.Scope
+      > {
+        const worker = freshId()
+        options.onIncarnation?.({ worker, partitions: queues.map(({ queue }) => partitionOf(queue)) })
+        pullers = yield* Effect.forEach(queues, ({ concurrency, queue }) =>
+          openPuller({ partition: partitionOf(queue), worker, concurrency, lease: settings.lease, services }), {
+          concurrency: "unbounded"
+        })
+        yield* Effect.logInfo(`worker ${worker} serves ${queues.map((q) => `${q.queue}:${q.concurrency}`).join(", ")}`)
+        return yield* Effect.raceAll(pullers.map(({ fenced }) => fenced))
+      })
+
+      // Its own scope, closed only after the drain.
+      const incarnations = yield* Scope.make()
+      yield* Effect.scoped(live()).pipe(
+        Effect.tapError((error) => Effect.logError(`${error.message}; a fresh incarnation takes over`)),
+        Effect.retry(Schedule.spaced("100 millis")),
+        Effect.tapCause((cause) => Effect.logDebug("the worker ended", cause)),
+        Effect.forkIn(incarnations)
+      )
+      yield* Effect.addFinalizer(() =>
+        Effect.gen(function*() {
+          const hurry = Effect.raceFirst(shutdown.hurried, Effect.sleep(settings.drain))
+          yield* Effect.forEach(pullers, (puller) => puller.drain(hurry), { concurrency: "unbounded", discard: true })
+          yield* Scope.close(incarnations, Exit.void)
+        })
+      )
+      return Worker.of({ queues, running: () => pullers.reduce((sum, puller) => sum + puller.running(), 0) })
+    })
+  )

@@ -1,0 +1,181 @@
+/**
+ * Every setting, read from the environment once, at start.
+ *
+ * Each has its name, its unit, its default, and what it costs to change. A name that starts with `TROUPE_` and is
+ * not in this file is refused with the nearest one that is: a misspelt setting must not silently be its default.
+ */
+import { Context, Duration, Effect, Layer, type LogLevel, Option, Redacted, Result, Schema } from "effect"
+import { nearest } from "./nearest.ts"
+import { QueueName } from "./task.ts"
+
+/** A setting cannot be used as it stands. Correct it and start again: nothing was started. */
+export class SettingsError extends Schema.TaggedError<SettingsError>()("SettingsError", {
+  /** The environment variable. */
+  setting: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.setting}: ${this.reason}`
+  }
+}
+
+/** A queue that a process serves, and how many of its tasks it runs at once. */
+export interface Subscription {
+  readonly queue: string
+  readonly concurrency: number
+}
+
+export interface SettingsShape {
+  /**
+   * `REDIS_URL`: `redis://`, `rediss://` or `unix:/path/to.sock`. Redacted, because it often holds a password.
+   * Unset: `troupe up` starts a private Redis under `.troupe/`, and the other commands look for that one.
+   */
+  readonly redisUrl: Redacted.Redacted<string> | undefined
+
+  /** `TROUPE_NAMESPACE`, default `troupe`. Two systems may share a Redis by differing here. */
+  readonly namespace: string
+
+  /** `TROUPE_HOST`, default `127.0.0.1`. Where the API listens. */
+  readonly host: string
+
+  /** `TROUPE_PORT`, default 4000; 0 takes a free one. */
+  readonly port: number
+
+  /** `TROUPE_HANDLERS`: a folder whose modules' exports are loaded as handlers, beside the built-in ones. */
+  readonly handlers: string | undefined
+
+  /**
+   * `TROUPE_QUEUES`, as `documents:8,default:4`: the queues this process serves and how many tasks of each it
+   * runs at once. Unset: every queue that a loaded handler names, `concurrencyDefault` at a time.
+   */
+  readonly queues: ReadonlyArray<Subscription> | undefined
+
+  /** `TROUPE_WORKERS`, default 2. How many worker processes a node keeps. */
+  readonly workers: number
+
+  /** `TROUPE_FILES`, default `.troupe/files`. The folder of uploaded and processed files; all processes share it. */
+  readonly files: string
+
+  /**
+   * `TROUPE_FOLDERS`, folders separated by `:`, default none. An input may name a file by its path only below
+   * one of them.
+   */
+  readonly folders: ReadonlyArray<string>
+
+  /**
+   * `TROUPE_LEASE`, default 15 seconds. How long the tasks of a dead worker wait when nobody saw it die.
+   * Shorter recovers sooner, and costs needless re-runs when a process or the network stalls for so long.
+   */
+  readonly lease: Duration.Duration
+
+  /** `TROUPE_RETENTION`, default 1 day. How long results and streams are kept after a task's end. */
+  readonly retention: Duration.Duration
+
+  /** `TROUPE_DEAD_RETENTION`, default 30 days. How long a dead letter is kept. */
+  readonly deadRetention: Duration.Duration
+
+  /** `TROUPE_DRAIN`, default 30 seconds. How long a stopping worker lets its running tasks finish. */
+  readonly drain: Duration.Duration
+
+  /** `TROUPE_LOG`, default `info`: `debug`, `info`, `warn`, `error` or `none`. */
+  readonly log: LogLevel.LogLevel
+}
+
+/** How many tasks of one queue a process runs at once when nobody says: agent work mostly waits for others. */
+export const concurrencyDefault = 32
+
+const concurrencyMax = 10_000
+
+/** One row a setting: its variable, what it is when unset, and how its text is read or why it cannot be. */
+type Row<A> = readonly [variable: string, otherwise: A, read: (text: string) => Result.Result<A, string>]
+
+const text = (value: string) => (value === "" ? Result.fail("must not be empty") : Result.succeed(value))
+
+const namespace = (value: string) =>
+  /^[A-Za-z0-9_.-]{1,64}$/.test(value)
+    ? Result.succeed(value)
+    : Result.fail(`"${value}" is not 1 to 64 of A-Z a-z 0-9 _ . -`)
+
+const whole = (minimum: number, maximum: number) => (value: string) => {
+  const number = Number(value)
+  return /^\d+$/.test(value) && number >= minimum && number <= maximum
+    ? Result.succeed(number)
+    : Result.fail(`"${value}" is not a whole number from ${minimum} to ${maximum}`)
+}
+
+const atLeast = (least: Duration.Duration) => (value: string) =>
+  Option.match(Duration.fromInput(value as Duration.Input), {
+    onNone: () => Result.fail(`"${value}" is not a duration such as "15 seconds"`),
+    onSome: (duration) =>
+      Duration.isLessThan(duration, least)
+        ? Result.fail(`"${value}" is less than ${Duration.format(least)}`)
+        : Result.succeed(duration)
+  })
+
+const subscriptions = (value: string): Result.Result<ReadonlyArray<Subscription>, string> => {
+  const parts = value.split(",").map((part) => {
+    const [queue = "", count = String(concurrencyDefault), ...rest] = part.trim().split(":")
+    const concurrency = Number(count)
+    return Schema.is(QueueName)(queue) && rest.length === 0 && /^\d+$/.test(count) && concurrency > 0 &&
+        concurrency <= concurrencyMax
+      ? Result.succeed({ queue, concurrency })
+      : Result.fail(`"${part}" is not queue:concurrency, as in documents:8 (1 to ${concurrencyMax} at a time)`)
+  })
+  const names = parts.flatMap((part) => (Result.isSuccess(part) ? [part.success.queue] : []))
+  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  return twice === undefined ? Result.all(parts) : Result.fail(`queue ${twice} is named twice`)
+}
+
+const levels = { debug: "Debug", info: "Info", warn: "Warn", error: "Error", none: "None" } as const
+
+const level = (value: string): Result.Result<LogLevel.LogLevel, string> =>
+  value in levels
+    ? Result.succeed(levels[value as keyof typeof levels])
+    : Result.fail(`"${value}" is none of ${Object.keys(levels).join(", ")}`)
+
+const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> } = {
+  redisUrl: ["REDIS_URL", undefined, (value) => Result.map(text(value), (url) => Redacted.make(url))],
+  namespace: ["TROUPE_NAMESPACE", "troupe", namespace],
+  host: ["TROUPE_HOST", "127.0.0.1", text],
+  port: ["TROUPE_PORT", 4000, whole(0, 65_535)],
+  handlers: ["TROUPE_HANDLERS", undefined, text],
+  queues: ["TROUPE_QUEUES", undefined, subscriptions],
+  workers: ["TROUPE_WORKERS", 2, whole(1, 256)],
+  files: ["TROUPE_FILES", ".troupe/files", text],
+  folders: ["TROUPE_FOLDERS", [], (value) => Result.succeed(value.split(":").filter((folder) => folder !== ""))],
+  lease: ["TROUPE_LEASE", Duration.seconds(15), atLeast(Duration.seconds(1))],
+  retention: ["TROUPE_RETENTION", Duration.days(1), atLeast(Duration.seconds(1))],
+  deadRetention: ["TROUPE_DEAD_RETENTION", Duration.days(30), atLeast(Duration.seconds(1))],
+  drain: ["TROUPE_DRAIN", Duration.seconds(30), atLeast(Duration.zero)],
+  log: ["TROUPE_LOG", "Info", level]
+}
+
+const known: ReadonlyArray<string> = Object.values(table).map(([variable]) => variable)
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const readAll = Effect.fnUntraced(function*(environment: Environment) {
+  for (const variable of Object.keys(environment)) {
+    if (variable.startsWith("TROUPE_") && !known.includes(variable)) {
+      const near = nearest(variable, known)
+      return yield* new SettingsError({
+        setting: variable,
+        reason: `there is no such setting${near === undefined ? "" : `; did you mean ${near}?`}`
+      })
+    }
+  }
+  const settings: Record<string, unknown> = {}
+  for (const [name, [variable, otherwise, read]] of Object.entries(table as Record<string, Row<unknown>>)) {
+    const value = environment[variable]
+    settings[name] = value === undefined ? otherwise : yield* Effect.fromResult(
+      Result.mapError(read(value), (reason) => new SettingsError({ setting: variable, reason }))
+    )
+  }
+  return settings as unknown as SettingsShape
+})
+
+export class Settings extends Context.Service<Settings, SettingsShape>()("troupe/Settings") {
+  /** The settings as the environment has them; `over` is what a command's flags say instead. */
+  static readonly layer = (over: Partial<SettingsShape> = {}, environment: Environment = process.env) =>
+    Layer.effect(Settings, Effect.map(readAll(environment), (settings) => ({ ...settings, ...over })))
+}

@@ -1,0 +1,49 @@
+#!lua
+--[[
+  Append events to the streams of tasks that a worker runs.
+
+  A stream id is `<run>-<seq>`, so an event that is already there cannot be stored twice: Redis refuses an id that
+  is not above the last, and that refusal means an earlier call already won.
+
+  KEYS[1]  base    string   the partition's key prefix
+  ARGV[1]  worker  string   the worker incarnation
+  ARGV[2]  max     integer  events kept per task, about
+  ARGV[3]  keep    ms       how long a stream outlives its last event while its task lives
+  then     entry, seq, kind, JSON   for each event, in order per task
+
+  Returns the entries this worker does not hold; nothing of theirs was written.
+]]
+--- @include "clock"
+--- @include "records"
+--- @include "finish"
+
+local order, batches = {}, {}
+for at = 4, #ARGV, 4 do
+  local entry = ARGV[at]
+  if not batches[entry] then
+    batches[entry] = {}
+    order[#order + 1] = entry
+  end
+  table.insert(batches[entry], at)
+end
+local lost, told = {}, {}
+for i, member in ipairs(redis.call("SMISMEMBER", key.held(ARGV[1]), unpack(order))) do
+  local entry = order[i]
+  if member == 0 then
+    lost[#lost + 1] = entry
+  else
+    local id, run = id_of(entry), run_of(entry)
+    local stream = key.events(id)
+    for _, at in ipairs(batches[entry]) do
+      local reply = redis.pcall(
+        "XADD", stream, "MAXLEN", "~", ARGV[2], run .. "-" .. ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+      if type(reply) == "table" and reply.err and not string.find(reply.err, "equal or smaller", 1, true) then
+        return reply
+      end
+    end
+    redis.call("PEXPIRE", stream, ARGV[3])
+    told[#told + 1] = id
+  end
+end
+tell_watchers(told, false)
+return lost

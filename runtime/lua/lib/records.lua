@@ -1,0 +1,77 @@
+-- An entry is an id of 26 letters, a lane letter, and a run. A record is a state letter, a lane letter, a run, a
+-- dot, a crash count, and JSON that is never parsed here.
+local lane_of = { u = "urgent", h = "high", n = "normal", l = "low" }
+
+local function id_of(entry)
+  return string.sub(entry, 1, 26)
+end
+
+local function lane_of_entry(entry)
+  return lane_of[string.sub(entry, 27, 27)]
+end
+
+local function run_of(entry)
+  return tonumber(string.sub(entry, 28))
+end
+
+local function next_run(entry)
+  return string.sub(entry, 1, 27) .. (run_of(entry) + 1)
+end
+
+-- Groups positions of a list of ids or entries by the segment that the first eight letters name.
+local function by_segment(list)
+  local groups = {}
+  for i = 1, #list do
+    local segment = string.sub(list[i], 1, 8)
+    local group = groups[segment]
+    if not group then
+      group = {}
+      groups[segment] = group
+    end
+    group[#group + 1] = i
+  end
+  return groups
+end
+
+-- The records of a list of ids or entries, in its order; false where there is none.
+local function records_of(list)
+  local records = {}
+  for segment, positions in pairs(by_segment(list)) do
+    local ids = {}
+    for k, i in ipairs(positions) do
+      ids[k] = id_of(list[i])
+    end
+    local found = redis.call("HMGET", key.task(segment), unpack(ids))
+    for k, i in ipairs(positions) do
+      records[i] = found[k]
+    end
+  end
+  return records
+end
+
+-- Adds the dead letters to what records_of found.
+local function records_or_letters_of(list)
+  local records, missing = records_of(list), {}
+  for i = 1, #list do
+    if not records[i] then
+      missing[#missing + 1] = id_of(list[i])
+    end
+  end
+  if #missing > 0 and redis.call("EXISTS", key.letters) == 1 then
+    local found, k = redis.call("HMGET", key.letters, unpack(missing)), 0
+    for i = 1, #list do
+      if not records[i] then
+        k = k + 1
+        records[i] = found[k]
+      end
+    end
+  end
+  return records
+end
+
+-- Whether a record is of a living task whose newest run is the one `entry` starts: an entry that was left in a
+-- mailbox when its task ended, or ran again, is not.
+local function is_current(record, entry)
+  local head = "Q" .. string.sub(entry, 27) .. "."
+  return record and string.sub(record, 1, #head) == head
+end

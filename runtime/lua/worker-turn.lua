@@ -1,0 +1,247 @@
+#!lua flags=allow-oom
+--[[
+  The exchange between a worker and a partition, for a whole batch: settle what is finished, renew the lease, reap
+  a dead worker, promote what is due, claim what is next.
+
+  Everything is checked before the first write, because Redis does not roll a script back. It may run when memory
+  is full: settling and releasing are what frees it.
+
+  KEYS[1]   base         string   the partition's key prefix
+  ARGV[1]   worker       string   the worker incarnation
+  ARGV[2]   lease        ms       how long its claims stay its own from now
+  ARGV[3]   want         integer  tasks to hand out at most
+  ARGV[4]   expected     ms       Redis's time as the worker expects it; 0: not known
+  ARGV[5]   join         0 | 1    1: register this incarnation
+  ARGV[6]   again        0 | 1    1: an earlier turn got no answer
+  ARGV[7]   retention    ms       how long outcomes and streams are kept
+  ARGV[8]   crashes max  integer  worker deaths that make a task a dead letter
+  ARGV[9]   jump         ms       a difference between now and expected that is a jump of the clock
+  ARGV[10]  ended        integer  then as many of  entry, record
+  ARGV[11]  retried      integer  then as many of  entry, delay in ms, record
+  ARGV[12]  released     integer  then as many of  entry
+  ARGV[13]  notes        integer  then as many of  entry, JSON
+  ARGV[14]  noted        integer  then as many of  entry
+  ARGV[15]  streamed     integer  then as many of  entry
+  ARGV[16]  hints        integer  then as many of  reply channel, ids separated by blanks
+
+  Returns
+    -1  the incarnation is not registered; nothing was written
+    {now, next due or -1, lost entries, claimed (entry, record)*, with again all other held entries}
+]]
+--- @include "clock"
+--- @include "records"
+--- @include "bell"
+--- @include "finish"
+--- @include "give-back"
+
+local reap_max, promote_max, stale_rounds = 50, 500, 8
+
+local worker, lease, want, expected = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local again, retention, crashes_max = ARGV[6] == "1", tonumber(ARGV[7]), tonumber(ARGV[8])
+local now, held = clock(), key.held(worker)
+
+if ARGV[5] == "0" and not redis.call("ZSCORE", key.workers, worker) then
+  return -1
+end
+
+-- Where each list of arguments starts.
+local widths, starts, at = { 2, 3, 1, 2, 1, 1, 2 }, {}, 17
+for list = 1, #widths do
+  starts[list] = at
+  at = at + tonumber(ARGV[9 + list]) * widths[list]
+end
+
+-- What the worker still holds of all it names, the notes included.
+local named = {}
+for list = 1, 4 do
+  for i = starts[list], starts[list + 1] - 1, widths[list] do
+    named[#named + 1] = ARGV[i]
+  end
+end
+local mine, lost = {}, {}
+if #named > 0 then
+  for i, member in ipairs(redis.call("SMISMEMBER", held, unpack(named))) do
+    mine[named[i]] = member == 1
+  end
+end
+
+-- Settle.
+local settled, ids, records = {}, {}, {}
+local unheld, expect = {}, {}
+for i = starts[1], starts[2] - 1, 2 do
+  local entry = ARGV[i]
+  if mine[entry] then
+    settled[#settled + 1] = entry
+    ids[#ids + 1] = id_of(entry)
+    records[#records + 1] = ARGV[i + 1]
+  else
+    unheld[#unheld + 1] = entry
+    expect[#expect + 1] = ARGV[i + 1]
+  end
+end
+local later, writes, told = {}, {}, {}
+for i = starts[2], starts[3] - 1, 3 do
+  local entry = ARGV[i]
+  if mine[entry] then
+    settled[#settled + 1] = entry
+    later[#later + 1] = now + tonumber(ARGV[i + 1])
+    later[#later + 1] = next_run(entry)
+    told[#told + 1] = id_of(entry)
+    local segment = string.sub(entry, 1, 8)
+    writes[segment] = writes[segment] or {}
+    table.insert(writes[segment], id_of(entry))
+    table.insert(writes[segment], ARGV[i + 2])
+  else
+    unheld[#unheld + 1] = entry
+    expect[#expect + 1] = ARGV[i + 2]
+  end
+end
+local released = {}
+for i = starts[3], starts[4] - 1 do
+  if mine[ARGV[i]] then
+    settled[#settled + 1] = ARGV[i]
+    released[#released + 1] = ARGV[i]
+  elseif not again then
+    lost[#lost + 1] = ARGV[i]
+  end
+end
+-- A settlement said again finds its own outcome already there, and counts as done.
+local present = again and #unheld > 0 and records_or_letters_of(unheld) or {}
+for i, entry in ipairs(unheld) do
+  if present[i] ~= expect[i] then
+    lost[#lost + 1] = entry
+  end
+end
+
+if #settled > 0 then
+  redis.call("SREM", held, unpack(settled))
+end
+if #ids > 0 then
+  finish(ids, records, now, retention)
+end
+for segment, write in pairs(writes) do
+  redis.call("HSET", key.task(segment), unpack(write))
+end
+if #later > 0 then
+  redis.call("ZADD", key.later, unpack(later))
+end
+if #released > 0 then
+  give_back(released, nil, now, retention, crashes_max)
+end
+
+-- Notes on what still runs, and what is left to tidy of what does not.
+local notes = {}
+for i = starts[4], starts[5] - 1, 2 do
+  if mine[ARGV[i]] then
+    notes[#notes + 1] = ARGV[i]
+    notes[#notes + 1] = ARGV[i + 1]
+    told[#told + 1] = id_of(ARGV[i])
+  else
+    lost[#lost + 1] = ARGV[i]
+  end
+end
+if #notes > 0 then
+  redis.call("HSET", key.running, unpack(notes))
+end
+tell_watchers(told, false)
+local noted = {}
+for i = starts[5], starts[6] - 1 do
+  noted[#noted + 1] = ARGV[i]
+end
+if #noted > 0 then
+  redis.call("HDEL", key.running, unpack(noted))
+end
+for i = starts[6], starts[7] - 1 do
+  redis.call("PEXPIRE", key.events(id_of(ARGV[i])), digits(retention))
+end
+
+-- Renew, then look for a worker whose time is up: at once when it was evicted (deadline 0), else only if the
+-- clock did not jump, for after a jump every lease seems to have run out.
+redis.call("ZADD", key.workers, now + lease, worker)
+local first = redis.call("ZRANGE", key.workers, 0, 0, "WITHSCORES")
+local deadline = tonumber(first[2])
+local calm = expected == 0 or math.abs(now - expected) <= tonumber(ARGV[9])
+if first[1] ~= worker and (deadline == 0 or (calm and deadline <= now)) then
+  local theirs = redis.call("SPOP", key.held(first[1]), reap_max)
+  if #theirs > 0 then
+    give_back(theirs, first[1], now, retention, crashes_max)
+  end
+  if #theirs < reap_max then
+    redis.call("ZREM", key.workers, first[1])
+  end
+end
+
+-- Promote.
+local next_due = -1
+local head = redis.call("ZRANGE", key.later, 0, 0, "WITHSCORES")
+if head[1] then
+  next_due = tonumber(head[2])
+  if next_due <= now then
+    local due, lists = redis.call("ZRANGEBYSCORE", key.later, "-inf", now, "LIMIT", 0, promote_max), {}
+    redis.call("ZREMRANGEBYRANK", key.later, 0, #due - 1)
+    for _, entry in ipairs(due) do
+      local lane = lane_of_entry(entry)
+      lists[lane] = lists[lane] or {}
+      lists[lane][#lists[lane] + 1] = entry
+    end
+    for lane, list in pairs(lists) do
+      redis.call("RPUSH", key.lane(lane), unpack(list))
+    end
+    head = redis.call("ZRANGE", key.later, 0, 0, "WITHSCORES")
+    next_due = tonumber(head[2] or -1)
+  end
+end
+
+-- Claim, strictly by priority.
+local claimed, claims = {}, {}
+for _, lane in ipairs(lanes) do
+  local rounds = stale_rounds
+  while want > 0 and rounds > 0 do
+    local entries = redis.call("LPOP", key.lane(lane), want)
+    if not entries then
+      break
+    end
+    local found, valid = records_of(entries), {}
+    for i, entry in ipairs(entries) do
+      if is_current(found[i], entry) then
+        valid[#valid + 1] = entry
+        claimed[#claimed + 1] = entry
+        claims[#claims + 1] = entry
+        claims[#claims + 1] = found[i]
+      end
+    end
+    if #valid > 0 then
+      redis.call("SADD", held, unpack(valid))
+    end
+    rounds = #entries < want and 0 or rounds - 1
+    want = want - #valid
+  end
+end
+
+-- Work is left only where not everything asked for was there.
+if want == 0 then
+  for _, lane in ipairs(lanes) do
+    if redis.call("LLEN", key.lane(lane)) > 0 then
+      ring()
+      break
+    end
+  end
+end
+
+for i = starts[7], at - 1, 2 do
+  redis.call("SPUBLISH", key.reply(ARGV[i]), ARGV[i + 1])
+end
+
+local also = {}
+if again then
+  local new = {}
+  for _, entry in ipairs(claimed) do
+    new[entry] = true
+  end
+  for _, entry in ipairs(redis.call("SMEMBERS", held)) do
+    if not new[entry] then
+      also[#also + 1] = entry
+    end
+  end
+end
+return { now, next_due, lost, claims, also }

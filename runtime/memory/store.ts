@@ -1,0 +1,416 @@
+/**
+ * The store in memory: the readable specification of the Lua, the store of unit tests, and what `troupe up` falls
+ * back to where no Redis can be had. Nothing survives the process.
+ *
+ * Each method does in plain Maps, in the same order, what the script of the same name does in Redis. Its clock is
+ * `Clock`, so that a test can hold it still. Queues and streams have no partitions of memory here: all is one heap.
+ */
+import { Clock, Duration, Effect, Latch, Layer, Queue } from "effect"
+import { Settings } from "../config.ts"
+import {
+  bellWaitMaxMs,
+  clockJumpMs,
+  crashesMax,
+  eventsMax,
+  Fenced,
+  type Found,
+  type Hint,
+  Store,
+  type TaskEvent,
+  type TurnReply,
+  type WorkerId
+} from "../store.ts"
+import {
+  decodeRecord,
+  encodeRecord,
+  type Entry,
+  entryOf,
+  type Lane,
+  laneOfEntry,
+  lanes,
+  nextRun,
+  type Outcome,
+  type Partition,
+  partitionOfId,
+  runOfEntry,
+  segmentOf,
+  ulidOfEntry,
+  ulidOfId
+} from "../task.ts"
+import { add, byScore, type Scores } from "./scores.ts"
+
+/** How many entries of a dead worker one turn hands back, and how many due ones it promotes. */
+const reapMax = 50
+const promoteMax = 500
+
+/** One partition: the Maps of the table in `runtime/keys.ts`. */
+class Heap {
+  readonly lanes: Record<Lane, Array<Entry>> = { urgent: [], high: [], normal: [], low: [] }
+  readonly tasks = new Map<string, Map<string, string>>()
+  readonly live = new Map<string, number>()
+  readonly kept: Scores = new Map()
+  readonly held = new Map<WorkerId, Set<Entry>>()
+  readonly running = new Map<Entry, string>()
+  readonly workers: Scores = new Map()
+  readonly later: Scores = new Map()
+  readonly dead: Scores = new Map()
+  readonly letters = new Map<string, string>()
+  readonly events = new Map<string, { list: Array<TaskEvent>; goesAt: number | undefined }>()
+  readonly watched = new Map<string, Array<string>>()
+  readonly bell = Latch.makeUnsafe(false)
+
+  recordOf(ulid: string): string | undefined {
+    return this.tasks.get(segmentOf(ulid))?.get(ulid) ?? this.letters.get(ulid)
+  }
+
+  write(ulid: string, record: string): void {
+    const segment = segmentOf(ulid)
+    const records = this.tasks.get(segment) ?? new Map<string, string>()
+    this.tasks.set(segment, records.set(ulid, record))
+  }
+
+  heldBy(worker: WorkerId): Set<Entry> {
+    const held = this.held.get(worker) ?? new Set()
+    this.held.set(worker, held)
+    return held
+  }
+
+  /** The worker that holds exactly this entry. */
+  holderOf(entry: Entry): WorkerId | undefined {
+    return byScore(this.workers).map(([worker]) => worker).find((worker) => this.held.get(worker)?.has(entry))
+  }
+
+  ring(): void {
+    this.bell.openUnsafe()
+  }
+
+  /** Whether `entry` starts the newest run of a living task. */
+  isCurrent(entry: Entry): boolean {
+    const record = this.recordOf(ulidOfEntry(entry))
+    if (record === undefined) return false
+    const { header } = decodeRecord(record)
+    return header.letter === "Q" && header.lane === laneOfEntry(entry) && header.run === runOfEntry(entry)
+  }
+
+  /** Ends a living task: its record takes the place of the envelope, or becomes a dead letter. */
+  finish(ulid: string, record: string, now: number, retentionMs: number): void {
+    const segment = segmentOf(ulid)
+    if (record.startsWith("F")) {
+      this.tasks.get(segment)?.delete(ulid)
+      this.letters.set(ulid, record)
+      this.dead.set(ulid, now)
+    } else this.write(ulid, record)
+    const left = (this.live.get(segment) ?? 0) - 1
+    if (left > 0) this.live.set(segment, left)
+    else {
+      this.live.delete(segment)
+      if ((this.tasks.get(segment)?.size ?? 0) > 0) this.kept.set(segment, now + retentionMs)
+      else this.tasks.delete(segment)
+    }
+  }
+
+  /** Puts entries back at the head of their lanes under their next run; a worker's death is counted. */
+  giveBack(entries: Iterable<Entry>, lostBy: WorkerId | undefined, now: number, retentionMs: number): Array<string> {
+    const ended: Array<string> = []
+    for (const entry of [...entries].sort().reverse()) {
+      this.running.delete(entry)
+      if (!this.isCurrent(entry)) continue
+      const ulid = ulidOfEntry(entry)
+      const { header, json } = decodeRecord(this.recordOf(ulid)!)
+      const crashes = header.crashes + (lostBy === undefined ? 0 : 1)
+      if (lostBy !== undefined && crashes >= crashesMax) {
+        const outcome: Outcome = {
+          task: JSON.parse(json),
+          worker: lostBy,
+          finishedAt: now,
+          error: { type: "WorkerLost", message: `${crashes} workers died while they held this task` }
+        }
+        this.finish(ulid, encodeRecord({ ...header, letter: "F", crashes }, JSON.stringify(outcome)), now, retentionMs)
+        ended.push(ulid)
+      } else {
+        this.write(ulid, encodeRecord({ ...header, run: header.run + 1, crashes }, json))
+        this.lanes[header.lane].unshift(nextRun(entry))
+      }
+    }
+    return ended
+  }
+}
+
+const make = Effect.gen(function*() {
+  const settings = yield* Settings
+  const retentionMs = Duration.toMillis(settings.retention)
+  const deadRetentionMs = Duration.toMillis(settings.deadRetention)
+  const heaps = new Map<Partition, Heap>()
+  const inboxes = new Map<string, Queue.Queue<Hint>>()
+  const heapOf = (partition: Partition) => {
+    const heap = heaps.get(partition) ?? new Heap()
+    heaps.set(partition, heap)
+    return heap
+  }
+  const clock = Effect.map(Clock.currentTimeMillis, Math.floor)
+
+  const tell = (inbox: string, partition: Partition, ulids: ReadonlyArray<string>) => {
+    const queue = inboxes.get(inbox)
+    if (queue !== undefined) Queue.offerUnsafe(queue, { partition, ulids })
+  }
+  const tellWatchers = (partition: Partition, ulids: ReadonlyArray<string>, last: boolean) => {
+    const { watched } = heapOf(partition)
+    for (const ulid of ulids) {
+      for (const inbox of watched.get(ulid) ?? []) tell(inbox, partition, [ulid])
+      if (last) watched.delete(ulid)
+    }
+  }
+
+  const submit: Store["Service"]["submit"] = Effect.fnUntraced(function*(partition, tasks) {
+    const heap = heapOf(partition)
+    const now = yield* clock
+    const next = () => byScore(heap.later)[0]?.[0]
+    const before = next()
+    for (const { due, entry, record } of tasks) {
+      const ulid = ulidOfEntry(entry)
+      const segment = segmentOf(entry)
+      if (heap.recordOf(ulid) !== undefined) continue
+      heap.write(ulid, record)
+      heap.live.set(segment, (heap.live.get(segment) ?? 0) + 1)
+      heap.kept.delete(segment)
+      if (due === undefined) {
+        heap.lanes[laneOfEntry(entry)].push(entry)
+        heap.ring()
+      } else heap.later.set(entry, "at" in due ? due.at : now + due.afterMs)
+    }
+    if (next() !== before) heap.ring()
+  })
+
+  const turn: Store["Service"]["turn"] = Effect.fnUntraced(function*(partition, turn) {
+    const heap = heapOf(partition)
+    const now = yield* clock
+    const { worker } = turn
+    if (!turn.join && !heap.workers.has(worker)) return yield* new Fenced({ worker })
+    const held = heap.heldBy(worker)
+    const mine = new Set(held)
+    const lost: Array<Entry> = []
+    const ended: Array<string> = []
+    const released: Array<Entry> = []
+    const told: Array<string> = []
+
+    for (const settlement of turn.settled) {
+      const { entry } = settlement
+      const ulid = ulidOfEntry(entry)
+      if (!mine.has(entry)) {
+        const there = turn.again && (settlement.kind === "release" || heap.recordOf(ulid) === settlement.record)
+        if (!there) lost.push(entry)
+        continue
+      }
+      held.delete(entry)
+      if (settlement.kind === "end") {
+        heap.finish(ulid, settlement.record, now, retentionMs)
+        ended.push(ulid)
+      } else if (settlement.kind === "retry") {
+        heap.write(ulid, settlement.record)
+        heap.later.set(nextRun(entry), now + settlement.delayMs)
+        told.push(ulid)
+      } else released.push(entry)
+    }
+    tellWatchers(partition, ended, true)
+    heap.giveBack(released, undefined, now, retentionMs)
+
+    for (const [entry, note] of turn.notes) {
+      if (mine.has(entry)) {
+        heap.running.set(entry, note)
+        told.push(ulidOfEntry(entry))
+      } else lost.push(entry)
+    }
+    tellWatchers(partition, told, false)
+    for (const entry of turn.noted) heap.running.delete(entry)
+    for (const entry of turn.streamed) {
+      const stream = heap.events.get(ulidOfEntry(entry))
+      if (stream !== undefined) stream.goesAt = now + retentionMs
+    }
+
+    heap.workers.set(worker, now + turn.leaseMs)
+    const [gone, deadline] = byScore(heap.workers)[0]!
+    const calm = turn.expectedNow === 0 || Math.abs(now - turn.expectedNow) <= clockJumpMs
+    if (gone !== worker && (deadline === 0 || (calm && deadline <= now))) {
+      const theirs = [...heap.heldBy(gone)].sort().slice(0, reapMax)
+      for (const entry of theirs) heap.heldBy(gone).delete(entry)
+      tellWatchers(partition, heap.giveBack(theirs, gone, now, retentionMs), true)
+      if (theirs.length < reapMax) {
+        heap.workers.delete(gone)
+        heap.held.delete(gone)
+      }
+    }
+
+    for (const [entry, due] of byScore(heap.later).slice(0, promoteMax)) {
+      if (due > now) break
+      heap.later.delete(entry)
+      heap.lanes[laneOfEntry(entry)].push(entry)
+    }
+
+    const claimed: Array<Entry> = []
+    for (const lane of lanes) {
+      while (claimed.length < turn.want && heap.lanes[lane].length > 0) {
+        const entry = heap.lanes[lane].shift()!
+        if (heap.isCurrent(entry)) claimed.push(entry)
+      }
+    }
+    for (const entry of claimed) held.add(entry)
+    if (claimed.length === turn.want && lanes.some((lane) => heap.lanes[lane].length > 0)) heap.ring()
+    for (const [inbox, ulids] of turn.hints) tell(inbox, partition, ulids)
+
+    const claimOf = (entry: Entry) => ({ entry, record: heap.recordOf(ulidOfEntry(entry))! })
+    return {
+      now,
+      nextDue: byScore(heap.later)[0]?.[1],
+      lost,
+      claimed: claimed.map(claimOf),
+      held: turn.again ? [...held].filter((entry) => !claimed.includes(entry)) : []
+    } satisfies TurnReply
+  })
+
+  const evict = (partition: Partition, worker: WorkerId, leaves: boolean) =>
+    Effect.sync(() => {
+      const heap = heapOf(partition)
+      if (!heap.workers.has(worker)) return
+      if (leaves && heap.heldBy(worker).size === 0) {
+        heap.workers.delete(worker)
+        heap.held.delete(worker)
+      } else {
+        heap.workers.set(worker, 0)
+        heap.ring()
+      }
+    })
+
+  const find = (heap: Heap, ulid: string): Found | undefined => {
+    const record = heap.recordOf(ulid)
+    if (record === undefined) return undefined
+    const { header } = decodeRecord(record)
+    if (header.letter !== "Q") return { record, place: { kind: "ended" } }
+    const entry = entryOf(ulid, header.lane, header.run)
+    const due = heap.later.get(entry)
+    if (due !== undefined) return { record, place: { kind: "later", due } }
+    const worker = heap.holderOf(entry)
+    return worker === undefined
+      ? { record, place: { kind: "lane" } }
+      : { record, place: { kind: "held", worker, note: heap.running.get(entry) } }
+  }
+
+  const ended: Store["Service"]["ended"] = (partition, ulids, options) =>
+    Effect.sync(() => {
+      const heap = heapOf(partition)
+      return ulids.map((ulid) => {
+        const record = heap.recordOf(ulid)
+        if (!record?.startsWith("Q")) return record
+        const watch = options?.watch
+        if (watch !== undefined) add(heap.watched, ulid, watch)
+        return "alive" as const
+      })
+    })
+
+  const append: Store["Service"]["append"] = Effect.fnUntraced(function*(partition, worker, events) {
+    const heap = heapOf(partition)
+    const told = new Set<string>()
+    const lost = new Set<Entry>()
+    for (const { data, entry, kind, seq } of events) {
+      if (!heap.held.get(worker)?.has(entry)) {
+        lost.add(entry)
+        continue
+      }
+      const ulid = ulidOfEntry(entry)
+      const stream = heap.events.get(ulid) ?? { list: [], goesAt: undefined }
+      heap.events.set(ulid, stream)
+      const run = runOfEntry(entry)
+      const last = stream.list.at(-1)
+      if (last === undefined || run > last.run || (run === last.run && seq > last.seq)) {
+        stream.list.push({ run, seq, kind, data })
+        if (stream.list.length > eventsMax) stream.list.shift()
+      }
+      told.add(ulid)
+    }
+    tellWatchers(partition, [...told], false)
+    return [...lost]
+  })
+
+  const events: Store["Service"]["events"] = Effect.fnUntraced(function*(id, after, limit) {
+    const now = yield* clock
+    const { events } = heapOf(partitionOfId(id))
+    const stream = events.get(ulidOfId(id))
+    if (stream?.goesAt !== undefined && stream.goesAt <= now) events.delete(ulidOfId(id))
+    return (events.get(ulidOfId(id))?.list ?? [])
+      .filter(({ run, seq }) => run > after.run || (run === after.run && seq > after.seq))
+      .slice(0, limit)
+  })
+
+  const inbox: Store["Service"]["inbox"] = Effect.gen(function*() {
+    const name = crypto.randomUUID()
+    const queue = yield* Queue.unbounded<Hint>()
+    yield* Effect.acquireRelease(
+      Effect.sync(() => inboxes.set(name, queue)),
+      () => Effect.sync(() => inboxes.delete(name))
+    )
+    return { name, next: Queue.take(queue), tune: () => Effect.void }
+  })
+
+  const bell: Store["Service"]["bell"] = (partitions) => {
+    const bells = partitions.map((partition) => heapOf(partition).bell)
+    const wait = (maxMs: number) =>
+      Effect.raceAll(bells.map((bell) => Effect.andThen(bell.await, bell.close))).pipe(
+        Effect.timeoutOrElse({ duration: Math.min(maxMs, bellWaitMaxMs), orElse: () => Effect.void }),
+        Effect.asVoid
+      )
+    return Effect.succeed({ wait })
+  }
+
+  const sweep: Store["Service"]["sweep"] = Effect.fnUntraced(function*(partition, limit) {
+    const heap = heapOf(partition)
+    const now = yield* clock
+    const segments = byScore(heap.kept).filter(([, at]) => at <= now).slice(0, limit)
+    for (const [segment] of segments) {
+      heap.tasks.delete(segment)
+      heap.kept.delete(segment)
+    }
+    const letters = byScore(heap.dead).filter(([, at]) => at <= now - deadRetentionMs).slice(0, limit)
+    for (const [ulid] of letters) {
+      heap.letters.delete(ulid)
+      heap.dead.delete(ulid)
+    }
+    for (const [ulid, { goesAt }] of heap.events) if (goesAt !== undefined && goesAt <= now) heap.events.delete(ulid)
+    return segments.length + letters.length
+  })
+
+  return Store.of({
+    submit,
+    turn,
+    evict: (partition, worker) => evict(partition, worker, false),
+    leave: (partition, worker) => evict(partition, worker, true),
+    read: (partition, ulids) => Effect.sync(() => ulids.map((ulid) => find(heapOf(partition), ulid))),
+    ended,
+    unwatch: (partition, ulids, inbox) =>
+      Effect.sync(() => {
+        const { watched } = heapOf(partition)
+        for (const ulid of ulids) {
+          const left = (watched.get(ulid) ?? []).filter((name) => name !== inbox)
+          if (left.length > 0) watched.set(ulid, left)
+          else watched.delete(ulid)
+        }
+      }),
+    append,
+    events,
+    inbox,
+    bell,
+    depth: (partition) =>
+      Effect.sync(() => {
+        const heap = heapOf(partition)
+        const { high, low, normal, urgent } = heap.lanes
+        return {
+          lanes: { urgent: urgent.length, high: high.length, normal: normal.length, low: low.length },
+          later: heap.later.size,
+          held: [...heap.held.values()].reduce((sum, held) => sum + held.size, 0),
+          dead: heap.dead.size
+        }
+      }),
+    sweep,
+    ping: Effect.void
+  })
+})
+
+export const layer = Layer.effect(Store, make)

@@ -1,0 +1,158 @@
+/**
+ * One connection to Redis that heals itself and never leaves a command pending.
+ *
+ * A client that closed, or did not answer in time, is thrown away and a fresh one is built; nothing is ever sent
+ * again by the client itself. So a failed call means that its outcome is unknown, and whoever made it says it again
+ * if that is harmless. While no client is connected a call waits for one, within its own time limit.
+ */
+import { Effect, Latch, Schedule, Schema, type Scope } from "effect"
+import { Redis } from "ioredis"
+import { type RedisAddress, RedisUnusable } from "./address.ts"
+import { checkServer } from "./server.ts"
+import type { Scripts } from "./scripts.ts"
+
+/** Redis did not answer in time, or refused the command; `cause` says which. */
+export class RedisError extends Schema.TaggedError<RedisError>()("RedisError", { cause: Schema.Defect() }) {
+  override get message() {
+    return this.cause instanceof Error ? this.cause.message : String(this.cause)
+  }
+}
+
+/** How long a call may take, waiting for a connection included, in milliseconds. */
+export const callMaxMs = 5_000
+
+/** How long building a connection may take, in milliseconds. */
+const connectMaxMs = 3_000
+
+/** How long the first connection is tried before the process gives up, in milliseconds. */
+const firstConnectMaxMs = 4_000
+
+/** 50 ms doubling to 2 s, for as long as it takes. */
+const reconnectDelays = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")]).pipe(
+  Schedule.jittered
+)
+
+export interface Link {
+  /** Sends one command. `maxMs` is its time limit, default `callMaxMs`; a blocking command adds its own. */
+  readonly call: <A>(send: (client: Redis) => Promise<A>, maxMs?: number) => Effect.Effect<A, RedisError>
+  /** How many clients were built so far: more than one means that it reconnected. */
+  readonly built: () => number
+}
+
+export interface LinkOptions {
+  /** Shown by `CLIENT LIST`. */
+  readonly name: string
+  readonly address: RedisAddress
+  /** Loaded on every connect, since the script cache of a server is volatile. */
+  readonly scripts?: Scripts
+  /** Runs on every fresh client before it is used; `first` says whether it is the first one. */
+  readonly onConnect?: (client: Redis, first: boolean) => Promise<unknown>
+}
+
+const connect = (options: LinkOptions, first: boolean): Effect.Effect<Redis, RedisUnusable> =>
+  Effect.suspend(() => {
+    const client = new Redis({
+      ...options.address,
+      connectionName: options.name,
+      lazyConnect: true,
+      connectTimeout: connectMaxMs,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => null
+    })
+    // A listener keeps ioredis from printing; what went wrong is told by the rejected commands.
+    let reason: unknown
+    client.on("error", (error) => (reason = error))
+    const build = async () => {
+      await client.connect()
+      await checkServer(client)
+      for (const script of Object.values(options.scripts ?? {})) await client.script("LOAD", script.text)
+      await options.onConnect?.(client, first)
+      return client
+    }
+    return Effect.tryPromise({ try: build, catch: (error) => RedisUnusable.of(reason ?? error, options.address) }).pipe(
+      Effect.timeoutOrElse({
+        duration: connectMaxMs,
+        orElse: () => Effect.fail(RedisUnusable.of(new Error("no answer"), options.address))
+      }),
+      Effect.onExit((exit) => exit._tag === "Failure" ? Effect.sync(() => client.disconnect()) : Effect.void)
+    )
+  })
+
+/**
+ * Opens a link, and closes it with the scope. Fails when the first connection cannot be made within some seconds,
+ * at once when Redis can be reached but not used.
+ */
+export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): Effect.fn.Return<Link, RedisUnusable, Scope.Scope> {
+  let client: Redis | undefined
+  let built = 0
+  let drop = () => {}
+  const connected = Latch.makeUnsafe(false)
+
+  const use = (fresh: Redis) =>
+    Effect.callback<void>((resume) => {
+      client = fresh
+      built += 1
+      connected.openUnsafe()
+      const gone = () => {
+        if (client === fresh) {
+          client = undefined
+          connected.closeUnsafe()
+        }
+        resume(Effect.void)
+      }
+      drop = gone
+      fresh.once("close", gone)
+      fresh.once("end", gone)
+      if (fresh.status !== "ready") gone()
+      return Effect.sync(gone)
+    }).pipe(Effect.ensuring(Effect.sync(() => fresh.disconnect())))
+
+  const first = yield* connect(options, true).pipe(
+    Effect.retry({
+      schedule: reconnectDelays.pipe(Schedule.upTo({ duration: firstConnectMaxMs })),
+      while: (error) => error.problem === "unreachable"
+    })
+  )
+  let told = ""
+  const reconnect = connect(options, false).pipe(
+    Effect.tapError((error) => {
+      const news = error.message !== told
+      told = error.message
+      return news ? Effect.logWarning(`Redis is gone, ${options.name} tries to reconnect: ${error.message}`) : Effect.void
+    }),
+    Effect.retry(reconnectDelays),
+    Effect.tap(() => {
+      told = ""
+      return Effect.logInfo(`Redis is back for ${options.name}`)
+    })
+  )
+  yield* use(first).pipe(
+    Effect.andThen(Effect.forever(Effect.flatMap(reconnect, use))),
+    Effect.tapCause((cause) => Effect.logError("Redis link ended", cause)),
+    // Built from here on, so that a client that closed at once is seen.
+    Effect.forkScoped({ startImmediately: true })
+  )
+
+  const call = <A>(send: (client: Redis) => Promise<A>, maxMs = callMaxMs) => {
+    let used: Redis | undefined
+    return connected.await.pipe(
+      Effect.andThen(Effect.tryPromise({
+        try: () => {
+          used = client
+          return used === undefined ? Promise.reject(new Error("not connected")) : send(used)
+        },
+        catch: (cause) => new RedisError({ cause })
+      })),
+      Effect.timeoutOrElse({
+        duration: maxMs,
+        orElse: () => {
+          // A client that did not answer once may be half open: the next call gets a fresh one.
+          if (used !== undefined && used === client) drop()
+          return Effect.fail(new RedisError({ cause: new Error(`no answer within ${maxMs} ms`) }))
+        }
+      })
+    )
+  }
+  return { call, built: () => built }
+})

@@ -1,0 +1,163 @@
+/**
+ * A Redis of our own, for a machine that offers none: on a unix socket in a folder, with its data beside it.
+ *
+ * It is started in a process group of its own, so that a Ctrl-C meant for us does not end it first; it is started
+ * again when it dies; and it stops, saving what it has, after everybody above it has stopped. One that an earlier
+ * process of ours left running (it was killed) is taken over with all its data.
+ */
+import { Deferred, Effect, FileSystem, Path, Schedule, Schema } from "effect"
+import { Redis } from "ioredis"
+
+/** Neither `redis-server` nor `valkey-server` is on the PATH. */
+export class NoRedisServer extends Schema.TaggedError<NoRedisServer>()("NoRedisServer", {}) {
+  override get message() {
+    return "neither redis-server nor valkey-server is installed"
+  }
+}
+
+/** The private Redis did not come up; `detail` is what it printed. */
+export class PrivateRedisFailed extends Schema.TaggedError<PrivateRedisFailed>()("PrivateRedisFailed", {
+  detail: Schema.String
+}) {
+  override get message() {
+    return `the private Redis did not start: ${this.detail}`
+  }
+}
+
+/** The program that serves Redis here, if one is installed. */
+export const findServer = (): string | undefined =>
+  Bun.which("redis-server") ?? Bun.which("valkey-server") ?? undefined
+
+/** How long a start, with reading its data, may take; and a stop, in milliseconds. */
+const startMaxMs = 30_000
+const stopMaxMs = 10_000
+
+/** The longest path that a unix socket may have everywhere. */
+const socketPathMax = 100
+
+/** Where the socket of a folder's private Redis is. */
+export const socketIn = (folder: string): string => {
+  const inside = `${folder}/redis.sock`
+  return inside.length <= socketPathMax ? inside : `/tmp/troupe-${Bun.hash(folder).toString(36)}.sock`
+}
+
+/** Whether a Redis answers there. */
+export const answers = (socket: string): Effect.Effect<boolean> =>
+  Effect.promise(async () => {
+    const client = new Redis({ path: socket, lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 })
+    client.on("error", () => {})
+    try {
+      await client.connect()
+      return (await client.ping()) === "PONG"
+    } catch {
+      return false
+    } finally {
+      client.disconnect()
+    }
+  })
+
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Starts a Redis whose data and socket lie in `folder`, and succeeds with its URL. With `durable` (the default) it
+ * keeps an append-only file, written through every second.
+ */
+export const startPrivate = Effect.fn("PrivateRedis.start")(function*(options: {
+  readonly folder: string
+  readonly durable?: boolean
+}) {
+  const files = yield* FileSystem.FileSystem
+  const folder = (yield* Path.Path).resolve(options.folder)
+  const socket = socketIn(folder)
+  const url = `unix:${socket}`
+  const pidFile = `${folder}/redis.pid`
+  const ownerFile = `${folder}/redis.owner`
+  const numberIn = (file: string) =>
+    files.readFileString(file).pipe(Effect.map(Number), Effect.orElseSucceed(() => 0))
+
+  yield* files.makeDirectory(folder, { recursive: true })
+  if (yield* answers(socket)) {
+    const owner = yield* numberIn(ownerFile)
+    // Another node of this folder is alive: it goes on owning its Redis, and we only use it.
+    if (owner !== process.pid && owner !== 0 && alive(owner)) return { url, adopted: true }
+  }
+  const server = findServer()
+  if (server === undefined) return yield* new NoRedisServer()
+
+  const stopped = yield* Deferred.make<void>()
+  const spawn = Effect.sync(() =>
+    Bun.spawn(
+      [
+        ...[server, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", folder],
+        ...["--daemonize", "no", "--pidfile", pidFile, "--save", "", "--maxmemory-policy", "noeviction"],
+        ...["--appendonly", options.durable === false ? "no" : "yes", "--appendfsync", "everysec"],
+        ...["--logfile", `${folder}/redis.log`]
+      ],
+      { stdin: "ignore", stdout: "ignore", stderr: "ignore", detached: true }
+    )
+  )
+  const ready = answers(socket).pipe(
+    Effect.repeat({ until: (up) => up, schedule: Schedule.spaced("20 millis") }),
+    Effect.timeoutOrElse({
+      duration: startMaxMs,
+      orElse: () =>
+        files.readFileString(`${folder}/redis.log`).pipe(
+          Effect.map((log) => log.trim().split("\n").slice(-3).join(" · ")),
+          Effect.orElseSucceed(() => "it wrote no log"),
+          Effect.flatMap((detail) => Effect.fail(new PrivateRedisFailed({ detail })))
+        )
+    })
+  )
+  const stop = Effect.fnUntraced(function*() {
+    yield* Deferred.succeed(stopped, undefined)
+    const pid = yield* numberIn(pidFile)
+    if (pid === 0 || !alive(pid)) return
+    process.kill(pid, "SIGTERM")
+    yield* Effect.sync(() => alive(pid)).pipe(
+      Effect.repeat({ while: (still) => still, schedule: Schedule.spaced("20 millis") }),
+      Effect.timeoutOrElse({ duration: stopMaxMs, orElse: () => Effect.sync(() => process.kill(pid, "SIGKILL")) })
+    )
+    yield* Effect.ignore(files.remove(ownerFile))
+  })
+
+  yield* Effect.addFinalizer(() => stop())
+  const adopted = yield* answers(socket)
+  yield* files.writeFileString(ownerFile, String(process.pid))
+  const first = adopted ? undefined : yield* spawn
+  if (first !== undefined) {
+    yield* Effect.raceFirst(
+      ready,
+      Effect.flatMap(Effect.promise(() => first.exited), (code) =>
+        Effect.flatMap(
+          files.readFileString(`${folder}/redis.log`).pipe(Effect.orElseSucceed(() => "")),
+          (log) =>
+            Effect.fail(
+              new PrivateRedisFailed({ detail: `exit ${code}: ${log.trim().split("\n").slice(-3).join(" · ")}` })
+            )
+        ))
+    )
+  }
+  const watch = Effect.gen(function*() {
+    let child = first
+    while (true) {
+      // One that was taken over is no child of ours: its socket tells when it is gone.
+      yield* child === undefined
+        ? answers(socket).pipe(Effect.repeat({ while: (up) => up, schedule: Schedule.spaced("1 second") }))
+        : Effect.promise(() => child!.exited)
+      if (yield* Deferred.isDone(stopped)) return
+      yield* Effect.logWarning("the private Redis died and is started again")
+      yield* Effect.sleep("200 millis")
+      child = yield* spawn
+      yield* Effect.ignore(ready)
+    }
+  })
+  yield* watch.pipe(Effect.tapCause((cause) => Effect.logError("the private Redis is no longer watched", cause)), Effect.forkScoped)
+  return { url, adopted }
+})

@@ -1,0 +1,57 @@
+/**
+ * The Lua scripts, ready to be sent: every atomic thing the product can do to Redis.
+ *
+ * A script is a file in `runtime/lua`, named `<noun>-<verb>`; its header is its contract. Before it stand the table
+ * of keys and the pieces from `runtime/lua/lib` that it includes. It is called by the SHA-1 of that text.
+ */
+import { luaKeys } from "../keys.ts"
+import eventAppend from "../lua/event-append.lua" with { type: "text" }
+import bell from "../lua/lib/bell.lua" with { type: "text" }
+import clock from "../lua/lib/clock.lua" with { type: "text" }
+import finish from "../lua/lib/finish.lua" with { type: "text" }
+import giveBack from "../lua/lib/give-back.lua" with { type: "text" }
+import records from "../lua/lib/records.lua" with { type: "text" }
+import segmentSweep from "../lua/segment-sweep.lua" with { type: "text" }
+import taskEnded from "../lua/task-ended.lua" with { type: "text" }
+import taskRead from "../lua/task-read.lua" with { type: "text" }
+import taskSubmit from "../lua/task-submit.lua" with { type: "text" }
+import taskUnwatch from "../lua/task-unwatch.lua" with { type: "text" }
+import workerEvict from "../lua/worker-evict.lua" with { type: "text" }
+import workerTurn from "../lua/worker-turn.lua" with { type: "text" }
+
+export interface Script {
+  readonly name: string
+  readonly text: string
+  readonly sha: string
+}
+
+const pieces = { bell, clock, finish, "give-back": giveBack, records }
+export type Piece = keyof typeof pieces
+
+const sources = {
+  "event-append": eventAppend,
+  "segment-sweep": segmentSweep,
+  "task-ended": taskEnded,
+  "task-read": taskRead,
+  "task-submit": taskSubmit,
+  "task-unwatch": taskUnwatch,
+  "worker-evict": workerEvict,
+  "worker-turn": workerTurn
+}
+export type ScriptName = keyof typeof sources
+export type Scripts = Readonly<Record<ScriptName, Script>>
+
+/** The scripts, with some pieces replaced: a test stands in for the clock that way. */
+export const buildScripts = (instead: Partial<Record<Piece, string>> = {}): Scripts => {
+  const build = (name: string, source: string): Script => {
+    const [flags, ...body] = source.split("\n")
+    const text = [flags, luaKeys, ...body].join("\n").replaceAll(
+      /^--- @include "(.+)"$/gm,
+      (_, piece: Piece) => instead[piece] ?? pieces[piece]
+    )
+    return { name, text, sha: new Bun.CryptoHasher("sha1").update(text).digest("hex") }
+  }
+  return Object.fromEntries(
+    Object.entries(sources).map(([name, source]) => [name, build(name, source)])
+  ) as Record<ScriptName, Script>
+}

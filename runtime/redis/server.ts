@@ -1,0 +1,29 @@
+/** What a Redis server must be before we trust it with tasks: new enough, not evicting, and not a replica. */
+import type { Redis } from "ioredis"
+import { RedisUnusable } from "./address.ts"
+
+/** Redis 7.0 brought sharded pub/sub and scripts that may run when memory is full. */
+const majorMin = 7
+
+/** Rejects with `RedisUnusable`, saying what to change. Runs on every connect: a fail-over may change the server. */
+export const checkServer = async (client: Redis): Promise<void> => {
+  const { host, path, port } = client.options
+  const where = path ?? `${host}:${port}`
+  const info = await client.info()
+  const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? ""
+  const version = field("redis_version")
+  if (Number.parseInt(version) < majorMin) {
+    throw new RedisUnusable({ problem: "too-old", where, detail: `it is ${version}; use ${majorMin}.0 or newer, or Valkey` })
+  }
+  const policy = field("maxmemory_policy")
+  if (policy !== "" && policy !== "noeviction") {
+    throw new RedisUnusable({
+      problem: "evicts",
+      where,
+      detail: `its maxmemory-policy is ${policy}; set it with: redis-cli config set maxmemory-policy noeviction`
+    })
+  }
+  if (field("role") === "slave") {
+    throw new RedisUnusable({ problem: "replica", where, detail: "use the address of its primary" })
+  }
+}

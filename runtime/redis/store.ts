@@ -1,0 +1,290 @@
+/**
+ * The store in Redis: every method is one script, or one command that only reads.
+ *
+ * This file alone knows the order of the scripts' arguments and the shapes of their replies.
+ */
+import { Duration, Effect, Layer, Queue, Redacted, Result } from "effect"
+import type { Redis } from "ioredis"
+import { Settings } from "../config.ts"
+import { partitionKeys } from "../keys.ts"
+import {
+  bellWaitMaxMs,
+  type Claim,
+  clockJumpMs,
+  crashesMax,
+  type EventKind,
+  eventsMax,
+  Fenced,
+  type Found,
+  type Hint,
+  Store,
+  StoreError,
+  StoreFull,
+  type TurnReply
+} from "../store.ts"
+import { lanes, type Partition, partitionOfId, ulidOfId } from "../task.ts"
+import { readAddress } from "./address.ts"
+import { callMaxMs, openLink, type RedisError } from "./link.ts"
+import { buildScripts, type ScriptName, type Scripts } from "./scripts.ts"
+
+/** How long a stream outlives its last event while its task lives; a task that is silent for longer loses it. */
+const streamIdle = Duration.days(7)
+
+/** A list of claims as the turn's script gives it: entry, record, entry, record, … */
+const claimsOf = (flat: ReadonlyArray<string>): ReadonlyArray<Claim> => {
+  const claims: Array<Claim> = []
+  for (let at = 0; at < flat.length; at += 2) claims.push({ entry: flat[at]!, record: flat[at + 1]! })
+  return claims
+}
+
+const foundOf = (
+  reply: null | readonly [record: string, place: string, detail?: string, note?: string]
+): Found | undefined => {
+  if (reply === null) return undefined
+  const [record, place, detail = "", note = ""] = reply
+  switch (place) {
+    case "later":
+      return { record, place: { kind: "later", due: Number(detail) } }
+    case "held":
+      return { record, place: { kind: "held", worker: detail, note: note === "" ? undefined : note } }
+    case "ended":
+      return { record, place: { kind: "ended" } }
+    default:
+      return { record, place: { kind: "lane" } }
+  }
+}
+
+/** What a script, once reached, did not do because Redis is at its `maxmemory`. */
+const isFull = (error: RedisError) => /^OOM\b|-OOM\b/.test(error.message)
+
+const during = (operation: string) =>
+  Effect.mapError((error: RedisError) => new StoreError({ operation, cause: error.cause }))
+
+const make = (scripts: Scripts) =>
+  Effect.gen(function*() {
+    const settings = yield* Settings
+    const address = yield* Result.match(
+      readAddress(settings.redisUrl ?? Redacted.make("redis://127.0.0.1:6379")),
+      { onFailure: Effect.fail, onSuccess: Effect.succeed }
+    )
+    const keysOf = (partition: Partition) => partitionKeys(settings.namespace, partition)
+    const retentionMs = Duration.toMillis(settings.retention)
+    const streamMs = Math.max(retentionMs, Duration.toMillis(streamIdle))
+    const link = yield* openLink({ name: "troupe", address, scripts })
+
+    const evalsha = (client: Redis, name: ScriptName, base: string, args: ReadonlyArray<string | number>) =>
+      client.evalsha(scripts[name].sha, 1, base, ...args)
+
+    /** NOSCRIPT says that nothing ran (someone flushed the cache), so loading and running it is no repetition. */
+    const run = <A>(name: ScriptName, partition: Partition, args: ReadonlyArray<string | number>) =>
+      link.call(async (client) => {
+        const { base } = keysOf(partition)
+        try {
+          return await evalsha(client, name, base, args) as A
+        } catch (error) {
+          if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error
+          await client.script("LOAD", scripts[name].text)
+          return await evalsha(client, name, base, args) as A
+        }
+      })
+
+    const submit: Store["Service"]["submit"] = Effect.fnUntraced(function*(partition, tasks) {
+      const args: Array<string | number> = [0]
+      const delayed: Array<string | number> = []
+      for (const { due, entry, record } of tasks) {
+        if (due === undefined) args.push(entry, record)
+        else delayed.push(entry, "at" in due ? due.at : `+${due.afterMs}`, record)
+      }
+      args[0] = (args.length - 1) / 2
+      yield* run<number>("task-submit", partition, args.concat(delayed)).pipe(
+        Effect.mapError((error) =>
+          isFull(error) ? new StoreFull() : new StoreError({ operation: "Store.submit", cause: error.cause })
+        )
+      )
+    })
+
+    const turn: Store["Service"]["turn"] = Effect.fnUntraced(function*(partition, turn) {
+      const ended: Array<string | number> = []
+      const retried: Array<string | number> = []
+      const released: Array<string | number> = []
+      for (const settlement of turn.settled) {
+        if (settlement.kind === "end") ended.push(settlement.entry, settlement.record)
+        else if (settlement.kind === "retry") retried.push(settlement.entry, settlement.delayMs, settlement.record)
+        else released.push(settlement.entry)
+      }
+      const reply = yield* run<-1 | [number, number, Array<string>, Array<string>, Array<string>]>(
+        "worker-turn",
+        partition,
+        [
+          turn.worker,
+          turn.leaseMs,
+          turn.want,
+          turn.expectedNow,
+          turn.join ? 1 : 0,
+          turn.again ? 1 : 0,
+          retentionMs,
+          crashesMax,
+          clockJumpMs,
+          ended.length / 2,
+          retried.length / 3,
+          released.length,
+          turn.notes.length,
+          turn.noted.length,
+          turn.streamed.length,
+          turn.hints.length
+        ].concat(
+          ended as Array<never>,
+          retried as Array<never>,
+          released as Array<never>,
+          turn.notes.flat() as Array<never>,
+          turn.noted as Array<never>,
+          turn.streamed as Array<never>,
+          turn.hints.flatMap(([channel, ulids]) => [channel, ulids.join(" ")]) as Array<never>
+        )
+      ).pipe(during("Store.turn"))
+      if (reply === -1) return yield* new Fenced({ worker: turn.worker })
+      const [now, nextDue, lost, claimed, held] = reply
+      return {
+        now,
+        nextDue: nextDue < 0 ? undefined : nextDue,
+        lost,
+        claimed: claimsOf(claimed),
+        held
+      } satisfies TurnReply
+    })
+
+    const read: Store["Service"]["read"] = (partition, ulids) =>
+      ulids.length === 0
+        ? Effect.succeed([])
+        : run<Array<Parameters<typeof foundOf>[0]>>("task-read", partition, ulids).pipe(
+          Effect.map((replies) => replies.map(foundOf)),
+          during("Store.read")
+        )
+
+    const ended: Store["Service"]["ended"] = (partition, ulids, options) =>
+      ulids.length === 0
+        ? Effect.succeed([])
+        : run<Array<string | 1 | null>>("task-ended", partition, [options?.watch ?? "", ...ulids]).pipe(
+          Effect.map((replies) => replies.map((reply) => reply === 1 ? "alive" : reply ?? undefined)),
+          during("Store.ended")
+        )
+
+    const append: Store["Service"]["append"] = (partition, worker, events) =>
+      run<Array<string>>(
+        "event-append",
+        partition,
+        [
+          worker,
+          eventsMax,
+          streamMs,
+          ...events.flatMap(({ data, entry, kind, seq }) => [entry, seq, kind, data])
+        ]
+      ).pipe(during("Store.append"))
+
+    const events: Store["Service"]["events"] = (id, after, limit) =>
+      link.call((client) =>
+        client.xrange(
+          keysOf(partitionOfId(id)).events(ulidOfId(id)),
+          after.run === 0 ? "-" : `(${after.run}-${after.seq}`,
+          "+",
+          "COUNT",
+          limit
+        )
+      ).pipe(
+        Effect.map((entries) =>
+          entries.map(([position, [kind, data]]) => {
+            const [run, seq] = position.split("-")
+            return { run: Number(run), seq: Number(seq), kind: kind as EventKind, data: data! }
+          })
+        ),
+        during("Store.events")
+      )
+
+    const inbox: Store["Service"]["inbox"] = Effect.gen(function*() {
+      const name = crypto.randomUUID()
+      const hints = yield* Queue.unbounded<Hint>()
+      const channels = new Map<string, Partition>()
+      const listener = yield* openLink({
+        name: "troupe inbox",
+        address,
+        onConnect: async (client, first) => {
+          client.on("smessage", (channel: string, message: string) => {
+            Queue.offerUnsafe(hints, { partition: channels.get(channel)!, ulids: message.split(" ") })
+          })
+          if (channels.size > 0) await client.ssubscribe(...channels.keys())
+          // What was told while nobody listened is lost: everything waited for is read again.
+          if (!first) Queue.offerUnsafe(hints, "all")
+        }
+      })
+      const tune = Effect.fnUntraced(function*(partition: Partition) {
+        const channel = keysOf(partition).reply(name)
+        if (channels.has(channel)) return
+        channels.set(channel, partition)
+        yield* listener.call((client) => client.ssubscribe(channel)).pipe(
+          Effect.tapError(() => Effect.sync(() => channels.delete(channel)))
+        )
+      }, during("Store.inbox"))
+      return { name, next: Queue.take(hints), tune }
+    }).pipe(Effect.mapError((cause) => new StoreError({ operation: "Store.inbox", cause })))
+
+    const bell: Store["Service"]["bell"] = Effect.fnUntraced(function*(partitions) {
+      const listener = yield* openLink({ name: "troupe bell", address }).pipe(
+        Effect.mapError((cause) => new StoreError({ operation: "Store.bell", cause }))
+      )
+      const bells = partitions.map((partition) => keysOf(partition).bell)
+      const wait = (maxMs: number) => {
+        // Redis reads 0 as for ever, and rounds down to the millisecond.
+        const seconds = Math.min(Math.max(maxMs, 1), bellWaitMaxMs) / 1_000
+        return listener.call((client) => client.call("blpop", ...bells, String(seconds)), callMaxMs + bellWaitMaxMs).pipe(
+          Effect.asVoid,
+          during("Store.bell")
+        )
+      }
+      return { wait }
+    })
+
+    const depth: Store["Service"]["depth"] = Effect.fnUntraced(function*(partition) {
+      const keys = keysOf(partition)
+      const workers = yield* link.call((client) => client.zrange(keys.workers, 0, "-1"))
+      const counts = yield* link.call(async (client) => {
+        const pipeline = client.pipeline()
+        for (const lane of lanes) pipeline.llen(keys.lane(lane))
+        pipeline.zcard(keys.later).zcard(keys.dead)
+        for (const worker of workers) pipeline.scard(keys.held(worker))
+        return (await pipeline.exec() ?? []).map(([error, count]) => {
+          if (error !== null) throw error
+          return Number(count)
+        })
+      })
+      const [urgent = 0, high = 0, normal = 0, low = 0, later = 0, dead = 0, ...held] = counts
+      return { lanes: { urgent, high, normal, low }, later, dead, held: held.reduce((sum, count) => sum + count, 0) }
+    }, during("Store.depth"))
+
+    return Store.of({
+      submit,
+      turn,
+      evict: (partition, worker) =>
+        Effect.asVoid(run("worker-evict", partition, [worker, 0])).pipe(during("Store.evict")),
+      leave: (partition, worker) =>
+        Effect.asVoid(run("worker-evict", partition, [worker, 1])).pipe(during("Store.leave")),
+      read,
+      ended,
+      unwatch: (partition, ulids, inbox) =>
+        ulids.length === 0
+          ? Effect.void
+          : Effect.asVoid(run("task-unwatch", partition, [inbox, ...ulids])).pipe(during("Store.unwatch")),
+      append,
+      events,
+      inbox,
+      bell,
+      depth,
+      sweep: (partition, limit) =>
+        run<number>("segment-sweep", partition, [limit, Duration.toMillis(settings.deadRetention)]).pipe(
+          during("Store.sweep")
+        ),
+      ping: Effect.asVoid(link.call((client) => client.ping())).pipe(during("Store.ping"))
+    })
+  })
+
+/** The store at `Settings.redisUrl`. Fails with `RedisUnusable` when there is none that can be trusted. */
+export const layer = (scripts: Scripts = buildScripts()) => Layer.effect(Store, make(scripts))

@@ -1,0 +1,117 @@
+/**
+ * The handlers this process knows: those passed in code, and those found in a folder.
+ *
+ * A module that cannot be loaded is named with its error and does not stop the others. Two handlers of one name are
+ * a fault of the second, which is left out.
+ */
+import { Context, Effect, Layer, Schema } from "effect"
+import { readdir } from "node:fs/promises"
+import { resolve } from "node:path"
+import { describe } from "./fault.ts"
+import { isTaskDefinition, type TaskDefinition } from "./handler.ts"
+import { nearest } from "./nearest.ts"
+
+/** No handler has this name. `nearest` is what may have been meant. */
+export class UnknownHandler extends Schema.TaggedError<UnknownHandler>()("UnknownHandler", {
+  handler: Schema.String,
+  nearest: Schema.optional(Schema.String)
+}) {
+  override get message() {
+    return `no handler is called ${this.handler}${this.nearest === undefined ? "" : `; did you mean ${this.nearest}?`}`
+  }
+}
+
+/** A module of the handlers' folder that gave no handler, and why. */
+export interface BrokenModule {
+  readonly module: string
+  readonly reason: string
+}
+
+export class Handlers extends Context.Service<Handlers, {
+  readonly all: ReadonlyArray<TaskDefinition>
+  readonly broken: ReadonlyArray<BrokenModule>
+  readonly find: (name: string) => TaskDefinition | undefined
+  readonly get: (name: string) => Effect.Effect<TaskDefinition, UnknownHandler>
+}>()("troupe/Handlers") {
+  /** The handlers given, and those of a folder if one is named. */
+  static readonly layer = (options: {
+    readonly given?: ReadonlyArray<TaskDefinition>
+    readonly folder?: string | undefined
+  }) =>
+    Layer.effect(
+      Handlers,
+      Effect.gen(function*() {
+        const found = options.folder === undefined ? nothing : yield* Effect.promise(() => load(options.folder!))
+        const byName = new Map<string, TaskDefinition>()
+        const broken = [...found.broken]
+        for (const definition of options.given ?? []) byName.set(definition.name, definition)
+        for (const { definition, module } of found.definitions) {
+          if (byName.has(definition.name)) {
+            broken.push({ module, reason: `another handler is already called ${definition.name}` })
+          } else byName.set(definition.name, definition)
+        }
+        for (const { module, reason } of broken) {
+          yield* Effect.logError(`handler module ${module} is left out: ${reason}`)
+        }
+        const find = (name: string) => byName.get(name)
+        return Handlers.of({
+          all: [...byName.values()],
+          broken,
+          find,
+          get: (name) => {
+            const definition = find(name)
+            return definition === undefined
+              ? Effect.fail(new UnknownHandler({ handler: name, nearest: nearest(name, [...byName.keys()]) }))
+              : Effect.succeed(definition)
+          }
+        })
+      })
+    )
+}
+
+interface Loaded {
+  readonly definitions: ReadonlyArray<{ readonly definition: TaskDefinition; readonly module: string }>
+  readonly broken: ReadonlyArray<BrokenModule>
+}
+
+const nothing: Loaded = { definitions: [], broken: [] }
+
+const isModule = (name: string) => /\.(ts|js|mts|mjs)$/.test(name) && !/\.(test|spec|d)\.m?[tj]s$/.test(name)
+
+/** The modules of a folder: its files, and the `index` file of each folder in it. */
+const modulesIn = async (folder: string): Promise<ReadonlyArray<string>> => {
+  const entries = await readdir(folder, { withFileTypes: true })
+  const modules = await Promise.all(
+    entries
+      .filter(({ name }) => !name.startsWith(".") && name !== "node_modules")
+      .map(async (entry) => {
+        if (entry.isFile()) return isModule(entry.name) ? [resolve(folder, entry.name)] : []
+        if (!entry.isDirectory()) return []
+        const inside = await readdir(resolve(folder, entry.name))
+        const index = inside.find((name) => /^index\.m?[tj]s$/.test(name))
+        return index === undefined ? [] : [resolve(folder, entry.name, index)]
+      })
+  )
+  return modules.flat().sort()
+}
+
+const load = async (folder: string): Promise<Loaded> => {
+  let modules: ReadonlyArray<string>
+  try {
+    modules = await modulesIn(folder)
+  } catch (thrown) {
+    return { definitions: [], broken: [{ module: folder, reason: describe(thrown).message }] }
+  }
+  const results = await Promise.all(modules.map(async (module): Promise<Loaded> => {
+    try {
+      const exports = Object.values(await import(module) as Record<string, unknown>).filter(isTaskDefinition)
+      return exports.length === 0
+        ? { definitions: [], broken: [{ module, reason: "it exports no handler made by defineTask" }] }
+        : { definitions: [...new Set(exports)].map((definition) => ({ definition, module })), broken: [] }
+    } catch (thrown) {
+      const { message, type } = describe(thrown)
+      return { definitions: [], broken: [{ module, reason: `${type}: ${message}` }] }
+    }
+  }))
+  return { definitions: results.flatMap((loaded) => loaded.definitions), broken: results.flatMap((loaded) => loaded.broken) }
+}

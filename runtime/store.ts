@@ -1,0 +1,263 @@
+/**
+ * The durable state of every task, behind one service.
+ *
+ * Anyone may submit and read. Only the worker incarnation that holds an entry may write for it, and only while
+ * its lease lasts; each method is one atomic step per partition. There are two layers: Redis, where every method
+ * is one Lua script, and memory, whose Maps are the readable specification of those scripts. One suite holds
+ * both to what is written here.
+ *
+ * After a `StoreError` of a writing method its outcome is unknown: it may have happened. Each such method says how
+ * it may be said again without harm.
+ */
+import { Context, type Effect, Schema, type Scope } from "effect"
+import type { Entry, Lane, Partition, TaskId } from "./task.ts"
+
+/** The store did not answer in time, or refused. What was being done may have happened: say it again. */
+export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
+  /** What was being attempted, as `Store.method`. */
+  operation: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `${this.operation}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+  }
+}
+
+/** The store has no memory left for new tasks. Nothing was stored; come back when some have ended. */
+export class StoreFull extends Schema.TaggedError<StoreFull>()("StoreFull", {}) {
+  override get message() {
+    return "the store has no memory left for new tasks"
+  }
+}
+
+/**
+ * This worker incarnation is not registered: its lease ran out and its tasks were handed to others. Interrupt
+ * everything it runs, and go on only under a fresh worker id. Nothing was written.
+ */
+export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", {
+  worker: Schema.String
+}) {
+  override get message() {
+    return `worker ${this.worker} lost its lease`
+  }
+}
+
+/** A process incarnation: never reused, not even by the same process after it was fenced. */
+export type WorkerId = string
+
+// ---------------------------------------------------------------------------------------------------------
+// Submit
+// ---------------------------------------------------------------------------------------------------------
+
+export interface NewTask {
+  readonly entry: Entry
+  readonly record: string
+  /** When it becomes due: at once, after a delay in milliseconds, or at a Unix time in milliseconds. */
+  readonly due?: { readonly afterMs: number } | { readonly at: number }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// The turn
+// ---------------------------------------------------------------------------------------------------------
+
+/** How one claimed entry ends its run. */
+export type Settlement =
+  /** The task is over: `record` (letter S, F, C or E) takes the place of its envelope; F is a dead letter too. */
+  | { readonly kind: "end"; readonly entry: Entry; readonly record: string }
+  /** The task runs again, `delayMs` from now: `record` (letter Q, the next run) takes the place of the old one. */
+  | { readonly kind: "retry"; readonly entry: Entry; readonly record: string; readonly delayMs: number }
+  /** The worker gives the task back unfinished: it goes to the head of its lane, under its next run. */
+  | { readonly kind: "release"; readonly entry: Entry }
+
+export interface Turn {
+  readonly worker: WorkerId
+  readonly leaseMs: number
+
+  /** The first turn of an incarnation registers it; a later one finds it registered or is `Fenced`. */
+  readonly join: boolean
+
+  /**
+   * Redis's time as the worker expects it, 0 when it does not know. When they differ by more than
+   * `clockJumpMs`, no other worker's lease is judged in this turn.
+   */
+  readonly expectedNow: number
+
+  /** How many tasks to hand out at most: as many as can start running now. */
+  readonly want: number
+
+  /** An earlier turn may have got no answer: settlements may be repeated, and `held` is to be told. */
+  readonly again: boolean
+
+  readonly settled: ReadonlyArray<Settlement>
+
+  /** Settled entries that had a note, or a stream of events: what belongs to them is tidied up. */
+  readonly noted: ReadonlyArray<Entry>
+  readonly streamed: ReadonlyArray<Entry>
+
+  /** JSON notes on entries that have been running for a while: start, progress. */
+  readonly notes: ReadonlyArray<readonly [Entry, string]>
+
+  /** Reply channels, each with the ids (ULIDs) whose results those who listen there wait for. */
+  readonly hints: ReadonlyArray<readonly [channel: string, ulids: ReadonlyArray<string>]>
+}
+
+export interface Claim {
+  readonly entry: Entry
+  readonly record: string
+}
+
+export interface TurnReply {
+  /** Unix milliseconds on Redis's clock. */
+  readonly now: number
+  /** When the next delayed entry of the partition is due; `undefined` when none is. */
+  readonly nextDue: number | undefined
+  /** Settled or noted entries that were not this worker's any more. Nothing of theirs was written. */
+  readonly lost: ReadonlyArray<Entry>
+  readonly claimed: ReadonlyArray<Claim>
+  /** With `again`: every entry the worker holds after this turn, `claimed` aside. Empty otherwise. */
+  readonly held: ReadonlyArray<Entry>
+}
+
+/** A jump of Redis's clock that is no mere delay of an answer, in milliseconds. */
+export const clockJumpMs = 1_000
+
+/** How many worker deaths make a task a dead letter: one that kills its workers must not take the pool down. */
+export const crashesMax = 3
+
+// ---------------------------------------------------------------------------------------------------------
+// Reading
+// ---------------------------------------------------------------------------------------------------------
+
+/** A task as it lies in the store. `place` says where a living one (letter Q) was found. */
+export interface Found {
+  readonly record: string
+  readonly place:
+    | { readonly kind: "lane" }
+    | { readonly kind: "later"; readonly due: number }
+    | { readonly kind: "held"; readonly worker: WorkerId; readonly note: string | undefined }
+    | { readonly kind: "ended" }
+}
+
+export type EventKind = "progress" | "log" | "chunk"
+
+/** One event of a task. `seq` counts from 1 within a run, without gaps. */
+export interface TaskEvent {
+  readonly run: number
+  readonly seq: number
+  readonly kind: EventKind
+  /** JSON. */
+  readonly data: string
+}
+
+export interface NewEvent extends Omit<TaskEvent, "run"> {
+  readonly entry: Entry
+}
+
+/** How many events of a task are kept: older ones go, and a reader is told of the gap. */
+export const eventsMax = 10_000
+
+/** Where a reader of events stands: the last event it has seen, `{ run: 0, seq: 0 }` before the first. */
+export type Position = Pick<TaskEvent, "run" | "seq">
+
+/** News of tasks that somebody here waits for. `"all"` when news may have been missed: read them all again. */
+export type Hint = "all" | { readonly partition: Partition; readonly ulids: ReadonlyArray<string> }
+
+/** The reply channel of one process. A hint may be lost, and says only that there is something to read. */
+export interface Inbox {
+  readonly name: string
+  readonly next: Effect.Effect<Hint>
+  /** Succeeds once hints of this partition reach this inbox. */
+  readonly tune: (partition: Partition) => Effect.Effect<void, StoreError>
+}
+
+export interface Depth {
+  readonly lanes: Readonly<Record<Lane, number>>
+  readonly later: number
+  readonly held: number
+  readonly dead: number
+}
+
+// ---------------------------------------------------------------------------------------------------------
+
+export class Store extends Context.Service<Store, {
+  /**
+   * Stores tasks and puts them where they wait. All of them, or none. Repeatable: what is already there is left
+   * alone, so that a call which Redis runs late, long after it was given up and said again, does no harm.
+   */
+  readonly submit: (
+    partition: Partition,
+    tasks: ReadonlyArray<NewTask>
+  ) => Effect.Effect<void, StoreError | StoreFull>
+
+  /**
+   * The exchange between a worker and a partition: settle, renew the lease, reap one dead worker a piece at a
+   * time, promote what is due, claim. Say it again with `again: true` and the same settlements: one whose
+   * outcome is already there counts as done.
+   */
+  readonly turn: (partition: Partition, turn: Turn) => Effect.Effect<TurnReply, Fenced | StoreError>
+
+  /** Gives up a worker's lease at once, as when its process was seen to exit: what it held is reaped. Repeatable. */
+  readonly evict: (partition: Partition, worker: WorkerId) => Effect.Effect<void, StoreError>
+
+  /** Ends the registration of a worker that holds nothing; one that does hold something is evicted. Repeatable. */
+  readonly leave: (partition: Partition, worker: WorkerId) => Effect.Effect<void, StoreError>
+
+  /** Reads tasks of one partition by ULID; `undefined` for one that is not, or no longer, there. */
+  readonly read: (
+    partition: Partition,
+    ulids: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<Found | undefined>, StoreError>
+
+  /**
+   * Reads only what has ended, cheaply: its record, `"alive"`, or `undefined` when it is not there. With `watch`,
+   * an inbox's name, the living ones give it a hint at every event, note and retry, and at their end.
+   */
+  readonly ended: (
+    partition: Partition,
+    ulids: ReadonlyArray<string>,
+    options?: { readonly watch?: string }
+  ) => Effect.Effect<ReadonlyArray<string | "alive" | undefined>, StoreError>
+
+  /** Stops the hints that `ended` asked for. Repeatable. */
+  readonly unwatch: (
+    partition: Partition,
+    ulids: ReadonlyArray<string>,
+    inbox: string
+  ) => Effect.Effect<void, StoreError>
+
+  /**
+   * Appends events, in order per task. Succeeds with the entries that are not this worker's any more, of which
+   * nothing was stored. Repeatable: an event that is already there is not stored twice.
+   */
+  readonly append: (
+    partition: Partition,
+    worker: WorkerId,
+    events: ReadonlyArray<NewEvent>
+  ) => Effect.Effect<ReadonlyArray<Entry>, StoreError>
+
+  /** Up to `limit` events after a position, oldest first. */
+  readonly events: (id: TaskId, after: Position, limit: number) => Effect.Effect<ReadonlyArray<TaskEvent>, StoreError>
+
+  /** Opens a reply channel for this process. */
+  readonly inbox: Effect.Effect<Inbox, StoreError, Scope.Scope>
+
+  /**
+   * Opens a listener at the bells of some partitions. `wait` succeeds when one of them rang, or after `maxMs` (at
+   * most `bellWaitMaxMs`), and takes the token: whoever takes it must take a turn, which rings again if work is left.
+   */
+  readonly bell: (
+    partitions: ReadonlyArray<Partition>
+  ) => Effect.Effect<{ readonly wait: (maxMs: number) => Effect.Effect<void, StoreError> }, StoreError, Scope.Scope>
+
+  /** How much waits where. */
+  readonly depth: (partition: Partition) => Effect.Effect<Depth, StoreError>
+
+  /** Drops up to `limit` segments and dead letters that are past retention, and says how many. Repeatable. */
+  readonly sweep: (partition: Partition, limit: number) => Effect.Effect<number, StoreError>
+
+  /** Succeeds when the store answers. */
+  readonly ping: Effect.Effect<void, StoreError>
+}>()("troupe/Store") {}
+
+/** The longest a bell is waited for, in milliseconds: an idle worker looks for itself that often. */
+export const bellWaitMaxMs = 1_000

@@ -1,0 +1,197 @@
+/**
+ * What a task is, in Redis and out of it: its id, the entry that stands for it in a mailbox, and its one record.
+ *
+ * An id says where everything about the task lies, so no index has to be kept. An entry is an id inside its
+ * partition with its lane and run, so that a mailbox entry is also the fencing token of the run it starts. A
+ * record is a short header that Lua may read, and JSON that Lua never parses.
+ */
+import { Schema } from "effect"
+import type { RetryJson } from "./retry.ts"
+
+// ---------------------------------------------------------------------------------------------------------
+// Lanes
+// ---------------------------------------------------------------------------------------------------------
+
+/** The four priorities, most urgent first. */
+export const lanes = ["urgent", "high", "normal", "low"] as const
+export type Lane = (typeof lanes)[number]
+
+/** The number a lane goes by outside, as in `priority: 15`. */
+export const lanePriority = { urgent: 15, high: 10, normal: 5, low: 0 } as const satisfies Record<Lane, number>
+
+/** A priority as callers write it: a lane's name or its number. */
+export const Priority = Schema.Literals(["urgent", "high", "normal", "low", 15, 10, 5, 0])
+export type Priority = typeof Priority.Type
+
+export const laneOf = (priority: Priority): Lane =>
+  typeof priority === "string" ? priority : (lanes.find((lane) => lanePriority[lane] === priority) ?? "normal")
+
+const letterOf = { urgent: "u", high: "h", normal: "n", low: "l" } as const satisfies Record<Lane, string>
+const laneOfLetter: Record<string, Lane> = { u: "urgent", h: "high", n: "normal", l: "low" }
+
+// ---------------------------------------------------------------------------------------------------------
+// Ids, partitions, segments
+// ---------------------------------------------------------------------------------------------------------
+
+/** A queue's name: 1 to 63 of `a-z 0-9 _ -`, the first not a sign. No dot: a dot ends it in an id. */
+export const QueueName = Schema.String.check(
+  Schema.isPattern(/^[a-z0-9][a-z0-9_-]{0,62}$/u, { message: "a queue is named by 1 to 63 of a-z 0-9 _ -" })
+)
+
+/** `<queue>.<partition>.<ULID>`. The ULID's time is when the task was submitted. */
+export const TaskId = Schema.String.check(
+  Schema.isPattern(/^[a-z0-9][a-z0-9_-]{0,62}\.\d{1,4}\.[0-7][0-9A-HJKMNP-TV-Z]{25}$/u, {
+    message: "a task id is <queue>.<partition>.<ULID>"
+  })
+).pipe(Schema.brand("TaskId"))
+export type TaskId = typeof TaskId.Type
+
+/** `<queue>.<partition>`: everything of one name shares a hash tag, so that one script may touch it. */
+export type Partition = string
+
+const ulidLength = 26
+const segmentLength = 8
+
+/** The first partition of a queue, and today its only one. */
+export const partitionOf = (queue: string): Partition => `${queue}.0`
+
+export const partitionOfId = (id: TaskId): Partition => id.slice(0, -(ulidLength + 1))
+
+export const queueOf = (partition: Partition): string => partition.slice(0, partition.indexOf("."))
+
+/** The part of an id that is unique inside its partition. */
+export const ulidOfId = (id: TaskId): string => id.slice(-ulidLength)
+
+export const idIn = (partition: Partition, ulid: string): TaskId => TaskId.make(`${partition}.${ulid}`)
+
+/** The ULID's time without its last two letters: tasks submitted within the same 1 024 ms share a segment. */
+export const segmentOf = (entryOrUlid: string): string => entryOrUlid.slice(0, segmentLength)
+
+const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+/** When the task was submitted, in Unix milliseconds on the submitter's clock. */
+export const submittedAt = (ulid: string): number => {
+  let time = 0
+  for (let at = 0; at < 10; at++) time = time * 32 + crockford.indexOf(ulid[at]!)
+  return time
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Entries
+// ---------------------------------------------------------------------------------------------------------
+
+/**
+ * What a mailbox holds: `<ULID><lane letter><run>`. The run is 1 at first and grows by one each time the task
+ * is handed out again, for whatever reason; a write made for an older run finds no such entry held.
+ */
+export type Entry = string
+
+export const entryOf = (ulid: string, lane: Lane, run: number): Entry => `${ulid}${letterOf[lane]}${run}`
+
+export const ulidOfEntry = (entry: Entry): string => entry.slice(0, ulidLength)
+
+export const laneOfEntry = (entry: Entry): Lane => laneOfLetter[entry[ulidLength]!] ?? "normal"
+
+export const runOfEntry = (entry: Entry): number => Number(entry.slice(ulidLength + 1))
+
+export const nextRun = (entry: Entry): Entry =>
+  entryOf(ulidOfEntry(entry), laneOfEntry(entry), runOfEntry(entry) + 1)
+
+// ---------------------------------------------------------------------------------------------------------
+// Records
+// ---------------------------------------------------------------------------------------------------------
+
+/** `Q` alive (where its entry lies says more); `S` succeeded, `F` failed, `C` cancelled, `E` expired. */
+export type Letter = "Q" | "S" | "F" | "C" | "E"
+
+/** An error as it is kept and shown: at most 4 KiB of message and 8 KiB of stack. */
+export interface TaskError {
+  /** The error's tag or class name. */
+  readonly type: string
+  readonly message: string
+  readonly stack?: string
+}
+
+/** One finished run that did not end the task. Times in Unix milliseconds on Redis's clock. */
+export interface PastAttempt {
+  readonly attempt: number
+  readonly worker: string
+  readonly startedAt: number
+  readonly finishedAt: number
+  readonly error: TaskError
+}
+
+/** What was submitted, as it is stored while the task lives. Absent fields have the handler's default. */
+export interface Envelope {
+  readonly name: string
+  readonly input: unknown
+  readonly key?: string
+  readonly tags?: ReadonlyArray<string>
+  readonly timeoutMs?: number
+  readonly retry?: RetryJson
+  /** The reply channel of the process that waits for the result, if one does. */
+  readonly reply?: string
+  /** Runs that failed or were lost, oldest first. */
+  readonly past?: ReadonlyArray<PastAttempt>
+}
+
+/** What is stored once a task has ended, beside its envelope (whose large input is then left out). */
+export interface Outcome {
+  readonly task: Omit<Envelope, "input"> & { readonly input?: unknown }
+  readonly worker: string
+  /** Absent when the task ended without a run of it being seen, as when its worker died. */
+  readonly startedAt?: number
+  readonly finishedAt: number
+  readonly output?: unknown
+  readonly error?: TaskError
+}
+
+/** The part of a record that Lua reads: `<letter><lane letter><run>.<crashes>`, followed by JSON. */
+export interface Header {
+  readonly letter: Letter
+  readonly lane: Lane
+  readonly run: number
+  /** How many workers died holding this task. */
+  readonly crashes: number
+}
+
+export const encodeRecord = (header: Header, json: string): string =>
+  `${header.letter}${letterOf[header.lane]}${header.run}.${header.crashes}${json}`
+
+const record = /^([QSFCE])([uhnl])(\d+)\.(\d+)/
+
+/** Splits a record. A record of ours always parses; one that does not is a defect, not bad input. */
+export const decodeRecord = (text: string): { readonly header: Header; readonly json: string } => {
+  const found = record.exec(text)
+  if (found === null) throw new Error(`not a task record: ${text.slice(0, 40)}`)
+  const [head, letter, lane, run, crashes] = found
+  return {
+    header: {
+      letter: letter as Letter,
+      lane: laneOfLetter[lane!]!,
+      run: Number(run),
+      crashes: Number(crashes)
+    },
+    json: text.slice(head.length)
+  }
+}
+
+/** Every state a task can be seen in. */
+export const State = Schema.Literals([
+  "scheduled",
+  "queued",
+  "running",
+  "retrying",
+  "waiting",
+  "succeeded",
+  "failed",
+  "cancelled",
+  "expired"
+])
+export type State = typeof State.Type
+
+const endedState = { S: "succeeded", F: "failed", C: "cancelled", E: "expired" } as const
+
+/** The state of an ended task; `undefined` while it lives. */
+export const endedStateOf = (letter: Letter): (typeof endedState)[keyof typeof endedState] | undefined =>
+  letter === "Q" ? undefined : endedState[letter]

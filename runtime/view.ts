@@ -1,0 +1,155 @@
+/** A task as people and programs see it, made of what lies in the store: a decision over plain values. */
+import { Option } from "effect"
+import { retryPolicy } from "./retry.ts"
+import type { TaskDefinition } from "./handler.ts"
+import type { Found } from "./store.ts"
+import {
+  decodeRecord,
+  endedStateOf,
+  type Envelope,
+  type Lane,
+  type Outcome,
+  partitionOfId,
+  queueOf,
+  type State,
+  submittedAt,
+  type TaskError,
+  type TaskId,
+  ulidOfId
+} from "./task.ts"
+
+/** One run of a task. Times in Unix milliseconds. */
+export interface AttemptView {
+  readonly attempt: number
+  readonly worker: string
+  readonly startedAt: number
+  readonly finishedAt?: number
+  readonly error?: TaskError
+}
+
+export interface Progress {
+  readonly fraction: number
+  readonly message?: string
+}
+
+/** Everything about a task but its input and output. Times in Unix milliseconds. */
+export interface TaskView {
+  readonly id: TaskId
+  readonly name: string
+  readonly queue: string
+  readonly priority: Lane
+  readonly state: State
+  /** The number of its newest run; 0 before the first. */
+  readonly attempt: number
+  readonly maxAttempts: number
+  readonly progress?: Progress
+  readonly worker?: string
+  readonly tags: ReadonlyArray<string>
+  readonly submittedAt: number
+  readonly startedAt?: number
+  readonly finishedAt?: number
+  readonly dueAt?: number
+  readonly error?: TaskError
+  readonly attempts: ReadonlyArray<AttemptView>
+}
+
+/** Finds the handler of a task, whose retry policy the task's may build on. */
+export type FindHandler = (name: string) => TaskDefinition | undefined
+
+/** What the worker notes of a run that lasts. */
+export interface RunNote {
+  readonly worker: string
+  readonly startedAt: number
+  readonly progress?: Progress
+}
+
+const common = (id: TaskId, lane: Lane, task: Omit<Envelope, "input">, handlers: FindHandler) => ({
+  id,
+  name: task.name,
+  queue: queueOf(partitionOfId(id)),
+  priority: lane,
+  maxAttempts: retryPolicy(handlers(task.name)?.retry, task.retry).attempts,
+  tags: task.tags ?? [],
+  submittedAt: submittedAt(ulidOfId(id))
+})
+
+const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
+  const { header, json } = decodeRecord(found.record)
+  const envelope: Envelope = JSON.parse(json)
+  const past = envelope.past ?? []
+  const task = common(id, header.lane, envelope, handlers)
+  const { place } = found
+  switch (place.kind) {
+    case "held": {
+      const note: RunNote | undefined = place.note === undefined ? undefined : JSON.parse(place.note)
+      const { worker } = place
+      const current = note === undefined ? [] : [{ attempt: header.run, worker, startedAt: note.startedAt }]
+      return {
+        ...task,
+        state: "running",
+        attempt: header.run,
+        worker,
+        ...(note === undefined ? {} : { startedAt: note.startedAt }),
+        ...(note?.progress === undefined ? {} : { progress: note.progress }),
+        attempts: [...past, ...current]
+      }
+    }
+    case "later": {
+      const state = header.run === 1 ? "scheduled" : "retrying"
+      const error = past.at(-1)?.error
+      return {
+        ...task,
+        state,
+        attempt: header.run - 1,
+        dueAt: place.due,
+        ...(error === undefined ? {} : { error }),
+        attempts: past
+      }
+    }
+    default:
+      return { ...task, state: "queued", attempt: header.run - 1, attempts: past }
+  }
+}
+
+const ended = (id: TaskId, record: string, handlers: FindHandler): TaskView => {
+  const { header, json } = decodeRecord(record)
+  const { error, finishedAt, startedAt, task, worker }: Outcome = JSON.parse(json)
+  const last = startedAt === undefined
+    ? []
+    : [{ attempt: header.run, worker, startedAt, finishedAt, ...(error === undefined ? {} : { error }) }]
+  return {
+    ...common(id, header.lane, task, handlers),
+    state: endedStateOf(header.letter)!,
+    attempt: header.run,
+    worker,
+    ...(startedAt === undefined ? {} : { startedAt }),
+    finishedAt,
+    ...(error === undefined ? {} : { error }),
+    attempts: [...(task.past ?? []), ...last]
+  }
+}
+
+export const viewOf = (id: TaskId, found: Found, handlers: FindHandler): TaskView =>
+  found.place.kind === "ended" ? ended(id, found.record, handlers) : living(id, found, handlers)
+
+/** What was submitted; `none` when it was too large to be kept after the end. */
+export const inputOf = ({ place, record }: Found): Option.Option<unknown> => {
+  const { json } = decodeRecord(record)
+  const task = place.kind === "ended" ? (JSON.parse(json) as Outcome).task : (JSON.parse(json) as Envelope)
+  return "input" in task ? Option.some(task.input) : Option.none()
+}
+
+/** How a task ended. */
+export type Ended =
+  | { readonly state: "succeeded"; readonly output: unknown }
+  | { readonly state: "failed" | "cancelled" | "expired"; readonly error: TaskError }
+
+export const endedOf = (record: string): Ended => {
+  const { header, json } = decodeRecord(record)
+  const outcome: Outcome = JSON.parse(json)
+  const state = endedStateOf(header.letter)
+  if (state === undefined) throw new Error("the task has not ended")
+  return state === "succeeded"
+    ? { state, output: outcome.output }
+    : { state, error: outcome.error ?? { type: state, message: `the task ${state}` } }
+}

@@ -1,0 +1,5 @@
+import { storeSuite } from "../suite/store.ts"
+import { memoryStore, redisStore } from "../support/stores.ts"
+
+storeSuite("memory", memoryStore)
+storeSuite("Redis", redisStore)
