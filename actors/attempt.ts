@@ -5,20 +5,23 @@
  * fires and its writes are refused from that moment on; a plain function, which cannot be stopped, is then waited
  * for no longer than `stopGrace`.
  */
-import { Context, Effect, type Layer } from "effect"
+import { type Context, Effect, type Layer, Result } from "effect"
 import { type Failure, failureOf, failureOfCause } from "../runtime/fault.ts"
 import {
   type Attempt,
   AttemptOver,
+  type Body,
+  type Checked,
   CurrentTask,
   type EventRefused,
   Fatal,
   type LogLevel,
+  type Misfit,
   type TaskContext,
   type TaskDefinition,
   type TaskInfo
 } from "../runtime/handler.ts"
-import { type Entry, type Envelope, idIn, laneOfEntry, type Partition, queueOf, submittedAt, ulidOfEntry } from "../runtime/task.ts"
+import { type Entry, type Envelope, idIn, laneOfEntry, type Partition, queueOf, runOfEntry, submittedAt, ulidOfEntry } from "../runtime/task.ts"
 
 /** How long an interrupted plain function may take to stop before it is left to itself. */
 const stopGrace = "1 second"
@@ -37,6 +40,16 @@ export interface Writes {
   readonly emit: (chunk: unknown) => Effect.Effect<void, AttemptOver | EventRefused>
 }
 
+/** One claimed run of a handler. */
+export interface Given {
+  readonly definition: TaskDefinition
+  readonly partition: Partition
+  readonly entry: Entry
+  readonly envelope: Envelope
+  readonly writes: Writes
+  readonly services: Services
+}
+
 /** Builds a handler's layer once per process; the context it makes is what its runs are given. */
 export type Services = (
   layer: Layer.Layer<unknown, unknown, unknown>
@@ -44,15 +57,20 @@ export type Services = (
 
 /** The two contexts over one state: open until the run ends, then nothing it writes is kept. */
 class Run implements TaskContext {
-  readonly task: TaskInfo
-  readonly attempt: number
-  readonly #writes: Writes
+  readonly #given: Given
+  #task: TaskInfo | undefined
   #abort: AbortController | undefined
   #over = false
 
-  constructor(partition: Partition, entry: Entry, run: number, envelope: Envelope, writes: Writes) {
+  constructor(given: Given) {
+    this.#given = given
+  }
+
+  // Made when it is asked for: most short runs never look.
+  get task(): TaskInfo {
+    const { entry, envelope, partition } = this.#given
     const ulid = ulidOfEntry(entry)
-    this.task = {
+    this.#task ??= {
       id: idIn(partition, ulid),
       name: envelope.name,
       queue: queueOf(partition),
@@ -61,8 +79,11 @@ class Run implements TaskContext {
       tags: envelope.tags ?? [],
       submittedAt: submittedAt(ulid)
     }
-    this.attempt = run
-    this.#writes = writes
+    return this.#task
+  }
+
+  get attempt(): number {
+    return runOfEntry(this.#given.entry)
   }
 
   get idempotencyKey(): string {
@@ -85,7 +106,7 @@ class Run implements TaskContext {
   }
 
   guarded(write: (writes: Writes) => Effect.Effect<void, AttemptOver | EventRefused>) {
-    return Effect.suspend(() => this.#over ? Effect.fail(this.#gone()) : write(this.#writes))
+    return Effect.suspend(() => this.#over ? Effect.fail(this.#gone()) : write(this.#given.writes))
   }
 
   // Bound, so that a handler may take them out of its context.
@@ -111,37 +132,70 @@ class Run implements TaskContext {
   }
 }
 
-const plain = (run: (input: unknown, ctx: TaskContext) => unknown, input: unknown, ctx: Run) =>
-  Effect.callback<unknown, unknown>((resume) => {
-    let result: unknown
-    try {
-      result = run(input, ctx)
-    } catch (thrown) {
-      return resume(Effect.fail(thrown))
-    }
-    if (!(result instanceof Promise)) return resume(Effect.succeed(result))
-    const settled = result.then(
-      (output) => resume(Effect.succeed(output)),
-      (thrown: unknown) => resume(Effect.fail(thrown))
-    )
+/** A plain function, as one promise: no effect is made for its parts, since most runs are short. */
+const runPlain = async (
+  definition: TaskDefinition,
+  run: (input: unknown, ctx: TaskContext) => unknown,
+  given: unknown,
+  ctx: Run
+): Promise<Ending> => {
+  try {
+    const checked = definition.readInput(given)
+    const input = checked instanceof Promise ? await checked : checked
+    if (Result.isFailure(input)) return failed(unfit(input.failure))
+    const written = definition.writeOutput(await run(input.success, ctx))
+    const output = written instanceof Promise ? await written : written
+    return Result.isFailure(output) ? failed(output.failure) : outputOf(output.success)
+  } catch (thrown) {
+    return failed(thrown)
+  }
+}
+
+const plain = (definition: TaskDefinition, run: (input: unknown, ctx: TaskContext) => unknown, input: unknown, ctx: Run) =>
+  Effect.callback<Ending>((resume) => {
+    const ending = runPlain(definition, run, input, ctx).then((ending) => {
+      ctx.close()
+      resume(Effect.succeed(ending))
+    })
     return Effect.suspend(() => {
       ctx.close()
-      return Effect.promise(() => settled).pipe(Effect.timeoutOption(stopGrace), Effect.asVoid)
+      // A cleanup is not interruptible by itself, and so would not heed its own time limit.
+      return Effect.interruptible(Effect.promise(() => ending)).pipe(Effect.timeoutOption(stopGrace), Effect.asVoid)
     })
   })
 
-const runBody = (definition: TaskDefinition, input: unknown, ctx: Run, services: Services) => {
-  const { body } = definition
-  if (body.kind === "plain") return plain(body.run, input, ctx)
-  const run = Effect.provideService(
-    Effect.suspend(() => body.run(input) as Effect.Effect<unknown, unknown, CurrentTask>),
-    CurrentTask,
-    ctx.asService()
+const checked = (result: Checked) =>
+  result instanceof Promise ? Effect.flatMap(Effect.promise(() => result), Effect.fromResult) : Effect.fromResult(result)
+
+const effectful = (
+  definition: TaskDefinition,
+  body: Extract<Body, { readonly kind: "effect" }>,
+  given: unknown,
+  ctx: Run,
+  services: Services
+): Effect.Effect<Ending> => {
+  const run = Effect.suspend(() => checked(definition.readInput(given))).pipe(
+    Effect.mapError(unfit),
+    Effect.flatMap((input) => body.run(input) as Effect.Effect<unknown, unknown, CurrentTask>),
+    Effect.flatMap((output) => checked(definition.writeOutput(output))),
+    Effect.provideService(CurrentTask, ctx.asService())
   )
-  return body.layer === undefined
+  const served = body.layer === undefined
     ? run
     : Effect.flatMap(services(body.layer), (context) => Effect.provideContext(run, context as Context.Context<never>))
+  return served.pipe(
+    Effect.matchCauseEager({
+      onSuccess: outputOf,
+      onFailure: (cause): Ending => ({ kind: "failure", failure: failureOfCause(cause) })
+    }),
+    Effect.onExit(() => Effect.sync(() => ctx.close()))
+  )
 }
+
+/** What was valid when it was submitted and is not any more will not become so by waiting. */
+const unfit = (misfit: Misfit) => new Fatal(misfit.message, { type: "InputInvalid" })
+
+const failed = (thrown: unknown): Ending => ({ kind: "failure", failure: failureOf(thrown) })
 
 const tooLarge = (bytes: number): Failure => ({
   fatal: true,
@@ -153,34 +207,19 @@ const outputOf = (output: unknown): Ending => {
   try {
     json = JSON.stringify(output) ?? "null"
   } catch (thrown) {
-    return { kind: "failure", failure: failureOf(thrown) }
+    return failed(thrown)
   }
   return json.length > outputBytesMax
     ? { kind: "failure", failure: tooLarge(json.length) }
     : { kind: "output", json }
 }
 
-/** Runs `definition` once on what an entry holds. Interrupting it ends the run without an ending. */
-export const attempt = (options: {
-  readonly definition: TaskDefinition
-  readonly partition: Partition
-  readonly entry: Entry
-  readonly run: number
-  readonly envelope: Envelope
-  readonly writes: Writes
-  readonly services: Services
-}): Effect.Effect<Ending> => {
-  const { definition, entry, envelope, partition, run, services, writes } = options
-  const ctx = new Run(partition, entry, run, envelope, writes)
-  return definition.readInput(envelope.input).pipe(
-    // What was valid when it was submitted and is not any more will not become so by waiting.
-    Effect.mapError((misfit) => new Fatal(misfit.message, { type: "InputInvalid" })),
-    Effect.flatMap((input) => runBody(definition, input, ctx, services)),
-    Effect.flatMap(definition.writeOutput),
-    Effect.matchCauseEager({
-      onSuccess: outputOf,
-      onFailure: (cause): Ending => ({ kind: "failure", failure: failureOfCause(cause) })
-    }),
-    Effect.onExit(() => Effect.sync(() => ctx.close()))
-  )
+/** Runs a handler once on what an entry holds. Interrupting it ends the run without an ending. */
+export const attempt = (given: Given): Effect.Effect<Ending> => {
+  const { definition, envelope, services } = given
+  const ctx = new Run(given)
+  const { body } = definition
+  return body.kind === "plain"
+    ? plain(definition, body.run, envelope.input, ctx)
+    : effectful(definition, body, envelope.input, ctx, services)
 }

@@ -82,7 +82,7 @@ export interface Submitted {
   readonly state: "queued" | "scheduled"
 }
 
-export type SubmitError = UnknownHandler | SubmitRefused | StoreError | StoreFull
+export type SubmitError = Refused | StoreError | StoreFull
 
 export class Dispatcher extends Context.Service<Dispatcher, {
   /** Stores one task. After a `StoreError` it may be stored, under an id nobody was told. */
@@ -90,11 +90,11 @@ export class Dispatcher extends Context.Service<Dispatcher, {
   /** Stores many in one go. One that is refused does not sink the others. */
   readonly submitAll: (
     tasks: ReadonlyArray<unknown>
-  ) => Effect.Effect<ReadonlyArray<Result.Result<Submitted, UnknownHandler | SubmitRefused>>, StoreError | StoreFull>
+  ) => Effect.Effect<ReadonlyArray<Result.Result<Submitted, Refused>>, StoreError | StoreFull>
   /** Submits a task and waits for its end. */
   readonly ask: (task: unknown) => Effect.Effect<Ended, SubmitError | TaskNotFound>
   readonly task: (id: TaskId) => Effect.Effect<TaskView, TaskNotFound | StoreError>
-  /** Waits for a task's end; by default for as long as it takes. */
+  /** Waits for a task's end; by default for as long as it takes. However short the wait, it looks once. */
   readonly result: (
     id: TaskId,
     wait?: Duration.Input
@@ -107,26 +107,52 @@ interface Prepared extends NewTask {
   readonly id: TaskId
 }
 
-const decode = Schema.decodeUnknownResult(NewTaskJson, { errors: "all", onExcessProperty: "error" })
+type Refused = UnknownHandler | SubmitRefused
+
+/** A promise only where the schema of the handler's input is async. */
+type Preparation = Result.Result<Prepared, Refused> | Promise<Result.Result<Prepared, Refused>>
+
+interface Circumstances {
+  /** Unix milliseconds. */
+  readonly now: number
+  readonly unique: string
+  readonly reply: string | undefined
+}
+
 const standard = Schema.toStandardSchemaV1(NewTaskJson, { parseOptions: { errors: "all", onExcessProperty: "error" } })
 
-const refuse = (path: string, message: string) => new SubmitRefused({ faults: [{ path, message }] })
+const refuse = (path: string, message: string) => Result.fail(new SubmitRefused({ faults: [{ path, message }] }))
+
+/** A task of a name and an input alone, as most are: there is nothing to decode. */
+const isBare = (task: unknown): task is NewTaskJson => {
+  if (typeof task !== "object" || task === null) return false
+  let keys = 0
+  for (const key in task) {
+    if (key !== "name" && key !== "input") return false
+    keys += 1
+  }
+  return keys > 0 && "name" in task && typeof task.name === "string"
+}
 
 /** The options as they are, or every fault they have. */
-const readOptions = Effect.fnUntraced(function*(task: unknown) {
-  const fast = decode(task)
-  if (Result.isSuccess(fast)) return fast.success
-  const { issues = [] } = yield* Effect.promise(async () => standard["~standard"].validate(task))
-  return yield* new SubmitRefused({
-    faults: issues.map(({ message, path = [] }) => ({
-      path: path.map((part) => `/${String(typeof part === "object" ? part.key : part)}`).join(""),
-      message
-    }))
-  })
-})
+const readOptions = (task: unknown): Result.Result<NewTaskJson, SubmitRefused> => {
+  if (isBare(task)) return Result.succeed(task)
+  // The schema is synchronous, and so is its validation.
+  const result = standard["~standard"].validate(task) as Awaited<ReturnType<(typeof standard)["~standard"]["validate"]>>
+  return result.issues === undefined
+    ? Result.succeed(result.value)
+    : Result.fail(
+      new SubmitRefused({
+        faults: result.issues.map(({ message, path = [] }) => ({
+          path: path.map((part) => `/${String(typeof part === "object" ? part.key : part)}`).join(""),
+          message
+        }))
+      })
+    )
+}
 
-const inside = (misfit: Misfit) =>
-  new SubmitRefused({ faults: misfit.faults.map(({ message, path }) => ({ path: `/input${path}`, message })) })
+const inside = (faults: ReadonlyArray<Fault>) =>
+  new SubmitRefused({ faults: faults.map(({ message, path }) => ({ path: `/input${path}`, message })) })
 
 /** What is stored of a task: only what differs from its handler's defaults. */
 const envelopeOf = (task: NewTaskJson, reply: string | undefined): Envelope => ({
@@ -138,16 +164,15 @@ const envelopeOf = (task: NewTaskJson, reply: string | undefined): Envelope => (
   ...(reply === undefined ? {} : { reply })
 })
 
-const dueOf = Effect.fnUntraced(function*(task: NewTaskJson) {
-  if (task.runAt === undefined) return task.delayMs ? { afterMs: task.delayMs } : undefined
-  if (task.delayMs !== undefined) return yield* refuse("/runAt", "give either delayMs or runAt")
+const dueOf = (task: NewTaskJson, now: number): Result.Result<NewTask["due"], SubmitRefused> => {
+  if (task.runAt === undefined) return Result.succeed(task.delayMs ? { afterMs: task.delayMs } : undefined)
+  if (task.delayMs !== undefined) return refuse("/runAt", "give either delayMs or runAt")
   const at = DateTime.make(task.runAt)
-  if (Option.isNone(at)) return yield* refuse("/runAt", "not a time in ISO 8601, such as 2030-01-31T09:00:00Z")
-  const now = yield* Clock.currentTimeMillis
+  if (Option.isNone(at)) return refuse("/runAt", "not a time in ISO 8601, such as 2030-01-31T09:00:00Z")
   const millis = DateTime.toEpochMillis(at.value)
-  if (millis - now > Duration.toMillis(delayMax)) return yield* refuse("/runAt", "more than ten years ahead")
-  return millis <= now ? undefined : { at: millis }
-})
+  if (millis - now > Duration.toMillis(delayMax)) return refuse("/runAt", "more than ten years ahead")
+  return Result.succeed(millis <= now ? undefined : { at: millis })
+}
 
 const make = Effect.gen(function*() {
   const store = yield* Store
@@ -156,47 +181,60 @@ const make = Effect.gen(function*() {
   const outbox = yield* makeOutbox
   const { ulid } = yield* SecureRandom.SecureRandom
 
-  const check = Effect.fnUntraced(function*(definition: TaskDefinition, task: NewTaskJson) {
-    const faults = faultsOf(task.input)
-    if (faults.length > 0) {
-      return yield* new SubmitRefused({ faults: faults.map(({ message, path }) => ({ path: `/input${path}`, message })) })
-    }
-    yield* Effect.mapError(definition.readInput(task.input ?? null), inside)
-  })
-
-  /** Everything that can refuse a task happens here, before anything is stored. */
-  const prepare = Effect.fnUntraced(function*(given: unknown, reply: string | undefined): Effect.fn.Return<
-    Prepared,
-    UnknownHandler | SubmitRefused
-  > {
-    const task = yield* readOptions(given)
-    const definition = yield* handlers.get(task.name)
-    yield* check(definition, task)
-    const due = yield* dueOf(task)
+  /** Lays a checked task out as it is stored. */
+  const layOut = (
+    task: NewTaskJson,
+    definition: TaskDefinition,
+    { now, reply, unique }: Circumstances
+  ): Result.Result<Prepared, SubmitRefused> => {
+    const due = dueOf(task, now)
+    if (Result.isFailure(due)) return Result.fail(due.failure)
     const lane = task.priority === undefined ? definition.lane : laneOf(task.priority)
     const json = JSON.stringify(envelopeOf(task, reply))
-    if (json.length > inputMax) return yield* refuse("/input", `more than ${inputMax} characters of JSON`)
-    const unique = yield* ulid
-    return {
+    if (json.length > inputMax) return refuse("/input", `more than ${inputMax} characters of JSON`)
+    return Result.succeed({
       id: idIn(partitionOf(task.queue ?? definition.queue), unique),
       entry: entryOf(unique, lane, 1),
       record: encodeRecord({ letter: "Q", lane, run: 1, crashes: 0 }, json),
-      ...(due === undefined ? {} : { due })
-    }
+      ...(due.success === undefined ? {} : { due: due.success })
+    })
+  }
+
+  /** Everything that can refuse a task happens here, before anything is stored: plain values, no effects. */
+  const prepare = (given: unknown, at: Circumstances): Preparation => {
+    const options = readOptions(given)
+    if (Result.isFailure(options)) return Result.fail(options.failure)
+    const task = options.success
+    const definition = handlers.find(task.name)
+    if (definition === undefined) return Result.fail(handlers.unknown(task.name))
+    const faults = faultsOf(task.input)
+    if (faults.length > 0) return Result.fail(inside(faults))
+    const fits = definition.readInput(task.input ?? null)
+    const decide = (result: Result.Result<unknown, Misfit>) =>
+      Result.isFailure(result) ? Result.fail(inside(result.failure.faults)) : layOut(task, definition, at)
+    return fits instanceof Promise ? fits.then(decide) : decide(fits)
+  }
+
+  const prepareEffect = Effect.fnUntraced(function*(task: unknown, reply: string | undefined) {
+    const now = yield* Clock.currentTimeMillis
+    const prepared = prepare(task, { now, reply, unique: yield* ulid })
+    return prepared instanceof Promise ? yield* Effect.promise(() => prepared) : prepared
   })
 
   const submitted = ({ due, id }: Prepared): Submitted => ({ id, state: due === undefined ? "queued" : "scheduled" })
 
   const submit = Effect.fnUntraced(function*(task: unknown) {
-    const prepared = yield* prepare(task, undefined)
+    const prepared = yield* Effect.fromResult(yield* prepareEffect(task, undefined))
     yield* outbox.submit(partitionOfId(prepared.id), [prepared])
     return submitted(prepared)
   })
 
   const submitAll = Effect.fnUntraced(function*(tasks: ReadonlyArray<unknown>) {
-    const prepared = yield* Effect.forEach(tasks, (task) => Effect.result(prepare(task, undefined)))
+    const prepared: Array<Result.Result<Prepared, Refused>> = []
     const byPartition = new Map<string, Array<Prepared>>()
-    for (const result of prepared) {
+    for (const task of tasks) {
+      const result = yield* prepareEffect(task, undefined)
+      prepared.push(result)
       if (Result.isFailure(result)) continue
       const partition = partitionOfId(result.success.id)
       const others = byPartition.get(partition) ?? []
@@ -207,18 +245,16 @@ const make = Effect.gen(function*() {
       concurrency: "unbounded",
       discard: true
     })
-    return prepared.map((result) => Result.map(result, submitted))
+    return prepared.map(Result.map(submitted))
   })
 
   const ask = Effect.fnUntraced(function*(task: unknown) {
-    const prepared = yield* prepare(task, replies.inbox)
+    const prepared = yield* Effect.fromResult(yield* prepareEffect(task, replies.inbox))
     const partition = partitionOfId(prepared.id)
     yield* replies.tune(partition)
     const reply = replies.expect(prepared.id)
-    return yield* Effect.raceFirst(
-      Effect.map(reply, endedOf),
-      Effect.andThen(outbox.submit(partition, [prepared]), Effect.never)
-    )
+    yield* Effect.onError(outbox.submit(partition, [prepared]), () => reply.forget)
+    return endedOf(yield* reply.record)
   })
 
   const find = Effect.fnUntraced(function*(id: TaskId) {
@@ -226,20 +262,24 @@ const make = Effect.gen(function*() {
     return found ?? (yield* new TaskNotFound({ id }))
   })
 
+  const result: Dispatcher["Service"]["result"] = Effect.fnUntraced(function*(id, wait) {
+    if (wait === undefined) return endedOf(yield* replies.ended(id))
+    // Outside of the time limit: to wait for no time at all is to ask.
+    const [record] = yield* store.ended(partitionOfId(id), [ulidOfId(id)])
+    if (record === undefined) return yield* new TaskNotFound({ id })
+    if (record !== "alive") return endedOf(record)
+    const waitedMs = Duration.toMillis(wait)
+    return yield* Effect.map(replies.ended(id), endedOf).pipe(
+      Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(new ResultTimeout({ id, waitedMs })) })
+    )
+  })
+
   return Dispatcher.of({
     submit,
     submitAll,
     ask,
     task: (id) => Effect.map(find(id), (found) => viewOf(id, found, handlers.find)),
-    result: (id, wait) => {
-      const ended = Effect.map(replies.ended(id), endedOf)
-      if (wait === undefined) return ended
-      const waitedMs = Duration.toMillis(wait)
-      return Effect.timeoutOrElse(ended, {
-        duration: wait,
-        orElse: () => Effect.fail(new ResultTimeout({ id, waitedMs }))
-      })
-    },
+    result,
     input: (id) => Effect.map(find(id), inputOf)
   })
 })

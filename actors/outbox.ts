@@ -93,7 +93,10 @@ export const makeOutbox: Effect.Effect<Outbox, never, Store> = Effect.gen(functi
             flush(partition, lane)
           })
         }
-        return Effect.forEach(batches, ({ stored }) => Deferred.await(stored), { discard: true })
+        const [first] = batches
+        return batches.length === 1 && first !== undefined
+          ? Deferred.await(first.stored)
+          : Effect.forEach(batches, ({ stored }) => Deferred.await(stored), { discard: true })
       })
   }
 })

@@ -7,7 +7,7 @@
  * was lost would otherwise be held by us and run by nobody. It ends with `Fenced` once the lease is lost, having
  * interrupted everything it ran.
  */
-import { Cause, Deferred, Duration, Effect, Exit, Fiber, Latch, type Scope } from "effect"
+import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Latch, type Scope } from "effect"
 import { describe } from "../runtime/fault.ts"
 import type { LogLevel } from "../runtime/handler.ts"
 import { Handlers } from "../runtime/registry.ts"
@@ -102,8 +102,10 @@ export const openPuller = Effect.fnUntraced(function*(
   const saying = new Set<Entry>()
   let inFlight = 0
   let reserved = 0
-  /** Whether the lanes may hold more; whether a token of the bell was taken and a turn is owed for it. */
-  let hungry = true
+  /** How many turns may claim at once: two while the lanes gave all that was asked for, one to see, none. */
+  let claimers: 0 | 1 | 2 = 1
+  let claiming = 0
+  /** Whether a token of the bell was taken, for which a turn is owed. */
   let owed = false
   let again = true
   let joined = false
@@ -116,8 +118,10 @@ export const openPuller = Effect.fnUntraced(function*(
   let nextDue: number | undefined
   let backoffMs = 0
 
-  const mono = () => performance.now()
-  const redisNow = () => Math.round(clockOffset === undefined ? Date.now() : clockOffset + mono())
+  const clock = yield* Clock.Clock
+  const mono = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const redisNow = (at = mono()) =>
+    Math.round(clockOffset === undefined ? clock.currentTimeMillisUnsafe() : clockOffset + at)
   const free = () => concurrency - running.size - reserved
 
   /** Wakes whoever waits for the state above to change. */
@@ -143,7 +147,7 @@ export const openPuller = Effect.fnUntraced(function*(
     run.stop = stop
     // One that is lost is over for us at once; its fiber may take a moment to notice.
     if (stop === "lost") running.delete(entry)
-    fork(Fiber.interrupt(run.fiber!))
+    if (run.fiber !== undefined) fork(Fiber.interrupt(run.fiber))
     change()
   }
 
@@ -177,7 +181,7 @@ export const openPuller = Effect.fnUntraced(function*(
     emit: (chunk: unknown) => emitter.emit(run.entry, "chunk", chunk)
   })
 
-  const start = ({ entry, record }: Claim) => {
+  const start = ({ entry, record }: Claim, now: number) => {
     const { header, json } = decodeRecord(record)
     const envelope: Envelope = JSON.parse(json)
     const definition = handlers.find(envelope.name)
@@ -188,8 +192,8 @@ export const openPuller = Effect.fnUntraced(function*(
       envelope,
       retry: definition?.retry,
       timeoutMs: envelope.timeoutMs ?? definition?.timeoutMs,
-      startedAt: redisNow(),
-      startedMono: mono(),
+      startedAt: redisNow(now),
+      startedMono: now,
       fiber: undefined,
       stop: undefined,
       progress: undefined,
@@ -200,8 +204,10 @@ export const openPuller = Effect.fnUntraced(function*(
     run.fiber = fork(
       definition === undefined
         ? Effect.succeed(missing(envelope.name))
-        : attempt({ definition, partition, entry, run: header.run, envelope, writes: writesOf(run), services })
+        : attempt({ definition, partition, entry, envelope, writes: writesOf(run), services })
     )
+    // What it did before its first pause may have led to its own end.
+    if (run.stop !== undefined) fork(Fiber.interrupt(run.fiber))
     run.fiber.addObserver((exit) => {
       // What it wrote without waiting is stored first: afterwards the entry is no longer held.
       const flushed = emitter.flushed(entry)
@@ -216,10 +222,12 @@ export const openPuller = Effect.fnUntraced(function*(
 
   const renewDue = () => mono() - lastTurnMono > Math.min(leaseMs / 3, 2 * bellWaitMaxMs)
 
+  const mayClaim = () => claiming < claimers && !draining && free() > 0
+
   const hasReason = (): boolean => {
     // Joining, and asking for everything held, are done alone: another turn on its way would blur the answer.
     if (again) return inFlight === 0
-    return settled.length > 0 || owed || (hungry && !draining && free() > 0) || notesDue().length > 0 || renewDue()
+    return settled.length > 0 || owed || mayClaim() || notesDue().length > 0 || renewDue()
   }
 
   const notesDue = (): ReadonlyArray<Running> => {
@@ -277,8 +285,8 @@ export const openPuller = Effect.fnUntraced(function*(
     nextDue = reply.nextDue
     joined = true
     backoffMs = 0
-    if (turn.want > 0) hungry = reply.claimed.length === turn.want
-    for (const claim of reply.claimed) start(claim)
+    if (turn.want > 0) claimers = reply.claimed.length === turn.want ? 2 : 0
+    for (const claim of reply.claimed) start(claim, now)
     for (const entry of reply.lost) interrupt(entry, "lost")
     if (!turn.again) return
     again = false
@@ -301,6 +309,7 @@ export const openPuller = Effect.fnUntraced(function*(
     yield* Effect.yieldNow
     if (!hasReason()) return
     const want = draining ? 0 : Math.max(0, Math.min(free(), claimMax, Math.ceil(concurrency / 2)))
+    if (want > 0) claiming += 1
     const said = settled.splice(0, settleMax)
     const turn = compose(said, want)
     for (const { settlement } of said) saying.add(settlement.entry)
@@ -311,6 +320,7 @@ export const openPuller = Effect.fnUntraced(function*(
     const exit = yield* Effect.exit(store.turn(partition, turn))
     inFlight -= 1
     reserved -= want
+    if (want > 0) claiming -= 1
     for (const { settlement } of said) saying.delete(settlement.entry)
     if (Exit.isSuccess(exit)) takeReply(turn, exit.value)
     else {
@@ -332,15 +342,33 @@ export const openPuller = Effect.fnUntraced(function*(
 
   const bell = yield* store.bell([partition])
   const listen = Effect.gen(function*() {
-    yield* until(() => !draining && joined && !hungry && free() > 0)
-    const sleepMs = nextDue === undefined ? bellWaitMaxMs : Math.min(bellWaitMaxMs, nextDue - redisNow())
-    if (sleepMs > 0) {
-      yield* bell.wait(sleepMs).pipe(Effect.catch((error) => Effect.andThen(Effect.logWarning(error.message), Effect.sleep(100))))
-    }
-    hungry = true
+    yield* until(() => !draining && joined && claimers === 0 && claiming === 0 && free() > 0)
+    yield* bell.wait(bellWaitMaxMs).pipe(
+      Effect.catch((error) => Effect.andThen(Effect.logWarning(error.message), Effect.sleep(100)))
+    )
+    wake()
+    yield* until(() => !owed)
+  })
+
+  /** Something may wait in the lanes: a turn is owed. */
+  const wake = () => {
+    claimers = 1
     owed = true
     change()
-    yield* until(() => !owed)
+  }
+
+  /** Takes a turn when the next delayed task is due. */
+  const awaitDue = Effect.gen(function*() {
+    yield* until(() => nextDue !== undefined && !draining)
+    const due = nextDue!
+    const passed = yield* Effect.raceFirst(
+      Effect.as(Effect.sleep(Math.max(1, due - redisNow())), true),
+      Effect.as(until(() => nextDue !== due), false)
+    )
+    if (!passed) return
+    wake()
+    // The turn's answer names the next one, or this one again when Redis's clock was a moment behind.
+    yield* until(() => !owed && claiming === 0)
   })
 
   const pulse = Effect.gen(function*() {
@@ -374,12 +402,13 @@ export const openPuller = Effect.fnUntraced(function*(
   yield* Effect.addFinalizer(() =>
     Effect.forEach([...running.values()], (run) => {
       run.stop ??= "lost"
-      return Fiber.interrupt(run.fiber!)
+      return run.fiber === undefined ? Effect.void : Fiber.interrupt(run.fiber)
     }, { discard: true, concurrency: "unbounded" })
   )
   yield* forever("taking turns", takeTurn)
   yield* forever("taking turns", takeTurn)
   yield* forever("listening at the bell", listen)
+  yield* forever("waiting for what is due", awaitDue)
   yield* forever("looking after running tasks", pulse)
   yield* forever("recalling claims", recall)
 
@@ -389,9 +418,7 @@ export const openPuller = Effect.fnUntraced(function*(
     yield* Effect.raceFirst(until(() => running.size === 0 && inFlight === 0), hurry)
     for (const entry of [...running.keys()]) interrupt(entry, "drain")
     const said = until(() => running.size === 0 && settled.length === 0 && inFlight === 0)
-    yield* Effect.raceFirst(said, Effect.ignore(Deferred.await(fenced))).pipe(
-      Effect.timeoutOption(options.lease)
-    )
+    yield* Effect.raceFirst(said, Effect.ignore(Deferred.await(fenced))).pipe(Effect.timeoutOption(options.lease))
     yield* Effect.ignore(store.leave(partition, worker))
   })
 

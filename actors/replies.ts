@@ -28,6 +28,12 @@ interface Waiting {
   watched: boolean
 }
 
+/** A task's record to come; `forget` when it will not. */
+export interface Expected {
+  readonly record: Effect.Effect<string, TaskNotFound>
+  readonly forget: Effect.Effect<void>
+}
+
 export class Replies extends Context.Service<Replies, {
   /** The name of the reply channel. A task submitted with it as `reply` gives a hint when it ends. */
   readonly inbox: string
@@ -39,9 +45,11 @@ export class Replies extends Context.Service<Replies, {
    * The same for a task that is about to be submitted with this inbox as its `reply`: it is expected from this
    * call on, and needs no watching.
    */
-  readonly expect: (id: TaskId) => Effect.Effect<string, TaskNotFound>
+  readonly expect: (id: TaskId) => Expected
   /** Calls `news` whenever a task may have changed, until what it returns is called. */
   readonly subscribe: (id: TaskId, news: () => void) => () => void
+  /** Whether somebody here waits for this task's end, so that its hints are wanted. */
+  readonly awaits: (id: TaskId) => boolean
 }>()("troupe/Replies") {}
 
 const make = Effect.gen(function*() {
@@ -124,7 +132,7 @@ const make = Effect.gen(function*() {
     )
   ).pipe(Effect.forkScoped)
 
-  const expect = (id: TaskId, told: boolean) => {
+  const expect = (id: TaskId, told: boolean): Expected => {
     const done = Deferred.makeUnsafe<string, TaskNotFound>()
     const entry = waiting.get(id) ?? { done: [], watched: told }
     waiting.set(id, entry)
@@ -133,14 +141,14 @@ const make = Effect.gen(function*() {
       entry.done.splice(entry.done.indexOf(done), 1)
       if (entry.done.length === 0 && waiting.get(id) === entry) waiting.delete(id)
     })
-    return Effect.onInterrupt(Deferred.await(done), () => forget)
+    return { record: Effect.onInterrupt(Deferred.await(done), () => forget), forget }
   }
 
   const ended: Replies["Service"]["ended"] = Effect.fnUntraced(function*(id) {
     yield* inbox.tune(partitionOfId(id))
-    const reply = expect(id, false)
+    const { record } = expect(id, false)
     read(id)
-    return yield* reply
+    return yield* record
   })
 
   return Replies.of({
@@ -148,6 +156,7 @@ const make = Effect.gen(function*() {
     tune: inbox.tune,
     ended,
     expect: (id) => expect(id, true),
+    awaits: (id) => waiting.has(id),
     subscribe: (id, listener) => {
       const all = listeners.get(id) ?? new Set()
       listeners.set(id, all)

@@ -5,7 +5,7 @@
  * ran, and followed by the next. When the scope closes it drains: it claims no more, lets running tasks finish for
  * `Settings.drain`, hands the rest back, and leaves.
  */
-import { Context, Deferred, Effect, Exit, Layer, Schedule, Scope } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
 import { hostname } from "node:os"
 import { concurrencyDefault, Settings, type Subscription } from "../runtime/config.ts"
 import type { TaskDefinition } from "../runtime/handler.ts"
@@ -73,6 +73,7 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       const handlers = yield* Handlers
       const shutdown = yield* Shutdown
       const services = yield* makeServices()
+      const context = yield* Effect.context<never>()
       const queues = subscriptionsOf(settings.queues, handlers.all)
       let pullers: ReadonlyArray<Puller> = []
 
@@ -102,7 +103,12 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       yield* Effect.addFinalizer(() =>
         Effect.gen(function*() {
           const hurry = Effect.raceFirst(shutdown.hurried, Effect.sleep(settings.drain))
-          yield* Effect.forEach(pullers, (puller) => puller.drain(hurry), { concurrency: "unbounded", discard: true })
+          const drain = Effect.forEach(pullers, (puller) => puller.drain(hurry), {
+            concurrency: "unbounded",
+            discard: true
+          })
+          // In a fiber of its own: a finalizer's is interrupted already, or cannot be, and draining races with time.
+          yield* Fiber.await(Effect.runForkWith(context)(drain))
           yield* Scope.close(incarnations, Exit.void)
         })
       )

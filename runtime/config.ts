@@ -152,7 +152,8 @@ const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> 
 
 const known: ReadonlyArray<string> = Object.values(table).map(([variable]) => variable)
 
-type Environment = Readonly<Record<string, string | undefined>>
+/** Variables and their texts, as a process is given them. */
+export type Environment = Readonly<Record<string, string | undefined>>
 
 const readAll = Effect.fnUntraced(function*(environment: Environment) {
   for (const variable of Object.keys(environment)) {

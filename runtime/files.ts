@@ -93,40 +93,43 @@ export interface UploadOptions {
   readonly bytesMax?: number
 }
 
-export class Files extends Context.Service<Files, {
-  /** Streams `body` to the disk. The upload is durable when this succeeds. */
-  readonly upload: (
-    body: ReadableStream<Uint8Array>,
-    options?: UploadOptions
-  ) => Effect.Effect<FileInfo, FileTooLarge | UploadBroken | FilesError>
+export class Files extends Context.Service<
+  Files,
+  {
+    /** Streams `body` to the disk. The upload is durable when this succeeds. */
+    readonly upload: (
+      body: ReadableStream<Uint8Array>,
+      options?: UploadOptions
+    ) => Effect.Effect<FileInfo, FileTooLarge | UploadBroken | FilesError>
 
-  readonly info: (id: string) => Effect.Effect<FileInfo, FileNotFound | FilesError>
+    readonly info: (id: string) => Effect.Effect<FileInfo, FileNotFound | FilesError>
 
-  /** The whole upload, in memory. */
-  readonly read: (id: string) => Effect.Effect<Uint8Array, FileNotFound | FilesError>
+    /** The whole upload, in memory. */
+    readonly read: (id: string) => Effect.Effect<Uint8Array, FileNotFound | FilesError>
 
-  /** The upload piece by piece; a slow reader holds no more than a piece in memory. */
-  readonly stream: (id: string) => Stream.Stream<Uint8Array, FileNotFound | FilesError>
+    /** The upload piece by piece; a slow reader holds no more than a piece in memory. */
+    readonly stream: (id: string) => Stream.Stream<Uint8Array, FileNotFound | FilesError>
 
-  /** Forgets the upload. Who is reading it now may finish. */
-  readonly remove: (id: string) => Effect.Effect<void, FileNotFound | FilesError>
+    /** Forgets the upload. Who is reading it now may finish. */
+    readonly remove: (id: string) => Effect.Effect<void, FileNotFound | FilesError>
 
-  /**
-   * Writes a named object, or replaces it; a reader sees the old bytes or the new. A name is up to eight words of
-   * `a-z 0-9 . _ -` joined by `/`; another is a defect, because names are made by handlers, not by callers.
-   */
-  readonly writeObject: (name: string, bytes: Uint8Array) => Effect.Effect<void, FilesError>
+    /**
+     * Writes a named object, or replaces it; a reader sees the old bytes or the new. A name is up to eight words of
+     * `a-z 0-9 . _ -` joined by `/`; another is a defect, because names are made by handlers, not by callers.
+     */
+    readonly writeObject: (name: string, bytes: Uint8Array) => Effect.Effect<void, FilesError>
 
-  /** The bytes last written. A name that cannot be one is a name nobody wrote. */
-  readonly readObject: (name: string) => Effect.Effect<Uint8Array, FileNotFound | FilesError>
+    /** The bytes last written. A name that cannot be one is a name nobody wrote. */
+    readonly readObject: (name: string) => Effect.Effect<Uint8Array, FileNotFound | FilesError>
 
-  /** The names that begin with `prefix`, in order. */
-  readonly listObjects: (prefix: string) => Effect.Effect<ReadonlyArray<string>, FilesError>
-}>()("troupe/Files") {
+    /** The names that begin with `prefix`, in order. */
+    readonly listObjects: (prefix: string) => Effect.Effect<ReadonlyArray<string>, FilesError>
+  }
+>()("troupe/Files") {
   /** In the folder of `TROUPE_FILES`, which is made if it is not there. */
   static readonly layer = Layer.effect(
     Files,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { files: folder } = yield* Settings
       const uploads = path.resolve(folder, "uploads")
       const objects = path.resolve(folder, "objects")
@@ -139,30 +142,36 @@ export class Files extends Context.Service<Files, {
         fill: (file: fs.FileHandle) => Effect.Effect<A, E>
       ) => writeWhole({ unfinished, target, fill, failed: FilesError.during(operation) })
 
-      const upload = Effect.fn("Files.upload")(function*(
+      const upload = Effect.fn("Files.upload")(function* (
         body: ReadableStream<Uint8Array>,
         { bytesMax = fileBytesMax, type = "" }: UploadOptions = {}
       ) {
         const id = randomId()
-        const { bytes, sha256 } = yield* write(
-          "Files.upload",
-          path.join(uploads, id),
-          (file) => pour(body, file, bytesMax)
+        const { bytes, sha256 } = yield* write("Files.upload", path.join(uploads, id), (file) =>
+          pour(body, file, bytesMax)
         )
         const info: FileInfo = { id, bytes, sha256, type: mediaType(type) }
-        yield* write("Files.upload", path.join(uploads, `${id}.json`), append("Files.upload", encodeInfo(info))).pipe(
+        yield* write(
+          "Files.upload",
+          path.join(uploads, `${id}.json`),
+          append("Files.upload", encodeInfo(info))
+        ).pipe(
           // Without its description the upload does not exist; its bytes must not stay either.
           Effect.onError(() => removeQuietly(path.join(uploads, id)))
         )
         return info
       })
 
-      const info = Effect.fn("Files.info")(function*(id: string) {
-        const bytes = yield* readOr(id, uploadId.test(id) ? path.join(uploads, `${id}.json`) : undefined, "Files.info")
+      const info = Effect.fn("Files.info")(function* (id: string) {
+        const bytes = yield* readOr(
+          id,
+          uploadId.test(id) ? path.join(uploads, `${id}.json`) : undefined,
+          "Files.info"
+        )
         return yield* Effect.orDie(decodeInfo(bytes))
       })
 
-      const read = Effect.fn("Files.read")(function*(id: string) {
+      const read = Effect.fn("Files.read")(function* (id: string) {
         yield* info(id)
         return yield* readOr(id, path.join(uploads, id), "Files.read")
       })
@@ -173,10 +182,11 @@ export class Files extends Context.Service<Files, {
             Stream.fromReadableStream({
               evaluate: () => Bun.file(path.join(uploads, id)).stream(),
               onError: FilesError.during("Files.stream")
-            }))
+            })
+          )
         )
 
-      const remove = Effect.fn("Files.remove")(function*(id: string) {
+      const remove = Effect.fn("Files.remove")(function* (id: string) {
         yield* info(id)
         yield* Effect.tryPromise({
           // The description first: an upload without one does not exist.
@@ -188,7 +198,7 @@ export class Files extends Context.Service<Files, {
         })
       })
 
-      const writeObject = Effect.fn("Files.writeObject")(function*(name: string, bytes: Uint8Array) {
+      const writeObject = Effect.fn("Files.writeObject")(function* (name: string, bytes: Uint8Array) {
         if (!objectName.test(name)) return yield* Effect.die(new TypeError(`"${name}" cannot name an object`))
         yield* write("Files.writeObject", path.join(objects, name), append("Files.writeObject", bytes))
       })
@@ -197,14 +207,16 @@ export class Files extends Context.Service<Files, {
         readOr(name, objectName.test(name) ? path.join(objects, name) : undefined, "Files.readObject")
       )
 
-      const listObjects = Effect.fn("Files.listObjects")(function*(prefix: string) {
+      const listObjects = Effect.fn("Files.listObjects")(function* (prefix: string) {
         const entries = yield* Effect.tryPromise({
           try: () => fs.readdir(objects, { recursive: true, withFileTypes: true }),
           catch: FilesError.during("Files.listObjects")
         })
         return entries
           .filter((entry) => entry.isFile())
-          .map((entry) => path.relative(objects, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, "/"))
+          .map((entry) =>
+            path.relative(objects, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, "/")
+          )
           .filter((name) => name.startsWith(prefix))
           .sort()
       })
@@ -227,7 +239,7 @@ const randomId = () => crypto.getRandomValues(new Uint8Array(16)).toHex()
 
 const encodeInfo = (info: FileInfo) => new TextEncoder().encode(JSON.stringify(info))
 const decodeInfo = (bytes: Uint8Array) =>
-  Schema.decodeUnknownEffect(Schema.fromJsonString(FileInfo))(new TextDecoder().decode(bytes))
+  Schema.decodeEffect(Schema.fromJsonString(FileInfo))(new TextDecoder().decode(bytes))
 
 /** The declared type, if it is one; it is sent back as a header, so nothing else may get through. */
 const mediaType = (declared: string) => {
@@ -238,16 +250,25 @@ const mediaType = (declared: string) => {
 }
 
 /** Writes `body` to `file` as it comes, counting and hashing; the body is cancelled when this ends early. */
-const pour = Effect.fnUntraced(function*(body: ReadableStream<Uint8Array>, file: fs.FileHandle, bytesMax: number) {
+const pour = Effect.fnUntraced(function* (
+  body: ReadableStream<Uint8Array>,
+  file: fs.FileHandle,
+  bytesMax: number
+) {
   const hash = createHash("sha256")
   let bytes = 0
-  yield* Stream.fromReadableStream({ evaluate: () => body, onError: (cause) => new UploadBroken({ cause }) }).pipe(
-    Stream.runForEach(Effect.fnUntraced(function*(piece) {
-      bytes += piece.byteLength
-      if (bytes > bytesMax) return yield* new FileTooLarge({ bytesMax })
-      hash.update(piece)
-      yield* append("Files.upload", piece)(file)
-    }))
+  yield* Stream.fromReadableStream({
+    evaluate: () => body,
+    onError: (cause) => new UploadBroken({ cause })
+  }).pipe(
+    Stream.runForEach(
+      Effect.fnUntraced(function* (piece) {
+        bytes += piece.byteLength
+        if (bytes > bytesMax) return yield* new FileTooLarge({ bytesMax })
+        hash.update(piece)
+        yield* append("Files.upload", piece)(file)
+      })
+    )
   )
   return { bytes, sha256: hash.digest("hex") }
 })
@@ -259,16 +280,19 @@ const readOr = (id: string, file: string | undefined, operation: string) =>
   file === undefined
     ? Effect.fail(new FileNotFound({ id }))
     : Effect.tryPromise({
-      try: () => fs.readFile(file),
-      catch: (cause) => isAbsent(cause) ? new FileNotFound({ id }) : new FilesError({ operation, cause })
-    }).pipe(Effect.map((buffer): Uint8Array => buffer))
+        try: () => fs.readFile(file),
+        catch: (cause) => (isAbsent(cause) ? new FileNotFound({ id }) : new FilesError({ operation, cause }))
+      }).pipe(
+        // A plain array: some who read PDFs refuse a Buffer.
+        Effect.map(({ buffer, byteLength, byteOffset }) => new Uint8Array(buffer, byteOffset, byteLength))
+      )
 
 const isAbsent = (cause: unknown) =>
   cause instanceof Error && "code" in cause && (cause.code === "ENOENT" || cause.code === "EISDIR")
 
 const removeQuietly = (file: string) => Effect.ignoreCause(Effect.promise(() => fs.rm(file, { force: true })))
 
-const prepare = Effect.fnUntraced(function*(setting: string, folders: ReadonlyArray<string>) {
+const prepare = Effect.fnUntraced(function* (setting: string, folders: ReadonlyArray<string>) {
   const refuse = (reason: string) => new SettingsError({ setting: "TROUPE_FILES", reason })
   if (/^[a-z][a-z0-9+-]+:\/\//i.test(setting)) {
     return yield* refuse(`"${setting}" is an address; only a folder can hold files yet (s3:// is planned)`)
@@ -279,6 +303,7 @@ const prepare = Effect.fnUntraced(function*(setting: string, folders: ReadonlyAr
       for (const folder of folders) await fs.mkdir(folder, { recursive: true, mode: 0o700 })
       await sweep(folders.at(-1)!, now - unfinishedForMs)
     },
-    catch: (cause) => refuse(`"${setting}" cannot hold files: ${cause instanceof Error ? cause.message : cause}`)
+    catch: (cause) =>
+      refuse(`"${setting}" cannot hold files: ${cause instanceof Error ? cause.message : String(cause)}`)
   })
 })

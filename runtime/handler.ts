@@ -7,7 +7,7 @@
  * die after the work and before the commit), so its outside effects must be safe to repeat; `idempotencyKey` is
  * the same in every run of a task and is made to be handed to the services it calls.
  */
-import { Context, Duration, Effect, Layer, Schema, type StandardSchema } from "effect"
+import { Context, Duration, type Effect, type Layer, Result, Schema, type StandardSchema } from "effect"
 import { retryJson, type RetryJson, type RetryOptions } from "./retry.ts"
 import { laneOf, type Lane, type Priority, QueueName, type TaskId } from "./task.ts"
 
@@ -159,9 +159,9 @@ export interface TaskDefinition<Input = any, Output = any> {
   readonly timeoutMs: number | undefined
   readonly retry: RetryJson
   /** Gives the input as `run` wants it, or every fault it has. */
-  readonly readInput: (input: unknown) => Effect.Effect<unknown, Misfit>
+  readonly readInput: (input: unknown) => Checked
   /** Gives the output as it is stored, or every fault it has. */
-  readonly writeOutput: (output: unknown) => Effect.Effect<unknown, Misfit>
+  readonly writeOutput: (output: unknown) => Checked
   readonly body: Body
 }
 
@@ -193,8 +193,8 @@ const define = (options: Options<AnySchema, AnySchema>, body: Body): TaskDefinit
     lane: laneOf(options.priority ?? "normal"),
     timeoutMs: options.timeout === undefined ? undefined : Duration.toMillis(options.timeout),
     retry: retryJson(options.retry ?? {}),
-    readInput: fit(options.input, Schema.toStandardSchemaV1),
-    writeOutput: fit(options.output, (schema) => Schema.toStandardSchemaV1(Schema.flip(schema))),
+    readInput: check(options.input, Schema.toStandardSchemaV1),
+    writeOutput: check(options.output, (schema) => Schema.toStandardSchemaV1(Schema.flip(schema))),
     body
   }
 }
@@ -253,19 +253,24 @@ const pointer = (path: ReadonlyArray<PropertyKey | StandardSchema.StandardSchema
     .map((part) => `/${part.replaceAll("~", "~0").replaceAll("/", "~1")}`)
     .join("")
 
+/** What a check says: the value as the schema gives it out, or every fault. A promise only where the schema is async. */
+export type Checked = Result.Result<unknown, Misfit> | Promise<Result.Result<unknown, Misfit>>
+
 /** Makes the check of a schema; `standard` says how a schema of `effect` is read. */
-const fit = (schema: AnySchema | undefined, standard: (schema: EffectSchema) => Standard) => {
-  if (schema === undefined) return Effect.succeed<unknown>
+const check = (
+  schema: AnySchema | undefined,
+  standard: (schema: EffectSchema) => Standard
+): (value: unknown) => Checked => {
+  if (schema === undefined) return Result.succeed
   const { validate } = ("~standard" in schema ? schema : standard(schema))["~standard"]
-  const settle = (result: StandardSchema.StandardSchemaV1.Result<unknown>): Effect.Effect<unknown, Misfit> =>
+  const settle = (result: StandardSchema.StandardSchemaV1.Result<unknown>): Result.Result<unknown, Misfit> =>
     result.issues === undefined
-      ? Effect.succeed(result.value)
-      : Effect.fail(
+      ? Result.succeed(result.value)
+      : Result.fail(
         new Misfit({ faults: result.issues.map(({ message, path }) => ({ path: pointer(path), message })) })
       )
-  return (value: unknown): Effect.Effect<unknown, Misfit> =>
-    Effect.suspend(() => {
-      const result = validate(value)
-      return result instanceof Promise ? Effect.flatMap(Effect.promise(() => result), settle) : settle(result)
-    })
+  return (value) => {
+    const result = validate(value)
+    return result instanceof Promise ? result.then(settle) : settle(result)
+  }
 }

@@ -32,8 +32,20 @@ const tooDeep = (text: string): boolean => {
   return false
 }
 
+/** Whether a value has no fault: a look without allocation, since most have none. */
+const isClean = (value: unknown, depth: number): boolean => {
+  if (typeof value !== "object" || value === null) return true
+  if (depth >= depthMax) return false
+  if (Array.isArray(value)) return value.every((item) => isClean(item, depth + 1))
+  for (const name of Object.keys(value)) {
+    if (forbidden.has(name) || !isClean((value as Record<string, unknown>)[name], depth + 1)) return false
+  }
+  return true
+}
+
 /** Every forbidden key of a value, and every place that is nested too deep. */
 export const faultsOf = (value: unknown): ReadonlyArray<Fault> => {
+  if (isClean(value, 0)) return []
   const faults: Array<Fault> = []
   const walk = (value: unknown, path: ReadonlyArray<string>) => {
     if (typeof value !== "object" || value === null) return
@@ -55,16 +67,18 @@ export const faultsOf = (value: unknown): ReadonlyArray<Fault> => {
   return faults
 }
 
-/** Parses JSON text. Fails with what is wrong with it, and where. */
-export const readJson = (text: string): Result.Result<unknown, ReadonlyArray<Fault>> => {
-  if (tooDeep(text)) return Result.fail([{ path: "", message: `nested more than ${depthMax} deep` }])
-  let value: unknown
+/** Why text was not made a value: it is not JSON, or is nested too deep to be parsed safely. */
+export interface Unparsed {
+  readonly reason: "malformed" | "too-deep"
+  readonly message: string
+}
+
+/** Parses JSON text of bounded depth. What keys the value has is for `faultsOf` to say. */
+export const parseJson = (text: string): Result.Result<unknown, Unparsed> => {
+  if (tooDeep(text)) return Result.fail({ reason: "too-deep", message: `nested more than ${depthMax} deep` })
   try {
-    value = JSON.parse(text)
+    return Result.succeed(JSON.parse(text))
   } catch (thrown) {
-    const message = thrown instanceof Error ? thrown.message : String(thrown)
-    return Result.fail([{ path: "", message: `not JSON: ${message}` }])
+    return Result.fail({ reason: "malformed", message: thrown instanceof Error ? thrown.message : String(thrown) })
   }
-  const faults = faultsOf(value)
-  return faults.length === 0 ? Result.succeed(value) : Result.fail(faults)
 }

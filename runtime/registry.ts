@@ -31,7 +31,10 @@ export class Handlers extends Context.Service<Handlers, {
   readonly all: ReadonlyArray<TaskDefinition>
   readonly broken: ReadonlyArray<BrokenModule>
   readonly find: (name: string) => TaskDefinition | undefined
-  readonly get: (name: string) => Effect.Effect<TaskDefinition, UnknownHandler>
+  /** The refusal of a name that no handler has. */
+  readonly unknown: (name: string) => UnknownHandler
+  /** Takes in a definition that code named directly. It takes the place of another of its name: the newest counts. */
+  readonly learn: (definition: TaskDefinition) => void
 }>()("troupe/Handlers") {
   /** The handlers given, and those of a folder if one is named. */
   static readonly layer = (options: {
@@ -55,15 +58,13 @@ export class Handlers extends Context.Service<Handlers, {
         }
         const find = (name: string) => byName.get(name)
         return Handlers.of({
-          all: [...byName.values()],
+          get all() {
+            return [...byName.values()]
+          },
           broken,
           find,
-          get: (name) => {
-            const definition = find(name)
-            return definition === undefined
-              ? Effect.fail(new UnknownHandler({ handler: name, nearest: nearest(name, [...byName.keys()]) }))
-              : Effect.succeed(definition)
-          }
+          unknown: (name) => new UnknownHandler({ handler: name, nearest: nearest(name, [...byName.keys()]) }),
+          learn: (definition) => void byName.set(definition.name, definition)
         })
       })
     )

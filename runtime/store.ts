@@ -156,6 +156,9 @@ export interface NewEvent extends Omit<TaskEvent, "run"> {
 /** How many events of a task are kept: older ones go, and a reader is told of the gap. */
 export const eventsMax = 10_000
 
+/** How long events outlive the last one while their task lives, if the retention is not longer. */
+export const streamIdleMs = 7 * 86_400_000
+
 /** Where a reader of events stands: the last event it has seen, `{ run: 0, seq: 0 }` before the first. */
 export type Position = Pick<TaskEvent, "run" | "seq">
 

@@ -7,6 +7,7 @@ import {
   decodeRecord,
   endedStateOf,
   type Envelope,
+  type Header,
   type Lane,
   type Outcome,
   partitionOfId,
@@ -73,12 +74,34 @@ const common = (id: TaskId, lane: Lane, task: Omit<Envelope, "input">, handlers:
   submittedAt: submittedAt(ulidOfId(id))
 })
 
+/** Where a task stands: its state, and the number of its newest run (0 before the first). */
+export interface Standing {
+  readonly state: State
+  readonly attempt: number
+}
+
+const standing = ({ letter, run }: Header, place: Found["place"]): Standing => {
+  switch (place.kind) {
+    case "ended":
+      return { state: endedStateOf(letter)!, attempt: run }
+    case "held":
+      return { state: "running", attempt: run }
+    case "later":
+      return { state: run === 1 ? "scheduled" : "retrying", attempt: run - 1 }
+    default:
+      return { state: "queued", attempt: run - 1 }
+  }
+}
+
+/** Where a task stands, without reading what it carries. */
+export const standingOf = ({ place, record }: Found): Standing => standing(decodeRecord(record).header, place)
+
 const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
   const { header, json } = decodeRecord(found.record)
   const envelope: Envelope = JSON.parse(json)
   const past = envelope.past ?? []
-  const task = common(id, header.lane, envelope, handlers)
   const { place } = found
+  const task = { ...common(id, header.lane, envelope, handlers), ...standing(header, place) }
   switch (place.kind) {
     case "held": {
       const note: RunNote | undefined = place.note === undefined ? undefined : JSON.parse(place.note)
@@ -86,8 +109,6 @@ const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
       const current = note === undefined ? [] : [{ attempt: header.run, worker, startedAt: note.startedAt }]
       return {
         ...task,
-        state: "running",
-        attempt: header.run,
         worker,
         ...(note === undefined ? {} : { startedAt: note.startedAt }),
         ...(note?.progress === undefined ? {} : { progress: note.progress }),
@@ -95,19 +116,16 @@ const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
       }
     }
     case "later": {
-      const state = header.run === 1 ? "scheduled" : "retrying"
       const error = past.at(-1)?.error
       return {
         ...task,
-        state,
-        attempt: header.run - 1,
         dueAt: place.due,
         ...(error === undefined ? {} : { error }),
         attempts: past
       }
     }
     default:
-      return { ...task, state: "queued", attempt: header.run - 1, attempts: past }
+      return { ...task, attempts: past }
   }
 }
 
@@ -119,8 +137,7 @@ const ended = (id: TaskId, record: string, handlers: FindHandler): TaskView => {
     : [{ attempt: header.run, worker, startedAt, finishedAt, ...(error === undefined ? {} : { error }) }]
   return {
     ...common(id, header.lane, task, handlers),
-    state: endedStateOf(header.letter)!,
-    attempt: header.run,
+    ...standing(header, { kind: "ended" }),
     worker,
     ...(startedAt === undefined ? {} : { startedAt }),
     finishedAt,

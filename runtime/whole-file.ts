@@ -24,9 +24,16 @@ export const writeWhole = <A, E, E2>(options: {
     Effect.tryPromise({ try: () => fs.open(part, "wx", 0o600), catch: options.failed }),
     (file) =>
       Effect.tap(options.fill(file), () =>
-        Effect.tryPromise({ try: () => settle(file, part, options.target), catch: options.failed })),
+        Effect.tryPromise({ try: () => settle(file, part, options.target), catch: options.failed })
+      ),
     // After the rename there is nothing under this name; before it, it must go, whatever happened.
-    (file) => Effect.ignoreCause(Effect.promise(() => file.close().finally(() => fs.rm(part, { force: true }))))
+    (file) =>
+      Effect.ignoreCause(
+        Effect.promise(async () => {
+          await file.close()
+          await fs.rm(part, { force: true })
+        })
+      )
   )
 }
 
@@ -46,6 +53,6 @@ const settle = async (file: fs.FileHandle, part: string, target: string) => {
   await fs.mkdir(folder, { recursive: true, mode: 0o700 })
   await fs.rename(part, target)
   // A rename is durable only once the folder that holds the new name is.
-  const handle = await fs.open(folder, "r")
-  await handle.sync().finally(() => handle.close())
+  await using handle = await fs.open(folder, "r")
+  await handle.sync()
 }

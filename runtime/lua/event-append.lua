@@ -14,6 +14,7 @@
   Returns the entries this worker does not hold; nothing of theirs was written.
 ]]
 --- @include "clock"
+--- @include "calls"
 --- @include "records"
 --- @include "finish"
 
@@ -27,7 +28,7 @@ for at = 4, #ARGV, 4 do
   table.insert(batches[entry], at)
 end
 local lost, told = {}, {}
-for i, member in ipairs(redis.call("SMISMEMBER", key.held(ARGV[1]), unpack(order))) do
+for i, member in ipairs(ask("SMISMEMBER", key.held(ARGV[1]), order)) do
   local entry = order[i]
   if member == 0 then
     lost[#lost + 1] = entry

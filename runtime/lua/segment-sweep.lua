@@ -9,6 +9,7 @@
   Returns how many segments and dead letters were dropped.
 ]]
 --- @include "clock"
+--- @include "calls"
 
 local now = clock()
 local dropped = redis.call("ZRANGEBYSCORE", key.kept, "-inf", now, "LIMIT", 0, ARGV[1])
@@ -16,12 +17,8 @@ for _, segment in ipairs(dropped) do
   -- UNLINK frees in the background: 50 000 fields freed at once would hold everybody up for some 10 ms.
   redis.call("UNLINK", key.task(segment))
 end
-if #dropped > 0 then
-  redis.call("ZREM", key.kept, unpack(dropped))
-end
+send("ZREM", key.kept, dropped)
 local letters = redis.call("ZRANGEBYSCORE", key.dead, "-inf", now - tonumber(ARGV[2]), "LIMIT", 0, ARGV[1])
-if #letters > 0 then
-  redis.call("ZREM", key.dead, unpack(letters))
-  redis.call("HDEL", key.letters, unpack(letters))
-end
+send("ZREM", key.dead, letters)
+send("HDEL", key.letters, letters)
 return #dropped + #letters

@@ -1,6 +1,7 @@
-#!lua
+#!lua flags=allow-oom
 --[[
-  Read what has ended, and ask for hints about what has not.
+  Read what has ended, and ask for hints about what has not. It may run when memory is full: a result can be read
+  then too, and the few names it writes are bounded.
 
   KEYS[1]  base     string  the partition's key prefix
   ARGV[1]  channel  string  the reply channel that wants a hint at each event and at the end; "" for none
@@ -8,6 +9,7 @@
 
   Returns for each id its record, 1 when it lives, or false when it is not there.
 ]]
+--- @include "calls"
 --- @include "records"
 
 local watchers_max = 32
@@ -28,7 +30,7 @@ for i = 1, #ids do
 end
 if ARGV[1] ~= "" and #living > 0 then
   local write = {}
-  for i, names in ipairs(redis.call("HMGET", key.watched, unpack(living))) do
+  for i, names in ipairs(ask("HMGET", key.watched, living)) do
     local channels, kept = { ARGV[1] }, ARGV[1]
     for name in string.gmatch(names or "", "%S+") do
       -- A process that died without a word leaves its name behind: the oldest names go first.
@@ -40,6 +42,6 @@ if ARGV[1] ~= "" and #living > 0 then
     write[#write + 1] = living[i]
     write[#write + 1] = kept
   end
-  redis.call("HSET", key.watched, unpack(write))
+  send("HSET", key.watched, write)
 end
 return replies

@@ -11,6 +11,7 @@
   Returns for each id: false, or {record, place, detail, note}, the place being
     "ended"  · "lane" · "later", with the due time in ms · "held", with the worker and the note or ""
 ]]
+--- @include "calls"
 --- @include "records"
 
 local replies, workers = {}, nil

@@ -15,6 +15,7 @@
   Returns how many were stored.
 ]]
 --- @include "clock"
+--- @include "calls"
 --- @include "records"
 --- @include "bell"
 
@@ -44,7 +45,7 @@ for segment, positions in pairs(by_segment(entries)) do
   if #write > 0 then
     local count = #write / 2
     stored = stored + count
-    redis.call("HSET", key.task(segment), unpack(write))
+    send("HSET", key.task(segment), write)
     if redis.call("HINCRBY", key.live, segment, count) == count then
       redis.call("PERSIST", key.task(segment))
       redis.call("ZREM", key.kept, segment)
@@ -65,11 +66,11 @@ for i, entry in ipairs(entries) do
   end
 end
 for lane, list in pairs(lists) do
-  redis.call("RPUSH", key.lane(lane), unpack(list))
+  send("RPUSH", key.lane(lane), list)
 end
 if #later > 0 then
   local before = redis.call("ZRANGE", key.later, 0, 0)[1]
-  redis.call("ZADD", key.later, unpack(later))
+  send("ZADD", key.later, later)
   -- Idle workers sleep until the next due time they know of: one must hear of an earlier one.
   if redis.call("ZRANGE", key.later, 0, 0)[1] ~= before then
     ring()

@@ -8,11 +8,13 @@
 
   Returns nothing.
 ]]
+--- @include "calls"
+
 local ids = {}
 for i = 2, #ARGV do
   ids[i - 1] = ARGV[i]
 end
-for i, names in ipairs(redis.call("HMGET", key.watched, unpack(ids))) do
+for i, names in ipairs(ask("HMGET", key.watched, ids)) do
   if names then
     local kept = {}
     for name in string.gmatch(names, "%S+") do

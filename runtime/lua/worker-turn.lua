@@ -29,6 +29,7 @@
     {now, next due or -1, lost entries, claimed (entry, record)*, with again all other held entries}
 ]]
 --- @include "clock"
+--- @include "calls"
 --- @include "records"
 --- @include "bell"
 --- @include "finish"
@@ -40,7 +41,9 @@ local worker, lease, want, expected = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[
 local again, retention, crashes_max = ARGV[6] == "1", tonumber(ARGV[7]), tonumber(ARGV[8])
 local now, held = clock(), key.held(worker)
 
-if ARGV[5] == "0" and not redis.call("ZSCORE", key.workers, worker) then
+local registered = redis.call("ZSCORE", key.workers, worker)
+-- One that was evicted (deadline 0) is over, though nobody has reaped it yet.
+if ARGV[5] == "0" and (not registered or tonumber(registered) == 0) then
   return -1
 end
 
@@ -60,7 +63,7 @@ for list = 1, 4 do
 end
 local mine, lost = {}, {}
 if #named > 0 then
-  for i, member in ipairs(redis.call("SMISMEMBER", held, unpack(named))) do
+  for i, member in ipairs(ask("SMISMEMBER", held, named)) do
     mine[named[i]] = member == 1
   end
 end
@@ -113,18 +116,14 @@ for i, entry in ipairs(unheld) do
   end
 end
 
-if #settled > 0 then
-  redis.call("SREM", held, unpack(settled))
-end
+send("SREM", held, settled)
 if #ids > 0 then
   finish(ids, records, now, retention)
 end
 for segment, write in pairs(writes) do
-  redis.call("HSET", key.task(segment), unpack(write))
+  send("HSET", key.task(segment), write)
 end
-if #later > 0 then
-  redis.call("ZADD", key.later, unpack(later))
-end
+send("ZADD", key.later, later)
 if #released > 0 then
   give_back(released, nil, now, retention, crashes_max)
 end
@@ -140,34 +139,43 @@ for i = starts[4], starts[5] - 1, 2 do
     lost[#lost + 1] = ARGV[i]
   end
 end
-if #notes > 0 then
-  redis.call("HSET", key.running, unpack(notes))
-end
+send("HSET", key.running, notes)
 tell_watchers(told, false)
 local noted = {}
 for i = starts[5], starts[6] - 1 do
   noted[#noted + 1] = ARGV[i]
 end
-if #noted > 0 then
-  redis.call("HDEL", key.running, unpack(noted))
+send("HDEL", key.running, noted)
+local is_lost = {}
+for _, entry in ipairs(lost) do
+  is_lost[entry] = true
 end
 for i = starts[6], starts[7] - 1 do
-  redis.call("PEXPIRE", key.events(id_of(ARGV[i])), digits(retention))
+  if not is_lost[ARGV[i]] then
+    redis.call("PEXPIRE", key.events(id_of(ARGV[i])), digits(retention))
+  end
 end
 
 -- Renew, then look for a worker whose time is up: at once when it was evicted (deadline 0), else only if the
 -- clock did not jump, for after a jump every lease seems to have run out.
 redis.call("ZADD", key.workers, now + lease, worker)
-local first = redis.call("ZRANGE", key.workers, 0, 0, "WITHSCORES")
-local deadline = tonumber(first[2])
 local calm = expected == 0 or math.abs(now - expected) <= tonumber(ARGV[9])
-if first[1] ~= worker and (deadline == 0 or (calm and deadline <= now)) then
-  local theirs = redis.call("SPOP", key.held(first[1]), reap_max)
-  if #theirs > 0 then
-    give_back(theirs, first[1], now, retention, crashes_max)
-  end
+local function expired()
+  local first = redis.call("ZRANGE", key.workers, 0, 0, "WITHSCORES")
+  local deadline = tonumber(first[2])
+  return first[1] ~= worker and (deadline == 0 or (calm and deadline <= now)) and first[1]
+end
+local dead = expired()
+if dead then
+  -- The newest first: each further piece goes to the head of the lanes, before what is newer.
+  local theirs = redis.call("SORT", key.held(dead), "ALPHA", "DESC", "LIMIT", 0, reap_max)
+  send("SREM", key.held(dead), theirs)
+  give_back(theirs, dead, now, retention, crashes_max)
   if #theirs < reap_max then
-    redis.call("ZREM", key.workers, first[1])
+    redis.call("ZREM", key.workers, dead)
+  end
+  if expired() then
+    ring()
   end
 end
 
@@ -185,7 +193,7 @@ if head[1] then
       lists[lane][#lists[lane] + 1] = entry
     end
     for lane, list in pairs(lists) do
-      redis.call("RPUSH", key.lane(lane), unpack(list))
+      send("RPUSH", key.lane(lane), list)
     end
     head = redis.call("ZRANGE", key.later, 0, 0, "WITHSCORES")
     next_due = tonumber(head[2] or -1)
@@ -193,7 +201,7 @@ if head[1] then
 end
 
 -- Claim, strictly by priority.
-local claimed, claims = {}, {}
+local claimed, claims, given_up = {}, {}, false
 for _, lane in ipairs(lanes) do
   local rounds = stale_rounds
   while want > 0 and rounds > 0 do
@@ -210,16 +218,19 @@ for _, lane in ipairs(lanes) do
         claims[#claims + 1] = found[i]
       end
     end
-    if #valid > 0 then
-      redis.call("SADD", held, unpack(valid))
-    end
-    rounds = #entries < want and 0 or rounds - 1
+    send("SADD", held, valid)
+    local emptied = #entries < want
     want = want - #valid
+    if emptied then
+      break
+    end
+    rounds = rounds - 1
+    given_up = given_up or rounds == 0
   end
 end
 
--- Work is left only where not everything asked for was there.
-if want == 0 then
+-- Work is left only where all that was asked for was there, or where the search among stale entries was given up.
+if want == 0 or given_up then
   for _, lane in ipairs(lanes) do
     if redis.call("LLEN", key.lane(lane)) > 0 then
       ring()

@@ -16,6 +16,7 @@ import {
   type Found,
   type Hint,
   Store,
+  streamIdleMs,
   type TaskEvent,
   type TurnReply,
   type WorkerId
@@ -55,7 +56,7 @@ class Heap {
   readonly later: Scores = new Map()
   readonly dead: Scores = new Map()
   readonly letters = new Map<string, string>()
-  readonly events = new Map<string, { list: Array<TaskEvent>; goesAt: number | undefined }>()
+  readonly events = new Map<string, { readonly list: Array<TaskEvent>; goesAt: number }>()
   readonly watched = new Map<string, Array<string>>()
   readonly bell = Latch.makeUnsafe(false)
 
@@ -92,9 +93,23 @@ class Heap {
     return header.letter === "Q" && header.lane === laneOfEntry(entry) && header.run === runOfEntry(entry)
   }
 
+  /** The events of a task, unless their time is over. */
+  streamOf(ulid: string, now: number) {
+    const stream = this.events.get(ulid)
+    if (stream !== undefined && stream.goesAt <= now) this.events.delete(ulid)
+    return this.events.get(ulid)
+  }
+
+  keepStream(ulid: string, now: number, forMs: number): void {
+    const stream = this.streamOf(ulid, now)
+    if (stream !== undefined) stream.goesAt = now + forMs
+  }
+
   /** Ends a living task: its record takes the place of the envelope, or becomes a dead letter. */
   finish(ulid: string, record: string, now: number, retentionMs: number): void {
     const segment = segmentOf(ulid)
+    // The worker tells of the streams of its own runs; an earlier run may have left one, too.
+    if (decodeRecord(record).header.run > 1) this.keepStream(ulid, now, retentionMs)
     if (record.startsWith("F")) {
       this.tasks.get(segment)?.delete(ulid)
       this.letters.set(ulid, record)
@@ -185,7 +200,8 @@ const make = Effect.gen(function*() {
     const heap = heapOf(partition)
     const now = yield* clock
     const { worker } = turn
-    if (!turn.join && !heap.workers.has(worker)) return yield* new Fenced({ worker })
+    // One that was evicted (deadline 0) is over, though nobody has reaped it yet.
+    if (!turn.join && (heap.workers.get(worker) ?? 0) === 0) return yield* new Fenced({ worker })
     const held = heap.heldBy(worker)
     const mine = new Set(held)
     const lost: Array<Entry> = []
@@ -223,21 +239,26 @@ const make = Effect.gen(function*() {
     tellWatchers(partition, told, false)
     for (const entry of turn.noted) heap.running.delete(entry)
     for (const entry of turn.streamed) {
-      const stream = heap.events.get(ulidOfEntry(entry))
-      if (stream !== undefined) stream.goesAt = now + retentionMs
+      if (!lost.includes(entry)) heap.keepStream(ulidOfEntry(entry), now, retentionMs)
     }
 
     heap.workers.set(worker, now + turn.leaseMs)
-    const [gone, deadline] = byScore(heap.workers)[0]!
     const calm = turn.expectedNow === 0 || Math.abs(now - turn.expectedNow) <= clockJumpMs
-    if (gone !== worker && (deadline === 0 || (calm && deadline <= now))) {
-      const theirs = [...heap.heldBy(gone)].sort().slice(0, reapMax)
-      for (const entry of theirs) heap.heldBy(gone).delete(entry)
-      tellWatchers(partition, heap.giveBack(theirs, gone, now, retentionMs), true)
+    const expired = () => {
+      const [first, deadline] = byScore(heap.workers)[0]!
+      return first !== worker && (deadline === 0 || (calm && deadline <= now)) ? first : undefined
+    }
+    const dead = expired()
+    if (dead !== undefined) {
+      // The newest first: each further piece goes to the head of the lanes, before what is newer.
+      const theirs = [...heap.heldBy(dead)].sort().reverse().slice(0, reapMax)
+      for (const entry of theirs) heap.heldBy(dead).delete(entry)
+      tellWatchers(partition, heap.giveBack(theirs, dead, now, retentionMs), true)
       if (theirs.length < reapMax) {
-        heap.workers.delete(gone)
-        heap.held.delete(gone)
+        heap.workers.delete(dead)
+        heap.held.delete(dead)
       }
+      if (expired() !== undefined) heap.ring()
     }
 
     for (const [entry, due] of byScore(heap.later).slice(0, promoteMax)) {
@@ -246,6 +267,7 @@ const make = Effect.gen(function*() {
       heap.lanes[laneOfEntry(entry)].push(entry)
     }
 
+    const before = new Set(held)
     const claimed: Array<Entry> = []
     for (const lane of lanes) {
       while (claimed.length < turn.want && heap.lanes[lane].length > 0) {
@@ -263,7 +285,7 @@ const make = Effect.gen(function*() {
       nextDue: byScore(heap.later)[0]?.[1],
       lost,
       claimed: claimed.map(claimOf),
-      held: turn.again ? [...held].filter((entry) => !claimed.includes(entry)) : []
+      held: turn.again ? [...before] : []
     } satisfies TurnReply
   })
 
@@ -308,6 +330,7 @@ const make = Effect.gen(function*() {
 
   const append: Store["Service"]["append"] = Effect.fnUntraced(function*(partition, worker, events) {
     const heap = heapOf(partition)
+    const now = yield* clock
     const told = new Set<string>()
     const lost = new Set<Entry>()
     for (const { data, entry, kind, seq } of events) {
@@ -316,7 +339,8 @@ const make = Effect.gen(function*() {
         continue
       }
       const ulid = ulidOfEntry(entry)
-      const stream = heap.events.get(ulid) ?? { list: [], goesAt: undefined }
+      const stream = heap.streamOf(ulid, now) ?? { list: [], goesAt: 0 }
+      stream.goesAt = now + Math.max(retentionMs, streamIdleMs)
       heap.events.set(ulid, stream)
       const run = runOfEntry(entry)
       const last = stream.list.at(-1)
@@ -332,10 +356,7 @@ const make = Effect.gen(function*() {
 
   const events: Store["Service"]["events"] = Effect.fnUntraced(function*(id, after, limit) {
     const now = yield* clock
-    const { events } = heapOf(partitionOfId(id))
-    const stream = events.get(ulidOfId(id))
-    if (stream?.goesAt !== undefined && stream.goesAt <= now) events.delete(ulidOfId(id))
-    return (events.get(ulidOfId(id))?.list ?? [])
+    return (heapOf(partitionOfId(id)).streamOf(ulidOfId(id), now)?.list ?? [])
       .filter(({ run, seq }) => run > after.run || (run === after.run && seq > after.seq))
       .slice(0, limit)
   })
@@ -373,7 +394,7 @@ const make = Effect.gen(function*() {
       heap.letters.delete(ulid)
       heap.dead.delete(ulid)
     }
-    for (const [ulid, { goesAt }] of heap.events) if (goesAt !== undefined && goesAt <= now) heap.events.delete(ulid)
+    for (const ulid of heap.events.keys()) heap.streamOf(ulid, now)
     return segments.length + letters.length
   })
 

@@ -5,7 +5,7 @@
  * again by the client itself. So a failed call means that its outcome is unknown, and whoever made it says it again
  * if that is harmless. While no client is connected a call waits for one, within its own time limit.
  */
-import { Effect, Latch, Schedule, Schema, type Scope } from "effect"
+import { Cause, Effect, Latch, Schedule, Schema, type Scope } from "effect"
 import { Redis } from "ioredis"
 import { type RedisAddress, RedisUnusable } from "./address.ts"
 import { checkServer } from "./server.ts"
@@ -88,6 +88,8 @@ export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): 
   let built = 0
   let drop = () => {}
   const connected = Latch.makeUnsafe(false)
+  // Whoever calls after the link was closed hears so at once.
+  yield* Effect.addFinalizer(() => Effect.sync(() => connected.openUnsafe()))
 
   const use = (fresh: Redis) =>
     Effect.callback<void>((resume) => {
@@ -129,7 +131,9 @@ export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): 
   )
   yield* use(first).pipe(
     Effect.andThen(Effect.forever(Effect.flatMap(reconnect, use))),
-    Effect.tapCause((cause) => Effect.logError("Redis link ended", cause)),
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("Redis link ended", cause)
+    ),
     // Built from here on, so that a client that closed at once is seen.
     Effect.forkScoped({ startImmediately: true })
   )

@@ -5,7 +5,7 @@
  * again when it dies; and it stops, saving what it has, after everybody above it has stopped. One that an earlier
  * process of ours left running (it was killed) is taken over with all its data.
  */
-import { Deferred, Effect, FileSystem, Path, Schedule, Schema } from "effect"
+import { Cause, Deferred, Effect, FileSystem, Path, Schedule, Schema } from "effect"
 import { Redis } from "ioredis"
 
 /** Neither `redis-server` nor `valkey-server` is on the PATH. */
@@ -158,6 +158,11 @@ export const startPrivate = Effect.fn("PrivateRedis.start")(function*(options: {
       yield* Effect.ignore(ready)
     }
   })
-  yield* watch.pipe(Effect.tapCause((cause) => Effect.logError("the private Redis is no longer watched", cause)), Effect.forkScoped)
+  yield* watch.pipe(
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("the private Redis is no longer watched", cause)
+    ),
+    Effect.forkScoped
+  )
   return { url, adopted }
-})
+}, Effect.catchTag("PlatformError", ({ message }) => Effect.fail(new PrivateRedisFailed({ detail: message }))))

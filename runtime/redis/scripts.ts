@@ -7,6 +7,7 @@
 import { luaKeys } from "../keys.ts"
 import eventAppend from "../lua/event-append.lua" with { type: "text" }
 import bell from "../lua/lib/bell.lua" with { type: "text" }
+import calls from "../lua/lib/calls.lua" with { type: "text" }
 import clock from "../lua/lib/clock.lua" with { type: "text" }
 import finish from "../lua/lib/finish.lua" with { type: "text" }
 import giveBack from "../lua/lib/give-back.lua" with { type: "text" }
@@ -25,7 +26,7 @@ export interface Script {
   readonly sha: string
 }
 
-const pieces = { bell, clock, finish, "give-back": giveBack, records }
+const pieces = { bell, calls, clock, finish, "give-back": giveBack, records }
 export type Piece = keyof typeof pieces
 
 const sources = {

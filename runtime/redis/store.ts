@@ -20,15 +20,13 @@ import {
   Store,
   StoreError,
   StoreFull,
+  streamIdleMs,
   type TurnReply
 } from "../store.ts"
 import { lanes, type Partition, partitionOfId, ulidOfId } from "../task.ts"
 import { readAddress } from "./address.ts"
 import { callMaxMs, openLink, type RedisError } from "./link.ts"
 import { buildScripts, type ScriptName, type Scripts } from "./scripts.ts"
-
-/** How long a stream outlives its last event while its task lives; a task that is silent for longer loses it. */
-const streamIdle = Duration.days(7)
 
 /** A list of claims as the turn's script gives it: entry, record, entry, record, … */
 const claimsOf = (flat: ReadonlyArray<string>): ReadonlyArray<Claim> => {
@@ -69,7 +67,7 @@ const make = (scripts: Scripts) =>
     )
     const keysOf = (partition: Partition) => partitionKeys(settings.namespace, partition)
     const retentionMs = Duration.toMillis(settings.retention)
-    const streamMs = Math.max(retentionMs, Duration.toMillis(streamIdle))
+    const streamMs = Math.max(retentionMs, streamIdleMs)
     const link = yield* openLink({ name: "troupe", address, scripts })
 
     const evalsha = (client: Redis, name: ScriptName, base: string, args: ReadonlyArray<string | number>) =>
@@ -170,16 +168,18 @@ const make = (scripts: Scripts) =>
         )
 
     const append: Store["Service"]["append"] = (partition, worker, events) =>
-      run<Array<string>>(
-        "event-append",
-        partition,
-        [
-          worker,
-          eventsMax,
-          streamMs,
-          ...events.flatMap(({ data, entry, kind, seq }) => [entry, seq, kind, data])
-        ]
-      ).pipe(during("Store.append"))
+      events.length === 0
+        ? Effect.succeed([])
+        : run<Array<string>>(
+          "event-append",
+          partition,
+          [
+            worker,
+            eventsMax,
+            streamMs,
+            ...events.flatMap(({ data, entry, kind, seq }) => [entry, seq, kind, data])
+          ]
+        ).pipe(during("Store.append"))
 
     const events: Store["Service"]["events"] = (id, after, limit) =>
       link.call((client) =>

@@ -26,11 +26,14 @@ const bodyOf = (...pieces: ReadonlyArray<Uint8Array>) => {
 const filesBelow = (folder: string) =>
   Effect.promise(async () => {
     const entries = await fs.readdir(folder, { recursive: true, withFileTypes: true })
-    return entries.filter((entry) => entry.isFile()).map((entry) => entry.name).sort()
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => entry.name)
+      .sort()
   })
 
 const withFiles = <A, E>(body: (files: Files["Service"], folder: string) => Effect.Effect<A, E>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const folder = yield* temporaryFolder
     return yield* Files.use((files) => body(files, folder)).pipe(Effect.provide(filesIn(folder)))
   })
@@ -38,7 +41,7 @@ const withFiles = <A, E>(body: (files: Files["Service"], folder: string) => Effe
 describe("an upload", () => {
   it.live("is described by its size, hash and type, and reads back as it was", () =>
     withFiles((files) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const pieces = Array.from({ length: 40 }, (_, at) => new Uint8Array(100_000).fill(at))
         const whole = Buffer.concat(pieces)
 
@@ -55,30 +58,33 @@ describe("an upload", () => {
         const streamed = yield* Stream.runCollect(files.stream(info.id))
         expect(Buffer.compare(Buffer.concat(streamed), whole)).toBe(0)
       })
-    ))
+    )
+  )
 
   it.live("may be empty", () =>
     withFiles((files) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { bytes, id } = yield* files.upload(bodyOf())
         expect(bytes).toBe(0)
         expect((yield* files.read(id)).byteLength).toBe(0)
       })
-    ))
+    )
+  )
 
   it.live("has a type that can be sent as a header, whatever its sender declared", () =>
     withFiles((files) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const typeOf = (type: string) => Effect.map(files.upload(bodyOf(), { type }), (info) => info.type)
         expect(yield* typeOf("Text/HTML; charset=UTF-8")).toBe("text/html; charset=utf-8")
         expect(yield* typeOf("text/html\r\nSet-Cookie: a=b")).toBe("application/octet-stream")
         expect(yield* typeOf("")).toBe("application/octet-stream")
       })
-    ))
+    )
+  )
 
   it.live("is refused while it streams once it is over its limit, and leaves nothing", () =>
     withFiles((files, folder) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         let cancelled = false
         const endless = new ReadableStream<Uint8Array>({
           pull: (controller) => controller.enqueue(new Uint8Array(1_000)),
@@ -93,19 +99,23 @@ describe("an upload", () => {
         expect(cancelled).toBe(true)
         expect(yield* filesBelow(folder)).toEqual([])
       })
-    ))
+    )
+  )
 
   it.live("fits when it has exactly as many bytes as are allowed", () =>
     withFiles((files) =>
-      Effect.gen(function*() {
-        const { bytes } = yield* files.upload(bodyOf(new Uint8Array(600), new Uint8Array(400)), { bytesMax: 1_000 })
+      Effect.gen(function* () {
+        const { bytes } = yield* files.upload(bodyOf(new Uint8Array(600), new Uint8Array(400)), {
+          bytesMax: 1_000
+        })
         expect(bytes).toBe(1_000)
       })
-    ))
+    )
+  )
 
   it.live("that breaks off says so and leaves nothing", () =>
     withFiles((files, folder) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         let pulls = 0
         const broken = new ReadableStream<Uint8Array>({
           pull(controller) {
@@ -120,11 +130,12 @@ describe("an upload", () => {
         expect(failed._tag).toBe("UploadBroken")
         expect(yield* filesBelow(folder)).toEqual([])
       })
-    ))
+    )
+  )
 
   it.live("that is interrupted cancels its body and leaves nothing", () =>
     withFiles((files, folder) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const stalled = Promise.withResolvers<void>()
         let cancelled = false
         let pulls = 0
@@ -147,11 +158,12 @@ describe("an upload", () => {
         expect(cancelled).toBe(true)
         expect(yield* filesBelow(folder)).toEqual([])
       })
-    ))
+    )
+  )
 
   it.live("is gone once it was removed", () =>
     withFiles((files, folder) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { id } = yield* files.upload(bodyOf(text("short-lived")))
 
         yield* files.remove(id)
@@ -160,37 +172,55 @@ describe("an upload", () => {
         expect((yield* Effect.flip(files.remove(id)))._tag).toBe("FileNotFound")
         expect(yield* filesBelow(folder)).toEqual([])
       })
-    ))
+    )
+  )
 
-  for (const id of ["", "..", "../objects/secret", "a".repeat(32), "A".repeat(32), "%2e%2e", `${"a".repeat(32)}.json`]) {
+  for (const id of [
+    "",
+    "..",
+    "../objects/secret",
+    "a".repeat(32),
+    "A".repeat(32),
+    "%2e%2e",
+    `${"a".repeat(32)}.json`
+  ]) {
     it.live(`is not found under the id "${id}"`, () =>
       withFiles((files) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           yield* files.writeObject("secret", text("not an upload"))
-          for (const looked of [files.info(id), files.read(id), files.remove(id), Stream.runDrain(files.stream(id))]) {
+          for (const looked of [
+            files.info(id),
+            files.read(id),
+            files.remove(id),
+            Stream.runDrain(files.stream(id))
+          ]) {
             expect(yield* Effect.flip(looked)).toMatchObject({ _tag: "FileNotFound", id })
           }
         })
-      ))
+      )
+    )
   }
 })
 
 describe("a named object", () => {
   it.live("reads as it was last written", () =>
     withFiles((files) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* files.writeObject("documents/ab12.json", text("first, and longer"))
         yield* files.writeObject("documents/ab12.json", text("second"))
         expect(new TextDecoder().decode(yield* files.readObject("documents/ab12.json"))).toBe("second")
       })
-    ))
+    )
+  )
 
   it.live("is whole to every reader while others replace it", () =>
     withFiles((files) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const versions = Array.from({ length: 20 }, (_, at) => new Uint8Array(200_000).fill(at))
         yield* files.writeObject("busy", versions[0]!)
-        const writes = Effect.forEach(versions, (bytes) => files.writeObject("busy", bytes), { concurrency: 5 })
+        const writes = Effect.forEach(versions, (bytes) => files.writeObject("busy", bytes), {
+          concurrency: 5
+        })
         const reads = Effect.forEach(versions, () => files.readObject("busy"), { concurrency: 3 })
 
         const [seen] = yield* Effect.all([reads, writes], { concurrency: 2 })
@@ -200,11 +230,12 @@ describe("a named object", () => {
           expect(bytes.every((byte) => byte === bytes[0])).toBe(true)
         }
       })
-    ))
+    )
+  )
 
   it.live("is listed with those that share its prefix", () =>
     withFiles((files) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (const name of ["documents/b.json", "documents/a.json", "drafts/c.json"]) {
           yield* files.writeObject(name, text("{}"))
         }
@@ -212,24 +243,36 @@ describe("a named object", () => {
         expect(yield* files.listObjects("nothing/")).toEqual([])
         expect(yield* files.listObjects("../")).toEqual([])
       })
-    ))
+    )
+  )
 
-  for (const name of ["", "../up", "a/../b", "/etc/passwd", ".hidden", "a//b", "a\\b", "A", `a/${"b".repeat(300)}`]) {
+  for (const name of [
+    "",
+    "../up",
+    "a/../b",
+    "/etc/passwd",
+    ".hidden",
+    "a//b",
+    "a\\b",
+    "A",
+    `a/${"b".repeat(300)}`
+  ]) {
     it.live(`cannot be called "${name.slice(0, 20)}"`, () =>
       withFiles((files, folder) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const written = yield* Effect.exit(files.writeObject(name, text("x")))
           expect(written._tag).toBe("Failure")
           expect((yield* Effect.flip(files.readObject(name)))._tag).toBe("FileNotFound")
           expect(yield* filesBelow(folder)).toEqual([])
         })
-      ))
+      )
+    )
   }
 })
 
 describe("the folder of files", () => {
   it.live("loses what a dead process left unfinished, but not what is being written", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const unfinished = path.join(folder, "unfinished")
       const twoHoursAgo = Date.now() / 1000 - 7_200
@@ -243,24 +286,27 @@ describe("the folder of files", () => {
       yield* Layer.build(filesIn(folder))
 
       expect(yield* filesBelow(unfinished)).toEqual(["new"])
-    }))
+    })
+  )
 
   it.live("must be a folder that can be made", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const folder = yield* temporaryFolder
       yield* Effect.promise(() => fs.writeFile(path.join(folder, "a-file"), ""))
 
       const refused = yield* Effect.flip(Layer.build(filesIn(path.join(folder, "a-file", "below"))))
 
       expect(refused).toMatchObject({ _tag: "SettingsError", setting: "TROUPE_FILES" })
-    }))
+    })
+  )
 
   it.live("cannot be a bucket yet, and says so", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const refused = yield* Effect.flip(
         Layer.build(Files.layer.pipe(Layer.provide(settings({ files: "s3://bucket/prefix" }))))
       )
       expect(refused.message).toContain("only a folder can hold files yet")
       expect(existsSync("s3:")).toBe(false)
-    }))
+    })
+  )
 })

@@ -1,6 +1,6 @@
 /** What every store promises, in sentences. Each runs in a namespace of its own, on a clock that it moves itself. */
 import { describe, expect } from "bun:test"
-import { type Duration, Effect, Fiber, type Layer, type Scope } from "effect"
+import { Duration, Effect, Fiber, type Layer, type Scope } from "effect"
 import type { SettingsShape } from "../../runtime/config.ts"
 import { bellWaitMaxMs, eventsMax, type NewEvent, Store, type TaskEvent } from "../../runtime/store.ts"
 import { decodeRecord, type Entry, idIn, lanes, nextRun, runOfEntry, ulidOfEntry } from "../../runtime/task.ts"
@@ -9,6 +9,7 @@ import { Bell, partition, type StoreUnderTest } from "../support/stores.ts"
 import {
   anEnd,
   anEnvelope,
+  aRetry,
   aTask,
   aTurn,
   aUlid,
@@ -107,7 +108,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       yield* turn("w", { settled: [end(entries[0]!, "S"), end(entries[1]!, "F")] })
       const before = yield* store.read(partition, all.map(({ ulid }) => ulid))
 
-      yield* store.submit(partition, all, { again: true })
+      yield* submit(...all)
 
       expect(yield* store.read(partition, all.map(({ ulid }) => ulid))).toEqual(before)
       expect(yield* store.depth(partition)).toEqual({
@@ -119,11 +120,10 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
     })
 
     promise("said again, stores what the first call did not", function*() {
-      const store = yield* Store
       const [there, missing] = tasks(2)
       yield* submit(there!)
 
-      yield* store.submit(partition, [there!, missing!], { again: true })
+      yield* submit(there!, missing!)
 
       expect(yield* claim("w", 5)).toEqual([there!.entry, missing!.entry])
     })
@@ -196,15 +196,14 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
 
     promise("retries a task under its next run and record, and not before its delay", function*() {
       const entry = yield* heldOne("w")
-      const again = retry(entry, 2_000)
-      yield* turn("w", { settled: [again] })
+      yield* turn("w", { settled: [retry(entry, 2_000)] })
       yield* advance(1_999)
       expect(yield* claim("w", 1)).toEqual([])
       yield* advance(1)
 
       const { claimed } = yield* turn("w", { want: 1 })
 
-      expect(claimed).toEqual([{ entry: nextRun(entry), record: again.record }])
+      expect(claimed).toEqual([{ entry: nextRun(entry), record: aRetry(entry) }])
     })
 
     promise("puts what is released at the head of its lane, oldest first, with no crash counted", function*() {
@@ -297,8 +296,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       const { claimed, held: also } = yield* turn("w", { want: 1, again: true })
 
       expect(entriesOf(claimed)).toEqual([next.entry])
-      expect(entriesOf(also).toSorted()).toEqual(unheard)
-      expect(also.map(({ record }) => decodeRecord(record).json)).toEqual([anEnvelope(), anEnvelope()])
+      expect(also.toSorted()).toEqual(unheard)
     })
 
     promise("said for the first time, does not tell what the worker holds", function*() {
@@ -516,24 +514,465 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
 
   describe(`reading, in ${name}`, () => {
     promise("says where each task is", function*() {
-      const store = yield* Store
-      const [running, waiting] = tasks(2)
-      const delayed = aTask({ due: { afterMs: 5_000 } })
-      yield* submit(running!, waiting!, delayed)
-      yield* claim("w", 1)
-      const ended = yield* heldOne("v").pipe(Effect.provideService(Store, store))
+      const [running, ended, waiting] = tasks(3)
+      const [delayed, unknown] = [aTask({ due: { afterMs: 5_000 } }), aTask()]
+      yield* submit(running!, ended!, waiting!, delayed)
+      yield* claim("w", 2)
+      yield* turn("w", { settled: [end(ended!.entry)] })
 
-      const places = (yield* store.read(partition, [running!, waiting!, delayed].map(({ ulid }) => ulid))).map(
-        (found) => found?.place
+      const found = yield* (yield* Store).read(
+        partition,
+        [waiting!, unknown, running!, delayed, ended!].map(({ ulid }) => ulid)
       )
 
-      expect(places).toEqual([
-        { kind: "held", worker: "w", note: undefined },
-        { kind: "lane" },
-        { kind: "later", due: startOfTime + 5_000 }
+      expect(found).toEqual([
+        { record: waiting!.record, place: { kind: "lane" } },
+        undefined,
+        { record: running!.record, place: { kind: "held", worker: "w", note: undefined } },
+        { record: delayed.record, place: { kind: "later", due: startOfTime + 5_000 } },
+        { record: anEnd(ended!.entry), place: { kind: "ended" } }
       ])
-      expect(ended).toBeDefined()
     })
+
+    promise("tells what has ended from what lives and what is not there", function*() {
+      const [ended, buried, running, waiting] = tasks(4)
+      yield* submit(ended!, buried!, running!, waiting!)
+      yield* claim("w", 3)
+      yield* turn("w", { settled: [end(ended!.entry), end(buried!.entry, "F")] })
+
+      const ulids = [waiting!, ended!, buried!, running!, aTask()].map(({ ulid }) => ulid)
+
+      expect(yield* (yield* Store).ended(partition, ulids)).toEqual([
+        "alive",
+        anEnd(ended!.entry),
+        anEnd(buried!.entry, "F"),
+        "alive",
+        undefined
+      ])
+    })
+
+    promise("reads nothing when asked for nothing", function*() {
+      const store = yield* Store
+
+      expect(yield* store.read(partition, [])).toEqual([])
+      expect(yield* store.ended(partition, [])).toEqual([])
+      expect(yield* store.append(partition, "w", [])).toEqual([])
+      yield* store.unwatch(partition, [], "nobody")
+      yield* store.submit(partition, [])
+    })
+
+    promise("counts what waits where", function*() {
+      const store = yield* Store
+      yield* submit(...tasks(4, { lane: "low" }), ...tasks(2), aTask({ due: { afterMs: 1_000 } }))
+      const [buried] = yield* claim("w", 3)
+      yield* turn("w", { settled: [end(buried!, "F")] })
+      yield* claim("v", 1)
+
+      expect(yield* store.depth(partition)).toEqual({
+        lanes: { urgent: 0, high: 0, normal: 0, low: 2 },
+        later: 1,
+        held: 3,
+        dead: 1
+      })
+    })
+
+    promise("answers", function*() {
+      yield* (yield* Store).ping
+    })
+  })
+
+  describe(`watching, in ${name}`, () => {
+    /** An inbox that hears hints, and watches these tasks. */
+    const watching = Effect.fnUntraced(function*(...ulids: ReadonlyArray<string>) {
+      const store = yield* Store
+      const inbox = yield* store.inbox
+      yield* inbox.tune(partition)
+      yield* store.ended(partition, ulids, { watch: inbox.name })
+      return inbox
+    })
+
+    const hint = (...ulids: ReadonlyArray<string>) => ({ partition, ulids })
+
+    promise("gives a hint at each event, note and retry, and at the end", function*() {
+      const store = yield* Store
+      const entry = yield* heldOne("w")
+      const ulid = ulidOfEntry(entry)
+      const inbox = yield* watching(ulid)
+
+      yield* store.append(partition, "w", [{ entry, seq: 1, kind: "chunk", data: "1" }])
+      expect(yield* inbox.next).toEqual(hint(ulid))
+      yield* turn("w", { notes: [[entry, "{}"]] })
+      expect(yield* inbox.next).toEqual(hint(ulid))
+      yield* turn("w", { settled: [retry(entry, 0)] })
+      expect(yield* inbox.next).toEqual(hint(ulid))
+      yield* turn("w", { want: 1 })
+      yield* turn("w", { settled: [end(nextRun(entry))] })
+      expect(yield* inbox.next).toEqual(hint(ulid))
+    })
+
+    promise("gives a hint when the death of its worker ends the task", function*() {
+      const entry = yield* heldOne("w1")
+      const inbox = yield* watching(ulidOfEntry(entry))
+
+      for (const worker of ["w1", "w2", "w3"]) {
+        yield* claim(worker, 1)
+        yield* (yield* Store).evict(partition, worker)
+      }
+      yield* turn("v")
+
+      expect(yield* inbox.next).toEqual(hint(ulidOfEntry(entry)))
+      expect(yield* (yield* Store).ended(partition, [ulidOfEntry(entry)])).not.toEqual(["alive"])
+    })
+
+    promise("gives every inbox that watches its hint", function*() {
+      const [one, other] = yield* held("w", 2)
+      const both = yield* watching(ulidOfEntry(one!), ulidOfEntry(other!))
+      const second = yield* watching(ulidOfEntry(other!))
+
+      yield* turn("w", { settled: [end(one!), end(other!)] })
+
+      const heard: Array<string> = []
+      while (heard.length < 2) {
+        const next = yield* both.next
+        if (next !== "all") heard.push(...next.ulids)
+      }
+      expect(heard).toEqual([ulidOfEntry(one!), ulidOfEntry(other!)])
+      expect(yield* second.next).toEqual(hint(ulidOfEntry(other!)))
+    })
+
+    promise("gives no more hints once it is unwatched, or the task has ended", function*() {
+      const store = yield* Store
+      const [ended, unwatched, watched] = yield* held("w", 3)
+      const inbox = yield* watching(...[ended!, unwatched!, watched!].map(ulidOfEntry))
+      yield* turn("w", { settled: [end(ended!)] })
+      yield* inbox.next
+
+      yield* store.unwatch(partition, [ulidOfEntry(unwatched!), ulidOfEntry(ended!)], inbox.name)
+      yield* store.unwatch(partition, [ulidOfEntry(unwatched!)], inbox.name)
+      yield* turn("w", { settled: [end(unwatched!)], notes: [[ended!, "{}"]] })
+      yield* turn("w", { settled: [end(watched!)] })
+
+      expect(yield* inbox.next).toEqual(hint(ulidOfEntry(watched!)))
+    })
+
+    promise("does not disturb the others who watch when one stops", function*() {
+      const entry = yield* heldOne("w")
+      const [stays, goes] = [yield* watching(ulidOfEntry(entry)), yield* watching(ulidOfEntry(entry))]
+      yield* (yield* Store).unwatch(partition, [ulidOfEntry(entry)], goes.name)
+
+      yield* turn("w", { settled: [end(entry)] })
+
+      expect(yield* stays.next).toEqual(hint(ulidOfEntry(entry)))
+    })
+
+    promise("forgets the oldest of more watchers than it keeps: they read again by themselves", function*() {
+      const store = yield* Store
+      const entry = yield* heldOne("w")
+      const [oldest, older] = [yield* watching(ulidOfEntry(entry)), yield* watching(ulidOfEntry(entry))]
+      for (let at = 0; at < 31; at++) yield* store.ended(partition, [ulidOfEntry(entry)], { watch: `dead-${at}` })
+
+      yield* turn("w", { settled: [end(entry)], hints: [[oldest.name, [aUlid()]]] })
+
+      expect(yield* older.next).toEqual(hint(ulidOfEntry(entry)))
+      expect(yield* oldest.next).not.toEqual(hint(ulidOfEntry(entry)))
+    })
+  })
+
+  describe(`events, in ${name}`, () => {
+    const beginning = { run: 0, seq: 0 }
+    const chunk = (entry: Entry, seq: number): NewEvent => ({ entry, seq, kind: "chunk", data: `"${seq}"` })
+    const stored = ({ entry, ...event }: NewEvent): TaskEvent => ({ run: runOfEntry(entry), ...event })
+
+    const append = Effect.fnUntraced(function*(worker: string, ...events: ReadonlyArray<NewEvent>) {
+      return yield* (yield* Store).append(partition, worker, events)
+    })
+
+    const eventsOf = Effect.fnUntraced(function*(entry: Entry, after = beginning, limit = 100) {
+      return yield* (yield* Store).events(idIn(partition, ulidOfEntry(entry)), after, limit)
+    })
+
+    promise("keeps the events of each task in their order", function*() {
+      const [one, other] = yield* held("w", 2)
+      const ofOne: ReadonlyArray<NewEvent> = [
+        { entry: one!, seq: 1, kind: "progress", data: `{"fraction":0.5}` },
+        { entry: one!, seq: 2, kind: "log", data: `{"level":"info","message":"half"}` },
+        chunk(one!, 3)
+      ]
+
+      const lost = yield* append("w", ofOne[0]!, chunk(other!, 1), ofOne[1]!, ofOne[2]!)
+
+      expect(lost).toEqual([])
+      expect(yield* eventsOf(one!)).toEqual(ofOne.map(stored))
+      expect(yield* eventsOf(other!)).toEqual([stored(chunk(other!, 1))])
+    })
+
+    promise("has none of a task that emitted none", function*() {
+      expect(yield* eventsOf(yield* heldOne("w"))).toEqual([])
+    })
+
+    promise("said again, stores nothing twice, and what the first call did not store", function*() {
+      const entry = yield* heldOne("w")
+      yield* append("w", chunk(entry, 1), chunk(entry, 2))
+
+      expect(yield* append("w", chunk(entry, 1), chunk(entry, 2), chunk(entry, 3))).toEqual([])
+
+      expect((yield* eventsOf(entry)).map(({ seq }) => seq)).toEqual([1, 2, 3])
+    })
+
+    promise("gives those after a position, as many as were asked for, across runs", function*() {
+      const first = yield* heldOne("w")
+      yield* append("w", chunk(first, 1), chunk(first, 2))
+      yield* turn("w", { settled: [retry(first, 0)] })
+      const [second] = yield* claim("w", 1)
+      yield* append("w", chunk(second!, 1), chunk(second!, 2))
+
+      expect((yield* eventsOf(first, { run: 1, seq: 1 }, 2)).map(({ run, seq }) => [run, seq])).toEqual([[1, 2], [2, 1]])
+      expect(yield* eventsOf(first, { run: 2, seq: 2 })).toEqual([])
+    })
+
+    promise("refuses those of a run that is over, and keeps those of the others in the same call", function*() {
+      const [old, own] = yield* held("w", 2)
+      yield* append("w", chunk(old!, 1))
+      yield* turn("w", { settled: [release(old!)] })
+      const [current] = yield* claim("v", 1)
+      yield* append("v", chunk(current!, 1))
+
+      expect(yield* append("w", chunk(old!, 2), chunk(own!, 1))).toEqual([old!])
+
+      expect(yield* eventsOf(old!)).toEqual([stored(chunk(old!, 1)), stored(chunk(current!, 1))])
+      expect(yield* eventsOf(own!)).toHaveLength(1)
+    })
+
+    promise("refuses those of a worker whose tasks were reaped", function*() {
+      const entry = yield* heldOne("w")
+      yield* (yield* Store).evict(partition, "w")
+      yield* turn("v")
+
+      expect(yield* append("w", chunk(entry, 1))).toEqual([entry])
+      expect(yield* eventsOf(entry)).toEqual([])
+    })
+
+    promise("keeps the newest when there are too many", function*() {
+      const entry = yield* heldOne("w")
+      const count = eventsMax + 500
+      const all = Array.from({ length: count }, (_, at) => chunk(entry, at + 1))
+      for (let at = 0; at < count; at += 1_000) yield* append("w", ...all.slice(at, at + 1_000))
+
+      const kept = yield* eventsOf(entry, beginning, count)
+
+      expect(kept.length).toBeGreaterThanOrEqual(eventsMax)
+      expect(kept.length).toBeLessThan(count)
+      expect(kept).toEqual(all.slice(count - kept.length).map(stored))
+    })
+
+    promise("keeps them for the retention after the end", function*() {
+      const entry = yield* heldOne("w")
+      yield* append("w", chunk(entry, 1))
+      yield* advance("6 days")
+      yield* turn("w", { join: false, settled: [end(entry)], streamed: [entry] })
+
+      yield* advance("59 seconds")
+      expect(yield* eventsOf(entry)).toHaveLength(1)
+      yield* advance("1 second")
+      expect(yield* eventsOf(entry)).toEqual([])
+    }, { retention: Duration.minutes(1) })
+
+    promise("keeps them no longer when only an earlier run emitted any", function*() {
+      const entry = yield* heldOne("w")
+      yield* append("w", chunk(entry, 1))
+      yield* (yield* Store).evict(partition, "w")
+      const [second] = yield* claim("v", 1)
+
+      yield* turn("v", { settled: [end(second!)] })
+
+      yield* advance("1 minute")
+      expect(yield* eventsOf(entry)).toEqual([])
+    }, { retention: Duration.minutes(1) })
+
+    promise("keeps them no longer when the death of its worker ended the task", function*() {
+      const entry = yield* heldOne("w1")
+      yield* append("w1", chunk(entry, 1))
+      for (const worker of ["w1", "w2", "w3"]) {
+        yield* claim(worker, 1)
+        yield* (yield* Store).evict(partition, worker)
+      }
+      yield* turn("v")
+      expect(yield* eventsOf(entry)).toHaveLength(1)
+
+      yield* advance("1 minute")
+      expect(yield* eventsOf(entry)).toEqual([])
+    }, { retention: Duration.minutes(1) })
+  })
+
+  describe(`the bell, in ${name}`, () => {
+    promise("wakes who waits when a task is submitted", function*() {
+      const { wait } = yield* (yield* Store).bell([partition])
+      const waiting = yield* Effect.forkChild(wait(bellWaitMaxMs), { startImmediately: true })
+
+      yield* submit(aTask())
+
+      yield* Fiber.join(waiting)
+      expect(yield* claim("w", 1)).toHaveLength(1)
+    })
+
+    promise("wakes at once who comes after it rang", function*() {
+      yield* submit(aTask())
+
+      yield* (yield* (yield* Store).bell([partition])).wait(bellWaitMaxMs)
+    })
+
+    promise("hears the bell of any of several partitions", function*() {
+      const store = yield* Store
+      yield* store.submit(partition, [aTask()])
+
+      yield* (yield* store.bell(["other.0", partition])).wait(bellWaitMaxMs)
+
+      expect(yield* (yield* Bell).rang).toBe(false)
+    })
+
+    promise("rings again when a turn leaves work behind, and not when it takes the last", function*() {
+      const bell = yield* Bell
+      yield* submit(...tasks(3))
+      expect(yield* bell.rang).toBe(true)
+
+      yield* claim("w", 2)
+      expect(yield* bell.rang).toBe(true)
+      yield* claim("w", 1)
+      expect(yield* bell.rang).toBe(false)
+    })
+
+    promise("holds one token at most", function*() {
+      const bell = yield* Bell
+      yield* submit(aTask())
+      yield* submit(aTask())
+
+      expect([yield* bell.rang, yield* bell.rang]).toEqual([true, false])
+    })
+
+    promise("rings for a delayed task only when it is now the next one due", function*() {
+      const bell = yield* Bell
+      yield* submit(aTask({ due: { afterMs: 2_000 } }))
+      expect(yield* bell.rang).toBe(true)
+      yield* submit(aTask({ due: { afterMs: 3_000 } }))
+      expect(yield* bell.rang).toBe(false)
+      yield* submit(aTask({ due: { afterMs: 1_000 } }))
+      expect(yield* bell.rang).toBe(true)
+    })
+
+    promise("is silent when what was submitted was there already", function*() {
+      const bell = yield* Bell
+      const task = aTask()
+      yield* submit(task)
+      yield* bell.rang
+
+      yield* submit(task)
+
+      expect(yield* bell.rang).toBe(false)
+    })
+
+    promise("rings when a worker is evicted or leaves with tasks in its hands, and when it hands them back", function*() {
+      const store = yield* Store
+      const bell = yield* Bell
+      yield* held("w", 2)
+      yield* held("v", 1)
+      yield* bell.rang
+
+      yield* store.evict(partition, "w")
+      expect(yield* bell.rang).toBe(true)
+      yield* turn("u")
+      expect(yield* bell.rang).toBe(true)
+      yield* store.leave(partition, "v")
+      expect(yield* bell.rang).toBe(true)
+      yield* store.leave(partition, "u")
+      expect(yield* bell.rang).toBe(false)
+    })
+
+    promise("lets who waits look for itself when it stays silent", function*() {
+      const { wait } = yield* (yield* Store).bell([partition])
+      const waiting = yield* Effect.forkChild(wait(20), { startImmediately: true })
+
+      yield* advance("20 millis")
+
+      yield* Fiber.join(waiting)
+    })
+  })
+
+  describe(`the sweep, in ${name}`, () => {
+    const settings = { retention: Duration.minutes(1), deadRetention: Duration.minutes(5) }
+
+    const sweep = Effect.fnUntraced(function*(limit = 100) {
+      return yield* (yield* Store).sweep(partition, limit)
+    })
+
+    promise("drops what has ended once it is past its retention, and not before", function*() {
+      const [ended, buried] = yield* held("w", 2)
+      yield* turn("w", { settled: [end(ended!), end(buried!, "F")] })
+      yield* advance("59 seconds")
+      expect(yield* sweep()).toBe(0)
+      expect(yield* found(ulidOfEntry(ended!))).toBeDefined()
+
+      yield* advance("1 second")
+
+      expect(yield* sweep()).toBe(1)
+      expect(yield* found(ulidOfEntry(ended!))).toBeUndefined()
+      expect(yield* found(ulidOfEntry(buried!))).toBeDefined()
+    }, settings)
+
+    promise("drops a dead letter once it is past the retention of the dead", function*() {
+      const entry = yield* heldOne("w")
+      yield* turn("w", { settled: [end(entry, "F")] })
+      yield* advance("299 seconds")
+      expect(yield* sweep()).toBe(0)
+
+      yield* advance("1 second")
+
+      expect(yield* sweep()).toBe(1)
+      expect(yield* found(ulidOfEntry(entry))).toBeUndefined()
+      expect(yield* (yield* Store).depth(partition)).toMatchObject({ dead: 0 })
+    }, settings)
+
+    promise("leaves a segment alone in which a task lives", function*() {
+      const [ended, living] = yield* held("w", 2)
+      yield* turn("w", { settled: [end(ended!)] })
+      yield* advance("1 hour")
+
+      expect(yield* sweep()).toBe(0)
+      expect(yield* found(ulidOfEntry(living!))).toMatchObject({ place: { kind: "held" } })
+      expect(yield* found(ulidOfEntry(ended!))).toMatchObject({ place: { kind: "ended" } })
+    }, settings)
+
+    promise("starts the retention anew for a segment that was given another task", function*() {
+      const first = yield* heldOne("w")
+      yield* turn("w", { settled: [end(first)] })
+      yield* advance("50 seconds")
+      const second = yield* heldOne("w")
+      yield* advance("50 seconds")
+      yield* turn("w", { settled: [end(second)] })
+
+      yield* advance("59 seconds")
+      expect(yield* sweep()).toBe(0)
+      yield* advance("1 second")
+      expect(yield* sweep()).toBe(1)
+      expect(yield* found(ulidOfEntry(first))).toBeUndefined()
+    }, settings)
+
+    promise("drops no more than its limit at a time, the oldest first", function*() {
+      const segments = Array.from({ length: 3 }, (_, at) => aTask({ ulid: aUlid(1_900_000_000_000 + at * 10_000) }))
+      for (const task of segments) {
+        yield* submit(task)
+        yield* turn("w", { settled: [end((yield* claim("w", 1))[0]!)] })
+        yield* advance("1 second")
+      }
+      yield* advance("1 minute")
+
+      expect(yield* sweep(2)).toBe(2)
+      expect(yield* Effect.forEach(segments, ({ ulid }) => found(ulid))).toEqual([
+        undefined,
+        undefined,
+        { record: anEnd(segments[2]!.entry), place: { kind: "ended" } }
+      ])
+      expect([yield* sweep(2), yield* sweep(2)]).toEqual([1, 0])
+    }, settings)
   })
 
   const advance = Effect.fnUntraced(function*(by: Duration.Input) {

@@ -24,7 +24,7 @@ export type StoreUnderTest = Store | TestTime | Bell
 // ---------------------------------------------------------------------------------------------------------
 
 /** More steps than a wait for a bell that has rung ever takes; its timeout is on a clock that stands still. */
-const stepsOfWait = 30
+const stepsOfWait = 10
 
 const memoryBell = Layer.effect(
   Bell,
@@ -62,9 +62,9 @@ export const aClient = Effect.acquireRelease(
 export const redisTimeOf = Effect.fnUntraced(function*(client: Redis, base: string) {
   let now = startOfTime
   const set = (to: number) =>
-    Effect.promise(() => {
+    Effect.promise(async () => {
       now = to
-      return setRedisTime(client, base, now)
+      await setRedisTime(client, base, now)
     })
   yield* set(now)
   return TestTime.of({

@@ -9,7 +9,6 @@ import {
   type Lane,
   laneOfEntry,
   type Letter,
-  nextRun,
   runOfEntry,
   ulidOfEntry
 } from "../../runtime/task.ts"
@@ -66,11 +65,19 @@ export const end = (entry: Entry, letter?: Exclude<Letter, "Q">, output?: unknow
   record: anEnd(entry, letter, output)
 })
 
-export const retry = (entry: Entry, delayMs: number): Settlement => {
-  const next = nextRun(entry)
-  const header = { letter: "Q", lane: laneOfEntry(next), run: runOfEntry(next), crashes: 0 } as const
-  return { kind: "retry", entry, delayMs, record: encodeRecord(header, anEnvelope("again")) }
-}
+/** The record under which a task runs again after the run that `entry` started. */
+export const aRetry = (entry: Entry): string =>
+  encodeRecord(
+    { letter: "Q", lane: laneOfEntry(entry), run: runOfEntry(entry) + 1, crashes: 0 },
+    anEnvelope(`after ${entry}`)
+  )
+
+export const retry = (entry: Entry, delayMs: number): Settlement => ({
+  kind: "retry",
+  entry,
+  delayMs,
+  record: aRetry(entry)
+})
 
 export const release = (entry: Entry): Settlement => ({ kind: "release", entry })
 
@@ -91,7 +98,7 @@ export const aTurn = (worker: string, over: Partial<Turn> = {}): Turn => ({
 })
 
 export const submit = Effect.fnUntraced(function*(...tasks: ReadonlyArray<NewTask>) {
-  yield* (yield* Store).submit(partition, tasks, { again: false })
+  yield* (yield* Store).submit(partition, tasks)
 })
 
 /** A turn that joins, for tests in which it does not matter when the worker did. */

@@ -48,10 +48,11 @@ local function digits(number)
   return string.format("%.0f", number)
 end
 local redis = setmetatable({
-  call = function(command, name, ms, ...)
+  call = function(command, ...)
     if command ~= "PEXPIRE" then
-      return server.call(command, name, ms, ...)
+      return server.call(command, ...)
     end
+    local name, ms = ...
     server.call("SADD", base .. "expiring", name)
     return server.call("PEXPIREAT", name, digits(clock() + tonumber(ms) + ${far}))
   end

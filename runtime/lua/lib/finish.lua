@@ -4,7 +4,7 @@ local function tell_watchers(ids, last)
     return
   end
   local channels, watched = {}, {}
-  for i, names in ipairs(redis.call("HMGET", key.watched, unpack(ids))) do
+  for i, names in ipairs(ask("HMGET", key.watched, ids)) do
     if names then
       watched[#watched + 1] = ids[i]
       for name in string.gmatch(names, "%S+") do
@@ -15,8 +15,8 @@ local function tell_watchers(ids, last)
   for name, message in pairs(channels) do
     redis.call("SPUBLISH", key.reply(name), message)
   end
-  if last and #watched > 0 then
-    redis.call("HDEL", key.watched, unpack(watched))
+  if last then
+    send("HDEL", key.watched, watched)
   end
 end
 
@@ -27,6 +27,10 @@ local function finish(ids, records, now, retention)
   for segment, positions in pairs(by_segment(ids)) do
     local kept, buried = {}, {}
     for _, i in ipairs(positions) do
+      -- The worker tells of the streams of its own runs; an earlier run may have left one, too.
+      if string.sub(records[i], 3, 4) ~= "1." then
+        redis.call("PEXPIRE", key.events(ids[i]), digits(retention))
+      end
       if string.byte(records[i]) == 70 then
         buried[#buried + 1] = ids[i]
         letters[#letters + 1] = ids[i]
@@ -39,12 +43,8 @@ local function finish(ids, records, now, retention)
       end
     end
     local task = key.task(segment)
-    if #kept > 0 then
-      redis.call("HSET", task, unpack(kept))
-    end
-    if #buried > 0 then
-      redis.call("HDEL", task, unpack(buried))
-    end
+    send("HSET", task, kept)
+    send("HDEL", task, buried)
     if redis.call("HINCRBY", key.live, segment, -#positions) <= 0 then
       redis.call("HDEL", key.live, segment)
       if redis.call("PEXPIRE", task, digits(retention + 3600000)) == 1 then
@@ -52,9 +52,7 @@ local function finish(ids, records, now, retention)
       end
     end
   end
-  if #letters > 0 then
-    redis.call("HSET", key.letters, unpack(letters))
-    redis.call("ZADD", key.dead, unpack(deaths))
-  end
+  send("HSET", key.letters, letters)
+  send("ZADD", key.dead, deaths)
   tell_watchers(ids, true)
 end

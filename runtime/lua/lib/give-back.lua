@@ -27,14 +27,12 @@ local function give_back(entries, lost_by, now, retention, crashes_max)
     end
   end
   for segment, write in pairs(writes) do
-    redis.call("HSET", key.task(segment), unpack(write))
+    send("HSET", key.task(segment), write)
   end
   for lane, list in pairs(lists) do
-    redis.call("LPUSH", key.lane(lane), unpack(list))
+    send("LPUSH", key.lane(lane), list)
   end
-  if #entries > 0 then
-    redis.call("HDEL", key.running, unpack(entries))
-  end
+  send("HDEL", key.running, entries)
   if #ended > 0 then
     finish(ended, outcomes, now, retention)
   end

@@ -41,7 +41,7 @@ local function records_of(list)
     for k, i in ipairs(positions) do
       ids[k] = id_of(list[i])
     end
-    local found = redis.call("HMGET", key.task(segment), unpack(ids))
+    local found = ask("HMGET", key.task(segment), ids)
     for k, i in ipairs(positions) do
       records[i] = found[k]
     end
@@ -58,7 +58,7 @@ local function records_or_letters_of(list)
     end
   end
   if #missing > 0 and redis.call("EXISTS", key.letters) == 1 then
-    local found, k = redis.call("HMGET", key.letters, unpack(missing)), 0
+    local found, k = ask("HMGET", key.letters, missing), 0
     for i = 1, #list do
       if not records[i] then
         k = k + 1

@@ -1,0 +1,37 @@
+/**
+ * Drops what is past its retention, a bounded piece at a time.
+ *
+ * Every worker process runs one. They need no leader: dropping is one atomic script that may be repeated, so two of
+ * them share the work.
+ */
+import { Cause, Effect, Layer, Schedule } from "effect"
+import { Store } from "../runtime/store.ts"
+import { partitionOf } from "../runtime/task.ts"
+import { Worker } from "./worker.ts"
+
+/** Segments and dead letters that one script drops at most. */
+const limit = 100
+
+const interval = "10 seconds"
+
+/** Sweeps every queue that this process serves, and says how much was dropped. */
+export const pass = Effect.fn("Janitor.pass")(function*() {
+  const store = yield* Store
+  const { queues } = yield* Worker
+  const dropped = yield* Effect.forEach(queues, ({ queue }) =>
+    // A full piece means that more waits; go on until one is not full.
+    store.sweep(partitionOf(queue), limit).pipe(Effect.repeat({ while: (count) => count >= limit })))
+  return dropped.reduce((sum, count) => sum + count, 0)
+})
+
+export const layer = Layer.effectDiscard(
+  pass().pipe(
+    Effect.catchCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("the janitor's pass failed", cause)
+    ),
+    // Jitter keeps processes that started together from sweeping together.
+    Effect.repeat(Schedule.spaced(interval).pipe(Schedule.jittered)),
+    Effect.annotateLogs({ actor: "janitor" }),
+    Effect.forkScoped
+  )
+)

@@ -1,0 +1,31 @@
+/**
+ * Who starts whom.
+ *
+ * Read upward: a layer starts after those below it and stops before them. So a worker has drained before anything it
+ * writes to is closed, and the store is the last to go.
+ */
+import { Layer } from "effect"
+import { Settings } from "../runtime/config.ts"
+import type { TaskDefinition } from "../runtime/handler.ts"
+import * as Memory from "../runtime/memory/store.ts"
+import * as Redis from "../runtime/redis/store.ts"
+import { Handlers } from "../runtime/registry.ts"
+import * as Dispatcher from "./dispatcher.ts"
+import * as Follow from "./follow.ts"
+import * as Janitor from "./janitor.ts"
+import * as Replies from "./replies.ts"
+import * as Worker from "./worker.ts"
+
+/** The store of a process: the Redis of its settings, or memory that it shares with nobody. */
+export const store = (kind: "redis" | "memory") => (kind === "redis" ? Redis.layer() : Memory.layer)
+
+/** The handlers given in code, and those of the settings' folder. */
+export const handlers = (given: ReadonlyArray<TaskDefinition>) =>
+  Layer.unwrap(Settings.useSync(({ handlers: folder }) => Handlers.layer({ given, folder })))
+
+/** What it takes to submit, to ask and to follow. Give it a store, handlers and settings. */
+export const client = Layer.mergeAll(Dispatcher.layer, Follow.layer).pipe(Layer.provideMerge(Replies.layer))
+
+/** What it takes to run tasks. Give it a store, handlers, settings and `Shutdown`. */
+export const worker = (options: Parameters<typeof Worker.layer>[0] = {}) =>
+  Janitor.layer.pipe(Layer.provideMerge(Worker.layer(options)))

@@ -1,0 +1,108 @@
+/**
+ * What a command answers to each way of failing: its exit code and what it says. The compiler keeps the table
+ * complete: a program whose commands can fail in a way that has no row does not compile.
+ */
+import { Cause, Exit, Schema } from "effect"
+import type { ChildFailing } from "../../actors/node.ts"
+import type { ResultTimeout, SubmitError } from "../../actors/dispatcher.ts"
+import type { PositionInvalid } from "../../actors/follow.ts"
+import type { TaskNotFound } from "../../actors/replies.ts"
+import type { SettingsError } from "../../runtime/config.ts"
+import type { RedisUnusable } from "../../runtime/redis/address.ts"
+import type { NoRedisServer, PrivateRedisFailed } from "../../runtime/redis/private.ts"
+import type { SampleFailed } from "../sample.ts"
+import type { AskTimeout, InvalidTaskId, TaskFailed } from "../client/errors.ts"
+
+/** The exit codes. Scripts rely on them. */
+export const exitCode = {
+  done: 0,
+  taskFailed: 1,
+  usage: 2,
+  notFound: 3,
+  refused: 4,
+  unreachable: 5,
+  /** A fault of ours, as sysexits.h has it (EX_SOFTWARE). */
+  bug: 70,
+  waitedTooLong: 124,
+  /** Whoever read our output went away: as if SIGPIPE had ended us. */
+  outputClosed: 141
+} as const
+
+/** The command line cannot be understood. Nothing was done. */
+export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
+  /** The command, as in `troupe submit`. */
+  command: Schema.String,
+  problem: Schema.String
+}) {}
+
+/** Whoever read the output went away, as `head` does when it has enough. */
+export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
+
+/** Every way in which a command may fail. */
+export type Failure =
+  | AskTimeout
+  | ChildFailing
+  | InvalidTaskId
+  | NoRedisServer
+  | OutputClosed
+  | PositionInvalid
+  | PrivateRedisFailed
+  | RedisUnusable
+  | SampleFailed
+  | ResultTimeout
+  | SettingsError
+  | SubmitError
+  | TaskFailed
+  | TaskNotFound
+  | UsageError
+
+export interface Answer {
+  readonly code: number
+  /** For stderr; `undefined` when there is nothing to say. */
+  readonly message: string | undefined
+}
+
+const answer = (code: number) => ({ message }: Error): Answer => ({ code, message })
+
+const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = {
+  AskTimeout: answer(exitCode.waitedTooLong),
+  ChildFailing: answer(exitCode.bug),
+  InvalidTaskId: answer(exitCode.usage),
+  NoRedisServer: answer(exitCode.unreachable),
+  OutputClosed: () => ({ code: exitCode.outputClosed, message: undefined }),
+  PositionInvalid: answer(exitCode.usage),
+  PrivateRedisFailed: answer(exitCode.unreachable),
+  RedisUnusable: answer(exitCode.unreachable),
+  ResultTimeout: answer(exitCode.waitedTooLong),
+  SampleFailed: answer(exitCode.taskFailed),
+  SettingsError: answer(exitCode.usage),
+  StoreError: ({ message }) => ({ code: exitCode.unreachable, message: `Redis did not answer: ${message}` }),
+  StoreFull: answer(exitCode.unreachable),
+  SubmitRefused: ({ faults }) => ({
+    code: exitCode.refused,
+    message: ["the task is refused:", ...faults.map(({ message, path }) => `  ${path || "/"}: ${message}`)].join("\n")
+  }),
+  TaskFailed: answer(exitCode.taskFailed),
+  TaskNotFound: answer(exitCode.notFound),
+  UnknownHandler: answer(exitCode.notFound),
+  UsageError: ({ command, problem }) => ({
+    code: exitCode.usage,
+    message: `${problem}\nsee ${command} --help`
+  })
+}
+
+const isFailure = (error: unknown): error is Failure =>
+  typeof error === "object" && error !== null && "_tag" in error && String(error._tag) in answers
+
+export const answerTo = (failure: Failure): Answer =>
+  // A row takes the error of its own tag, which the compiler cannot follow through the lookup.
+  answers[failure._tag](failure as never)
+
+/** What a program answers in the end. `interrupted` is its exit code if it did nothing but stop when told to. */
+export const answerToExit = (exit: Exit.Exit<unknown, unknown>, interrupted: number): Answer => {
+  if (Exit.isSuccess(exit)) return { code: exitCode.done, message: undefined }
+  if (Cause.hasInterruptsOnly(exit.cause)) return { code: interrupted, message: undefined }
+  const error = Cause.squash(exit.cause)
+  if (isFailure(error)) return answerTo(error)
+  return { code: exitCode.bug, message: `this is a fault in Troupe: ${Cause.pretty(exit.cause)}` }
+}

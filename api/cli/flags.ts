@@ -1,0 +1,58 @@
+/** Flags and arguments that several commands share, so that they look and fail alike. */
+import { Duration, Effect, Option, Result, Schema } from "effect"
+import { Argument, Flag } from "effect/cli"
+import { readPosition } from "../../actors/follow.ts"
+import type { TaskDefinition } from "../../runtime/handler.ts"
+import { TaskId } from "../../runtime/task.ts"
+import { Troupe } from "../client/effect.ts"
+
+/** `10s`, `500ms`, `1.5 hours`: as a setting writes it, or short. */
+const readDuration = (text: string): Option.Option<Duration.Duration> => {
+  const [, count, unit = ""] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(text) ?? []
+  const units: Record<string, string> = { ms: "millis", s: "seconds", m: "minutes", min: "minutes", h: "hours", d: "days" }
+  return Duration.fromInput(`${count} ${units[unit] ?? unit}` as Duration.Input)
+}
+
+/** A flag whose value is a duration. */
+export const duration = (name: string) =>
+  Flag.String(name).pipe(
+    Flag.filterMap(readDuration, () => "a duration such as 10s or 5m"),
+    Flag.withMetavar("10s")
+  )
+
+export const redis = Flag.String("redis").pipe(
+  Flag.withDescription("Redis; default REDIS_URL, or else the private Redis of this folder"),
+  Flag.withMetavar("URL"),
+  Flag.optional
+)
+
+export const json = Flag.Boolean("json").pipe(
+  Flag.withDescription("Print JSON, one line an item"),
+  Flag.withDefault(false)
+)
+
+/** A task's id. */
+export const id = Argument.String("id").pipe(
+  Argument.withDescription("A task's id, as submit prints it"),
+  Argument.filterMap(
+    (text) => Schema.is(TaskId)(text) ? Option.some(text) : Option.none(),
+    () => "a task id such as default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE"
+  )
+)
+
+/** The id of an event. */
+export const after = Flag.String("after").pipe(
+  Flag.withDescription("Go on after this event, as in 1-17"),
+  Flag.filter((text) => Result.isSuccess(readPosition(text)), () => "the id of an event, such as 1-17"),
+  Flag.withMetavar("EVENT"),
+  Flag.optional
+)
+
+/** Connects to the system that the flags and the environment name, while an effect runs. */
+export const connected = (handlers: ReadonlyArray<TaskDefinition>, flags: { readonly redis: Option.Option<string> }) =>
+  Effect.provide(
+    Troupe.layer({
+      handlers,
+      ...Option.match(flags.redis, { onNone: () => ({}), onSome: (redisUrl) => ({ redisUrl }) })
+    })
+  )

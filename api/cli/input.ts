@@ -1,0 +1,57 @@
+/**
+ * Reads a task's input from where the command line says: JSON in a flag, in a file or on stdin. It reads no more
+ * than could be accepted.
+ */
+import { Effect, FileSystem, Option, type PlatformError, Result, Stdio, Stream } from "effect"
+import { inputMax, SubmitRefused } from "../../actors/dispatcher.ts"
+import { parseJson } from "../../runtime/input.ts"
+import { UsageError } from "./exit.ts"
+
+/** The longest text that is read, in characters: white space is not counted against `inputMax`. */
+const textMax = 4 * inputMax
+
+const command = "troupe submit"
+
+const refuse = (message: string) => new SubmitRefused({ faults: [{ path: "/input", message }] })
+
+const unreadable = (from: string, { message, reason }: PlatformError.PlatformError) =>
+  new UsageError({
+    command,
+    problem: reason._tag === "NotFound" ? `there is no file ${from}` : `${from} cannot be read: ${message}`
+  })
+
+const gather = (bytes: Stream.Stream<Uint8Array, PlatformError.PlatformError>, from: string) =>
+  bytes.pipe(
+    Stream.decodeText(),
+    Stream.mapError((error) => unreadable(from, error)),
+    Stream.runFoldEffect(
+      () => "",
+      (text, more) =>
+        text.length + more.length > textMax
+          ? Effect.fail(refuse(`more than ${textMax} characters of JSON`))
+          : Effect.succeed(text + more)
+    )
+  )
+
+const parse = (text: string) =>
+  Effect.fromResult(
+    Result.mapError(parseJson(text), ({ message, reason }) => refuse(reason === "malformed" ? `not JSON: ${message}` : message))
+  )
+
+/** The input, or `undefined` when the command line gives none. */
+export const readInput = Effect.fnUntraced(function*(from: {
+  readonly input: Option.Option<string>
+  readonly inputFile: Option.Option<string>
+  readonly stdin: Option.Option<"-">
+}) {
+  const files = yield* FileSystem.FileSystem
+  const { stdin } = yield* Stdio.Stdio
+  const sources = [
+    ...Option.toArray(Option.map(from.input, Effect.succeed)),
+    ...Option.toArray(Option.map(from.inputFile, (path) => gather(files.stream(path), path))),
+    ...Option.toArray(Option.map(from.stdin, () => gather(stdin, "stdin")))
+  ]
+  const [source, ...others] = sources
+  if (others.length > 0) return yield* new UsageError({ command, problem: "give one of --input, --input-file and -" })
+  return source === undefined ? undefined : yield* parse(yield* source)
+})

@@ -1,0 +1,61 @@
+/**
+ * What commands print: data on stdout, everything that is said about it on stderr.
+ *
+ * Colours and progress are for terminals; `NO_COLOR` turns the colours off there too.
+ */
+import { Effect, Layer, Logger } from "effect"
+import { OutputClosed } from "./exit.ts"
+
+const stdoutIsTerminal = process.stdout.isTTY
+export const stderrIsTerminal = process.stderr.isTTY
+
+const colours = !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb"
+
+const paint = (terminal: boolean, code: number) => (text: string) =>
+  terminal && colours ? `\u001b[${code}m${text}\u001b[0m` : text
+
+/** For stdout. */
+export const red = paint(stdoutIsTerminal, 31)
+export const green = paint(stdoutIsTerminal, 32)
+export const yellow = paint(stdoutIsTerminal, 33)
+
+/** For stderr. */
+export const dim = paint(stderrIsTerminal, 2)
+
+/** A message that something went wrong. */
+export const complaint = (message: string) => `${paint(stderrIsTerminal, 31)("troupe:")} ${message}`
+
+/** Text of others in one line that cannot move a terminal's cursor. */
+export const tame = (text: string) =>
+  // oxlint-disable-next-line no-control-regex
+  text.replaceAll(/\s+/g, " ").replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, "")
+
+/** Writes data, and succeeds once it has left this process. */
+export const write = (text: string): Effect.Effect<void, OutputClosed> =>
+  Effect.callback((resume) => {
+    process.stdout.write(text, (error) => resume(error == null ? Effect.void : Effect.fail(new OutputClosed())))
+  })
+
+/** Writes a line of data. */
+export const print = (line: string) => write(`${line}\n`)
+
+/** Writes a task's output: a text as it is, anything else as JSON; in one line of JSON when a program is to read it. */
+export const printOutput = (output: unknown, json: boolean) =>
+  print(!json && typeof output === "string" ? output : JSON.stringify(output ?? null, null, json ? 0 : 2))
+
+/** Says something about the data. */
+export const say = (message: string) => Effect.sync(() => console.error(message))
+
+/** A reader that went away is told by the write that failed, not by an event that nobody hears. */
+export const tolerateClosedPipes = () => {
+  process.stdout.on("error", () => {})
+  process.stderr.on("error", () => {})
+}
+
+/** Logs to stderr: for people on a terminal, else one `key=value` line each. */
+export const logger = Layer.merge(
+  Logger.layer([
+    stderrIsTerminal ? Logger.consolePretty({ colors: colours, mode: "tty" }) : Logger.withConsoleError(Logger.formatLogFmt)
+  ]),
+  Layer.succeed(Logger.LogToStderr, true)
+)

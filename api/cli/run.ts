@@ -1,0 +1,75 @@
+/**
+ * Runs a program as the whole of this process: it ends with the program, by the table of exit codes, and it always ends.
+ *
+ * The first SIGINT, SIGTERM or SIGHUP interrupts the program, whose scopes then close in order. A second one says
+ * that waiting is over (`Shutdown.hurry`). What has not stopped when its time is up is left behind.
+ */
+import { Duration, Effect, Layer, Runtime } from "effect"
+import { constants } from "node:os"
+import { Shutdown } from "../../actors/shutdown.ts"
+import { Settings } from "../../runtime/config.ts"
+import { answerToExit, exitCode, type Failure } from "./exit.ts"
+import * as Output from "./output.ts"
+
+/** How long a command that only asks may take to stop. */
+const stopMax = Duration.seconds(5)
+
+/** How much longer than its drain a program that serves may take to stop: its children, its Redis. */
+const stopSlack = Duration.seconds(30)
+
+/** How long stopping may take from the second signal on. */
+const hurryMax = Duration.seconds(20)
+
+/** What this process does about signals; a program that serves changes it. */
+const onSignals = {
+  stopMax,
+  hurry: () => {},
+  /** Whether a program that stopped because it was told to has done what it was to do. */
+  serves: false
+}
+
+/**
+ * For a program that serves until it is told to stop: being told is no failure, it may drain, and a second signal
+ * reaches it. Put it above what drains, as in `serves.pipe(Layer.provideMerge(Tree.worker()))`.
+ */
+export const serves: Layer.Layer<never, never, Shutdown | Settings> = Layer.effectDiscard(
+  Effect.gen(function*() {
+    const { hurry } = yield* Shutdown
+    const { drain } = yield* Settings
+    Object.assign(onSignals, { hurry, serves: true, stopMax: Duration.sum(drain, stopSlack) })
+  })
+)
+
+/** Ends the process when stopping takes longer than it may. */
+const giveUpAfter = (limit: Duration.Duration) =>
+  setTimeout(() => {
+    console.error(Output.complaint(`it did not stop within ${Duration.format(limit)}; what it still ran is handed on`))
+    process.exit(exitCode.bug)
+  }, Duration.toMillis(limit))
+
+const start = Runtime.makeRunMain(({ fiber }) => {
+  let code: number | undefined
+  let watchdog: Timer | undefined
+  const stop = (signal: "SIGINT" | "SIGTERM" | "SIGHUP") => {
+    if (code === undefined) {
+      code = onSignals.serves ? exitCode.done : 128 + constants.signals[signal]
+      watchdog = giveUpAfter(onSignals.stopMax)
+      return fiber.interruptUnsafe()
+    }
+    clearTimeout(watchdog)
+    watchdog = giveUpAfter(hurryMax)
+    onSignals.hurry()
+  }
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal))
+  fiber.addObserver((exit) => {
+    const answer = answerToExit(exit, code ?? 128 + constants.signals.SIGINT)
+    if (answer.message !== undefined) console.error(Output.complaint(answer.message))
+    process.exit(answer.code)
+  })
+})
+
+/** Runs `program` and ends the process. Whatever is logged goes to stderr. */
+export const runMain = (program: Effect.Effect<void, Failure>): void => {
+  Output.tolerateClosedPipes()
+  start(Effect.provide(program, Output.logger), { disableErrorReporting: true })
+}

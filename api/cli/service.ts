@@ -1,0 +1,79 @@
+/**
+ * The two processes that serve: `troupe worker` runs tasks, `troupe api` takes them in. Each runs alone, or as a child
+ * of `troupe up`, which it tells when it is ready and with which it goes: a child whose node is gone drains.
+ */
+import { Context, Effect, Layer } from "effect"
+import { Command } from "effect/cli"
+import { isSupervised, tellNode } from "../../actors/node.ts"
+import * as Tree from "../../actors/tree.ts"
+import { Shutdown } from "../../actors/shutdown.ts"
+import { Files } from "../../runtime/files.ts"
+import type { TaskDefinition } from "../../runtime/handler.ts"
+import { connected, logLevel } from "../client/settings.ts"
+import * as Server from "../http/server.ts"
+import * as Environment from "./environment.ts"
+import { serves } from "./run.ts"
+
+/** A node that is gone can no longer ask us to stop: its channel closing is the word. */
+const stopWithNode = Effect.sync(() => {
+  if (isSupervised()) process.once("disconnect", () => process.kill(process.pid, "SIGTERM"))
+})
+
+/** Runs tasks. Give it a store and settings. */
+export const workerLayer = (handlers: ReadonlyArray<TaskDefinition>) =>
+  Tree.worker({ onIncarnation: (incarnation) => tellNode({ kind: "incarnation", ...incarnation }) }).pipe(
+    Layer.provideMerge(Tree.handlers(handlers))
+  )
+
+/** Serves HTTP. Give it a store and settings. */
+export const apiLayer = (handlers: ReadonlyArray<TaskDefinition>) =>
+  Server.layer.pipe(
+    Layer.provideMerge(Tree.client),
+    Layer.provideMerge(Layer.merge(Tree.handlers(handlers), Files.layer))
+  )
+
+const serving = serves.pipe(Layer.provideMerge(Shutdown.layer))
+
+export const worker = (handlers: ReadonlyArray<TaskDefinition>) =>
+  Command.make(
+    "worker",
+    { redis: Environment.redis, queues: Environment.queues, handlers: Environment.handlers },
+    Effect.fnUntraced(function*(flags) {
+      yield* stopWithNode
+      yield* workerLayer(handlers).pipe(
+        Layer.tap(() => Effect.sync(() => tellNode({ kind: "ready" }))),
+        Layer.provide(Tree.store("redis")),
+        Layer.provide(serving),
+        Layer.provide(logLevel),
+        Layer.provide(connected({}, Environment.environment(flags))),
+        Layer.launch
+      )
+    })
+  ).pipe(
+    Command.withDescription("Runs tasks until it is told to stop; then it drains"),
+    Command.withExamples([{ command: "troupe worker --queues documents:8,default:4", description: "Serve two queues" }])
+  )
+
+export const api = (handlers: ReadonlyArray<TaskDefinition>) =>
+  Command.make(
+    "api",
+    { redis: Environment.redis, port: Environment.port, handlers: Environment.handlers },
+    Effect.fnUntraced(function*(flags) {
+      yield* stopWithNode
+      yield* apiLayer(handlers).pipe(
+        Layer.tap((context) => {
+          const { url } = Context.get(context, Server.HttpServer)
+          tellNode({ kind: "ready", url })
+          return Effect.logInfo(`the API is at ${url}`)
+        }),
+        Layer.provide(Tree.store("redis")),
+        Layer.provide(serving),
+        Layer.provide(logLevel),
+        Layer.provide(connected({}, Environment.environment(flags))),
+        Layer.launch
+      )
+    })
+  ).pipe(
+    Command.withDescription("Serves the HTTP API until it is told to stop"),
+    Command.withExamples([{ command: "troupe api --port 8080", description: "Listen on port 8080 of this machine" }])
+  )

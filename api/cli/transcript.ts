@@ -1,0 +1,73 @@
+/**
+ * A task's events as text to read along: its chunks are the data, on stdout; what is said about them is on stderr.
+ *
+ * Logs and a progress bar are for a terminal. That chunks are missing, or void because another attempt began, is
+ * always said.
+ */
+import { Effect } from "effect"
+import type { FollowEvent } from "../../actors/follow.ts"
+import type { OutputClosed } from "./exit.ts"
+import * as Output from "./output.ts"
+
+const barWidth = 20
+
+const bar = (fraction: number, message = "") => {
+  const done = Math.round(Math.min(1, Math.max(0, fraction)) * barWidth)
+  return `[${"#".repeat(done)}${"·".repeat(barWidth - done)}] ${Math.round(fraction * 100)} % ${Output.tame(message)}`
+}
+
+const eraseLine = "\r\u001b[K"
+
+/** Shows one event after the other. */
+export const makeTranscript = (): (event: FollowEvent) => Effect.Effect<void, OutputClosed> => {
+  let atLineStart = true
+  let barShown = false
+
+  const hideBar = Effect.sync(() => {
+    if (barShown) process.stderr.write(eraseLine)
+    barShown = false
+  })
+
+  const data = (text: string) => {
+    if (text === "") return Effect.void
+    return hideBar.pipe(
+      Effect.andThen(Output.write(text)),
+      Effect.tap(() => Effect.sync(() => (atLineStart = text.endsWith("\n"))))
+    )
+  }
+
+  /** On a terminal, both streams share its lines. */
+  const endLine = Effect.suspend(() => atLineStart || !process.stdout.isTTY ? Effect.void : data("\n"))
+
+  const say = (message: string) => hideBar.pipe(Effect.andThen(endLine), Effect.andThen(Output.say(Output.dim(message))))
+
+  const mention = (message: string) => Output.stderrIsTerminal ? say(message) : Effect.void
+
+  const showBar = (text: string) =>
+    Effect.sync(() => {
+      if (!Output.stderrIsTerminal || (!atLineStart && process.stdout.isTTY)) return
+      process.stderr.write(`${eraseLine}${text.slice(0, (process.stderr.columns || 80) - 1)}`)
+      barShown = true
+    })
+
+  return (event) => {
+    switch (event.type) {
+      case "chunk":
+        return typeof event.chunk === "string"
+          ? data(event.chunk)
+          : data(`${atLineStart ? "" : "\n"}${JSON.stringify(event.chunk)}\n`)
+      case "progress":
+        return showBar(bar(event.fraction, event.message))
+      case "log":
+        return mention(`${event.level}: ${Output.tame(event.message)}`)
+      case "state":
+        return mention(event.attempt === 0 ? event.state : `${event.state}, attempt ${event.attempt}`)
+      case "attempt":
+        return say(`attempt ${event.attempt} begins: what came before is void`)
+      case "gap":
+        return say(`events ${event.from} to ${event.to} of attempt ${event.attempt} are no longer there`)
+      case "end":
+        return Effect.andThen(mention(event.state), endLine)
+    }
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * Troupe from code, as Effects, Streams and Layers: `import { Troupe } from "troupe/effect"`.
+ *
+ *     const program = Effect.gen(function*() {
+ *       const troupe = yield* Troupe
+ *       const task = yield* troupe.submit(summarise, { url }, { delay: "10 minutes" })
+ *       yield* Stream.runForEach(task.events(), Console.log)
+ *       return yield* task.result({ timeout: "1 minute" })
+ *     })
+ *     program.pipe(Effect.provide(Troupe.layer()))
+ *
+ * The types of inputs and results are those of the definition; a name in its place knows neither.
+ */
+import { Context, Duration, Effect, Layer, Redacted, Result, Schema, type Scope, Stream } from "effect"
+import { Dispatcher, type ResultTimeout, type SubmitError, type SubmitRefused } from "../../actors/dispatcher.ts"
+import { Follow, type FollowEvent, type PositionInvalid, readPosition } from "../../actors/follow.ts"
+import type { TaskNotFound } from "../../actors/replies.ts"
+import { Shutdown } from "../../actors/shutdown.ts"
+import * as Tree from "../../actors/tree.ts"
+import { Settings, type SettingsShape, type Subscription } from "../../runtime/config.ts"
+import type { TaskDefinition } from "../../runtime/handler.ts"
+import { Handlers, type UnknownHandler } from "../../runtime/registry.ts"
+import { Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
+import { type State, TaskId } from "../../runtime/task.ts"
+import type { Ended, TaskView } from "../../runtime/view.ts"
+import { AskTimeout, InvalidTaskId, TaskFailed } from "./errors.ts"
+import { connected, logLevel } from "./settings.ts"
+import { type InputOf, type Named, nameOf, type OutputOf, submission, type SubmitOptions } from "./submission.ts"
+
+export { CurrentTask, defineTask, Fatal } from "../../runtime/handler.ts"
+export * from "./types.ts"
+
+export interface ConnectOptions {
+  /** Default: `REDIS_URL`, or else the private Redis of a `troupe up` in this folder. */
+  readonly redisUrl?: string
+  /** Default: `TROUPE_NAMESPACE`, or else `troupe`. */
+  readonly namespace?: string
+  /** `memory` keeps everything in this process, which alone can then run the tasks; nothing survives it. */
+  readonly store?: "redis" | "memory"
+  /** Handlers that are known by their names from the start, beside those of `TROUPE_HANDLERS`. */
+  readonly handlers?: ReadonlyArray<TaskDefinition>
+  /** Whether this process also runs tasks; it drains when the connection closes. Default: it does not. */
+  readonly work?: boolean | WorkOptions
+  /** Laid over the environment's. */
+  readonly settings?: Partial<SettingsShape>
+}
+
+export interface WorkOptions {
+  /** Queues, and how many tasks of each run at once. Default: every queue that a known handler names. */
+  readonly queues?: Readonly<Record<string, number>>
+}
+
+export interface WaitOptions {
+  /** Default: as long as it takes. */
+  readonly timeout?: Duration.Input
+}
+
+export interface EventOptions {
+  /** The `id` of the last event that was seen. Default: from the first on. */
+  readonly after?: string
+}
+
+/** There is somebody who waits, so `timeout` is how long: default, as long as it takes. */
+export type AskOptions = Omit<SubmitOptions, "timeout"> & WaitOptions
+
+/** Why there is no result. */
+export type ResultError = TaskFailed | TaskNotFound | ResultTimeout | StoreError
+
+/** Why nothing can be followed. */
+export type EventError = PositionInvalid | TaskNotFound | StoreError
+
+/** A submitted task. */
+export interface Task<Output = unknown> {
+  readonly id: TaskId
+  readonly state: Effect.Effect<State, TaskNotFound | StoreError>
+  /** Waits for its end. */
+  readonly result: (options?: WaitOptions) => Effect.Effect<Output, ResultError>
+  /** What has happened to it and what happens, up to its end. */
+  readonly events: (options?: EventOptions) => Stream.Stream<FollowEvent, EventError>
+}
+
+/** One of the tasks of a `submitAll`. */
+export interface Submission<T extends Named> extends SubmitOptions {
+  readonly task: T
+  readonly input: InputOf<T>
+}
+
+export class Troupe extends Context.Service<Troupe, {
+  /** Stores a task, and succeeds once it is stored. After a `StoreError` it may be, under an id nobody was told. */
+  readonly submit: <T extends Named>(
+    task: T,
+    input: InputOf<T>,
+    options?: SubmitOptions
+  ) => Effect.Effect<Task<OutputOf<T>>, SubmitError>
+
+  /** Stores many tasks in one go. One that is refused does not sink the others. */
+  readonly submitAll: <const Ts extends ReadonlyArray<Named>>(
+    tasks: { readonly [K in keyof Ts]: Submission<Ts[K]> }
+  ) => Effect.Effect<
+    { readonly [K in keyof Ts]: Result.Result<Task<OutputOf<Ts[K]>>, UnknownHandler | SubmitRefused> },
+    StoreError | StoreFull
+  >
+
+  /** Submits a task and waits for its result: the shortest way there and back. */
+  readonly ask: <T extends Named>(
+    task: T,
+    input: InputOf<T>,
+    options?: AskOptions
+  ) => Effect.Effect<OutputOf<T>, SubmitError | TaskNotFound | TaskFailed | AskTimeout>
+
+  /** Everything about a task but its input and output. */
+  readonly task: (id: string) => Effect.Effect<TaskView, InvalidTaskId | TaskNotFound | StoreError>
+
+  /** Waits for a task's end. */
+  readonly result: (id: string, options?: WaitOptions) => Effect.Effect<unknown, InvalidTaskId | ResultError>
+
+  /** What has happened to a task and what happens, up to its end. */
+  readonly events: (
+    id: string,
+    options?: EventOptions
+  ) => Stream.Stream<FollowEvent, InvalidTaskId | EventError>
+
+  /** Runs tasks in this process until the scope closes; then it drains. */
+  readonly work: (options?: WorkOptions) => Effect.Effect<void, never, Scope.Scope>
+}>()("troupe/Troupe") {
+  /** Connects, and disconnects with the scope. */
+  static readonly layer = (options: ConnectOptions = {}) =>
+    Layer.effect(Troupe, make(options)).pipe(
+      Layer.provide(Tree.client),
+      Layer.provide(Layer.mergeAll(Tree.store(options.store ?? "redis"), Tree.handlers(options.handlers ?? []))),
+      Layer.provide(logLevel),
+      Layer.provide(settingsOf(options))
+    )
+}
+
+/** The settings of a connection: memory needs no Redis, and so looks for none. */
+const settingsOf = ({ namespace, redisUrl, settings, store }: ConnectOptions) => {
+  const over = {
+    ...settings,
+    ...(redisUrl === undefined ? {} : { redisUrl: Redacted.make(redisUrl) }),
+    ...(namespace === undefined ? {} : { namespace })
+  }
+  return store === "memory" ? Settings.layer(over) : connected(over)
+}
+
+const readId = (id: string) => Schema.is(TaskId)(id) ? Effect.succeed(id) : Effect.fail(new InvalidTaskId({ id }))
+
+const outputOf = (ended: Ended, id?: TaskId): Effect.Effect<unknown, TaskFailed> =>
+  ended.state === "succeeded"
+    ? Effect.succeed(ended.output)
+    : Effect.fail(new TaskFailed({ ...(id === undefined ? {} : { id }), state: ended.state, error: ended.error }))
+
+const subscriptions = (queues: Readonly<Record<string, number>>): ReadonlyArray<Subscription> =>
+  Object.entries(queues).map(([queue, concurrency]) => ({ queue, concurrency }))
+
+const make = Effect.fnUntraced(function*(options: ConnectOptions) {
+  const dispatcher = yield* Dispatcher
+  const follow = yield* Follow
+  const handlers = yield* Handlers
+  const settings = yield* Settings
+  const known = Layer.merge(Layer.succeed(Store, yield* Store), Layer.succeed(Handlers, handlers))
+
+  /** A definition says itself what fits it, whether or not somebody announced it. */
+  const describe = (task: Named, input: unknown, options: SubmitOptions = {}) => {
+    if (typeof task !== "string" && handlers.find(task.name) !== task) handlers.learn(task)
+    return submission(task, input, options)
+  }
+
+  const result = Effect.fnUntraced(function*(id: TaskId, options?: WaitOptions) {
+    return yield* outputOf(yield* dispatcher.result(id, options?.timeout), id)
+  })
+
+  const events = (id: TaskId, options?: EventOptions) =>
+    Stream.unwrap(
+      Effect.gen(function*() {
+        if (options?.after === undefined) return follow.follow(id)
+        const after = yield* Effect.fromResult(readPosition(options.after))
+        return after === "end" ? Stream.empty : follow.follow(id, after)
+      })
+    )
+
+  const handle = (id: TaskId): Task<any> => ({
+    id,
+    state: Effect.map(dispatcher.task(id), ({ state }) => state),
+    result: (options) => result(id, options),
+    events: (options) => events(id, options)
+  })
+
+  const work = Effect.fn("Troupe.work")(function*({ queues }: WorkOptions = {}) {
+    const over = queues === undefined ? settings : { ...settings, queues: subscriptions(queues) }
+    const layer = Tree.worker().pipe(
+      Layer.provide(Shutdown.layer),
+      Layer.provide(Layer.merge(logLevel, Shutdown.layer)),
+      Layer.provide(Layer.succeed(Settings, over)),
+      Layer.provide(known)
+    )
+    // Its own memo map: a second worker of this process shares nothing with the first.
+    yield* Layer.buildWithMemoMap(layer, yield* Layer.makeMemoMap, yield* Effect.scope)
+  })
+
+  if (options.work) yield* work(options.work === true ? {} : options.work)
+
+  return Troupe.of({
+    submit: Effect.fnUntraced(function*(task, input, options) {
+      return handle((yield* dispatcher.submit(yield* describe(task, input, options))).id)
+    }),
+
+    submitAll: Effect.fnUntraced(function*(tasks: ReadonlyArray<Submission<Named>>) {
+      const described = yield* Effect.forEach(tasks, ({ input, task, ...options }) =>
+        Effect.result(describe(task, input, options)))
+      const stored = yield* dispatcher.submitAll(described.filter(Result.isSuccess).map(({ success }) => success))
+      const answers = stored.values()
+      // What was refused here has no answer there; the others have theirs in order.
+      return described.map((one) => Result.flatMap(one, () => Result.map(answers.next().value!, ({ id }) => handle(id)))) as never
+    }),
+
+    ask: Effect.fnUntraced(function*(task, input, { timeout, ...options } = {}) {
+      const asked = dispatcher.ask(yield* describe(task, input, options))
+      const ended = yield* timeout === undefined ? asked : Effect.timeoutOrElse(asked, {
+        duration: timeout,
+        orElse: () => Effect.fail(new AskTimeout({ handler: nameOf(task), waitedMs: Duration.toMillis(timeout) }))
+      })
+      return (yield* outputOf(ended)) as never
+    }),
+
+    task: (id) => Effect.flatMap(readId(id), dispatcher.task),
+    result: (id, options) => Effect.flatMap(readId(id), (id) => result(id, options)),
+    events: (id, options) => Stream.unwrap(Effect.map(readId(id), (id) => events(id, options))),
+    work
+  })
+})

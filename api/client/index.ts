@@ -1,0 +1,155 @@
+/**
+ * Troupe from code, in promises: `import { connect, defineTask } from "troupe"`.
+ *
+ *     await using troupe = await connect()
+ *     const task = await troupe.submit(summarise, { url }, { delay: "10 minutes" })
+ *     for await (const event of task.events()) console.log(event)
+ *     const result = await task.result({ timeout: "1 minute" })
+ *
+ * What cannot be done rejects with an error of its own class, of those exported here. The types of inputs and
+ * results are those of the definition; a name in its place knows neither.
+ */
+import { Cause, Deferred, Effect, Exit, Layer, Logger, ManagedRuntime, Result, Scope, Stream } from "effect"
+import type { SubmitRefused } from "../../actors/dispatcher.ts"
+import type { FollowEvent } from "../../actors/follow.ts"
+import type { UnknownHandler } from "../../runtime/registry.ts"
+import type { State, TaskId } from "../../runtime/task.ts"
+import type { TaskView } from "../../runtime/view.ts"
+import * as Fx from "./effect.ts"
+import { TroupeClosed } from "./errors.ts"
+import type { InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
+
+export { defineTask, Fatal } from "../../runtime/handler.ts"
+export type { AskOptions, ConnectOptions, EventOptions, WaitOptions, WorkOptions } from "./effect.ts"
+export { TroupeClosed } from "./errors.ts"
+export * from "./types.ts"
+
+/** A submitted task. */
+export interface Task<Output = unknown> {
+  readonly id: TaskId
+  readonly state: () => Promise<State>
+  /** Waits for its end. Rejects with `TaskFailed` when that is no success, with `ResultTimeout` when it takes too long. */
+  readonly result: (options?: Fx.WaitOptions) => Promise<Output>
+  /** What has happened to it and what happens, up to its end. Throws what `state` rejects with, or `PositionInvalid`. */
+  readonly events: (options?: Fx.EventOptions) => AsyncIterable<FollowEvent>
+}
+
+/** What became of one of many submits, as `Promise.allSettled` says it. */
+export type Settled<Output = unknown> =
+  | { readonly status: "fulfilled"; readonly value: Task<Output> }
+  | { readonly status: "rejected"; readonly reason: UnknownHandler | SubmitRefused }
+
+/** Tasks run here until `stop`, or until the connection closes. */
+export interface Work extends AsyncDisposable {
+  /** Claims no more, lets what runs finish for the setting `drain`, and hands the rest back. */
+  readonly stop: () => Promise<void>
+}
+
+/** A connection. Every method rejects with `StoreError` when Redis does not answer in time. */
+export interface Troupe extends AsyncDisposable {
+  /**
+   * Stores a task, and resolves once it is stored. Rejects with `UnknownHandler` or `SubmitRefused`; after a
+   * `StoreError` the task may be stored, under an id nobody was told.
+   */
+  readonly submit: <T extends Named>(
+    task: T,
+    input: InputOf<T>,
+    options?: SubmitOptions
+  ) => Promise<Task<OutputOf<T>>>
+
+  /** Stores many tasks in one go. One that is refused does not sink the others. */
+  readonly submitAll: <const Ts extends ReadonlyArray<Named>>(
+    tasks: { readonly [K in keyof Ts]: Fx.Submission<Ts[K]> }
+  ) => Promise<{ readonly [K in keyof Ts]: Settled<OutputOf<Ts[K]>> }>
+
+  /**
+   * Submits a task and waits for its result: the shortest way there and back. Rejects with `TaskFailed`, or with
+   * `AskTimeout` after `timeout`.
+   */
+  readonly ask: <T extends Named>(task: T, input: InputOf<T>, options?: Fx.AskOptions) => Promise<OutputOf<T>>
+
+  /** Everything about a task but its input and output. Rejects with `TaskNotFound` or `InvalidTaskId`. */
+  readonly task: (id: string) => Promise<TaskView>
+
+  /** Waits for a task's end, as the method of its handle does. */
+  readonly result: (id: string, options?: Fx.WaitOptions) => Promise<unknown>
+
+  /** What has happened to a task and what happens, up to its end. */
+  readonly events: (id: string, options?: Fx.EventOptions) => AsyncIterable<FollowEvent>
+
+  /** Runs tasks in this process. */
+  readonly work: (options?: Fx.WorkOptions) => Promise<Work>
+
+  /** Lets what runs here finish, and disconnects. What still waits rejects with `TroupeClosed`. */
+  readonly close: () => Promise<void>
+}
+
+/** Connects. Rejects with `SettingsError` or `RedisUnusable` when there is nothing to connect to. */
+export const connect = async (options: Fx.ConnectOptions = {}): Promise<Troupe> => {
+  const runtime = ManagedRuntime.make(Layer.provideMerge(Fx.Troupe.layer({ ...options, work: false }), messages))
+  const closed = Deferred.makeUnsafe<never, TroupeClosed>()
+  const isClosed = () => Deferred.isDoneUnsafe(closed)
+
+  const run = async <A>(use: (troupe: Fx.Troupe["Service"]) => Effect.Effect<A, unknown>): Promise<A> => {
+    if (isClosed()) throw new TroupeClosed()
+    const exit = await runtime.runPromiseExit(Fx.Troupe.use(use))
+    if (Exit.isSuccess(exit)) return exit.value
+    throw isClosed() && Cause.hasInterruptsOnly(exit.cause) ? new TroupeClosed() : Cause.squash(exit.cause)
+  }
+
+  const iterate = (follow: (troupe: Fx.Troupe["Service"]) => Stream.Stream<FollowEvent, unknown>) =>
+    Stream.unwrap(Effect.map(Effect.promise(() => run(Effect.succeed)), follow)).pipe(
+      Stream.interruptWhen(Deferred.await(closed)),
+      Stream.toAsyncIterable
+    )
+
+  const handle = <Output>(task: Fx.Task<Output>): Task<Output> => ({
+    id: task.id,
+    state: () => run(() => task.state),
+    result: (options) => run(() => task.result(options)),
+    events: (options) => iterate(() => task.events(options))
+  })
+
+  const settled = (result: Result.Result<Fx.Task, UnknownHandler | SubmitRefused>): Settled =>
+    Result.isSuccess(result)
+      ? { status: "fulfilled", value: handle(result.success) }
+      : { status: "rejected", reason: result.failure }
+
+  const workers = Scope.makeUnsafe()
+  const work = async (options?: Fx.WorkOptions): Promise<Work> => {
+    const scope = Scope.forkUnsafe(workers)
+    await run((troupe) => Scope.provide(troupe.work(options), scope))
+    const stop = () => Effect.runPromise(Scope.close(scope, Exit.void))
+    return { stop, [Symbol.asyncDispose]: stop }
+  }
+
+  const close = async () => {
+    Deferred.doneUnsafe(closed, Exit.fail(new TroupeClosed()))
+    // First, so that what runs here can still write its results.
+    await Effect.runPromise(Scope.close(workers, Exit.void))
+    await runtime.dispose()
+  }
+
+  try {
+    if (options.work) await work(options.work === true ? {} : options.work)
+    else await run(() => Effect.void)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return {
+    submit: async (task, input, options) => handle(await run((troupe) => troupe.submit(task, input, options))),
+    submitAll: async (tasks) =>
+      (await run((troupe) => troupe.submitAll(tasks)) as ReadonlyArray<Parameters<typeof settled>[0]>).map(settled) as never,
+    ask: (task, input, options) => run((troupe) => troupe.ask(task, input, options)),
+    task: (id) => run((troupe) => troupe.task(id)),
+    result: (id, options) => run((troupe) => troupe.result(id, options)),
+    events: (id, options) => iterate((troupe) => troupe.events(id, options)),
+    work,
+    close,
+    [Symbol.asyncDispose]: close
+  }
+}
+
+/** What a connection has to say is no output of the program that made it. */
+const messages = Layer.succeed(Logger.LogToStderr, true)

@@ -1,0 +1,66 @@
+/** A task as code describes it, made into the task that the dispatcher takes. */
+import { Duration, Effect, Option, Result } from "effect"
+import { type NewTaskJson, SubmitRefused } from "../../actors/dispatcher.ts"
+import type { TaskDefinition } from "../../runtime/handler.ts"
+import { retryJson, type RetryOptions } from "../../runtime/retry.ts"
+import type { Priority } from "../../runtime/task.ts"
+
+/** What says which handler is meant: its definition, which knows its types, or its name, which does not. */
+export type Named = TaskDefinition | string
+
+/** What a handler is given, before its schema's transformations. */
+export type InputOf<T extends Named> = T extends TaskDefinition<infer Input, any> ? Input : unknown
+
+/** What its submitter reads in the end. */
+export type OutputOf<T extends Named> = T extends TaskDefinition<any, infer Output> ? Output : unknown
+
+export interface SubmitOptions {
+  /** How much later it becomes due. */
+  readonly delay?: Duration.Input
+  /** When it becomes due; a text is ISO 8601. Give this or `delay`. */
+  readonly runAt?: Date | string
+  /** Default: the handler's. */
+  readonly priority?: Priority
+  /** Default: the handler's. */
+  readonly queue?: string
+  /** How long one run may last. Default: the handler's. */
+  readonly timeout?: Duration.Input
+  /** Laid over the handler's policy. */
+  readonly retry?: RetryOptions
+  /** To find the task by: at most 16, of at most 64 characters each. */
+  readonly tags?: ReadonlyArray<string>
+}
+
+export const nameOf = (task: Named): string => typeof task === "string" ? task : task.name
+
+const refuse = (path: string, message: string) => new SubmitRefused({ faults: [{ path, message }] })
+
+const millis = (path: string, duration: Duration.Input): Result.Result<number, SubmitRefused> =>
+  Option.match(Duration.fromInput(duration), {
+    onNone: () => Result.fail(refuse(path, `not a duration such as "10 seconds"`)),
+    onSome: (duration) => Result.succeed(Math.round(Duration.toMillis(duration)))
+  })
+
+/** An invalid date goes on as a text that the dispatcher refuses. */
+const time = (at: Date | string) => at instanceof Date && !Number.isNaN(at.getTime()) ? at.toISOString() : String(at)
+
+/** Fails on a duration that is none; everything else is for the dispatcher to check. */
+export const submission = Effect.fnUntraced(function*(
+  task: Named,
+  input: unknown,
+  { delay, priority, queue, retry, runAt, tags, timeout }: SubmitOptions
+): Effect.fn.Return<NewTaskJson, SubmitRefused> {
+  return {
+    name: nameOf(task),
+    input,
+    ...(delay === undefined ? {} : { delayMs: yield* Effect.fromResult(millis("/delay", delay)) }),
+    ...(runAt === undefined ? {} : { runAt: time(runAt) }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(queue === undefined ? {} : { queue }),
+    ...(timeout === undefined ? {} : { timeoutMs: yield* Effect.fromResult(millis("/timeout", timeout)) }),
+    ...(retry === undefined ? {} : {
+      retry: yield* Effect.try({ try: () => retryJson(retry), catch: (error) => refuse("/retry", String(error)) })
+    }),
+    ...(tags === undefined ? {} : { tags })
+  }
+})

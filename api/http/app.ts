@@ -1,0 +1,77 @@
+/**
+ * Every route, without a port: an app is asked with a request and gives a response. It can be mounted in another.
+ */
+import { type Context, type Duration, Effect } from "effect"
+import { Hono, type MiddlewareHandler } from "hono"
+import { methodNotAllowed } from "hono/method-not-allowed"
+import { requestId, type RequestIdVariables } from "hono/request-id"
+import { secureHeaders } from "hono/secure-headers"
+import { fileBytesMax } from "../../runtime/files.ts"
+import { Drain } from "./drain.ts"
+import { problemResponse } from "./problem.ts"
+import { batch } from "./routes/batch.ts"
+import { events } from "./routes/events.ts"
+import { files } from "./routes/files.ts"
+import { type Check, health } from "./routes/health.ts"
+import { tasks } from "./routes/tasks.ts"
+import { type ApiServices, type Bindings, respondIn } from "./run.ts"
+import { heartbeatDefault } from "./sse.ts"
+
+export interface AppOptions {
+  /** How long a stream of events may be quiet. Default: 5 seconds. */
+  readonly heartbeat?: Duration.Input
+  /** The largest upload. Default: 64 MiB. */
+  readonly fileBytesMax?: number
+  /** Begun by whoever takes the app down. */
+  readonly drain?: Drain
+  /** What else has to be well for this process to be ready, by name. */
+  readonly checks?: Readonly<Record<string, Check>>
+}
+
+/** HEAD is answered by what answers GET; what it would have streamed is let go of. */
+const withoutBody: MiddlewareHandler = async (c, next) => {
+  await next()
+  if (c.req.method === "HEAD") await c.res.body?.cancel()
+}
+
+/** Hono puts the id on what its context answers; a problem is a response of its own. */
+const withRequestId: MiddlewareHandler<{ Variables: RequestIdVariables }> = async (c, next) => {
+  await next()
+  c.res.headers.set("x-request-id", c.get("requestId"))
+}
+
+export const createApp = (context: Context.Context<ApiServices>, options: AppOptions = {}) => {
+  const { checks = {}, drain = new Drain(), heartbeat = heartbeatDefault } = options
+  const respond = respondIn(context)
+  const log = Effect.runForkWith(context)
+  const app = new Hono<{ Bindings: Bindings; Variables: RequestIdVariables }>()
+
+  app.use(requestId())
+  app.use(withRequestId)
+  app.use(secureHeaders())
+  app.use(withoutBody)
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) => {
+        const allow = methods.join(", ")
+        const problem = { status: 405, type: "method-not-allowed", title: "This address takes other methods" } as const
+        return problemResponse({ ...problem, detail: `${c.req.method} is not one of ${allow}` }, { allow })
+      }
+    })
+  )
+  app.notFound((c) =>
+    problemResponse({ status: 404, type: "no-such-address", title: "There is nothing at this address", detail: c.req.path })
+  )
+  app.onError((error, c) => {
+    log(Effect.logError(`${c.req.method} ${c.req.path} failed, request ${c.get("requestId")}`, error))
+    return problemResponse({ status: 500, type: "internal", title: "This should not have happened; it is our fault" })
+  })
+
+  app.route("/v1/tasks/batch", batch(respond))
+  app.route("/v1/tasks", tasks(respond, drain))
+  app.route("/v1/tasks", events(respond, drain, heartbeat))
+  app.route("/v1/files", files(respond, options.fileBytesMax ?? fileBytesMax))
+  app.route("/", health(respond, drain, checks))
+  return app
+}

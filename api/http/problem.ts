@@ -1,0 +1,138 @@
+/**
+ * The one table of answers to everything that can go wrong, as RFC 9457 problems.
+ *
+ * A problem's `type` is stable: programs may decide by it. `title` is the same for every problem of a type, `detail`
+ * says what happened this time, `errors` lists each fault of what was sent, with its path as a JSON pointer. Remove a
+ * row, or add an error without one, and the build names the error that has no answer.
+ */
+import type { ContentfulStatusCode } from "hono/utils/http-status"
+import type { SubmitRefused } from "../../actors/dispatcher.ts"
+import type { PositionInvalid } from "../../actors/follow.ts"
+import type { TaskNotFound } from "../../actors/replies.ts"
+import type { FileNotFound, FilesError, FileTooLarge, UploadBroken } from "../../runtime/files.ts"
+import type { Fault } from "../../runtime/handler.ts"
+import type { UnknownHandler } from "../../runtime/registry.ts"
+import type { StoreError, StoreFull } from "../../runtime/store.ts"
+import type { TaskError } from "../../runtime/task.ts"
+import type { InvalidTaskId, TaskFailed } from "../client/errors.ts"
+import type * as Refusals from "./refusals.ts"
+
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: ContentfulStatusCode
+  readonly detail?: string
+  readonly errors?: ReadonlyArray<Fault>
+  /** With what a task failed, when that is the problem. */
+  readonly error?: Omit<TaskError, "stack">
+}
+
+interface Answer extends Omit<Problem, "detail"> {
+  readonly retryAfterSeconds?: number
+}
+
+/** Every error that a route may fail with. */
+export type ApiError =
+  | UnknownHandler
+  | SubmitRefused
+  | StoreError
+  | StoreFull
+  | TaskNotFound
+  | TaskFailed
+  | InvalidTaskId
+  | PositionInvalid
+  | FileNotFound
+  | FileTooLarge
+  | UploadBroken
+  | FilesError
+  | Refusals.BodyMalformed
+  | Refusals.BodyRefused
+  | Refusals.BodyTooLarge
+  | Refusals.MediaTypeRefused
+  | Refusals.ParameterInvalid
+  | Refusals.InputNotKept
+  | Refusals.NotReady
+
+const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } = {
+  UnknownHandler: () => ({ status: 404, type: "unknown-handler", title: "No handler has this name" }),
+  SubmitRefused: ({ faults }) => ({ status: 422, type: "task-refused", title: "The task does not fit", errors: faults }),
+  StoreError: () => ({
+    status: 503,
+    type: "store-unavailable",
+    title: "The store did not answer; what was asked may have happened",
+    retryAfterSeconds: 5
+  }),
+  StoreFull: () => ({
+    status: 503,
+    type: "store-full",
+    title: "The store has no memory left for new tasks",
+    retryAfterSeconds: 30
+  }),
+  TaskNotFound: () => ({ status: 404, type: "task-not-found", title: "There is no such task" }),
+  // The request was in order and the task was not: neither a fault of this request, nor one of the server.
+  TaskFailed: ({ error: { message, type }, state }) => ({
+    status: 424,
+    type: `task-${state}`,
+    title: "The task ended without a result",
+    error: { type, message }
+  }),
+  InvalidTaskId: () => ({ status: 400, type: "invalid-id", title: "This is no task id" }),
+  PositionInvalid: () => ({ status: 400, type: "invalid-position", title: "This is no place in a stream of events" }),
+  FileNotFound: () => ({ status: 404, type: "file-not-found", title: "There is no such file" }),
+  FileTooLarge: () => ({ status: 413, type: "file-too-large", title: "The file is too large" }),
+  UploadBroken: () => ({ status: 400, type: "upload-broken", title: "The upload broke off before its end" }),
+  FilesError: () => ({
+    status: 503,
+    type: "files-unavailable",
+    title: "The file store did not take or give the bytes",
+    retryAfterSeconds: 5
+  }),
+  BodyMalformed: () => ({ status: 400, type: "malformed-body", title: "The body cannot be read" }),
+  BodyRefused: ({ faults }) => ({
+    status: 422,
+    type: "body-refused",
+    title: "The body is not what is asked for here",
+    errors: faults
+  }),
+  BodyTooLarge: () => ({ status: 413, type: "body-too-large", title: "The body is too large" }),
+  MediaTypeRefused: () => ({ status: 415, type: "unsupported-media-type", title: "The body is of another kind" }),
+  ParameterInvalid: ({ parameter, reason }) => ({
+    status: 400,
+    type: "invalid-parameter",
+    title: "A parameter cannot be what it is",
+    errors: [{ path: parameter, message: reason }]
+  }),
+  InputNotKept: () => ({ status: 410, type: "input-not-kept", title: "The input is no longer kept" }),
+  NotReady: ({ faults }) => ({
+    status: 503,
+    type: "not-ready",
+    title: "This process is not ready for requests",
+    errors: faults,
+    retryAfterSeconds: 1
+  })
+}
+
+/** What the store says of itself is for its operator's log, and may name hosts and users. */
+const isOurs = (error: ApiError) => error._tag === "StoreError" || error._tag === "FilesError"
+
+const answer = (error: ApiError) => (answers[error._tag] as (error: ApiError) => Answer)(error)
+
+/** The problem as it is shown. */
+export const problemOf = (error: ApiError): Problem => {
+  const { retryAfterSeconds: _, ...problem } = answer(error)
+  return isOurs(error) ? problem : { ...problem, detail: error.message }
+}
+
+export const contentType = "application/problem+json"
+
+export const problemResponse = (problem: Problem, headers: Record<string, string> = {}): Response =>
+  Response.json(problem, { status: problem.status, headers: { ...headers, "content-type": contentType } })
+
+/** The answer to an error that a route failed with. */
+export const toResponse = (error: ApiError): Response => {
+  const { retryAfterSeconds } = answer(error)
+  return problemResponse(
+    problemOf(error),
+    retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }
+  )
+}

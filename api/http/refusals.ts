@@ -1,0 +1,67 @@
+/** Why the edge itself refuses a request, before or after anybody inside was asked: one class for each answer. */
+import { Schema } from "effect"
+import { Fault } from "../../runtime/handler.ts"
+
+/** The body is not JSON in UTF-8. Correct it and send it again: nothing was read of it. */
+export class BodyMalformed extends Schema.TaggedError<BodyMalformed>()("BodyMalformed", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the body cannot be read: ${this.reason}`
+  }
+}
+
+/** The body is JSON, but not what is asked for here. `faults` says what to mend, and where. */
+export class BodyRefused extends Schema.TaggedError<BodyRefused>()("BodyRefused", {
+  faults: Schema.Array(Fault)
+}) {
+  override get message() {
+    return this.faults.map(({ message, path }) => `${path === "" ? "the body" : path}: ${message}`).join("; ")
+  }
+}
+
+/** The body has more bytes than are read here. Send less. */
+export class BodyTooLarge extends Schema.TaggedError<BodyTooLarge>()("BodyTooLarge", {
+  bytesMax: Schema.Int
+}) {
+  override get message() {
+    return `the body has more than ${this.bytesMax} bytes`
+  }
+}
+
+/** The body is of a kind that is not read here. */
+export class MediaTypeRefused extends Schema.TaggedError<MediaTypeRefused>()("MediaTypeRefused", {
+  header: Schema.Literals(["content-type", "content-encoding"]),
+  given: Schema.String,
+  wanted: Schema.String
+}) {
+  override get message() {
+    return `${this.header} is ${this.given === "" ? "missing" : `"${this.given}"`}; send ${this.wanted}`
+  }
+}
+
+/** A parameter of the address or a header cannot be what it is. */
+export class ParameterInvalid extends Schema.TaggedError<ParameterInvalid>()("ParameterInvalid", {
+  parameter: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `${this.parameter} ${this.reason}`
+  }
+}
+
+/** The task's input was too large to be kept after its end. */
+export class InputNotKept extends Schema.TaggedError<InputNotKept>()("InputNotKept", { id: Schema.String }) {
+  override get message() {
+    return `the input of ${this.id} was not kept after its end`
+  }
+}
+
+/** This process should not be sent requests now. `faults` names each check that did not pass, and why. */
+export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
+  faults: Schema.Array(Fault)
+}) {
+  override get message() {
+    return this.faults.map(({ message, path }) => `${path}: ${message}`).join("; ")
+  }
+}

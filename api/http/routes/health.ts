@@ -1,0 +1,51 @@
+/** Whether this process lives, and whether requests should be sent to it. */
+import { Effect } from "effect"
+import { Hono } from "hono"
+import { Handlers } from "../../../runtime/registry.ts"
+import { Store } from "../../../runtime/store.ts"
+import type { Drain } from "../drain.ts"
+import { NotReady } from "../refusals.ts"
+import type { ApiServices, Bindings, Respond } from "../run.ts"
+
+/** How long one check may take. */
+const checkMax = "2 seconds"
+
+/** Succeeds with a few words on what is well, or fails with what is not. */
+export type Check = Effect.Effect<string, string, ApiServices>
+
+const store: Check = Store.use(({ ping }) => ping).pipe(
+  Effect.as("answers"),
+  Effect.mapError(({ message }) => message)
+)
+
+const handlers: Check = Effect.flatMap(Handlers, ({ all, broken }) => {
+  if (all.length === 0) return Effect.fail("no handler is loaded")
+  const left = broken.length === 0 ? "" : `, ${broken.length} modules left out`
+  return Effect.succeed(`${all.length} loaded${left}`)
+})
+
+const requests = (drain: Drain): Check =>
+  Effect.suspend(() => drain.begun ? Effect.fail("this process is going away") : Effect.succeed("are taken"))
+
+/** `others` are checks of those who run beside the API in this process, by name. */
+export const health = (respond: Respond, drain: Drain, others: Readonly<Record<string, Check>>) => {
+  const checks = { store, handlers, requests: requests(drain), ...others }
+  const results = Effect.forEach(Object.entries(checks), ([name, check]) =>
+    check.pipe(
+      Effect.timeoutOrElse({ duration: checkMax, orElse: () => Effect.fail("no answer in time") }),
+      Effect.match({
+        onSuccess: (message) => ({ name, message, passed: true }),
+        onFailure: (message) => ({ name, message, passed: false })
+      })
+    ), { concurrency: "unbounded" })
+
+  return new Hono<{ Bindings: Bindings }>()
+    .get("/healthz", (c) => c.json({ status: "alive" }))
+    .get("/readyz", (c) =>
+      respond(c, Effect.gen(function*() {
+        const all = yield* results
+        const faults = all.filter(({ passed }) => !passed).map(({ message, name }) => ({ path: name, message }))
+        if (faults.length > 0) return yield* new NotReady({ faults })
+        return c.json({ status: "ready", checks: Object.fromEntries(all.map(({ message, name }) => [name, message])) })
+      })))
+}

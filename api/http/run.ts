@@ -1,0 +1,45 @@
+/**
+ * Runs a route's effect. A known error becomes its problem; a defect rejects, and the app's `onError` answers 500.
+ * When the client goes away the effect is interrupted.
+ */
+import { Cause, type Context, Effect, Exit } from "effect"
+import type { Context as HonoContext } from "hono"
+import type { Dispatcher } from "../../actors/dispatcher.ts"
+import type { Follow } from "../../actors/follow.ts"
+import type { Files } from "../../runtime/files.ts"
+import type { Handlers } from "../../runtime/registry.ts"
+import type { Store } from "../../runtime/store.ts"
+import { type ApiError, toResponse } from "./problem.ts"
+
+/** What routes ask for. */
+export type ApiServices = Dispatcher | Follow | Files | Handlers | Store
+
+/** What the server beneath the app can do for a request. A test, which has no server, gives none. */
+export interface Bindings {
+  /** Lets a request take as long as it takes, where the server would cut one that is silent. */
+  readonly untimed?: (request: Request) => void
+}
+
+export type ApiContext = HonoContext<{ Bindings: Bindings }>
+
+export type Respond = (c: ApiContext, effect: Effect.Effect<Response, ApiError, ApiServices>) => Promise<Response>
+
+/** Nobody is there to read it; the number is what proxies log when the client has closed the connection. */
+const clientGone = () => new Response(null, { status: 499 })
+
+export const respondIn = (context: Context.Context<ApiServices>): Respond => {
+  const runExit = Effect.runPromiseExitWith(context)
+  return async (c, effect) => {
+    const exit = await runExit(
+      Effect.catch(effect, (error) => Effect.as(log(error), toResponse(error))),
+      { signal: c.req.raw.signal }
+    )
+    if (Exit.isSuccess(exit)) return exit.value
+    if (Cause.hasInterruptsOnly(exit.cause)) return clientGone()
+    throw Cause.squash(exit.cause)
+  }
+}
+
+/** What is our own trouble is told to the operator; what a caller did wrong is told to the caller. */
+const log = (error: ApiError) =>
+  error._tag === "StoreError" || error._tag === "FilesError" ? Effect.logWarning(error.message) : Effect.void

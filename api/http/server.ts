@@ -1,0 +1,88 @@
+/**
+ * The API on a port, for as long as the scope is open.
+ *
+ * There are no keys yet that say who may do what, so it listens where only this machine can reach it, and refuses to
+ * start elsewhere. When the scope closes it takes no new connections, ends its streams, lets requests finish within
+ * a limit, and cuts off what is left.
+ */
+import { Context, type Duration, Effect, Layer } from "effect"
+import ipaddr from "ipaddr.js"
+import { Settings, SettingsError } from "../../runtime/config.ts"
+import { type AppOptions, createApp } from "./app.ts"
+import { Drain } from "./drain.ts"
+import type { ApiServices } from "./run.ts"
+
+/** How long requests may take to finish once the server stops. */
+const stopMax: Duration.Input = "5 seconds"
+
+/** How long a connection may be silent, in seconds, where nobody said that it may take its time. */
+const idleSeconds = 30
+
+export class HttpServer extends Context.Service<HttpServer, {
+  /** Where it listens, as `http://127.0.0.1:4000`. */
+  readonly url: string
+  readonly port: number
+}>()("troupe/HttpServer") {}
+
+const isLoopback = (host: string) =>
+  host === "localhost" || (ipaddr.isValid(host) && ipaddr.process(host).range() === "loopback")
+
+const checkHost = (host: string) =>
+  isLoopback(host)
+    ? Effect.void
+    : Effect.fail(
+      new SettingsError({
+        setting: "TROUPE_HOST",
+        reason: `"${host}" can be reached from other machines, and there are no keys yet that say who may; use 127.0.0.1, ::1 or localhost`
+      })
+    )
+
+const cannotListen = (host: string, port: number, cause: unknown) => {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause)
+  const why = { EADDRINUSE: "somebody else listens there", EACCES: "this user may not listen there" }[code] ?? code
+  return new SettingsError({ setting: "TROUPE_PORT", reason: `cannot listen on ${host} port ${port}: ${why}` })
+}
+
+export interface ServerOptions extends Omit<AppOptions, "drain"> {
+  readonly stopMax?: Duration.Input
+}
+
+/** Listens at `Settings.host` and `Settings.port`; port 0 takes a free one. */
+export const layerWith = (options: ServerOptions) =>
+  Layer.effect(
+    HttpServer,
+    Effect.gen(function*() {
+      const { host, port } = yield* Settings
+      yield* checkHost(host)
+      const drain = new Drain()
+      const app = createApp(yield* Effect.context<ApiServices>(), { ...options, drain })
+      const listen = Effect.try({
+        try: () =>
+          Bun.serve({
+            hostname: host,
+            port,
+            idleTimeout: idleSeconds,
+            // Every route bounds what it reads, and says so; the server's own limit would be silent.
+            maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+            fetch: (request, server) => app.fetch(request, { untimed: (request: Request) => server.timeout(request, 0) })
+          }),
+        catch: (cause) => cannotListen(host, port, cause)
+      })
+      const server = yield* Effect.acquireRelease(listen, (server) =>
+        Effect.gen(function*() {
+          drain.begin()
+          yield* Effect.promise(() => server.stop()).pipe(
+            Effect.interruptible,
+            Effect.timeoutOption(options.stopMax ?? stopMax)
+          )
+          yield* Effect.promise(() => server.stop(true))
+        }))
+      const address = host.includes(":") ? `[${host}]` : host
+      return HttpServer.of({ url: `http://${address}:${server.port}`, port: server.port! })
+    })
+  )
+
+export const layer = layerWith({})
+
+/** Where the server of a context listens. */
+export const urlIn = (context: Context.Context<HttpServer>): string => Context.get(context, HttpServer).url

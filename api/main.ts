@@ -1,0 +1,19 @@
+#!/usr/bin/env bun
+/** The program `troupe`. It alone knows every folder: it brings the handlers to the commands. */
+import { Command } from "effect/cli"
+import { agentQuery } from "../handlers/agent-query/index.ts"
+import { documentProcess } from "../handlers/document-process/index.ts"
+import manifest from "../package.json" with { type: "json" }
+import { commands } from "./cli/commands.ts"
+import { runProgram } from "./cli/program.ts"
+import { api, worker } from "./cli/service.ts"
+import { up } from "./cli/up.ts"
+
+const handlers = [documentProcess, agentQuery]
+
+const troupe = Command.make("troupe").pipe(
+  Command.withDescription("A durable actor runtime for AI-agent work"),
+  Command.withSubcommands([up(handlers), worker(handlers), api(handlers), ...commands(handlers)])
+)
+
+runProgram(troupe, { version: manifest.version })

@@ -1,0 +1,48 @@
+/**
+ * What a bench asks of a system, so that the same loops drive all of them.
+ *
+ * A system is one file here. Adding a peer means writing that file, and naming it in the benches it takes part in.
+ */
+import type { Redis } from "ioredis"
+
+/** What a task is given. Written as JSON it is as long as the bench wants it. */
+export interface Input {
+  readonly i: number
+  readonly text: string
+}
+
+export const inputOf = (i: number, bytes: number): Input => {
+  const rest = bytes - `{"i":${i},"text":""}`.length
+  return { i, text: "x".repeat(Math.max(0, rest)) }
+}
+
+/** A connected system, used as its documentation says: by what submits, or by what works. */
+export interface Client {
+  /** Stores one task; resolves when it is acknowledged. */
+  readonly submit: (input: Input) => Promise<unknown>
+
+  /** Stores many tasks in one call; resolves when all are acknowledged. */
+  readonly submitAll: (inputs: ReadonlyArray<Input>) => Promise<unknown>
+
+  /** Submits one task and resolves when its result is here. */
+  readonly ask: (input: Input) => Promise<unknown>
+
+  /** Runs no-op tasks, `concurrency` at a time, until the function it resolves with is called. */
+  readonly work: (concurrency: number) => Promise<() => Promise<void>>
+}
+
+export interface System {
+  readonly name: string
+
+  /** Loaded in the processes of the bench alone; a process serves one system. */
+  readonly connect: (url: string) => Promise<Client>
+
+  /** How many tasks it is given for each one that Troupe is given, so that a round of either takes about as long. */
+  readonly share: number
+
+  /** How many tasks have not ended. Asked often while something is timed, so it must cost next to nothing. */
+  readonly unended: (redis: Redis) => Promise<number>
+
+  /** How many ended tasks are kept with their results. */
+  readonly kept: (redis: Redis) => Promise<number>
+}

@@ -1,0 +1,76 @@
+/**
+ * Finds the passages of processed documents that fit a question best.
+ *
+ * Every question reads the documents anew: what was processed a moment ago is found, and nothing is kept in memory.
+ * That suits hundreds of documents; thousands want an index.
+ */
+import { Effect } from "effect"
+import { Documents, type StoredDocument } from "../text/documents.ts"
+import { terms } from "../text/words.ts"
+import { bm25 } from "./bm25.ts"
+import { refuse } from "../refusal/refuse.ts"
+
+/** So many documents are read from the disk at once. */
+const readAtOnce = 8
+
+/** A chunk of a document that has words of the question. */
+export interface Passage {
+  readonly document: StoredDocument
+  readonly chunk: StoredDocument["chunks"][number]
+  readonly score: number
+}
+
+export interface Retrieved {
+  /** The best first. */
+  readonly passages: ReadonlyArray<Passage>
+  /** What each word of the question is worth. */
+  readonly weights: ReadonlyMap<string, number>
+  /** How many documents were looked through. */
+  readonly documents: number
+}
+
+/** At most `limit` passages of the documents, of all when none are named. */
+export const retrieve = Effect.fn("retrieve")(function* (
+  question: string,
+  named: ReadonlyArray<string> | undefined,
+  limit: number
+) {
+  const documents = yield* load(named)
+  const chunks = documents.flatMap((document) => document.chunks.map((chunk) => ({ document, chunk })))
+  const { scores, weights } = bm25(
+    terms(question),
+    chunks.values().map(({ chunk, document }) => terms(textOf(document, chunk)))
+  )
+  const passages = chunks
+    .map((found, at): Passage => ({ ...found, score: scores[at]! }))
+    .filter(({ score }) => score > 0)
+    .sort((x, y) => y.score - x.score)
+    .slice(0, limit)
+  const retrieved: Retrieved = { passages, weights, documents: documents.length }
+  return retrieved
+})
+
+/** The text of a passage. */
+export const textOf = (
+  document: StoredDocument,
+  { end, start }: { readonly start: number; readonly end: number }
+) => document.text.slice(start, end)
+
+const load = Effect.fnUntraced(function* (named: ReadonlyArray<string> | undefined) {
+  const documents = yield* Documents
+  const ids = named ?? (yield* documents.list)
+  if (ids.length === 0) {
+    return yield* refuse(
+      "NoDocuments",
+      "no document has been processed yet; submit one to document.process first"
+    )
+  }
+  return yield* Effect.forEach(
+    [...new Set(ids)],
+    (id) =>
+      Effect.catchTag(documents.load(id), "FileNotFound", () =>
+        refuse("UnknownDocument", `no processed document has the id ${id}`)
+      ),
+    { concurrency: readAtOnce }
+  )
+})

@@ -1,0 +1,76 @@
+/**
+ * Reads a PDF page by page with `unpdf` (Mozilla's PDF.js).
+ *
+ * Between two pages the work can be interrupted, and other tasks of the process go on.
+ */
+import { Effect } from "effect"
+import { layoutText } from "./layout.ts"
+import { clean, type Extracted, withoutRunningLines } from "./pages.ts"
+import { refuse } from "../refusal/refuse.ts"
+
+/** A document of more pages is refused. */
+export const pagesMax = 5_000
+
+/** An image that claims more pixels is not decoded; only text is wanted. */
+const pixelsMax = 1_000_000
+
+export interface PageRead {
+  /** From 1. */
+  readonly page: number
+  readonly pages: number
+  readonly characters: number
+}
+
+/** Extracts the text; `onPage` runs after each page, and the next page waits for it. */
+export const extractPdf = Effect.fn("extractPdf")(function* <E, R>(
+  bytes: Uint8Array,
+  onPage: (read: PageRead) => Effect.Effect<void, E, R>
+) {
+  const { getDocumentProxy } = yield* Effect.promise(() => import("unpdf"))
+  const pdf = yield* Effect.acquireRelease(
+    reading(() =>
+      // PDF.js takes the buffer for itself, so it gets a copy.
+      getDocumentProxy(bytes.slice(), { verbosity: 0, maxImageSize: pixelsMax })
+    ),
+    (open) => Effect.ignoreCause(Effect.promise(() => open.loadingTask.destroy()))
+  )
+  if (pdf.numPages > pagesMax) {
+    return yield* refuse(
+      "DocumentTooLarge",
+      `it has ${pdf.numPages} pages; at most ${pagesMax} can be processed`
+    )
+  }
+  const pages: Array<string> = []
+  for (let page = 1; page <= pdf.numPages; page++) {
+    const text = yield* reading(async () => {
+      const open = await pdf.getPage(page)
+      const { items, styles } = await open.getTextContent()
+      open.cleanup()
+      return clean(layoutText({ items: items.filter((item) => "str" in item), styles }))
+    })
+    pages.push(text)
+    yield* onPage({ page, pages: pdf.numPages, characters: text.length })
+  }
+  const { info } = yield* reading(() => pdf.getMetadata())
+  const said = info as { readonly Title?: unknown; readonly Language?: unknown }
+  const extracted: Extracted = {
+    pages: withoutRunningLines(pages),
+    title: typeof said.Title === "string" && !madeUpTitle.test(said.Title) ? said.Title : undefined,
+    language: typeof said.Language === "string" ? said.Language : undefined
+  }
+  return extracted
+}, Effect.scoped)
+
+/** Titles that programs leave behind when nobody gave one. */
+const madeUpTitle = /^\s*$|^untitled|^microsoft word|\.(docx?|indd|dvi|tex|qxd|odt)$/i
+
+/** Whatever PDF.js cannot read is the document's fault, and reading it again would not help. */
+const reading = <A>(run: () => Promise<A>) =>
+  Effect.catch(Effect.tryPromise(run), ({ cause }) =>
+    cause instanceof Error && cause.name === "PasswordException"
+      ? refuse("EncryptedDocument", "it is encrypted and opens only with a password; send a copy without one")
+      : refuse(
+          "DamagedDocument",
+          `it cannot be read as a PDF: ${cause instanceof Error ? cause.message : String(cause)}`
+        )
+  )

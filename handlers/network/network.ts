@@ -1,0 +1,55 @@
+/**
+ * Which addresses a handler may connect to when a caller chooses the URL.
+ *
+ * A server that fetches what callers name can be made to read what only it can reach: its own ports, its neighbours,
+ * and the cloud's metadata service, which gives out credentials. So only public unicast addresses are allowed, and the
+ * check is made on the address that is connected to, not on the name.
+ */
+import { Context } from "effect"
+import * as dns from "node:dns/promises"
+import ipaddr from "ipaddr.js"
+
+/**
+ * Whether the address is one of the public internet: not private, loopback, link-local, multicast, reserved,
+ * documentation, a translation of another address, or a known metadata service. What is no address is not allowed.
+ */
+export const isPublicAddress = (address: string): boolean => {
+  // A zone ("fe80::1%eth0") only makes sense on a local link.
+  if (
+    address.includes("%") ||
+    !(ipaddr.IPv4.isValidFourPartDecimal(address) || ipaddr.IPv6.isValid(address))
+  ) {
+    return false
+  }
+  const parsed = ipaddr.process(address)
+  if (parsed.range() !== "unicast") return false
+  return parsed.kind() === "ipv6" ? parsed.match(global6) : !metadata.some((range) => parsed.match(range))
+}
+
+/** The only part of IPv6 that was given out for unicast (RFC 4291, IANA's registry); the rest has no owners. */
+const global6 = ipaddr.parseCIDR("2000::/3")
+
+/** Azure's wire server has a public address. All other clouds' services are in ranges that are refused anyway. */
+const metadata = [ipaddr.parseCIDR("168.63.129.16/32")]
+
+export interface NetworkShape {
+  /** Decides by the address in its usual text form. */
+  readonly allows: (address: string) => boolean
+
+  /** Every address of a host name, those to try first first; rejects when there is none. */
+  readonly resolve: (host: string) => Promise<ReadonlyArray<string>>
+
+  /** A certificate authority to trust beside the usual ones, as PEM. */
+  readonly authority?: string
+}
+
+/** The network that guarded requests see. Tests put their own in its place. */
+export const Network = Context.Reference<NetworkShape>("troupe/handlers/Network", {
+  defaultValue: () => ({
+    allows: isPublicAddress,
+    resolve: async (host) => {
+      const found = await dns.lookup(host, { all: true, order: "ipv4first" })
+      return found.map(({ address }) => address)
+    }
+  })
+})

@@ -1,0 +1,88 @@
+/**
+ * What the library's types promise: `tsc` reads this file, and nothing runs it. Each line below a
+ * `@ts-expect-error` must not compile; were it to, `tsc` would complain of the comment.
+ */
+import { Effect, Schema, type Stream } from "effect"
+import * as v from "valibot"
+import * as z from "zod"
+import * as Fx from "../../api/client/effect.ts"
+import { defineTask, type FollowEvent, type Task, type Troupe } from "../../api/client/index.ts"
+
+const zod = defineTask({
+  name: "zod",
+  input: z.object({ url: z.string(), depth: z.number().default(1) }),
+  output: z.object({ pages: z.number() }),
+  run: ({ depth }) => ({ pages: depth })
+})
+const valibot = defineTask({
+  name: "valibot",
+  input: v.object({ text: v.string() }),
+  run: ({ text }) => text.length
+})
+const effect = defineTask.effect({
+  name: "effect",
+  input: Schema.Struct({ at: Schema.DateTimeUtcFromString }),
+  output: Schema.Struct({ at: Schema.DateTimeUtcFromString }),
+  run: ({ at }) => Effect.succeed({ at })
+})
+const untyped = defineTask({ name: "untyped", run: () => "done" })
+
+/** Compiles only where both types are the same. */
+const same = <A>() => <B>(_: (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? B : never): void => {}
+
+export const promises = async (troupe: Troupe): Promise<void> => {
+  const task = await troupe.submit(zod, { url: "https://example.org" })
+  same<Task<{ pages: number }>>()(task)
+  same<{ pages: number }>()(await task.result())
+  same<AsyncIterable<FollowEvent>>()(task.events())
+
+  // @ts-expect-error: the input wants a text.
+  await troupe.submit(zod, { url: 7 })
+  // @ts-expect-error: the input wants a url.
+  await troupe.submit(zod, {})
+  // @ts-expect-error: the input has no such field.
+  await troupe.submit(zod, { url: "https://example.org", deep: 2 })
+  // @ts-expect-error: there is no such priority.
+  await troupe.submit(zod, { url: "https://example.org" }, { priority: "soon" })
+  // @ts-expect-error: that is no duration.
+  await troupe.submit(zod, { url: "https://example.org" }, { delay: "soon" })
+  // @ts-expect-error: an input is always said.
+  await troupe.submit(zod)
+
+  same<number>()(await troupe.ask(valibot, { text: "hello" }))
+  // @ts-expect-error: the input wants a text.
+  await troupe.ask(valibot, { text: 1 })
+
+  // What is submitted is what the schema reads, and what is read is what it writes.
+  same<{ readonly at: string }>()(await troupe.ask(effect, { at: "2030-01-01T00:00:00Z" }))
+  // @ts-expect-error: a date is submitted as text.
+  await troupe.ask(effect, { at: new Date() })
+
+  same<string>()(await troupe.ask(untyped, { anything: true }))
+  same<unknown>()(await troupe.ask("a.name", { anything: true }))
+
+  const [first, second] = await troupe.submitAll([
+    { task: zod, input: { url: "https://example.org" }, priority: "high" },
+    { task: "a.name", input: 1 }
+  ])
+  if (first.status === "fulfilled") same<{ pages: number }>()(await first.value.result())
+  if (second.status === "fulfilled") same<unknown>()(await second.value.result())
+  await troupe.submitAll([
+    // @ts-expect-error: the input wants a text.
+    { task: zod, input: { url: 7 } }
+  ])
+  const many = await troupe.submitAll(["a", "b"].map((text) => ({ task: valibot, input: { text } })))
+  if (many[0]?.status === "fulfilled") same<number>()(await many[0].value.result())
+}
+
+export const effects = Effect.gen(function*() {
+  const troupe = yield* Fx.Troupe
+  const task = yield* troupe.submit(zod, { url: "https://example.org" })
+  same<{ pages: number }>()(yield* task.result())
+  same<Stream.Stream<FollowEvent, Fx.EventError>>()(task.events())
+  // @ts-expect-error: the input wants a text.
+  yield* troupe.submit(zod, { url: 7 })
+  same<number>()(yield* troupe.ask(valibot, { text: "hello" }))
+  // @ts-expect-error: the input wants a text.
+  yield* troupe.ask(valibot, { text: 1 })
+})

@@ -1,0 +1,41 @@
+/** Handlers of the command line's tests: both the program and the worker in the test load this module. */
+import * as z from "zod"
+import { defineTask, Fatal } from "../../../api/client/index.ts"
+
+export const add = defineTask({
+  name: "shop.add",
+  input: z.object({ a: z.number(), b: z.number() }),
+  run: ({ a, b }) => ({ sum: a + b })
+})
+
+export const speak = defineTask({
+  name: "shop.speak",
+  input: z.object({ chunks: z.array(z.unknown()) }),
+  async run({ chunks }, { emit, log, progress }) {
+    await log("it speaks")
+    for (const [at, chunk] of chunks.entries()) {
+      await emit(chunk)
+      await progress((at + 1) / chunks.length)
+    }
+    return "spoken\n"
+  }
+})
+
+export const refuse = defineTask({
+  name: "shop.refuse",
+  async run(_, { emit }) {
+    await emit("one moment")
+    throw new Fatal("it is closed", { type: "ShopClosed" })
+  }
+})
+
+/** Puts out a line again and again, until it is stopped. */
+export const chatter = defineTask({
+  name: "shop.chatter",
+  async run(_, { emit, signal }) {
+    while (!signal.aborted) {
+      await emit("more\n")
+      await Bun.sleep(10)
+    }
+  }
+})

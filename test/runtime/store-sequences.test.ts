@@ -1,0 +1,34 @@
+import { describe, expect } from "bun:test"
+import { Effect } from "effect"
+import { compare, firstDifference } from "../suite/store-sequences.ts"
+import { it } from "../support/effect.ts"
+import { plants, withPlant } from "../support/plants.ts"
+import { memorySide, openRedisSide } from "../support/sides.ts"
+import { scriptsOnTestTime } from "../support/time.ts"
+
+/** To see a run again: `STORE_SEED=… bun test test/runtime/store-sequences.test.ts`. */
+const seed = Number(process.env["STORE_SEED"] ?? Math.floor(Math.random() * 1_000_000_000))
+const count = Number(process.env["STORE_SEQUENCES"] ?? 2_000)
+
+describe("memory and Redis", () => {
+  it.live(`answer alike in ${count} random sequences of commands`, () =>
+    Effect.gen(function*() {
+      console.log(`STORE_SEED=${seed} STORE_SEQUENCES=${count}`)
+
+      yield* compare([memorySide, yield* openRedisSide(scriptsOnTestTime)], seed, count)
+    }), 600_000)
+})
+
+describe("the comparison finds a planted bug:", () => {
+  for (const plant of plants) {
+    it.live(plant.bug, () =>
+      Effect.gen(function*() {
+        const redis = yield* openRedisSide(withPlant(scriptsOnTestTime, plant))
+
+        const seed = yield* firstDifference([memorySide, redis], 1, 500)
+        if (process.env["PLANTS"]) console.log(plant.bug, seed)
+
+        expect(seed).toBeDefined()
+      }), 60_000)
+  }
+})

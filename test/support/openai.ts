@@ -1,0 +1,102 @@
+/** A server on this machine that speaks OpenAI's chat completions, as far as a stream of text needs. */
+import { Effect } from "effect"
+import { localServer } from "./network.ts"
+
+/** How a stream goes on after its pieces. */
+type Ending = "stop" | "stall" | "cut" | "error"
+
+export interface Script {
+  readonly pieces?: ReadonlyArray<string>
+  readonly ending?: Ending
+  /** Answers with this status and no stream. */
+  readonly status?: number
+}
+
+export interface Asked {
+  readonly model: string
+  readonly authorization: string | null
+  readonly messages: ReadonlyArray<{ readonly role: string; readonly content: string }>
+}
+
+/** Answers each request by the script; `asked` holds what was asked, `left` resolves when a client goes away early. */
+export const openaiServer = (script: Script) =>
+  Effect.gen(function* () {
+    const asked: Array<Asked> = []
+    const left = Promise.withResolvers<void>()
+    const { port } = yield* localServer(async (request) => {
+      const { messages, model } = (await request.json()) as Asked
+      asked.push({ model, messages, authorization: request.headers.get("authorization") })
+      if (script.status !== undefined) {
+        return Response.json({ error: { message: `status ${script.status}` } }, { status: script.status })
+      }
+      return new Response(streamOf(script, left.resolve), {
+        headers: { "content-type": "text/event-stream" }
+      })
+    })
+    return { asked, left: left.promise, url: `http://127.0.0.1:${port}/v1` }
+  })
+
+/** A server that begins a stream with one piece and then resets the connection; gives its URL. */
+export const resettingServer = (piece: string) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() =>
+        Bun.listen({
+          hostname: "127.0.0.1",
+          port: 0,
+          socket: {
+            data(socket) {
+              const data = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: piece }, finish_reason: null }] })}\n\n`
+              socket.write(
+                `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\n${data}`
+              )
+              socket.flush()
+              socket.terminate()
+            }
+          }
+        })
+      ),
+      (listener) => Effect.sync(() => listener.stop(true))
+    ),
+    ({ port }) => `http://127.0.0.1:${port}/v1`
+  )
+
+const streamOf = ({ ending = "stop", pieces = [] }: Script, onLeft: () => void) => {
+  const encoder = new TextEncoder()
+  const event = (data: unknown) => encoder.encode(`data: ${JSON.stringify(data)}\n\n`)
+  const choice = (delta: unknown, finish: string | null) =>
+    event({
+      id: "1",
+      object: "chat.completion.chunk",
+      created: 1,
+      model: "m",
+      choices: [{ index: 0, delta, finish_reason: finish }]
+    })
+  const rest = {
+    stop: [
+      choice({}, "stop"),
+      event({
+        id: "1",
+        object: "chat.completion.chunk",
+        created: 1,
+        model: "m",
+        choices: [],
+        usage: { prompt_tokens: 50, completion_tokens: 7, total_tokens: 57 }
+      }),
+      encoder.encode("data: [DONE]\n\n")
+    ],
+    error: [event({ error: { message: "overloaded", type: "server_error" } })],
+    stall: [],
+    cut: []
+  }[ending]
+  const waiting = [...pieces.map((content) => choice({ role: "assistant", content }, null)), ...rest]
+  return new ReadableStream<Uint8Array>({
+    pull(controller) {
+      const next = waiting.shift()
+      if (next !== undefined) return controller.enqueue(next)
+      if (ending === "stall") return new Promise(() => {})
+      return controller.close()
+    },
+    cancel: onLeft
+  })
+}

@@ -1,0 +1,261 @@
+/**
+ * Makes commands at random that mean something: it follows what the store answers, so that workers settle what they
+ * hold or once held, say turns again whose answers they never saw, and append to streams where they left off.
+ */
+import { clockJumpMs, type NewEvent, type NewTask, type Settlement, type Turn, type TurnReply } from "../../runtime/store.ts"
+import { decodeRecord, encodeRecord, type Entry, lanes, ulidOfEntry } from "../../runtime/task.ts"
+import { type Command, type InboxName, inboxNames, type Reply } from "./commands.ts"
+import { anEnvelope, aTask, aTurn, end, release, ulidAt } from "./tasks.ts"
+import { startOfTime } from "./time.ts"
+
+/** A random number in [0, 1), the same for the same seed. Source: mulberry32, Tommy Ettinger, 2017. */
+const randomOf = (seed: number) => {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
+
+/** What sequences run with: short enough that leases and retention end within one. */
+export const retentionMs = 60_000
+export const deadRetentionMs = 120_000
+
+/** All of a sequence together is shorter: a segment's own expiry, which only Redis has, comes an hour later. */
+const sequenceMaxMs = 3_000_000
+
+interface Worker {
+  /** A name that grows with each incarnation. */
+  name: string
+  joined: boolean
+  /** What it knows that it runs. */
+  readonly runs: Set<Entry>
+  /** The last turn, when its answer was lost. */
+  unanswered: Turn | undefined
+}
+
+export interface Sequence {
+  /** How many commands to make. */
+  readonly length: number
+  readonly next: () => Command
+  readonly observe: (command: Command, reply: Reply) => void
+  /** Commands that read everything there is, then end everything, after which no key must be left. */
+  readonly last: () => Generator<Command, void, Reply>
+}
+
+export const aSequence = (seed: number): Sequence => {
+  const random = randomOf(seed)
+  const below = (limit: number) => Math.floor(random() * limit)
+  const chance = (share: number) => random() < share
+  const one = <A>(list: ReadonlyArray<A>): A => list[below(list.length)]!
+  const some = <A>(list: Iterable<A>, share: number): ReadonlyArray<A> => [...list].filter(() => chance(share))
+
+  // Some sequences are about crowds: more tasks than one turn reaps, and few of everything else.
+  const crowd = chance(0.04)
+  const segments = crowd ? 3 : 1 + below(3)
+  const submitted: Array<NewTask> = []
+  const ulids: Array<string> = []
+  const workers: Array<Worker> = Array.from({ length: crowd ? 2 : 4 }, (_, at) => aWorker(`w${at}`))
+  /** Every entry that was ever handed out, with its record. */
+  const records = new Map<Entry, string>()
+  const seqs = new Map<Entry, number>()
+  const noted = new Set<Entry>()
+  const names = new Set<string>()
+  const watches: Array<{ readonly ulids: ReadonlyArray<string>; readonly inbox: InboxName }> = []
+  /** What comes next, whatever chance would have. */
+  let soon: Command | undefined
+  let outcomes = 0
+  let now = startOfTime
+  let passed = 0
+  let wentBack = 0
+
+  const aNewTask = (): NewTask => {
+    // Tasks are not submitted in the order of their ids.
+    const ulid = ulidAt(1_900_000_000_000 + below(segments) * 5_000, below(1_000_000) * 1_000 + ulids.length)
+    ulids.push(ulid)
+    const due = crowd || chance(0.7)
+      ? undefined
+      : chance(0.5)
+      ? { afterMs: one([0, 1, 500, 1_000, 4_000, 30_000]) }
+      : { at: now + one([-5_000, 0, 1, 1_000, 2_500]) }
+    const task = aTask({ ulid, lane: one(lanes), input: ulids.length, ...(due === undefined ? {} : { due }) })
+    submitted.push(task)
+    return task
+  }
+
+  const submit = (): Command => {
+    const count = crowd ? 40 + below(50) : 1 + below(3)
+    const again = chance(0.25) ? some(submitted.slice(-9), 0.3) : []
+    const fresh = again.length > 0 && chance(0.5) ? [] : Array.from({ length: count }, aNewTask)
+    return { do: "submit", tasks: [...again, ...fresh] }
+  }
+
+  /** Entries, mostly of those that the worker runs; now and then of those that somebody ran. */
+  const entriesFor = (worker: Worker, share: number): ReadonlyArray<Entry> => [
+    ...some(worker.runs, share),
+    ...(chance(0.15) ? some([...records.keys()].slice(-12), 0.2).filter((entry) => !worker.runs.has(entry)) : [])
+  ]
+
+  const settle = (entry: Entry): Settlement => {
+    if (chance(0.5)) return end(entry, one(["S", "S", "F", "F", "C", "E"]), ++outcomes)
+    if (chance(0.4)) return release(entry)
+    const { header } = decodeRecord(records.get(entry)!)
+    const record = encodeRecord({ ...header, letter: "Q", run: header.run + 1 }, anEnvelope(++outcomes))
+    return { kind: "retry", entry, record, delayMs: one([0, 1, 500, 1_000, 3_000]) }
+  }
+
+  const turn = (): Command => {
+    const worker = one(workers)
+    names.add(worker.name)
+    if (worker.unanswered !== undefined && chance(0.8)) {
+      const { join, settled, noted, streamed } = worker.unanswered
+      const want = below(4)
+      return { do: "turn", turn: aTurn(worker.name, { leaseMs: 3_000, join, want, again: true, settled, noted, streamed }) }
+    }
+    const settledEntries = entriesFor(worker, crowd ? 0.1 : 0.35)
+    const settled = settledEntries.map(settle)
+    const ends = settled.filter(({ kind }) => kind === "end").map(({ entry }) => entry)
+    const others = entriesFor(worker, 0.2).filter((entry) => !settledEntries.includes(entry))
+    const notes = others.map((entry) => [entry, JSON.stringify({ note: ++outcomes })] as const)
+    for (const entry of others) noted.add(entry)
+    return {
+      do: "turn",
+      turn: aTurn(worker.name, {
+        leaseMs: one([1_000, 3_000, 5_000]),
+        // A worker that was fenced and does not know it, or one that is told to go on under its old name.
+        join: !worker.joined && !chance(0.05),
+        expectedNow: chance(0.7) ? 0 : now + one([0, 500, -clockJumpMs, clockJumpMs + 1, 60_000]),
+        want: crowd ? one([0, 20, 100]) : below(4),
+        again: chance(0.1),
+        settled,
+        noted: settledEntries.filter((entry) => noted.has(entry)),
+        streamed: ends.filter((entry) => seqs.has(entry) || chance(0.1)),
+        notes,
+        hints: chance(0.15) && ulids.length > 0 ? [[one(inboxNames), [one(ulids)]]] : []
+      })
+    }
+  }
+
+  const append = (): Command => {
+    const worker = one(workers)
+    const events: Array<NewEvent> = []
+    for (const entry of entriesFor(worker, 0.4)) {
+      const last = seqs.get(entry) ?? 0
+      // Said again, from somewhere before where it left off.
+      const first = chance(0.25) ? 1 + below(last + 1) : last + 1
+      const count = 1 + below(3)
+      for (let seq = first; seq < first + count; seq++) {
+        events.push({ entry, seq, kind: one(["chunk", "log", "progress"]), data: JSON.stringify(seq) })
+      }
+      seqs.set(entry, Math.max(last, first + count - 1))
+    }
+    return { do: "append", worker: worker.name, events }
+  }
+
+  const advance = (): Command => {
+    const ms = one([1, 10, 499, 500, 999, 1_000, 1_001, 3_000, 5_000, 30_000, retentionMs, retentionMs])
+    if (passed + ms > sequenceMaxMs) return { do: "depth" }
+    passed += ms
+    if (ms >= retentionMs && chance(0.7)) soon = { do: "sweep", limit: 1 + below(3) }
+    return { do: "advance", ms }
+  }
+
+  const watch = (): Command => {
+    const watched = { ulids: someUlids(), watch: one(inboxNames) }
+    watches.push({ ulids: watched.ulids, inbox: watched.watch })
+    return { do: "ended", ...watched }
+  }
+
+  const anUlid = () => ulids.length === 0 ? ulidAt(1, 1) : one(ulids)
+  const someUlids = () => Array.from({ length: 1 + below(3) }, anUlid)
+
+  const kinds: ReadonlyArray<readonly [weight: number, make: () => Command]> = [
+    [14, submit],
+    [34, turn],
+    [10, append],
+    [11, advance],
+    [1, () => ({ do: "setBack", ms: one([1, 500, 5_000, 60_000]) })],
+    [5, () => ({ do: chance(0.7) ? "evict" : "leave", worker: one(workers).name })],
+    [6, () => ({ do: "listen" })],
+    [5, watch],
+    [2, () => ({ do: "ended", ulids: someUlids() })],
+    [3, () => ({ do: "unwatch", ...(watches.length > 0 ? one(watches) : { ulids: someUlids(), inbox: one(inboxNames) }) })],
+    [3, () => ({ do: "read", ulids: someUlids() })],
+    [3, () => ({ do: "events", ulid: anUlid(), run: below(3), seq: below(4), limit: 1 + below(5) })],
+    [2, () => ({ do: "depth" })],
+    [3, () => ({ do: "sweep", limit: 1 + below(3) })],
+    [1, () => ({ do: "hear" })]
+  ]
+  const weights = kinds.reduce((sum, [weight]) => sum + weight, 0)
+
+  const next = (): Command => {
+    const planned = soon
+    soon = undefined
+    if (planned !== undefined) return planned
+    let at = below(weights)
+    const [, make] = kinds.find(([weight]) => (at -= weight) < 0)!
+    return make()
+  }
+
+  const observeTurn = (turn: Turn, reply: TurnReply | { readonly failed: string }) => {
+    const worker = workers.find(({ name }) => name === turn.worker)
+    if (worker === undefined) return
+    if ("failed" in reply) {
+      // Fenced: it goes on under a fresh name, or after a while of not believing it.
+      if (chance(0.8)) Object.assign(worker, aWorker(`${worker.name}'`))
+      return
+    }
+    now = reply.now
+    for (const { entry, record } of reply.claimed) records.set(entry, record)
+    if (chance(0.2)) {
+      worker.unanswered = turn
+      return
+    }
+    worker.unanswered = undefined
+    worker.joined = true
+    for (const { entry } of turn.settled) worker.runs.delete(entry)
+    for (const entry of reply.lost) if (chance(0.8)) worker.runs.delete(entry)
+    for (const entry of [...reply.claimed.map(({ entry }) => entry), ...reply.held]) worker.runs.add(entry)
+  }
+
+  const observe = (command: Command, reply: Reply) => {
+    if ((command.do === "submit" || command.do === "evict") && chance(0.3)) soon = { do: "listen" }
+    if (command.do === "turn") observeTurn(command.turn, reply as TurnReply | { readonly failed: string })
+    else if (command.do === "advance") now += command.ms
+    else if (command.do === "setBack") {
+      now -= command.ms
+      wentBack += command.ms
+    }
+  }
+
+  function* last(): Generator<Command, void, Reply> {
+    yield { do: "read", ulids }
+    yield { do: "ended", ulids }
+    for (const ulid of new Set([...seqs.keys()].map(ulidOfEntry))) yield { do: "events", ulid, run: 0, seq: 0, limit: 1_000 }
+    yield { do: "depth" }
+    yield { do: "hear" }
+
+    for (const worker of names) yield { do: "evict", worker }
+    let rest: ReadonlyArray<Entry> = []
+    let left = true
+    while (left) {
+      const settled = rest.map((entry) => end(entry))
+      const { claimed, nextDue } = (yield { do: "turn", turn: aTurn("last", { want: 1_000, settled }) }) as TurnReply
+      rest = claimed.map(({ entry }) => entry)
+      if (nextDue !== undefined) yield { do: "advance", ms: 30_000 }
+      left = rest.length > 0 || nextDue !== undefined || (yield { do: "listen" }) === true
+    }
+    yield { do: "depth" }
+    yield { do: "advance", ms: deadRetentionMs + wentBack }
+    yield { do: "sweep", limit: 1_000 }
+    yield { do: "leave", worker: "last" }
+    yield { do: "listen" }
+    yield { do: "look" }
+  }
+
+  return { length: crowd ? 10 + below(12) : 8 + below(32), next, observe, last }
+}
+
+const aWorker = (name: string): Worker => ({ name, joined: false, runs: new Set(), unanswered: undefined })

@@ -1,0 +1,92 @@
+/** The two stores as the sides of a comparison: each gives every sequence a place, a clock and two inboxes of its own. */
+import { Context, Duration, Effect, Layer, Queue } from "effect"
+import { Settings } from "../../runtime/config.ts"
+import { partitionKeys } from "../../runtime/keys.ts"
+import type { Scripts } from "../../runtime/redis/scripts.ts"
+import * as RedisStore from "../../runtime/redis/store.ts"
+import { type Inbox, Store } from "../../runtime/store.ts"
+import type { Side } from "../suite/store-sequences.ts"
+import { type HearingInbox, runOn } from "./commands.ts"
+import { deadRetentionMs, retentionMs } from "./random-commands.ts"
+import { redisSettings } from "./redis.ts"
+import { aClient, Bell, memoryStore, partition, redisTimeOf } from "./stores.ts"
+import { TestTime } from "./time.ts"
+
+const settings = { retention: Duration.millis(retentionMs), deadRetention: Duration.millis(deadRetentionMs) }
+
+/** Collects ULIDs from `next` until `mark` is among them. */
+const hearing = (name: string, next: Effect.Effect<ReadonlyArray<string>>): HearingInbox => ({
+  name,
+  heardUntil: Effect.fnUntraced(function*(mark) {
+    const heard: Array<string> = []
+    while (heard.at(-1) !== mark) heard.push(...(yield* next))
+    return heard.slice(0, -1)
+  })
+})
+
+const ulidsFrom = (inbox: Inbox) =>
+  Effect.map(inbox.next, (hint) => {
+    if (hint === "all") throw new Error("an inbox lost its connection")
+    return hint.ulids
+  })
+
+export const memorySide: Side = {
+  name: "memory",
+  stage: Effect.gen(function*() {
+    const context = yield* Layer.build(Layer.fresh(memoryStore(settings)))
+    const open = Effect.map(Context.get(context, Store).inbox, (inbox) => hearing(inbox.name, ulidsFrom(inbox)))
+    const inboxes = { A: yield* Effect.orDie(open), B: yield* Effect.orDie(open) }
+    const run = runOn({ partition, inboxes, keys: Effect.succeed([]) })
+    // Redis drops a stream when its time comes, even if the clock is set back later; memory when it next looks.
+    const look = Context.get(context, Store).sweep(partition, 0)
+    return (command) =>
+      run(command).pipe(Effect.tap(() => command.do === "advance" ? Effect.ignore(look) : Effect.void), Effect.provideContext(context))
+  })
+}
+
+/** All sequences share one store, each with a partition of its own. */
+export const openRedisSide = Effect.fnUntraced(function*(scripts: Scripts) {
+  const context = yield* Layer.build(RedisStore.layer(scripts).pipe(Layer.provideMerge(redisSettings(settings))))
+  const { namespace } = Context.get(context, Settings)
+  const store = Context.get(context, Store)
+  const client = yield* aClient
+  let staged = 0
+
+  /** An inbox whose hints are handed on by partition. */
+  const openInbox = Effect.gen(function*() {
+    const inbox = yield* store.inbox
+    const queues = new Map<string, Queue.Queue<ReadonlyArray<string>>>()
+    yield* Effect.forkScoped(Effect.forever(Effect.map(inbox.next, (hint) => {
+      if (hint !== "all") Queue.offerUnsafe(queues.get(hint.partition)!, hint.ulids)
+    })))
+    return (partition: string) =>
+      Effect.gen(function*() {
+        const queue = yield* Queue.unbounded<ReadonlyArray<string>>()
+        queues.set(partition, queue)
+        yield* inbox.tune(partition)
+        return hearing(inbox.name, Queue.take(queue))
+      })
+  })
+  const [A, B] = [yield* openInbox, yield* openInbox]
+
+  return {
+    name: "Redis",
+    stage: Effect.gen(function*() {
+      const partition = `s${++staged}.0`
+      const { base, bell } = partitionKeys(namespace, partition)
+      const ofTest = [`${base}clock`, `${base}expiring`]
+      const tools = Context.make(Store, store).pipe(
+        Context.add(TestTime, yield* redisTimeOf(client, base)),
+        Context.add(Bell, { rang: Effect.promise(async () => (await client.lpop(bell)) !== null) })
+      )
+      yield* Effect.addFinalizer(() => Effect.promise(() => client.unlink(...ofTest)))
+      const keys = Effect.promise(async () => {
+        const all = await client.keys(`${base}*`)
+        return all.filter((key) => !ofTest.includes(key)).map((key) => key.slice(base.length)).toSorted()
+      })
+      const inboxes = { A: yield* Effect.orDie(A(partition)), B: yield* Effect.orDie(B(partition)) }
+      const run = runOn({ partition, inboxes, keys })
+      return (command) => Effect.provideContext(run(command), tools)
+    })
+  } satisfies Side
+})

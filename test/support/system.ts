@@ -1,0 +1,31 @@
+/** A whole system inside a test: a dispatcher and workers over one store, with handlers the test brings. */
+import { Layer } from "effect"
+import * as Dispatcher from "../../actors/dispatcher.ts"
+import * as Replies from "../../actors/replies.ts"
+import { Shutdown } from "../../actors/shutdown.ts"
+import * as Worker from "../../actors/worker.ts"
+import type { Settings, SettingsShape } from "../../runtime/config.ts"
+import type { TaskDefinition } from "../../runtime/handler.ts"
+import * as Memory from "../../runtime/memory/store.ts"
+import * as Redis from "../../runtime/redis/store.ts"
+import { Handlers } from "../../runtime/registry.ts"
+import { memorySettings, redisSettings } from "./redis.ts"
+
+const over = (
+  store: Layer.Layer<any, any, Settings>,
+  settings: Layer.Layer<Settings, any>,
+  handlers: ReadonlyArray<TaskDefinition>
+) =>
+  Layer.mergeAll(Dispatcher.layer, Worker.layer()).pipe(
+    Layer.provideMerge(Replies.layer),
+    Layer.provideMerge(store),
+    Layer.provideMerge(Layer.mergeAll(settings, Shutdown.layer, Handlers.layer({ given: handlers })))
+  )
+
+/** On the memory store: time is the test's clock. */
+export const memorySystem = (handlers: ReadonlyArray<TaskDefinition>, settings: Partial<SettingsShape> = {}) =>
+  over(Memory.layer, memorySettings(settings), handlers)
+
+/** On the tests' Redis, in a namespace of its own. */
+export const redisSystem = (handlers: ReadonlyArray<TaskDefinition>, settings: Partial<SettingsShape> = {}) =>
+  over(Redis.layer(), redisSettings(settings), handlers)
