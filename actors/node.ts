@@ -35,11 +35,25 @@ export type ChildMessage =
   | { readonly kind: "ready"; readonly url?: string }
   | ({ readonly kind: "incarnation" } & Incarnation)
 
+/** What a node tells its children. That they are to stop, they hear by signal. */
+export interface NodeMessage {
+  readonly kind: "hurry"
+}
+
 /** Tells the node that supervises this process, if one does. */
 export const tellNode = (message: ChildMessage): void => void process.send?.(message)
 
-/** Whether a node supervises this process. */
-export const isSupervised = (): boolean => process.send !== undefined
+/**
+ * Goes with the node that supervises this process, if one does: hurries when the node is in a hurry, and drains when
+ * the node is gone and can no longer ask for it.
+ */
+export const goesWithNode = Layer.effectDiscard(
+  Shutdown.useSync(({ hurry }) => {
+    if (process.send === undefined) return
+    process.on("message", (message: NodeMessage) => message.kind === "hurry" && hurry())
+    process.once("disconnect", () => process.kill(process.pid, "SIGTERM"))
+  })
+)
 
 const policy: RestartPolicy = {
   intensity: 10,
@@ -150,7 +164,10 @@ export const layer = (specs: ReadonlyArray<ChildSpec>) =>
 
       const stop = Effect.fnUntraced(function*(child: Child, process: Bun.Subprocess) {
         process.kill("SIGTERM")
-        const hurry = yield* Effect.forkChild(Effect.tap(shutdown.hurried, () => Effect.sync(() => process.kill("SIGTERM"))))
+        // Over the channel: a second signal so soon after the first would be one and the same to the child.
+        const hurry = yield* Effect.forkChild(
+          Effect.tap(shutdown.hurried, () => Effect.sync(() => process.send({ kind: "hurry" } satisfies NodeMessage)))
+        )
         yield* Effect.promise(() => process.exited).pipe(
           Effect.timeoutOrElse({
             duration: Duration.sum(settings.drain, stopSlack),

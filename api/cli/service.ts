@@ -4,7 +4,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { Command } from "effect/cli"
-import { isSupervised, tellNode } from "../../actors/node.ts"
+import { goesWithNode, tellNode } from "../../actors/node.ts"
 import * as Tree from "../../actors/tree.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import { Files } from "../../runtime/files.ts"
@@ -13,11 +13,6 @@ import { connected, logLevel } from "../client/settings.ts"
 import * as Server from "../http/server.ts"
 import * as Environment from "./environment.ts"
 import { serves } from "./run.ts"
-
-/** A node that is gone can no longer ask us to stop: its channel closing is the word. */
-const stopWithNode = Effect.sync(() => {
-  if (isSupervised()) process.once("disconnect", () => process.kill(process.pid, "SIGTERM"))
-})
 
 /** Runs tasks. Give it a store and settings. */
 export const workerLayer = (handlers: ReadonlyArray<TaskDefinition>) =>
@@ -32,14 +27,13 @@ export const apiLayer = (handlers: ReadonlyArray<TaskDefinition>) =>
     Layer.provideMerge(Layer.merge(Tree.handlers(handlers), Files.layer))
   )
 
-const serving = serves.pipe(Layer.provideMerge(Shutdown.layer))
+const serving = Layer.merge(serves, goesWithNode).pipe(Layer.provideMerge(Shutdown.layer))
 
 export const worker = (handlers: ReadonlyArray<TaskDefinition>) =>
   Command.make(
     "worker",
     { redis: Environment.redis, queues: Environment.queues, handlers: Environment.handlers },
     Effect.fnUntraced(function*(flags) {
-      yield* stopWithNode
       yield* workerLayer(handlers).pipe(
         Layer.tap(() => Effect.sync(() => tellNode({ kind: "ready" }))),
         Layer.provide(Tree.store("redis")),
@@ -59,7 +53,6 @@ export const api = (handlers: ReadonlyArray<TaskDefinition>) =>
     "api",
     { redis: Environment.redis, port: Environment.port, handlers: Environment.handlers },
     Effect.fnUntraced(function*(flags) {
-      yield* stopWithNode
       yield* apiLayer(handlers).pipe(
         Layer.tap((context) => {
           const { url } = Context.get(context, Server.HttpServer)

@@ -21,13 +21,19 @@ const heartbeatFrame = encoder.encode(": alive\n\n")
 /** Followers of a task share its events, and so their frames. */
 const frames = new WeakMap<FollowEvent, Uint8Array>()
 
-/** An event as it goes over the wire. JSON has no line breaks, so no text of a task can break out of its frame. */
+/** Line breaks to some clients, though not by the specification; JSON itself writes all others as escapes. */
+const otherBreaks = /[\u0085\u2028\u2029]/g
+
+const escape = (letter: string) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`
+
+/** An event as it goes over the wire: its data is one line, so no text of a task can break out of its frame. */
 export const frameOf = (event: FollowEvent): Uint8Array => {
   const there = frames.get(event)
   if (there !== undefined) return there
   const { type, ...rest } = event
   const { id, ...data } = "id" in rest ? rest : { ...rest, id: undefined }
-  const frame = encoder.encode(Sse.encoder.write({ _tag: "Event", event: type, id, data: JSON.stringify(data) }))
+  const line = JSON.stringify(data).replace(otherBreaks, escape)
+  const frame = encoder.encode(Sse.encoder.write({ _tag: "Event", event: type, id, data: line }))
   frames.set(event, frame)
   return frame
 }

@@ -7,8 +7,8 @@
 import { Effect } from "effect"
 import { Documents, type StoredDocument } from "../text/documents.ts"
 import { terms } from "../text/words.ts"
-import { bm25 } from "./bm25.ts"
 import { refuse } from "../refusal/refuse.ts"
+import { bm25 } from "./bm25.ts"
 
 /** So many documents are read from the disk at once. */
 const readAtOnce = 8

@@ -4,8 +4,8 @@
  * Nothing of the page is run or loaded. Pages that are made to be slow to read are read by the simple way.
  */
 import { Effect } from "effect"
-import { clean, type Extracted } from "./pages.ts"
 import { refuse } from "../refusal/refuse.ts"
+import { clean, type Extracted } from "./pages.ts"
 
 /** A larger page is refused, in UTF-16 units: it is parsed in one go, at about 10 MB a second. */
 export const htmlCharactersMax = 8 * 1024 * 1024

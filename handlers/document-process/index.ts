@@ -9,6 +9,7 @@ import { Effect, Layer, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
 import { type AttemptOver, CurrentTask, defineTask, type EventRefused, Fatal } from "../../runtime/handler.ts"
 import { DocumentId, documentId, Documents, type StoredDocument } from "../text/documents.ts"
+import { refuse } from "../refusal/refuse.ts"
 import { chunk } from "./chunks.ts"
 import { extractHtml } from "./html.ts"
 import { keywords } from "./keywords.ts"
@@ -17,7 +18,6 @@ import { clean, merge } from "./pages.ts"
 import { extractPdf, type PageRead } from "./pdf.ts"
 import { extractMarkdown, extractText } from "./plain.ts"
 import { Sources } from "./sources.ts"
-import { refuse } from "../refusal/refuse.ts"
 
 /** A document with more text is refused, in UTF-16 units; about 4 000 pages. */
 export const charactersMax = 10_000_000

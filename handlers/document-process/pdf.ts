@@ -4,9 +4,9 @@
  * Between two pages the work can be interrupted, and other tasks of the process go on.
  */
 import { Effect } from "effect"
+import { refuse } from "../refusal/refuse.ts"
 import { layoutText } from "./layout.ts"
 import { clean, type Extracted, withoutRunningLines } from "./pages.ts"
-import { refuse } from "../refusal/refuse.ts"
 
 /** A document of more pages is refused. */
 export const pagesMax = 5_000
@@ -66,11 +66,16 @@ const madeUpTitle = /^\s*$|^untitled|^microsoft word|\.(docx?|indd|dvi|tex|qxd|o
 
 /** Whatever PDF.js cannot read is the document's fault, and reading it again would not help. */
 const reading = <A>(run: () => Promise<A>) =>
-  Effect.catch(Effect.tryPromise(run), ({ cause }) =>
-    cause instanceof Error && cause.name === "PasswordException"
-      ? refuse("EncryptedDocument", "it is encrypted and opens only with a password; send a copy without one")
-      : refuse(
-          "DamagedDocument",
-          `it cannot be read as a PDF: ${cause instanceof Error ? cause.message : String(cause)}`
-        )
+  Effect.tryPromise(run).pipe(
+    Effect.catch(({ cause }) =>
+      cause instanceof Error && cause.name === "PasswordException"
+        ? refuse(
+            "EncryptedDocument",
+            "it is encrypted and opens only with a password; send a copy without one"
+          )
+        : refuse(
+            "DamagedDocument",
+            `it cannot be read as a PDF: ${cause instanceof Error ? cause.message : String(cause)}`
+          )
+    )
   )

@@ -12,8 +12,8 @@ import { Settings } from "../../runtime/config.ts"
 import { fileBytesMax, Files, FilesError } from "../../runtime/files.ts"
 import type { Fatal } from "../../runtime/handler.ts"
 import { type FetchFailed, fetchBytes } from "../network/fetch.ts"
-import type { Claimed } from "./kind.ts"
 import { refuse } from "../refusal/refuse.ts"
+import type { Claimed } from "./kind.ts"
 
 /** One of the three is there. */
 export interface Place {

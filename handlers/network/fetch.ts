@@ -10,8 +10,8 @@
 import { Duration, Effect, Schema, type Scope, Stream } from "effect"
 import { isIP } from "node:net"
 import type { Fatal } from "../../runtime/handler.ts"
-import { Network } from "./network.ts"
 import { refuse } from "../refusal/refuse.ts"
+import { Network } from "./network.ts"
 
 /** A chain of more redirects is refused. */
 export const redirectsMax = 5

@@ -27,7 +27,8 @@ const strict = defineTask({
 
 export const handlers = [anything, strict]
 
-const over = <E, E2>(
+/** What an API asks for, on a store. */
+export const apiOn = <E, E2>(
   store: Layer.Layer<Store, E, Settings>,
   settings: (over: Partial<SettingsShape>) => Layer.Layer<Settings, E2>
 ) =>
@@ -40,10 +41,10 @@ const over = <E, E2>(
     )))
 
 /** What an API asks for, on the memory store. */
-export const memoryApi = () => over(Memory.layer, memorySettings)
+export const memoryApi = () => apiOn(Memory.layer, memorySettings)
 
 /** What an API asks for, on the tests' Redis in a namespace of its own. */
-export const redisApi = () => over(Redis.layer(), redisSettings)
+export const redisApi = () => apiOn(Redis.layer(), redisSettings)
 
 export const jsonBody = (body: unknown): RequestInit => ({
   method: "POST",

@@ -1,0 +1,97 @@
+import { describe, expect } from "bun:test"
+import { Effect, Fiber, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { Drain } from "../../../api/http/drain.ts"
+import type { ApiServices } from "../../../api/http/run.ts"
+import { Handlers } from "../../../runtime/registry.ts"
+import { Store, StoreError } from "../../../runtime/store.ts"
+import { anApi, memoryApi } from "../../support/api.ts"
+import { it } from "../../support/effect.ts"
+
+const promise = <A, E>(sentence: string, body: () => Effect.Effect<A, E, ApiServices | Scope.Scope>) =>
+  it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi())))
+
+/** An API whose store is asked in vain. */
+const withoutStore = (ping: Effect.Effect<void, StoreError>) =>
+  anApi().pipe(Effect.updateService(Store, (store) => Store.of({ ...store, ping })))
+
+const notReady = (path: string, message: string) => ({
+  status: 503,
+  body: { type: "not-ready", status: 503, errors: [{ path, message }] }
+})
+
+describe("a process that serves", () => {
+  promise("is ready when its store answers, handlers are loaded and it is not going away", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* anApi()
+
+      expect(yield* ask("/readyz")).toMatchObject({
+        status: 200,
+        body: { status: "ready", checks: { store: "answers", handlers: "2 loaded", requests: "are taken" } }
+      })
+    }))
+
+  promise("lives, whatever its store does", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* withoutStore(Effect.never)
+
+      expect(yield* ask("/healthz")).toMatchObject({ status: 200, body: { status: "alive" } })
+    }))
+
+  promise("is not ready when the store does not answer", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* withoutStore(Effect.fail(new StoreError({ operation: "Store.ping", cause: "refused" })))
+
+      expect(yield* ask("/readyz")).toMatchObject(notReady("store", "Store.ping: refused"))
+    }))
+
+  it.effect("says so in time, even if the store takes for ever", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* withoutStore(Effect.never)
+      const answer = yield* Effect.forkScoped(ask("/readyz"))
+
+      // What Hono does in between is on no clock.
+      while (answer.pollUnsafe() === undefined) {
+        yield* Effect.promise(() => Bun.sleep(0))
+        yield* TestClock.adjust("1 second")
+      }
+
+      expect(yield* Fiber.join(answer)).toMatchObject(notReady("store", "no answer in time"))
+    }).pipe(Effect.provide(memoryApi())))
+
+  promise("is not ready without a handler", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* anApi().pipe(
+        Effect.updateService(Handlers, (handlers) => Handlers.of({ ...handlers, all: [] }))
+      )
+
+      expect(yield* ask("/readyz")).toMatchObject(notReady("handlers", "no handler is loaded"))
+    }))
+
+  promise("is ready with a broken handler module, and names it", () =>
+    Effect.gen(function*() {
+      const broken = [{ module: "bad.ts", reason: "no" }]
+      const { ask } = yield* anApi().pipe(
+        Effect.updateService(Handlers, (handlers) => Handlers.of({ ...handlers, broken }))
+      )
+
+      expect(yield* ask("/readyz")).toMatchObject({ status: 200, body: { checks: { handlers: "2 loaded, 1 modules left out" } } })
+    }))
+
+  promise("is not ready once it is going away", () =>
+    Effect.gen(function*() {
+      const drain = new Drain()
+      const { ask } = yield* anApi({ drain })
+      drain.begin()
+
+      expect(yield* ask("/readyz")).toMatchObject(notReady("requests", "this process is going away"))
+      expect((yield* ask("/healthz")).status).toBe(200)
+    }))
+
+  promise("is not ready when one who runs beside it is not well", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* anApi({ checks: { claims: Effect.fail("work waits and nobody claims it") } })
+
+      expect(yield* ask("/readyz")).toMatchObject(notReady("claims", "work waits and nobody claims it"))
+    }))
+})

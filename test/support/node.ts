@@ -1,0 +1,135 @@
+/** A real node for tests: `troupe up` as a process of its own, with its worker processes and its API. */
+import { Effect, Schedule } from "effect"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import * as path from "node:path"
+import { aNamespace, redisUrl } from "./redis.ts"
+
+const root = path.resolve(import.meta.dir, "../..")
+
+/** How long a test waits for something that should happen at once. */
+const patience = "15 seconds"
+
+/** Waits for an answer that is not `undefined`, looking again and again: what happens in another process has no event here. */
+export const eventually = <A>(what: string, look: () => A | undefined | Promise<A | undefined>): Promise<A> =>
+  Effect.tryPromise({ try: async () => look(), catch: (error) => error }).pipe(
+    Effect.repeat({ until: (seen) => seen !== undefined, schedule: Schedule.spaced("5 millis") }),
+    Effect.timeoutOrElse({
+      duration: patience,
+      orElse: () => Effect.fail(new Error(`waited ${patience} in vain for ${what}`))
+    }),
+    Effect.map((seen) => seen as A),
+    Effect.runPromise
+  )
+
+export const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    // A process that has ended stays listed until its parent has heard of it.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
+  } catch {
+    return false
+  }
+}
+
+const childrenOf = (pid: number): ReadonlyArray<number> =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number)
+
+const commandOf = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")
+  } catch {
+    return ""
+  }
+}
+
+export interface NodeOptions {
+  readonly workers?: number
+  /** Start a private Redis instead of using the tests'. */
+  readonly privateRedis?: boolean
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** A run that a handler of `test/crash/handlers` wrote down. */
+export interface Line {
+  readonly n: number
+  readonly attempt: number
+  readonly what: string
+  readonly pid: number
+  readonly at: number
+}
+
+export const startNode = async ({ env = {}, privateRedis = false, workers = 2 }: NodeOptions = {}) => {
+  const folder = mkdtempSync(`${tmpdir()}/troupe-node-`)
+  const namespace = aNamespace()
+  const child = Bun.spawn(
+    [process.execPath, `${root}/api/main.ts`, "up", "--no-sample", "--port", "0", "--workers", String(workers)],
+    {
+      cwd: folder,
+      env: {
+        PATH: process.env["PATH"]!,
+        HOME: folder,
+        TROUPE_NAMESPACE: namespace,
+        TROUPE_HANDLERS: `${root}/test/crash/handlers`,
+        TROUPE_LOG: "warn",
+        ...(privateRedis ? {} : { REDIS_URL: redisUrl }),
+        ...env
+      },
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe"
+    }
+  )
+  let said = ""
+  void (async () => {
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) said += text
+  })()
+  const url = await eventually("the node to be up", () => {
+    if (child.exitCode !== null) throw new Error(`the node ended with ${child.exitCode}: ${said}`)
+    return /Serving at (http:\S+) until/.exec(said)?.[1]
+  })
+  const history = `${folder}/history`
+  const processes = (command: string) =>
+    childrenOf(child.pid).filter((pid) => commandOf(pid).includes(command))
+
+  const json = async (way: string, init?: RequestInit) => {
+    const response = await fetch(`${url}/v1${way}`, init)
+    return { status: response.status, body: await response.json() as any }
+  }
+
+  return {
+    url,
+    folder,
+    namespace,
+    child,
+    stderr: () => said,
+    workers: () => processes("main.ts worker"),
+    api: () => processes("main.ts api"),
+    redis: () => processes("unixsocket:"),
+    submit: async (name: string, n = 0): Promise<string> => {
+      const { body, status } = await json("/tasks", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ name, input: { file: history, n } })
+      })
+      if (status !== 202) throw new Error(`not acknowledged: ${status} ${JSON.stringify(body)}`)
+      return body.id
+    },
+    result: (id: string) => json(`/tasks/${id}/result?waitMs=15000`),
+    task: async (id: string) => (await json(`/tasks/${id}`)).body,
+    lines: (): ReadonlyArray<Line> => {
+      try {
+        return readFileSync(history, "utf8").trim().split("\n").filter(Boolean).map((line) => JSON.parse(line))
+      } catch {
+        return []
+      }
+    },
+    /** Whatever the test left running ends. */
+    [Symbol.asyncDispose]: async () => {
+      const all = isAlive(child.pid) ? [...childrenOf(child.pid), child.pid] : []
+      for (const pid of all) if (isAlive(pid)) process.kill(pid, "SIGKILL")
+      await child.exited
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+}
