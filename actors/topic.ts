@@ -35,8 +35,8 @@ const recentCharactersMax = 256 * 1024
 /** How many events one read asks for. */
 const readMax = 200
 
-/** How long after the last event a task is looked at once more, in case its end or a retry shared a hint with it. */
-const quiet = "100 millis"
+/** How long after the last event a task is looked at once more, in case its retry shared a hint with it. */
+const quiet = "500 millis"
 
 /** How often the store is told again that hints are wanted here, in milliseconds. */
 const watchEveryMs = 2_000

@@ -5,7 +5,6 @@
 import { Effect, Schema } from "effect"
 import { makeParser } from "effect/encoding/Sse"
 import type { FollowEvent } from "../actors/follow.ts"
-import type { OutputClosed } from "./cli/exit.ts"
 import * as Output from "./cli/output.ts"
 import { makeTranscript } from "./cli/transcript.ts"
 
@@ -72,7 +71,7 @@ const run = Effect.fnUntraced(function*<A>(
   return yield* ask(name, (signal) => fetch(`${url}/v1/tasks/${id}/result?waitMs=60000`, { signal }).then(json<A>))
 })
 
-export const runSample = Effect.fn("Sample.run")(function*(url: string): Effect.fn.Return<void, SampleFailed | OutputClosed> {
+export const runSample = Effect.fn("Sample.run")(function*(url: string): Effect.fn.Return<void, SampleFailed | Output.OutputClosed> {
   const file = yield* ask("uploading", (signal) =>
     fetch(`${url}/v1/files`, {
       method: "POST",

@@ -107,7 +107,9 @@ const atLeast = (least: Duration.Duration) => (value: string) =>
   Option.match(Duration.fromInput(value as Duration.Input), {
     onNone: () => Result.fail(`"${value}" is not a duration such as "15 seconds"`),
     onSome: (duration) =>
-      Duration.isLessThan(duration, least)
+      !Duration.isFinite(duration)
+        ? Result.fail(`"${value}" has no end`)
+        : Duration.isLessThan(duration, least)
         ? Result.fail(`"${value}" is less than ${Duration.format(least)}`)
         : Result.succeed(duration)
   })
@@ -129,7 +131,7 @@ const subscriptions = (value: string): Result.Result<ReadonlyArray<Subscription>
 const levels = { debug: "Debug", info: "Info", warn: "Warn", error: "Error", none: "None" } as const
 
 const level = (value: string): Result.Result<LogLevel.LogLevel, string> =>
-  value in levels
+  Object.hasOwn(levels, value)
     ? Result.succeed(levels[value as keyof typeof levels])
     : Result.fail(`"${value}" is none of ${Object.keys(levels).join(", ")}`)
 

@@ -86,6 +86,7 @@ export const retryPolicy = (...layers: ReadonlyArray<RetryJson | undefined>): Re
 export const nextDelay = (policy: RetryPolicy, failed: number, random: number): number | undefined => {
   if (failed >= policy.attempts) return undefined
   const { baseMs, factor, capMs, jitter } = policy.backoff
-  const delay = Math.min(capMs, baseMs * factor ** (failed - 1))
+  // 0 times a power too large for a number would be none.
+  const delay = baseMs === 0 ? 0 : Math.min(capMs, baseMs * factor ** (failed - 1))
   return Math.round(jitter ? delay * random : delay)
 }

@@ -184,8 +184,9 @@ export interface Depth {
 
 export class Store extends Context.Service<Store, {
   /**
-   * Stores tasks and puts them where they wait. All of them, or none. Repeatable: what is already there is left
-   * alone, so that a call which Redis runs late, long after it was given up and said again, does no harm.
+   * Stores tasks and puts them where they wait. All of them, or none. Repeatable as a whole: a call whose first
+   * task is already there has been here, and stores nothing, so that one which Redis runs late, long after it was
+   * given up and said again, does no harm.
    */
   readonly submit: (
     partition: Partition,

@@ -3,15 +3,16 @@
  * complete: a program whose commands can fail in a way that has no row does not compile.
  */
 import { Cause, Exit, Schema } from "effect"
-import type { ChildFailing } from "../../actors/node.ts"
 import type { ResultTimeout, SubmitError } from "../../actors/dispatcher.ts"
 import type { PositionInvalid } from "../../actors/follow.ts"
+import type { ChildFailing } from "../../actors/node.ts"
 import type { TaskNotFound } from "../../actors/replies.ts"
 import type { SettingsError } from "../../runtime/config.ts"
 import type { RedisUnusable } from "../../runtime/redis/address.ts"
 import type { NoRedisServer, PrivateRedisFailed } from "../../runtime/redis/private.ts"
-import type { SampleFailed } from "../sample.ts"
 import type { AskTimeout, InvalidTaskId, TaskFailed } from "../client/errors.ts"
+import type { SampleFailed } from "../sample.ts"
+import type { OutputClosed } from "./output.ts"
 
 /** The exit codes. Scripts rely on them. */
 export const exitCode = {
@@ -34,9 +35,6 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
   command: Schema.String,
   problem: Schema.String
 }) {}
-
-/** Whoever read the output went away, as `head` does when it has enough. */
-export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
 
 /** Every way in which a command may fail. */
 export type Failure =

@@ -3,8 +3,10 @@
  *
  * Colours and progress are for terminals; `NO_COLOR` turns the colours off there too.
  */
-import { Effect, Layer, Logger } from "effect"
-import { OutputClosed } from "./exit.ts"
+import { Effect, Layer, Logger, Schema } from "effect"
+
+/** Whoever read the output went away, as `head` does when it has enough. */
+export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
 
 const stdoutIsTerminal = process.stdout.isTTY
 export const stderrIsTerminal = process.stderr.isTTY
@@ -33,7 +35,7 @@ export const tame = (text: string) =>
 /** Writes data, and succeeds once it has left this process. */
 export const write = (text: string): Effect.Effect<void, OutputClosed> =>
   Effect.callback((resume) => {
-    process.stdout.write(text, (error) => resume(error == null ? Effect.void : Effect.fail(new OutputClosed())))
+    process.stdout.write(text, (error) => resume(error ? Effect.fail(new OutputClosed()) : Effect.void))
   })
 
 /** Writes a line of data. */

@@ -42,5 +42,5 @@ export const recordText = (task: TaskView): string => {
     ["error", errorText(task)],
     ["attempts", attempts.length > 0 && ["", ...attempts.map(attemptText)].join("\n")]
   ]
-  return rows.flatMap(([label, value]) => value ? [`${label.padEnd(11)}${value}`] : []).join("\n")
+  return rows.flatMap(([label, value]) => value ? [`${label.padEnd(11)}${value}`.replace(/ +\n/, "\n")] : []).join("\n")
 }

@@ -6,7 +6,6 @@
  */
 import { Effect } from "effect"
 import type { FollowEvent } from "../../actors/follow.ts"
-import type { OutputClosed } from "./exit.ts"
 import * as Output from "./output.ts"
 
 const barWidth = 20
@@ -19,7 +18,7 @@ const bar = (fraction: number, message = "") => {
 const eraseLine = "\r\u001b[K"
 
 /** Shows one event after the other. */
-export const makeTranscript = (): (event: FollowEvent) => Effect.Effect<void, OutputClosed> => {
+export const makeTranscript = (): (event: FollowEvent) => Effect.Effect<void, Output.OutputClosed> => {
   let atLineStart = true
   let barShown = false
 

@@ -28,7 +28,7 @@ import { connected, logLevel } from "./settings.ts"
 import { type InputOf, type Named, nameOf, type OutputOf, submission, type SubmitOptions } from "./submission.ts"
 
 export { CurrentTask, defineTask, Fatal } from "../../runtime/handler.ts"
-export * from "./types.ts"
+export * from "./vocabulary.ts"
 
 export interface ConnectOptions {
   /** Default: `REDIS_URL`, or else the private Redis of a `troupe up` in this folder. */
@@ -179,10 +179,11 @@ const make = Effect.fnUntraced(function*(options: ConnectOptions) {
       })
     )
 
-  const handle = (id: TaskId): Task<any> => ({
+  /** What a task of this handler gives is what its definition says: its worker checked it. */
+  const handle = <T extends Named>(id: TaskId): Task<OutputOf<T>> => ({
     id,
     state: Effect.map(dispatcher.task(id), ({ state }) => state),
-    result: (options) => result(id, options),
+    result: (options) => result(id, options) as Effect.Effect<OutputOf<T>, ResultError>,
     events: (options) => events(id, options)
   })
 
@@ -190,7 +191,7 @@ const make = Effect.fnUntraced(function*(options: ConnectOptions) {
     const over = queues === undefined ? settings : { ...settings, queues: subscriptions(queues) }
     const layer = Tree.worker().pipe(
       Layer.provide(Shutdown.layer),
-      Layer.provide(Layer.merge(logLevel, Shutdown.layer)),
+      Layer.provide(logLevel),
       Layer.provide(Layer.succeed(Settings, over)),
       Layer.provide(known)
     )
@@ -201,9 +202,11 @@ const make = Effect.fnUntraced(function*(options: ConnectOptions) {
   if (options.work) yield* work(options.work === true ? {} : options.work)
 
   return Troupe.of({
-    submit: Effect.fnUntraced(function*(task, input, options) {
-      return handle((yield* dispatcher.submit(yield* describe(task, input, options))).id)
-    }),
+    submit: <T extends Named>(task: T, input: InputOf<T>, options?: SubmitOptions) =>
+      describe(task, input, options).pipe(
+        Effect.flatMap(dispatcher.submit),
+        Effect.map(({ id }) => handle<T>(id))
+      ),
 
     submitAll: Effect.fnUntraced(function*(tasks: ReadonlyArray<Submission<Named>>) {
       const described = yield* Effect.forEach(tasks, ({ input, task, ...options }) =>

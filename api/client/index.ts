@@ -22,7 +22,7 @@ import type { InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
 export { defineTask, Fatal } from "../../runtime/handler.ts"
 export type { AskOptions, ConnectOptions, EventOptions, WaitOptions, WorkOptions } from "./effect.ts"
 export { TroupeClosed } from "./errors.ts"
-export * from "./types.ts"
+export * from "./vocabulary.ts"
 
 /** A submitted task. */
 export interface Task<Output = unknown> {

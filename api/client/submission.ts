@@ -9,10 +9,10 @@ import type { Priority } from "../../runtime/task.ts"
 export type Named = TaskDefinition | string
 
 /** What a handler is given, before its schema's transformations. */
-export type InputOf<T extends Named> = T extends TaskDefinition<infer Input, any> ? Input : unknown
+export type InputOf<T extends Named> = T extends TaskDefinition<infer Input> ? Input : unknown
 
 /** What its submitter reads in the end. */
-export type OutputOf<T extends Named> = T extends TaskDefinition<any, infer Output> ? Output : unknown
+export type OutputOf<T extends Named> = T extends TaskDefinition<unknown, infer Output> ? Output : unknown
 
 export interface SubmitOptions {
   /** How much later it becomes due. */

@@ -15,7 +15,7 @@ import { files } from "./routes/files.ts"
 import { type Check, health } from "./routes/health.ts"
 import { tasks } from "./routes/tasks.ts"
 import { type ApiServices, type Bindings, respondIn } from "./run.ts"
-import { heartbeatDefault } from "./sse.ts"
+import { EventStreams, heartbeatDefault } from "./sse.ts"
 
 export interface AppOptions {
   /** How long a stream of events may be quiet. Default: 5 seconds. */
@@ -70,7 +70,7 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
 
   app.route("/v1/tasks/batch", batch(respond))
   app.route("/v1/tasks", tasks(respond, drain))
-  app.route("/v1/tasks", events(respond, drain, heartbeat))
+  app.route("/v1/tasks", events(respond, new EventStreams(context, { drain, heartbeat })))
   app.route("/v1/files", files(respond, options.fileBytesMax ?? fileBytesMax))
   app.route("/", health(respond, drain, checks))
   return app

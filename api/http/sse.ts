@@ -5,7 +5,7 @@
  * heartbeat, so that nobody on the way takes it for dead. When the client goes away, or this process does, everything
  * behind the stream is freed.
  */
-import { Cause, type Duration, Effect, Exit, Fiber, Option, Pull, Scope, Stream } from "effect"
+import { type Array as Arr, Cause, type Context, Duration, Effect, Exit, Fiber, Pull, Scope, Stream } from "effect"
 import { Sse } from "effect/encoding"
 import type { FollowEvent } from "../../actors/follow.ts"
 import type { Drain } from "./drain.ts"
@@ -41,63 +41,137 @@ export const frameOf = (event: FollowEvent): Uint8Array => {
 const join = (events: ReadonlyArray<FollowEvent>): Uint8Array =>
   events.length === 1 ? frameOf(events[0]!) : Buffer.concat(events.map(frameOf))
 
-export interface EventStreamOptions {
-  readonly heartbeat: Duration.Input
-  readonly drain: Drain
-  /** Fires when the client has gone. */
-  readonly signal: AbortSignal
+/** A stream that is open. */
+interface Open {
+  /** Sends a heartbeat when the client waits, and nothing was sent since the last call. */
+  readonly beat: () => void
+  readonly end: () => void
 }
 
-/**
- * Opens the body of a response. The first events are waited for, so that what is wrong with the stream is known before
- * anything is sent.
- */
-export const eventStream = Effect.fnUntraced(function*<E>(
-  events: Stream.Stream<FollowEvent, E>,
-  { drain, heartbeat, signal }: EventStreamOptions
-): Effect.fn.Return<ReadableStream<Uint8Array>, E> {
-  const run = Effect.runPromiseExitWith(yield* Effect.context<never>())
-  const scope = yield* Scope.make()
-  const close = Scope.close(scope, Exit.void)
-  const pull = Pull.catchDone(yield* Scope.provide(Stream.toPull(events), scope), () => Effect.succeed(undefined))
+/** What comes next of a stream; `undefined` when that was all. */
+type Next<E> = Effect.Effect<Arr.NonEmptyReadonlyArray<FollowEvent> | undefined, E>
 
-  let first = yield* Effect.onError(pull, () => close)
-  let waiting: Fiber.Fiber<ReadonlyArray<FollowEvent> | undefined, E> | undefined
+/** The open streams of one app: they share a clock for their heartbeats, and end together. */
+export class EventStreams {
+  readonly #context: Context.Context<never>
+  readonly #heartbeat: Duration.Duration
+  readonly #drain: Drain
+  readonly #open = new Set<Open>()
+  #keeper: Fiber.Fiber<void> | undefined
 
-  /** What to send next; `undefined` when that was all. The pull outlives the heartbeats, so no event is lost to one. */
-  const next = Effect.gen(function*() {
-    waiting ??= yield* Effect.forkIn(pull, scope)
-    const news = yield* Effect.raceFirst(Fiber.join(waiting), Effect.as(drain.begins, undefined)).pipe(
-      Effect.timeoutOption(heartbeat)
-    )
-    if (Option.isNone(news)) return heartbeatFrame
-    waiting = undefined
-    return news.value === undefined ? undefined : join(news.value)
-  })
-
-  let over = false
-  const end = () => {
-    over = true
-    return run(close)
+  constructor(
+    context: Context.Context<never>,
+    options: { readonly heartbeat: Duration.Input; readonly drain: Drain }
+  ) {
+    this.#context = context
+    this.#heartbeat = Duration.fromInputUnsafe(options.heartbeat)
+    this.#drain = options.drain
   }
-  signal.addEventListener("abort", () => void end(), { once: true })
-  if (signal.aborted) yield* close
 
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      if (first !== undefined) {
-        controller.enqueue(join(first))
-        first = undefined
-        return
+  /**
+   * Opens the body of a response, until `signal` says that its client has gone. The first events are waited for, so
+   * that what is wrong with the stream is known before anything is sent.
+   */
+  open<E>(events: Stream.Stream<FollowEvent, E>, signal: AbortSignal): Effect.Effect<ReadableStream<Uint8Array>, E> {
+    return Effect.gen({ self: this }, function*() {
+      const scope = yield* Scope.make()
+      const pull = yield* Scope.provide(Stream.toPull(events), scope)
+      const next: Next<E> = Pull.catchDone(pull, () => Effect.succeed(undefined))
+      const first = yield* Effect.onError(next, () => Scope.close(scope, Exit.void))
+      return this.#body(first, next, scope, signal)
+    })
+  }
+
+  #body<E>(
+    first: ReadonlyArray<FollowEvent> | undefined,
+    next: Next<E>,
+    scope: Scope.Closeable,
+    signal: AbortSignal
+  ): ReadableStream<Uint8Array> {
+    const run = Effect.runForkWith(this.#context)
+    let waiting: Fiber.Fiber<unknown, E> | undefined
+    let quiet = false
+    let over = false
+
+    const free = () => {
+      over = true
+      this.#remove(stream)
+      signal.removeEventListener("abort", free)
+      // Nobody waits for it: the client has gone, or has everything.
+      run(Effect.andThen(waiting === undefined ? Effect.void : Fiber.interrupt(waiting), Scope.close(scope, Exit.void)))
+    }
+    let controller: ReadableStreamDefaultController<Uint8Array>
+    const stream: Open = {
+      beat: () => {
+        // Without a queue, anything but 0 says that what was sent has not been read yet.
+        if (quiet && waiting !== undefined && controller.desiredSize === 0) controller.enqueue(heartbeatFrame)
+        quiet = !quiet
+      },
+      end: () => {
+        try { controller.close(); console.log("closed ok") } catch (e) { console.log("CLOSE THREW", e) }
+        free()
       }
-      const exit = await run(next)
-      if (Exit.isSuccess(exit) && exit.value !== undefined) return controller.enqueue(exit.value)
-      // The client goes on after the last event it has, and is then told by a status what is wrong.
-      if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) await run(Effect.logWarning("a stream broke off", exit.cause))
+    }
+    const take = (exit: Exit.Exit<ReadonlyArray<FollowEvent> | undefined, E>) => {
       if (over) return
-      controller.close()
-      await end()
-    },
-    cancel: async () => void await end()
-  }, { highWaterMark: 0 })
-})
+      waiting = undefined
+      quiet = false
+      if (Exit.isSuccess(exit) && exit.value !== undefined) return controller.enqueue(join(exit.value))
+      // The client goes on after the last event it has, and is then told by a status what is wrong.
+      if (Exit.isFailure(exit)) run(Effect.logWarning("a stream broke off", exit.cause))
+      stream.end()
+    }
+
+    const body = new ReadableStream<Uint8Array>({
+      start: (given) => void (controller = given),
+      pull: () => {
+        if (first !== undefined) {
+          controller.enqueue(join(first))
+          first = undefined
+          return
+        }
+        return new Promise<void>((resolve) => {
+          const fiber = run(next)
+          waiting = fiber
+          fiber.addObserver((exit) => {
+            take(exit)
+            console.log("resolving"); resolve()
+          })
+        })
+      },
+      cancel: free
+    }, { highWaterMark: 0 })
+    signal.addEventListener("abort", free)
+    if (signal.aborted) free()
+    else this.#add(stream)
+    return body
+  }
+
+  #add(stream: Open): void {
+    this.#open.add(stream)
+    this.#keeper ??= Effect.runForkWith(this.#context)(this.#keep)
+  }
+
+  #remove(stream: Open): void {
+    this.#open.delete(stream)
+    if (this.#open.size > 0) return
+    this.#keeper?.interruptUnsafe()
+    this.#keeper = undefined
+  }
+
+  /** Two looks at a stream for each heartbeat: what was quiet at both is quiet for long enough. */
+  readonly #keep = Effect.suspend(() => {
+    const beats = Effect.sync(() => {
+      for (const { beat } of this.#open) beat()
+    })
+    return Effect.forever(Effect.andThen(Effect.sleep(Duration.divideUnsafe(this.#heartbeat, 2)), beats)).pipe(
+      Effect.raceFirst(this.#drain.begins),
+      Effect.andThen(Effect.sync(() => {
+        for (const { end } of this.#open) end()
+      })),
+      Effect.catchCause((cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("streams have no heartbeat any more", cause)
+      )
+    )
+  })
+}

@@ -17,8 +17,10 @@ const secondWorthMin = 0.15
 const worthMin = 0.45
 
 /** What a heading says counts so much for the sentence that follows it, and so much for those after that. */
-const headingShare = 0.6
-const laterShare = 0.3
+const headingShare = { first: 0.6, later: 0.3 }
+
+/** A question is written to be found by what it asks, and answered by what follows. */
+const questionShare = { first: 1, later: 0.6 }
 
 /** What is no whole sentence, as a row of a table, is worth so much of one. */
 const fragmentShare = 0.6
@@ -97,12 +99,14 @@ const sentencesOf = (passages: ReadonlyArray<Passage>): Array<Sentence> => {
   for (const { chunk, document, score } of passages) {
     let heading: ReadonlySet<string> = new Set()
     let under = headingShare
+    let share = under.first
     let before: Span | undefined
     for (const span of sentences(document.text, wholeLines(document.text, chunk))) {
       const text = textOf(document, span)
       if (isHeading(text)) {
         heading = new Set(terms(text))
-        under = headingShare
+        under = text.endsWith("?") ? questionShare : headingShare
+        share = under.first
         before = undefined
         continue
       }
@@ -123,12 +127,12 @@ const sentencesOf = (passages: ReadonlyArray<Passage>): Array<Sentence> => {
           words,
           share: score / best,
           heading,
-          headingShare: under,
+          headingShare: share,
           span: quoted,
           order: [documents.indexOf(document.id), span.start]
         })
       }
-      under = laterShare
+      share = under.later
       before = document.text[span.end] === "\n" ? undefined : span
     }
   }
@@ -145,8 +149,9 @@ const wholeLines = (text: string, { end, start }: Span): Span => ({
 const leansBack =
   /^(?:This|That|These|Those|It|They|He|She|So|But|Still|Otherwise|Then|Therefore|The former|The latter)\b/
 
-/** A line without an end, or a question: it says what the next sentence is about. */
-const isHeading = (text: string) => text.endsWith("?") || (text.length <= 100 && /[\p{L}\p{N}]$/u.test(text))
+/** A line without an end, or a question, but no row of a table: it says what the next sentence is about. */
+const isHeading = (text: string) =>
+  text.endsWith("?") || (text.length <= 100 && /[\p{L}\p{N}]$/u.test(text) && !text.includes(" | "))
 
 /** On one line, without the mark of a list, and not too long. */
 export const quoteOf = (text: string): string => {

@@ -30,7 +30,7 @@ export const extractPdf = Effect.fn("extractPdf")(function* <E, R>(
   const pdf = yield* Effect.acquireRelease(
     reading(() =>
       // PDF.js takes the buffer for itself, so it gets a copy.
-      getDocumentProxy(bytes.slice(), { verbosity: 0, maxImageSize: pixelsMax })
+      getDocumentProxy(new Uint8Array(bytes), { verbosity: 0, maxImageSize: pixelsMax })
     ),
     (open) => Effect.ignoreCause(Effect.promise(() => open.loadingTask.destroy()))
   )

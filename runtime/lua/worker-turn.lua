@@ -54,29 +54,30 @@ for list = 1, #widths do
   at = at + tonumber(ARGV[9 + list]) * widths[list]
 end
 
--- What the worker still holds of all it names, the notes included.
-local named = {}
+-- What the worker still holds of all it names, the notes included: `members` goes along with the arguments.
+local named, size = {}, 0
 for list = 1, 4 do
   for i = starts[list], starts[list + 1] - 1, widths[list] do
-    named[#named + 1] = ARGV[i]
+    size = size + 1
+    named[size] = ARGV[i]
   end
 end
-local mine, lost = {}, {}
-if #named > 0 then
-  for i, member in ipairs(ask("SMISMEMBER", held, named)) do
-    mine[named[i]] = member == 1
-  end
+local members, place, lost = size > 0 and ask("SMISMEMBER", held, named) or {}, 0, {}
+local function next_is_mine()
+  place = place + 1
+  return members[place] == 1
 end
 
 -- Settle.
-local settled, ids, records = {}, {}, {}
+local settled, ids, records, count = {}, {}, {}, 0
 local unheld, expect = {}, {}
 for i = starts[1], starts[2] - 1, 2 do
   local entry = ARGV[i]
-  if mine[entry] then
-    settled[#settled + 1] = entry
-    ids[#ids + 1] = id_of(entry)
-    records[#records + 1] = ARGV[i + 1]
+  if next_is_mine() then
+    count = count + 1
+    settled[count] = entry
+    ids[count] = sub(entry, 1, 26)
+    records[count] = ARGV[i + 1]
   else
     unheld[#unheld + 1] = entry
     expect[#expect + 1] = ARGV[i + 1]
@@ -85,7 +86,7 @@ end
 local later, writes, told = {}, {}, {}
 for i = starts[2], starts[3] - 1, 3 do
   local entry = ARGV[i]
-  if mine[entry] then
+  if next_is_mine() then
     settled[#settled + 1] = entry
     later[#later + 1] = now + tonumber(ARGV[i + 1])
     later[#later + 1] = next_run(entry)
@@ -101,7 +102,7 @@ for i = starts[2], starts[3] - 1, 3 do
 end
 local released = {}
 for i = starts[3], starts[4] - 1 do
-  if mine[ARGV[i]] then
+  if next_is_mine() then
     settled[#settled + 1] = ARGV[i]
     released[#released + 1] = ARGV[i]
   elseif not again then
@@ -131,7 +132,7 @@ end
 -- Notes on what still runs, and what is left to tidy of what does not.
 local notes = {}
 for i = starts[4], starts[5] - 1, 2 do
-  if mine[ARGV[i]] then
+  if next_is_mine() then
     notes[#notes + 1] = ARGV[i]
     notes[#notes + 1] = ARGV[i + 1]
     told[#told + 1] = id_of(ARGV[i])
@@ -201,7 +202,7 @@ if head[1] then
 end
 
 -- Claim, strictly by priority.
-local claimed, claims, given_up = {}, {}, false
+local claims, given_up = {}, false
 for _, lane in ipairs(lanes) do
   local rounds = stale_rounds
   while want > 0 and rounds > 0 do
@@ -209,13 +210,15 @@ for _, lane in ipairs(lanes) do
     if not entries then
       break
     end
-    local found, valid = records_of(entries), {}
-    for i, entry in ipairs(entries) do
+    local found, valid, size, total = records_of(entries), {}, 0, #claims
+    for i = 1, #entries do
+      local entry = entries[i]
       if is_current(found[i], entry) then
-        valid[#valid + 1] = entry
-        claimed[#claimed + 1] = entry
-        claims[#claims + 1] = entry
-        claims[#claims + 1] = found[i]
+        size = size + 1
+        valid[size] = entry
+        claims[total + 1] = entry
+        claims[total + 2] = found[i]
+        total = total + 2
       end
     end
     send("SADD", held, valid)
@@ -246,8 +249,8 @@ end
 local also = {}
 if again then
   local new = {}
-  for _, entry in ipairs(claimed) do
-    new[entry] = true
+  for i = 1, #claims, 2 do
+    new[claims[i]] = true
   end
   for _, entry in ipairs(redis.call("SMEMBERS", held)) do
     if not new[entry] then

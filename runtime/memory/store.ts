@@ -179,12 +179,13 @@ const make = Effect.gen(function*() {
   const submit: Store["Service"]["submit"] = Effect.fnUntraced(function*(partition, tasks) {
     const heap = heapOf(partition)
     const now = yield* clock
+    const first = tasks.find(({ due }) => due === undefined) ?? tasks[0]
+    if (first === undefined || heap.recordOf(ulidOfEntry(first.entry)) !== undefined) return
     const next = () => byScore(heap.later)[0]?.[0]
     const before = next()
     for (const { due, entry, record } of tasks) {
       const ulid = ulidOfEntry(entry)
       const segment = segmentOf(entry)
-      if (heap.recordOf(ulid) !== undefined) continue
       heap.write(ulid, record)
       heap.live.set(segment, (heap.live.get(segment) ?? 0) + 1)
       heap.kept.delete(segment)

@@ -33,6 +33,14 @@ const shown = (address: RedisAddress) => address.path ?? `${address.host ?? "127
 
 const bad = (detail: string) => Result.fail(new RedisUnusable({ problem: "address", where: "", detail }))
 
+const decoded = (part: string): string | undefined => {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return undefined
+  }
+}
+
 /** Reads `redis://[user[:password]@]host[:port][/db]`, `rediss://…` (TLS) or `unix:/path/to.sock`. */
 export const readAddress = (secret: Redacted.Redacted<string>): Result.Result<RedisAddress, RedisUnusable> => {
   const text = Redacted.value(secret)
@@ -46,16 +54,18 @@ export const readAddress = (secret: Redacted.Redacted<string>): Result.Result<Re
     return bad(`${url.protocol}// is planned and not there yet; use redis://, rediss:// or unix:`)
   }
   if (url.protocol !== "redis:" && url.protocol !== "rediss:") {
-    return bad(`it starts with ${url.protocol}//; use redis://, rediss:// or unix:`)
+    return bad(`it starts with ${url.protocol}; use redis://, rediss:// or unix:`)
   }
   const db = url.pathname.replace("/", "") || "0"
   if (!/^\d+$/.test(db)) return bad(`"${db}" is not the number of a database`)
+  const [username, password] = [decoded(url.username), decoded(url.password)]
+  if (username === undefined || password === undefined) return bad("its user or password is not percent-encoded")
   return Result.succeed({
     host: url.hostname.replace(/^\[(.*)\]$/, "$1") || "127.0.0.1",
     port: url.port === "" ? 6379 : Number(url.port),
     db: Number(db),
-    ...(url.username === "" ? {} : { username: decodeURIComponent(url.username) }),
-    ...(url.password === "" ? {} : { password: decodeURIComponent(url.password) }),
+    ...(username === "" ? {} : { username }),
+    ...(password === "" ? {} : { password }),
     ...(url.protocol === "rediss:" ? { tls: {} } : {})
   })
 }

@@ -140,6 +140,9 @@ export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): 
 
   const call = <A>(send: (client: Redis) => Promise<A>, maxMs = callMaxMs) => {
     let used: Redis | undefined
+    const dropUsed = () => {
+      if (used !== undefined && used === client) drop()
+    }
     return connected.await.pipe(
       Effect.andThen(Effect.tryPromise({
         try: () => {
@@ -148,11 +151,17 @@ export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): 
         },
         catch: (cause) => new RedisError({ cause })
       })),
+      Effect.tapError((error) =>
+        Effect.sync(() => {
+          if (wasNotSent(error) || isReplica(error)) dropUsed()
+        })
+      ),
+      Effect.retry({ while: wasNotSent }),
       Effect.timeoutOrElse({
         duration: maxMs,
         orElse: () => {
           // A client that did not answer once may be half open: the next call gets a fresh one.
-          if (used !== undefined && used === client) drop()
+          dropUsed()
           return Effect.fail(new RedisError({ cause: new Error(`no answer within ${maxMs} ms`) }))
         }
       })
@@ -160,3 +169,9 @@ export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): 
   }
   return { call, built: () => built }
 })
+
+/** The client has seen that its connection is gone, before it says so: the command never left, and may be said again. */
+const wasNotSent = (error: RedisError) => error.message.startsWith("Stream isn't writeable")
+
+/** After a fail-over the old primary goes on answering, as a replica that refuses every write. */
+const isReplica = (error: RedisError) => error.message.startsWith("READONLY")

@@ -28,6 +28,9 @@ import { readAddress } from "./address.ts"
 import { callMaxMs, openLink, type RedisError } from "./link.ts"
 import { buildScripts, type ScriptName, type Scripts } from "./scripts.ts"
 
+/** How often an inbox makes sure that its connection is alive. */
+const inboxProbe = Duration.seconds(5)
+
 /** A list of claims as the turn's script gives it: entry, record, entry, record, … */
 const claimsOf = (flat: ReadonlyArray<string>): ReadonlyArray<Claim> => {
   const claims: Array<Claim> = []
@@ -204,6 +207,7 @@ const make = (scripts: Scripts) =>
       const name = crypto.randomUUID()
       const hints = yield* Queue.unbounded<Hint>()
       const channels = new Map<string, Partition>()
+      const tuned = new Set<string>()
       const listener = yield* openLink({
         name: "troupe inbox",
         address,
@@ -218,12 +222,19 @@ const make = (scripts: Scripts) =>
       })
       const tune = Effect.fnUntraced(function*(partition: Partition) {
         const channel = keysOf(partition).reply(name)
-        if (channels.has(channel)) return
+        if (tuned.has(channel)) return
+        // From here on a fresh connection subscribes to it by itself.
         channels.set(channel, partition)
-        yield* listener.call((client) => client.ssubscribe(channel)).pipe(
-          Effect.tapError(() => Effect.sync(() => channels.delete(channel)))
-        )
+        yield* listener.call((client) => client.ssubscribe(channel))
+        tuned.add(channel)
       }, during("Store.inbox"))
+      // A connection that only listens would never notice that nobody speaks at its other end any more.
+      yield* listener.call((client) => client.ping()).pipe(
+        Effect.ignore,
+        Effect.delay(inboxProbe),
+        Effect.forever,
+        Effect.forkScoped
+      )
       return { name, next: Queue.take(hints), tune }
     }).pipe(Effect.mapError((cause) => new StoreError({ operation: "Store.inbox", cause })))
 

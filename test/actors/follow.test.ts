@@ -316,7 +316,7 @@ describe("one who follows a task", () => {
       expect(yield* one).toEqual(chunk(1, 1, "a"))
       const next = yield* Effect.forkScoped(take(1))
 
-      yield* TestClock.adjust("100 millis")
+      yield* TestClock.adjust("500 millis")
 
       expect(yield* Fiber.join(next)).toEqual([stands("retrying", 1)])
     }).pipe(Effect.provide(memory())))

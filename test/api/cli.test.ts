@@ -30,39 +30,51 @@ const system = await connect({
   work: true
 })
 
-afterAll(async () => {
-  await system.close()
-  rmSync(folder, { recursive: true })
-})
-
 interface Run {
   readonly stdin?: string
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** What to do while it runs. */
-  readonly meanwhile?: (child: Bun.Subprocess) => Promise<void>
+  /** Signals to send, one after the other, once it has printed something. */
+  readonly signals?: ReadonlyArray<NodeJS.Signals>
 }
+
+/** Each waits for its turn to start, so its time is as long as that of all. */
+const does = (sentence: string, body: () => Promise<void>) => test.concurrent(sentence, body, 120_000)
 
 /** A machine of two processors starts no more of them at once. */
 const places = Semaphore.makeUnsafe(3)
 
-const spawn = async (command: ReadonlyArray<string>, { env = {}, meanwhile, stdin = "" }: Run) => {
-  const child = Bun.spawn([process.execPath, ...command], {
+const gather = async (stream: ReadableStream<Uint8Array>, started = () => {}) => {
+  let text = ""
+  for await (const piece of stream.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)) {
+    text += piece
+    started()
+  }
+  return text
+}
+
+const spawn = async (command: ReadonlyArray<string>, { env = {}, signals = [], stdin = "" }: Run) => {
+  const child = Bun.spawn([...command], {
     cwd: folder,
     env: { ...environment, ...env },
     stdin: new Blob([stdin]),
     stdout: "pipe",
     stderr: "pipe"
   })
-  const output = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
-  await meanwhile?.(child)
-  const [stdout, stderr] = await output
+  const left = [...signals]
+  const next = () => {
+    const signal = left.shift()
+    if (signal === undefined) return
+    child.kill(signal)
+    setTimeout(next, 100)
+  }
+  const [stdout, stderr] = await Promise.all([gather(child.stdout, next), gather(child.stderr)])
   return { code: await child.exited, stdout, stderr }
 }
 
 const start = (command: ReadonlyArray<string>, options: Run = {}) =>
   Effect.runPromise(places.withPermits(1)(Effect.promise(() => spawn(command, options))))
 
-const troupe = (args: ReadonlyArray<string>, options?: Run) => start([main, ...args], options)
+const troupe = (args: ReadonlyArray<string>, options?: Run) => start([process.execPath, main, ...args], options)
 
 const idPattern = /^[a-z]+\.0\.[0-9A-Z]{26}$/
 
@@ -75,314 +87,284 @@ const ended = async (name: string, input: unknown): Promise<string> => {
 
 const absent = "default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE"
 
-describe("troupe submit", () => {
-  test.concurrent("prints the id of a task that it stored, with what was said of it", async () => {
-    const flags = ["--priority", "15", "--queue", "later", "--delay", "10m", "--attempts", "7", "--tag", "a", "--tag", "b"]
+describe("the program troupe", () => {
+  describe("troupe submit", () => {
+    does("prints the id of a task that it stored, with what was said of it", async () => {
+      const flags = ["--priority", "15", "--queue", "later", "--delay", "10m", "--attempts", "7", "--tag", "a", "--tag", "b"]
 
-    const { code, stderr, stdout } = await troupe(["submit", "shop.add", "--input", `{"a":1,"b":2}`, ...flags])
+      const { code, stderr, stdout } = await troupe(["submit", "shop.add", "--input", `{"a":1,"b":2}`, ...flags])
 
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
-    expect(stdout.trimEnd()).toMatch(idPattern)
-    expect(await system.task(stdout.trimEnd())).toMatchObject({
-      state: "scheduled",
-      priority: "urgent",
-      queue: "later",
-      maxAttempts: 7,
-      tags: ["a", "b"]
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+      expect(stdout.trimEnd()).toMatch(idPattern)
+      expect(await system.task(stdout.trimEnd())).toMatchObject({
+        state: "scheduled",
+        priority: "urgent",
+        queue: "later",
+        maxAttempts: 7,
+        tags: ["a", "b"]
+      })
+    })
+
+    does("reads the input from stdin, waits, and prints the result", async () => {
+      const { code, stderr, stdout } = await troupe(["submit", "shop.add", "-", "--wait"], { stdin: `{"a": 1, "b": 2}` })
+
+      expect({ code, stdout }).toEqual({ code: 0, stdout: `{\n  "sum": 3\n}\n` })
+      expect(stderr.trimEnd()).toMatch(idPattern)
+    })
+
+    does("exits with 1 when the task it waits for fails", async () => {
+      const { code, stderr, stdout } = await troupe(["submit", "shop.refuse", "--wait"])
+
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
+      const [id, complaint] = stderr.trimEnd().split("\n")
+      expect(complaint).toBe(`troupe: task ${id} failed: ShopClosed: it is closed`)
+    })
+
+    does("refuses an input that does not fit, fault by fault", async () => {
+      const { code, stderr } = await troupe(["submit", "shop.add", "--input", `{"a":"one"}`])
+      expect({ code, lines: stderr.trimEnd().split("\n") }).toEqual({
+        code: 4,
+        lines: [
+          "troupe: the task is refused:",
+          expect.stringMatching(/^ {2}\/input\/a: .*number/),
+          expect.stringMatching(/^ {2}\/input\/b: .*number/)
+        ]
+      })
+    })
+
+    does("refuses an input that is no JSON, without asking for Redis", async () => {
+      expect(await troupe(["submit", "shop.add", "--input", "{", "--redis", "redis://127.0.0.1:1"])).toEqual({
+        code: 4,
+        stdout: "",
+        stderr: "troupe: the task is refused:\n  /input: not JSON: JSON Parse error: Expected '}'\n"
+      })
+    })
+
+    does("says which handler may have been meant", async () => {
+      expect(await troupe(["submit", "shop.ad"])).toEqual({
+        code: 3,
+        stdout: "",
+        stderr: "troupe: no handler is called shop.ad; did you mean shop.add?\n"
+      })
     })
   })
 
-  test.concurrent("reads the input from stdin, waits, and prints the result", async () => {
-    const { code, stderr, stdout } = await troupe(["submit", "shop.add", "-", "--wait"], { stdin: `{"a": 1, "b": 2}` })
+  describe("troupe status", () => {
+    does("prints a record to read", async () => {
+      const id = await ended("shop.refuse", {})
 
-    expect({ code, stdout }).toEqual({ code: 0, stdout: `{\n  "sum": 3\n}\n` })
-    expect(stderr.trimEnd()).toMatch(idPattern)
-  })
+      const { code, stderr, stdout } = await troupe(["status", id])
 
-  test.concurrent("prints a line of JSON for programs", async () => {
-    const file = path.join(folder, "input.json")
-    await Bun.write(file, `{"a": 2, "b": 2}`)
-
-    const { code, stdout } = await troupe(["submit", "shop.add", "--input-file", file, "--wait-ms", "10000", "--json"])
-
-    expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toEqual({ id: expect.stringMatching(idPattern), state: "succeeded", output: { sum: 4 } })
-  })
-
-  test.concurrent("exits with 1 when the task it waits for fails", async () => {
-    const { code, stderr, stdout } = await troupe(["submit", "shop.refuse", "--wait"])
-
-    expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
-    const [id, complaint] = stderr.trimEnd().split("\n")
-    expect(complaint).toBe(`troupe: task ${id} failed: ShopClosed: it is closed`)
-  })
-
-  test.concurrent("refuses an input that does not fit, fault by fault", async () => {
-    expect(await troupe(["submit", "shop.add", "--input", `{"a":"one","__proto__":1}`])).toEqual({
-      code: 4,
-      stdout: "",
-      stderr: "troupe: the task is refused:\n  /input/__proto__: the key __proto__ is not allowed\n"
-    })
-    const { code, stderr } = await troupe(["submit", "shop.add", "--input", `{"a":"one"}`])
-    expect({ code, lines: stderr.trimEnd().split("\n") }).toEqual({
-      code: 4,
-      lines: [
-        "troupe: the task is refused:",
-        expect.stringMatching(/^ {2}\/input\/a: .*number/),
-        expect.stringMatching(/^ {2}\/input\/b: .*number/)
-      ]
-    })
-  })
-
-  test.concurrent("refuses an input that is no JSON, without asking for Redis", async () => {
-    expect(await troupe(["submit", "shop.add", "--input", "{", "--redis", "redis://127.0.0.1:1"])).toEqual({
-      code: 4,
-      stdout: "",
-      stderr: "troupe: the task is refused:\n  /input: not JSON: JSON Parse error: Expected '}'\n"
-    })
-  })
-
-  test.concurrent("says which handler may have been meant", async () => {
-    expect(await troupe(["submit", "shop.ad"])).toEqual({
-      code: 3,
-      stdout: "",
-      stderr: "troupe: no handler is called shop.ad; did you mean shop.add?\n"
-    })
-  })
-})
-
-describe("troupe status", () => {
-  test.concurrent("prints a record to read", async () => {
-    const id = await ended("shop.refuse", {})
-
-    const { code, stderr, stdout } = await troupe(["status", id])
-
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
-    const time = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`
-    expect(stdout).toMatch(
-      new RegExp(
-        [
-          `^id         ${id}`,
-          "name       shop.refuse",
-          "state      failed, attempt 1 of 3",
-          "queue      default, priority normal",
-          `submitted  ${time}`,
-          `started    ${time}`,
-          String.raw`finished   ${time} \(\d+ms\)`,
-          String.raw`worker     \S+`,
-          "error      ShopClosed: it is closed",
-          "attempts",
-          String.raw`  1  ${time} \(\d+ms\)  \S+  ShopClosed: it is closed\n$`
-        ].join("\n")
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+      const time = String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`
+      expect(stdout).toMatch(
+        new RegExp(
+          [
+            `^id         ${id}`,
+            "name       shop.refuse",
+            "state      failed, attempt 1 of 3",
+            "queue      default, priority normal",
+            `submitted  ${time}`,
+            `started    ${time}`,
+            String.raw`finished   ${time} \(\d+ms\)`,
+            String.raw`worker     \S+`,
+            "error      ShopClosed: it is closed",
+            "attempts",
+            String.raw`  1  ${time} \(\d+ms\)  \S+  ShopClosed: it is closed\n$`
+          ].join("\n")
+        )
       )
-    )
-  })
+    })
 
-  test.concurrent("prints a record for programs", async () => {
-    const id = await ended("shop.add", { a: 1, b: 2 })
+    does("prints a record for programs", async () => {
+      const id = await ended("shop.add", { a: 1, b: 2 })
 
-    const { code, stdout } = await troupe(["status", id, "--json"])
+      const { code, stdout } = await troupe(["status", id, "--json"])
 
-    expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toMatchObject({
-      id,
-      state: "succeeded",
-      attempt: 1,
-      finishedAt: expect.stringMatching(/Z$/),
-      attempts: [{ attempt: 1 }]
+      expect(code).toBe(0)
+      expect(JSON.parse(stdout)).toMatchObject({
+        id,
+        state: "succeeded",
+        attempt: 1,
+        finishedAt: expect.stringMatching(/Z$/),
+        attempts: [{ attempt: 1 }]
+      })
+    })
+
+    does("does not find what is not there", async () => {
+      expect(await troupe(["status", absent])).toEqual({
+        code: 3,
+        stdout: "",
+        stderr: `troupe: there is no task ${absent}; it may be past its retention\n`
+      })
     })
   })
 
-  test.concurrent("does not find what is not there", async () => {
-    expect(await troupe(["status", absent])).toEqual({
-      code: 3,
-      stdout: "",
-      stderr: `troupe: there is no task ${absent}; it may be past its retention\n`
+  describe("troupe result", () => {
+    does("prints a text as it is", async () => {
+      const id = await ended("shop.speak", { chunks: [] })
+
+      expect(await troupe(["result", id])).toEqual({ code: 0, stdout: "spoken\n\n", stderr: "" })
+    })
+
+    does("waits no longer than it is told, which by default is not at all", async () => {
+      const { id } = await system.submit(shop.add, { a: 1, b: 2 }, { delay: "1 hour" })
+
+      const [now, later] = await Promise.all([troupe(["result", id]), troupe(["result", id, "--wait", "100ms"])])
+
+      expect([now, later]).toEqual([
+        { code: 124, stdout: "", stderr: `troupe: ${id} has not ended within 0 ms\n` },
+        { code: 124, stdout: "", stderr: `troupe: ${id} has not ended within 100 ms\n` }
+      ])
     })
   })
-})
 
-describe("troupe result", () => {
-  test.concurrent("prints a text as it is, and as JSON for programs", async () => {
-    const id = await ended("shop.speak", { chunks: [] })
+  describe("troupe tail", () => {
+    does("prints what a task puts out, and nothing else where there is no terminal", async () => {
+      const id = await ended("shop.speak", { chunks: ["Hello, ", "world", { at: 1 }, "bye"] })
 
-    const [text, json] = await Promise.all([troupe(["result", id]), troupe(["result", id, "--json"])])
+      expect(await troupe(["tail", id])).toEqual({ code: 0, stdout: `Hello, world\n{"at":1}\nbye`, stderr: "" })
+    })
 
-    expect([text, json]).toEqual([
-      { code: 0, stdout: "spoken\n\n", stderr: "" },
-      { code: 0, stdout: `"spoken\\n"\n`, stderr: "" }
-    ])
+    does("prints every event after a place for programs", async () => {
+      const id = await ended("shop.speak", { chunks: ["a", "b"] })
+
+      const { code, stdout } = await troupe(["tail", id, "--after", "1-3", "--json"])
+
+      expect(code).toBe(0)
+      expect(stdout.trimEnd().split("\n").map((line) => JSON.parse(line))).toEqual([
+        { event: "chunk", task: id, id: "1-4", data: { attempt: 1, seq: 4, chunk: "b" } },
+        { event: "progress", task: id, id: "1-5", data: { attempt: 1, seq: 5, fraction: 1 } },
+        { event: "end", task: id, id: "1-end", data: { state: "succeeded" } }
+      ])
+    })
+
+    does("exits with 1 when the task failed", async () => {
+      const id = await ended("shop.refuse", {})
+
+      expect(await troupe(["tail", id])).toEqual({
+        code: 1,
+        stdout: "one moment",
+        stderr: `troupe: task ${id} failed: ShopClosed: it is closed\n`
+      })
+    })
+
+    does("ends when nobody reads it any more", async () => {
+      const task = await system.submit(shop.chatter, {}, { timeout: "10 seconds", retry: { attempts: 1 } })
+      const script = `{ "${process.execPath}" "${main}" tail ${task.id}; echo "ended with $?" >&2; } | head -n 1`
+
+      expect(await start(["sh", "-c", script])).toEqual({ code: 0, stdout: "more\n", stderr: "ended with 141\n" })
+    })
+
+    does("stops at a signal, and does not say that all is done", async () => {
+      const task = await system.submit(shop.chatter, {}, { timeout: "10 seconds", retry: { attempts: 1 } })
+
+      const { code, stderr } = await troupe(["tail", task.id], { signals: ["SIGINT"] })
+
+      expect({ code, stderr }).toEqual({ code: 130, stderr: "" })
+    })
   })
 
-  test.concurrent("waits no longer than it is told", async () => {
-    const { id } = await system.submit(shop.add, { a: 1, b: 2 }, { delay: "1 hour" })
+  describe("the command line", () => {
+    does("says in a line what it does not understand", async () => {
+      const misspelt = { TROUPE_PROT: "80" }
+      const runs = await Promise.all([
+        troupe(["submti"]),
+        troupe(["submit", "shop.add", "--iput", "1"]),
+        troupe(["status", "7"]),
+        troupe(["submit", "shop.add"], { env: misspelt })
+      ])
 
-    const [now, later] = await Promise.all([troupe(["result", id]), troupe(["result", id, "--wait", "100ms"])])
+      const complaints: ReadonlyArray<string> = [
+        `Unknown subcommand "submti" for "troupe"; did you mean submit?\nsee troupe --help`,
+        "Unrecognized flag: --iput in command troupe submit; did you mean --input?\nsee troupe submit --help",
+        `Invalid value for argument <id>: "7". Expected: a task id such as ${absent}\nsee troupe status --help`,
+        "TROUPE_PROT: there is no such setting; did you mean TROUPE_PORT?"
+      ]
+      expect(runs.map(({ stderr }) => stderr)).toEqual(complaints.map((complaint) => `troupe: ${complaint}\n`))
+      expect(runs.map(({ code, stdout }) => ({ code, stdout }))).toEqual(runs.map(() => ({ code: 2, stdout: "" })))
+    })
 
-    expect([now, later]).toEqual([
-      { code: 124, stdout: "", stderr: `troupe: ${id} has not ended within 0 ms\n` },
-      { code: 124, stdout: "", stderr: `troupe: ${id} has not ended within 100 ms\n` }
-    ])
+    does("shows help with an example, without colours where there is no terminal", async () => {
+      const { code, stderr, stdout } = await troupe(["submit", "--help"], { env: { REDIS_URL: undefined } })
+
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+      expect(stdout).toContain("EXAMPLES\n  # Process a document\n  troupe submit document.process --input")
+      expect(stdout).not.toContain("\u001b")
+    })
+
+    does("finds the private Redis of its folder", async () => {
+      mkdirSync(path.join(folder, ".troupe"), { recursive: true })
+      symlinkSync(redisUrl.replace("unix:", ""), path.join(folder, ".troupe/redis.sock"))
+
+      const file = path.join(folder, "input.json")
+      await Bun.write(file, `{"a": 2, "b": 2}`)
+
+      const { code, stdout } = await troupe(["submit", "shop.add", "--input-file", file, "--wait-ms", "60000", "--json"], {
+        env: { REDIS_URL: undefined }
+      })
+
+      expect(code).toBe(0)
+      expect(JSON.parse(stdout)).toEqual({ id: expect.stringMatching(idPattern), state: "succeeded", output: { sum: 4 } })
+    })
   })
 
-  test.concurrent("stops waiting at a signal, and does not say that all is done", async () => {
-    const { id } = await system.submit(shop.add, { a: 1, b: 2 }, { delay: "1 hour" })
-    const meanwhile = async (child: Bun.Subprocess) => {
-      await Bun.sleep(1_500)
-      child.kill("SIGINT")
+  describe("without a Redis to be used, the command line exits with 5 and says what to do", () => {
+    const complaints = async (url: string) => {
+      const { code, stderr, stdout } = await troupe(["status", absent], { env: { REDIS_URL: url } })
+      expect({ code, stdout }).toEqual({ code: 5, stdout: "" })
+      return stderr
     }
 
-    expect(await troupe(["result", id, "--wait", "1h"], { meanwhile })).toEqual({ code: 130, stdout: "", stderr: "" })
-  })
-})
+    const withServer = (options: ReadonlyArray<string>) =>
+      Effect.runPromise(Effect.scoped(Effect.flatMap(aServer(...options), ({ url }) => Effect.promise(() => complaints(url)))))
 
-describe("troupe tail", () => {
-  test.concurrent("prints what a task puts out, and nothing else where there is no terminal", async () => {
-    const id = await ended("shop.speak", { chunks: ["Hello, ", "world", { at: 1 }, "bye"] })
-
-    expect(await troupe(["tail", id])).toEqual({ code: 0, stdout: `Hello, world\n{"at":1}\nbye`, stderr: "" })
-  })
-
-  test.concurrent("prints every event after a place for programs", async () => {
-    const id = await ended("shop.speak", { chunks: ["a", "b"] })
-
-    const { code, stdout } = await troupe(["tail", id, "--after", "1-3", "--json"])
-
-    expect(code).toBe(0)
-    expect(stdout.trimEnd().split("\n").map((line) => JSON.parse(line))).toEqual([
-      { event: "chunk", task: id, id: "1-4", data: { attempt: 1, seq: 4, chunk: "b" } },
-      { event: "progress", task: id, id: "1-5", data: { attempt: 1, seq: 5, fraction: 1 } },
-      { event: "end", task: id, id: "1-end", data: { state: "succeeded" } }
-    ])
-  })
-
-  test.concurrent("exits with 1 when the task failed", async () => {
-    const id = await ended("shop.refuse", {})
-
-    expect(await troupe(["tail", id])).toEqual({
-      code: 1,
-      stdout: "one moment",
-      stderr: `troupe: task ${id} failed: ShopClosed: it is closed\n`
-    })
-  })
-
-  test.concurrent("ends when nobody reads it any more", async () => {
-    const task = await system.submit(shop.chatter, {}, { timeout: "10 seconds", retry: { attempts: 1 } })
-    const shell = `{ "${process.execPath}" "${main}" tail ${task.id}; echo "ended with $?" >&2; } | head -n 1`
-
-    const script = path.join(folder, "closed.ts")
-    await Bun.write(script, `const r = Bun.spawnSync(["sh", "-c", ${JSON.stringify(shell)}]); console.log(r.stdout + "" + r.stderr)`)
-    const { stdout } = await start([script])
-
-    expect(stdout).toBe("more\nended with 141\n\n")
-  })
-})
-
-describe("the command line", () => {
-  test.concurrent("says in a line what it does not understand", async () => {
-    const both = ["submit", "shop.add", "--input", "1", "-"]
-    const misspelt = { TROUPE_PROT: "80" }
-    const runs = await Promise.all([
-      troupe(["submti"]),
-      troupe(["submit", "shop.add", "--iput", "1"]),
-      troupe(["status", "7"]),
-      troupe(both),
-      troupe(["submit", "shop.add"], { env: misspelt })
-    ])
-
-    expect(runs).toEqual([
-      `Unknown subcommand "submti" for "troupe"; did you mean submit?\nsee troupe --help`,
-      "Unrecognized flag: --iput in command troupe submit; did you mean --input?\nsee troupe submit --help",
-      `Invalid value for argument <id>: "7". Expected: a task id such as ${absent}\nsee troupe status --help`,
-      "give one of --input, --input-file and -\nsee troupe submit --help",
-      "TROUPE_PROT: there is no such setting; did you mean TROUPE_PORT?"
-    ].map((complaint) => ({ code: 2, stdout: "", stderr: `troupe: ${complaint}\n` })))
-  })
-
-  test.concurrent("shows help with an example, without colours where there is no terminal", async () => {
-    const { code, stderr, stdout } = await troupe(["submit", "--help"], { env: { REDIS_URL: undefined } })
-
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
-    expect(stdout).toContain("EXAMPLES\n  # Process a document\n  troupe submit document.process --input")
-    expect(stdout).not.toContain("\u001b")
-  })
-
-  test.concurrent("finds the private Redis of its folder", async () => {
-    mkdirSync(path.join(folder, ".troupe"), { recursive: true })
-    symlinkSync(redisUrl.replace("unix:", ""), path.join(folder, ".troupe/redis.sock"))
-
-    const { code, stdout } = await troupe(["submit", "shop.add", "--input", `{"a":1,"b":1}`, "--wait"], {
-      env: { REDIS_URL: undefined }
+    does("when nobody answers", async () => {
+      expect(await complaints("redis://127.0.0.1:1")).toMatch(/^troupe: no Redis answers at 127\.0\.0\.1:1: .*ECONNREFUSED/)
     })
 
-    expect({ code, stdout }).toEqual({ code: 0, stdout: `{\n  "sum": 2\n}\n` })
-  })
-})
-
-describe("without a Redis to be used, the command line exits with 5 and says what to do", () => {
-  const complaints = async (url: string | undefined) => {
-    const { code, stderr, stdout } = await troupe(["status", absent], {
-      env: url === undefined ? { REDIS_URL: undefined, PWD: tmpdir() } : { REDIS_URL: url }
+    does("when it asks for a password", async () => {
+      expect(await withServer(["--requirepass", "secret"])).toMatch(/^troupe: Redis at .* refuses the user or password/)
     })
-    expect({ code, stdout }).toEqual({ code: 5, stdout: "" })
-    return stderr
-  }
 
-  const withServer = (options: ReadonlyArray<string>) =>
-    Effect.runPromise(Effect.scoped(Effect.flatMap(aServer(...options), ({ url }) => Effect.promise(() => complaints(url)))))
+    does("when it may evict", async () => {
+      expect(await withServer(["--maxmemory-policy", "allkeys-lru"])).toMatch(/maxmemory-policy is allkeys-lru; set it with/)
+    })
 
-  test.concurrent("when nobody answers", async () => {
-    expect(await complaints("redis://127.0.0.1:1")).toMatch(/^troupe: no Redis answers at 127\.0\.0\.1:1: .*ECONNREFUSED/)
-  })
-
-  test.concurrent("when the address is none", async () => {
-    expect(await complaints("localhost")).toBe(
-      "troupe: REDIS_URL cannot be used: it is not a URL such as redis://127.0.0.1:6379\n"
-    )
-  })
-
-  test.concurrent("when it asks for a password", async () => {
-    expect(await withServer(["--requirepass", "secret"])).toMatch(/^troupe: Redis at .* refuses the user or password/)
-  })
-
-  test.concurrent("when it may evict", async () => {
-    expect(await withServer(["--maxmemory-policy", "allkeys-lru"])).toMatch(/maxmemory-policy is allkeys-lru; set it with/)
-  })
-
-  test.concurrent("when it is too old", async () => {
-    using old = Bun.listen({
-      hostname: "127.0.0.1",
-      port: 0,
-      socket: {
-        data(socket, bytes) {
-          const isInfo = Buffer.from(bytes).toString().toLowerCase().includes("info")
-          const info = "# Server\r\nredis_version:6.2.14\r\nloading:0\r\n"
-          socket.write(isInfo ? `$${info.length}\r\n${info}\r\n` : "+OK\r\n")
+    does("when it is too old", async () => {
+      using old = Bun.listen({
+        hostname: "127.0.0.1",
+        port: 0,
+        socket: {
+          data(socket, bytes) {
+            const isInfo = new TextDecoder().decode(bytes).toLowerCase().includes("info")
+            const info = "# Server\r\nredis_version:6.2.14\r\nloading:0\r\n"
+            socket.write(isInfo ? `$${info.length}\r\n${info}\r\n` : "+OK\r\n")
+          }
         }
-      }
+      })
+
+      expect(await complaints(`redis://127.0.0.1:${old.port}`)).toMatch(/is too old: it is 6\.2\.14; use 7\.0 or newer/)
     })
-
-    expect(await complaints(`redis://127.0.0.1:${old.port}`)).toMatch(/is too old: it is 6\.2\.14; use 7\.0 or newer/)
-  })
-})
-
-describe("a program that serves", () => {
-  const serving = (kind: string, ...signals: ReadonlyArray<NodeJS.Signals>) =>
-    start([path.join(import.meta.dir, "programs/serving.ts"), kind], {
-      async meanwhile(child) {
-        await Bun.sleep(1_500)
-        for (const signal of signals) {
-          child.kill(signal)
-          await Bun.sleep(100)
-        }
-      }
-    })
-
-  test.concurrent("drains at the first signal, and exits with 0", async () => {
-    expect(await serving("a while", "SIGTERM")).toEqual({ code: 0, stdout: "running\nfinished\n", stderr: "" })
   })
 
-  test.concurrent("waits no longer at the second one", async () => {
-    expect(await serving("for ever", "SIGINT", "SIGINT")).toEqual({ code: 0, stdout: "running\ninterrupted\n", stderr: "" })
+  describe("a program that serves", () => {
+    const program = path.join(import.meta.dir, "programs/serving.ts")
+    const serving = (kind: string, ...signals: ReadonlyArray<NodeJS.Signals>) =>
+      start([process.execPath, program, kind], { signals })
+
+    does("drains at the first signal, and exits with 0", async () => {
+      expect(await serving("a while", "SIGTERM")).toEqual({ code: 0, stdout: "running\nfinished\n", stderr: "" })
+    })
+
+    does("waits no longer at the second one", async () => {
+      expect(await serving("for ever", "SIGINT", "SIGINT")).toEqual({ code: 0, stdout: "running\ninterrupted\n", stderr: "" })
+    })
+  })
+
+  // Before the tests' Redis goes, which is for the whole file.
+  afterAll(async () => {
+    await system.close()
+    rmSync(folder, { recursive: true })
   })
 })

@@ -48,7 +48,9 @@ const wait = defineTask({
   name: "wait",
   input: z.object({ gate: z.string() }),
   async run({ gate: name }, { signal }) {
-    await Promise.race([gate(name).promise, new Promise((resolve) => signal.addEventListener("abort", resolve))])
+    const { promise: aborted, resolve } = Promise.withResolvers<unknown>()
+    signal.addEventListener("abort", resolve)
+    await Promise.race([gate(name).promise, aborted])
     passed.add(name)
     return "waited"
   }

@@ -119,13 +119,17 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       })
     })
 
-    promise("said again, stores what the first call did not", function*() {
-      const [there, missing] = tasks(2)
-      yield* submit(there!)
+    promise("said again much later, stores nothing, wherever its tasks have gone", function*() {
+      const some = [aTask(), aTask({ due: { afterMs: 1_000 } })]
+      yield* submit(...some)
+      yield* submit(...some)
+      const [entry] = yield* claim("w", 5)
+      yield* submit(...some)
+      yield* turn("w", { settled: [end(entry!)] })
+      yield* submit(...some)
 
-      yield* submit(there!, missing!)
-
-      expect(yield* claim("w", 5)).toEqual([there!.entry, missing!.entry])
+      expect(yield* claim("w", 5)).toEqual([])
+      expect(yield* (yield* Store).depth(partition)).toMatchObject({ lanes: { normal: 0 }, later: 1, held: 0 })
     })
 
     promise("stores a batch of ten thousand, and hands it out, takes it back and ends it in one turn each", function*() {

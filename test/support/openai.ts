@@ -36,29 +36,35 @@ export const openaiServer = (script: Script) =>
     return { asked, left: left.promise, url: `http://127.0.0.1:${port}/v1` }
   })
 
-/** A server that begins a stream with one piece and then resets the connection; gives its URL. */
+/** A server that begins a stream with one piece, and goes on waiting until `reset` breaks the connection. */
 export const resettingServer = (piece: string) =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() =>
-        Bun.listen({
+      Effect.sync(() => {
+        const sockets: Array<Bun.Socket> = []
+        const event = { choices: [{ index: 0, delta: { content: piece }, finish_reason: null }] }
+        const answer = [
+          "HTTP/1.1 200 OK",
+          "content-type: text/event-stream",
+          "content-length: 9999",
+          "",
+          `data: ${JSON.stringify(event)}\n\n`
+        ]
+        const listener = Bun.listen({
           hostname: "127.0.0.1",
           port: 0,
           socket: {
             data(socket) {
-              const data = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: piece }, finish_reason: null }] })}\n\n`
-              socket.write(
-                `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\n${data}`
-              )
-              socket.flush()
-              socket.terminate()
+              sockets.push(socket)
+              socket.write(answer.join("\r\n"))
             }
           }
         })
-      ),
-      (listener) => Effect.sync(() => listener.stop(true))
+        return { listener, reset: () => sockets.forEach((socket) => socket.terminate()) }
+      }),
+      ({ listener }) => Effect.sync(() => listener.stop(true))
     ),
-    ({ port }) => `http://127.0.0.1:${port}/v1`
+    ({ listener, reset }) => ({ url: `http://127.0.0.1:${listener.port}/v1`, reset })
   )
 
 const streamOf = ({ ending = "stop", pieces = [] }: Script, onLeft: () => void) => {

@@ -14,14 +14,14 @@ const plant = (bug: string, line: string, instead: string): Plant => ({ bug, cha
 
 export const plants: ReadonlyArray<Plant> = [
   // Submit.
-  plant("a submit said again stores its tasks twice", "local there = records_or_letters_of(entries)", "local there = {}"),
-  plant("a submit said again does not see dead letters", "local there = records_or_letters_of(entries)", "local there = records_of(entries)"),
-  plant("a segment that gets a task stays marked to be dropped", `    redis.call("ZREM", key.kept, segment)\n`, ""),
-  plant("a delay is taken for a time", `string.sub(dues[i], 1, 1) == "+" and now + due or due`, "due"),
+  plant("a submit said again stores its tasks twice", "if #ARGV < 2 or records_or_letters_of({ ARGV[2] })[1] then", "if #ARGV < 2 then"),
+  plant("a submit said again does not see dead letters", "records_or_letters_of({ ARGV[2] })", "records_of({ ARGV[2] })"),
+  plant("a segment that gets a task stays marked to be dropped", `    redis.call("ZREM", key.kept, name)\n`, ""),
+  plant("a delay is taken for a time", `sub(due, 1, 1) == "+" and now + tonumber(due) or tonumber(due)`, "tonumber(due)"),
   plant("a submit does not ring for an earlier due time", `redis.call("ZRANGE", key.later, 0, 0)[1] ~= before`, "false"),
 
   // Settling.
-  plant("the fence is dropped: whatever a worker names is its own", "mine[named[i]] = member == 1", "mine[named[i]] = true"),
+  plant("the fence is dropped: whatever a worker names is its own", "return members[place] == 1", "return true"),
   plant("what was settled stays held", `send("SREM", held, settled)\n`, ""),
   plant("a worker that was fenced goes on", `ARGV[5] == "0" and (not registered or`, `ARGV[5] == "0" and registered and (`),
   plant("a worker that was evicted goes on", " or tonumber(registered) == 0", ""),
@@ -32,7 +32,7 @@ export const plants: ReadonlyArray<Plant> = [
   plant("a retry keeps its run", "later[#later + 1] = next_run(entry)", "later[#later + 1] = entry"),
   plant("a note is kept after the end", `send("HDEL", key.running, noted)\n`, ""),
   plant("a stream outlives its retention", `    redis.call("PEXPIRE", key.events(id_of(ARGV[i])), digits(retention))\n`, ""),
-  plant("an earlier run's stream outlives its retention", `        redis.call("PEXPIRE", key.events(ids[i]), digits(retention))\n`, ""),
+  plant("an earlier run's stream outlives its retention", `        redis.call("PEXPIRE", key.events(id), digits(retention))\n`, ""),
   plant("a dead letter stays in its segment", `    send("HDEL", task, buried)\n`, ""),
   plant("an end is not counted", "segment, -#positions)", "segment, 0)"),
 

@@ -55,7 +55,7 @@ export const aSequence = (seed: number): Sequence => {
   // Some sequences are about crowds: more tasks than one turn reaps, and few of everything else.
   const crowd = chance(0.04)
   const segments = crowd ? 3 : 1 + below(3)
-  const submitted: Array<NewTask> = []
+  const submits: Array<ReadonlyArray<NewTask>> = []
   const ulids: Array<string> = []
   const workers: Array<Worker> = Array.from({ length: crowd ? 2 : 4 }, (_, at) => aWorker(`w${at}`))
   /** Every entry that was ever handed out, with its record. */
@@ -80,16 +80,16 @@ export const aSequence = (seed: number): Sequence => {
       : chance(0.5)
       ? { afterMs: one([0, 1, 500, 1_000, 4_000, 30_000]) }
       : { at: now + one([-5_000, 0, 1, 1_000, 2_500]) }
-    const task = aTask({ ulid, lane: one(lanes), input: ulids.length, ...(due === undefined ? {} : { due }) })
-    submitted.push(task)
-    return task
+    return aTask({ ulid, lane: one(lanes), input: ulids.length, ...(due === undefined ? {} : { due }) })
   }
 
   const submit = (): Command => {
     const count = crowd ? 40 + below(50) : 1 + below(3)
-    const again = chance(0.25) ? some(submitted.slice(-9), 0.3) : []
-    const fresh = again.length > 0 && chance(0.5) ? [] : Array.from({ length: count }, aNewTask)
-    return { do: "submit", tasks: [...again, ...fresh] }
+    // One that is said again is said as it was.
+    if (submits.length > 0 && chance(0.25)) return { do: "submit", tasks: one(chance(0.5) ? submits : submits.slice(-5)) }
+    const tasks = Array.from({ length: count }, aNewTask)
+    submits.push(tasks)
+    return { do: "submit", tasks }
   }
 
   /** Entries, mostly of those that the worker runs; now and then of those that somebody ran. */

@@ -1,11 +1,11 @@
 /** One real, private Redis for all tests of this process; each test has its own namespace in it. */
-import { afterAll } from "bun:test"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import { startPrivate } from "../../runtime/redis/private.ts"
+import { atTheEnd } from "./end.ts"
 
 const folder = mkdtempSync(`${tmpdir()}/troupe-test-`)
 const scope = Scope.makeUnsafe()
@@ -17,7 +17,7 @@ export const { url: redisUrl } = await startPrivate({ folder, durable: false }).
   Effect.runPromise
 )
 
-afterAll(async () => {
+atTheEnd(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
   rmSync(folder, { recursive: true, force: true })
 })

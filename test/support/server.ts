@@ -71,7 +71,8 @@ export const aServer = Effect.fnUntraced(function*(...options: ReadonlyArray<str
     thaw: Effect.sync(() => child?.kill("SIGCONT")),
     /** A connection of the test's own. */
     client: Effect.acquireRelease(
-      Effect.sync(() => new Redis({ ...addressOf(url), connectionName: "test" })),
+      // Without a listener ioredis prints each time the server goes away.
+      Effect.sync(() => new Redis({ ...addressOf(url), connectionName: "test" }).on("error", () => {})),
       (client) => Effect.sync(() => client.disconnect())
     )
   }

@@ -61,6 +61,7 @@ export const aCaller = Effect.fnUntraced(function*(call: Call) {
 
   const take = (data: Buffer) => {
     bytes += data.length
+    console.log('DATA', data.length, JSON.stringify(data.toString('latin1').slice(-30)), head.length)
     if (!head.includes("\r\n\r\n")) {
       head += data.toString("latin1")
       const end = head.indexOf("\r\n\r\n")

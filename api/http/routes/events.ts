@@ -1,11 +1,10 @@
 /** Following a task: its output while it is made, as server-sent events that resume where they broke off. */
-import { type Duration, Effect } from "effect"
+import { Effect } from "effect"
 import { Hono } from "hono"
 import { Follow } from "../../../actors/follow.ts"
-import type { Drain } from "../drain.ts"
 import { position, taskId } from "../parameters.ts"
 import type { Bindings, Respond } from "../run.ts"
-import { eventStream } from "../sse.ts"
+import type { EventStreams } from "../sse.ts"
 
 /** Nobody on the way may keep the stream, or hold it back. */
 const headers = {
@@ -14,7 +13,7 @@ const headers = {
   "x-accel-buffering": "no"
 }
 
-export const events = (respond: Respond, drain: Drain, heartbeat: Duration.Input) =>
+export const events = (respond: Respond, streams: EventStreams) =>
   new Hono<{ Bindings: Bindings }>().get("/:id/events", (c) =>
     respond(c, Effect.gen(function*() {
       const id = yield* taskId(c)
@@ -23,6 +22,5 @@ export const events = (respond: Respond, drain: Drain, heartbeat: Duration.Input
       if (after === "end") return c.body(null, 204)
       c.env?.untimed?.(c.req.raw)
       const { follow } = yield* Follow
-      const body = yield* eventStream(follow(id, after), { drain, heartbeat, signal: c.req.raw.signal })
-      return c.body(body, 200, headers)
+      return c.body(yield* streams.open(follow(id, after), c.req.raw.signal), 200, headers)
     })))

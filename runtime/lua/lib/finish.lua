@@ -25,21 +25,24 @@ end
 local function finish(ids, records, now, retention)
   local letters, deaths = {}, {}
   for segment, positions in pairs(by_segment(ids)) do
-    local kept, buried = {}, {}
-    for _, i in ipairs(positions) do
+    local kept, buried, size = {}, {}, 0
+    for k = 1, #positions do
+      local id, record = ids[positions[k]], records[positions[k]]
+      local letter, _, run, dot = byte(record, 1, 4)
       -- The worker tells of the streams of its own runs; an earlier run may have left one, too.
-      if string.sub(records[i], 3, 4) ~= "1." then
-        redis.call("PEXPIRE", key.events(ids[i]), digits(retention))
+      if run ~= 49 or dot ~= 46 then
+        redis.call("PEXPIRE", key.events(id), digits(retention))
       end
-      if string.byte(records[i]) == 70 then
-        buried[#buried + 1] = ids[i]
-        letters[#letters + 1] = ids[i]
-        letters[#letters + 1] = records[i]
+      if letter == 70 then
+        buried[#buried + 1] = id
+        letters[#letters + 1] = id
+        letters[#letters + 1] = record
         deaths[#deaths + 1] = now
-        deaths[#deaths + 1] = ids[i]
+        deaths[#deaths + 1] = id
       else
-        kept[#kept + 1] = ids[i]
-        kept[#kept + 1] = records[i]
+        kept[size + 1] = id
+        kept[size + 2] = record
+        size = size + 2
       end
     end
     local task = key.task(segment)

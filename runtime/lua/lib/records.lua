@@ -1,34 +1,42 @@
 -- An entry is an id of 26 letters, a lane letter, and a run. A record is a state letter, a lane letter, a run, a
 -- dot, a crash count, and JSON that is never parsed here.
+local sub, byte, find = string.sub, string.byte, string.find
+
 local lane_of = { u = "urgent", h = "high", n = "normal", l = "low" }
 
 local function id_of(entry)
-  return string.sub(entry, 1, 26)
+  return sub(entry, 1, 26)
 end
 
 local function lane_of_entry(entry)
-  return lane_of[string.sub(entry, 27, 27)]
+  return lane_of[sub(entry, 27, 27)]
 end
 
 local function run_of(entry)
-  return tonumber(string.sub(entry, 28))
+  return tonumber(sub(entry, 28))
 end
 
 local function next_run(entry)
-  return string.sub(entry, 1, 27) .. (run_of(entry) + 1)
+  return sub(entry, 1, 27) .. (run_of(entry) + 1)
 end
 
--- Groups positions of a list of ids or entries by the segment that the first eight letters name.
+-- Groups positions of a list of ids or entries by the segment that the first eight letters name. Neighbours mostly
+-- share one, so each is held against the last before a new text is made of it.
 local function by_segment(list)
-  local groups = {}
+  local groups, segment, group, size = {}, nil, nil, 0
   for i = 1, #list do
-    local segment = string.sub(list[i], 1, 8)
-    local group = groups[segment]
-    if not group then
-      group = {}
-      groups[segment] = group
+    local item = list[i]
+    if not segment or find(item, segment, 1, true) ~= 1 then
+      segment = sub(item, 1, 8)
+      group = groups[segment]
+      if not group then
+        group = {}
+        groups[segment] = group
+      end
+      size = #group
     end
-    group[#group + 1] = i
+    size = size + 1
+    group[size] = i
   end
   return groups
 end
@@ -70,8 +78,16 @@ local function records_or_letters_of(list)
 end
 
 -- Whether a record is of a living task whose newest run is the one `entry` starts: an entry that was left in a
--- mailbox when its task ended, or ran again, is not.
+-- mailbox when its task ended, or ran again, is not. Runs of one digit are told by their bytes.
 local function is_current(record, entry)
-  local head = "Q" .. string.sub(entry, 27) .. "."
-  return record and string.sub(record, 1, #head) == head
+  if not record then
+    return false
+  end
+  local letter, lane, run, dot = byte(record, 1, 4)
+  local entry_lane, entry_run, more = byte(entry, 27, 29)
+  if dot == 46 then
+    return letter == 81 and lane == entry_lane and run == entry_run and not more
+  end
+  local head = "Q" .. sub(entry, 27) .. "."
+  return sub(record, 1, #head) == head
 end

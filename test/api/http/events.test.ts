@@ -141,7 +141,7 @@ describe("a stream of a task's events", () => {
 
   promise("loses no event to a heartbeat", () =>
     Effect.gen(function*() {
-      const { events, request, run } = yield* aRun({ heartbeat: 0 })
+      const { events, request, run } = yield* aRun({ heartbeat: "1 millis" })
       const { rest } = framesOf(yield* request(events))
       const read = yield* Effect.forkScoped(rest, { startImmediately: true })
       for (let n = 1; n <= 20; n++) {

@@ -7,6 +7,7 @@ import { Dispatcher } from "../../../actors/dispatcher.ts"
 import { Shutdown } from "../../../actors/shutdown.ts"
 import * as Tree from "../../../actors/tree.ts"
 import { runMain, serves } from "../../../api/cli/run.ts"
+import { logLevel } from "../../../api/client/settings.ts"
 import { Settings } from "../../../runtime/config.ts"
 import { defineTask } from "../../../runtime/handler.ts"
 
@@ -17,13 +18,16 @@ const hold = defineTask({
   async run(_, { signal }) {
     console.log("running")
     if (kind === "a while") await Bun.sleep(300)
-    if (kind === "for ever") await new Promise((resolve) => signal.addEventListener("abort", resolve))
+    const { promise: aborted, resolve } = Promise.withResolvers<unknown>()
+    signal.addEventListener("abort", resolve)
+    if (kind === "for ever") await aborted
     console.log(signal.aborted ? "interrupted" : "finished")
   }
 })
 
 const system = Layer.mergeAll(serves, Tree.client).pipe(
   Layer.provideMerge(Tree.worker()),
+  Layer.provide(logLevel),
   Layer.provide(Layer.mergeAll(Shutdown.layer, Tree.store("memory"), Tree.handlers([hold]))),
   Layer.provide(Settings.layer({ log: "None", drain: Duration.seconds(kind === "stuck" ? 0 : 30) }, {}))
 )

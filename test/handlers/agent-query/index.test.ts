@@ -239,9 +239,17 @@ describe("with a model", () => {
   it.live("a question is tried again when the connection is reset in the middle of the answer", () =>
     Effect.gen(function* () {
       const { environment, files } = yield* arranged({})
-      const { recording, task } = recordingTask()
-      const resetting = { ...environment, OPENAI_BASE_URL: yield* resettingServer("A lease") }
-      const failed = yield* Effect.flip(ask(files, { question }, resetting, task))
+      const server = yield* resettingServer("A lease")
+      const { recording, task } = recordingTask(({ chunks }) => ({
+        emit: (chunk) =>
+          Effect.sync(() => {
+            chunks.push(chunk)
+            server.reset()
+          })
+      }))
+      const failed = yield* Effect.flip(
+        ask(files, { question }, { ...environment, OPENAI_BASE_URL: server.url }, task)
+      )
       expect(failed).toMatchObject({ _tag: "ProviderUnavailable" })
       expect(recording.chunks).toEqual(["A lease"])
     })

@@ -15,10 +15,8 @@ describe("an optional package", () => {
 
   it.live("that is there and breaks while it loads is not called missing", () =>
     Effect.gen(function* () {
-      const broken = optionalPackage(
-        "broken",
-        () => import("data:text/javascript,throw new Error('bad native module')" as string)
-      )
+      const module: string = "data:text/javascript,throw new Error('bad native module')"
+      const broken = optionalPackage("broken", () => import(module))
       expect(yield* Effect.catchDefect(broken, Effect.succeed)).toMatchObject({
         message: "bad native module"
       })

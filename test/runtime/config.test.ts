@@ -1,0 +1,157 @@
+import { describe, expect, test } from "bun:test"
+import { Duration, Effect, Layer, Redacted } from "effect"
+import { concurrencyDefault, type Environment, Settings, type SettingsShape } from "../../runtime/config.ts"
+import { nearest } from "../../runtime/nearest.ts"
+import { it } from "../support/effect.ts"
+
+const read = (environment: Environment, over: Partial<SettingsShape> = {}) =>
+  Effect.flatMap(Layer.build(Settings.layer(over, environment)), (context) => Effect.provideContext(Settings, context))
+
+describe("a setting", () => {
+  it.effect("has a default where the environment has none", () =>
+    Effect.gen(function*() {
+      expect(yield* read({ PATH: "/bin", HOME: undefined })).toEqual({
+        redisUrl: undefined,
+        namespace: "troupe",
+        host: "127.0.0.1",
+        port: 4000,
+        handlers: undefined,
+        queues: undefined,
+        workers: 2,
+        files: ".troupe/files",
+        folders: [],
+        lease: Duration.seconds(15),
+        retention: Duration.days(1),
+        deadRetention: Duration.days(30),
+        drain: Duration.seconds(30),
+        log: "Info"
+      })
+    }))
+
+  it.effect("is read from the environment", () =>
+    Effect.gen(function*() {
+      const { redisUrl, ...settings } = yield* read({
+        REDIS_URL: "redis://:secret@localhost",
+        TROUPE_NAMESPACE: "team-A.1",
+        TROUPE_HOST: "::1",
+        TROUPE_PORT: "0",
+        TROUPE_HANDLERS: "./handlers",
+        TROUPE_QUEUES: "documents:8, default",
+        TROUPE_WORKERS: "256",
+        TROUPE_FILES: "/data",
+        TROUPE_FOLDERS: "/in:/more in:",
+        TROUPE_LEASE: "1 second",
+        TROUPE_RETENTION: "2 weeks",
+        TROUPE_DEAD_RETENTION: "1.5 hours",
+        TROUPE_DRAIN: "0 seconds",
+        TROUPE_LOG: "debug"
+      })
+
+      expect(Redacted.value(redisUrl!)).toBe("redis://:secret@localhost")
+      expect(settings).toEqual({
+        namespace: "team-A.1",
+        host: "::1",
+        port: 0,
+        handlers: "./handlers",
+        queues: [{ queue: "documents", concurrency: 8 }, { queue: "default", concurrency: concurrencyDefault }],
+        workers: 256,
+        files: "/data",
+        folders: ["/in", "/more in"],
+        lease: Duration.seconds(1),
+        retention: Duration.weeks(2),
+        deadRetention: Duration.minutes(90),
+        drain: Duration.zero,
+        log: "Debug"
+      })
+    }))
+
+  it.effect("is what a command's flag says, over the environment", () =>
+    Effect.gen(function*() {
+      expect((yield* read({ TROUPE_PORT: "5000" }, { port: 6000 })).port).toBe(6000)
+    }))
+
+  it.effect("does not show a password when it is printed", () =>
+    Effect.gen(function*() {
+      const settings = yield* read({ REDIS_URL: "redis://:secret@localhost" })
+
+      expect(`${JSON.stringify(settings)} ${String(settings.redisUrl)} ${Bun.inspect(settings)}`).not.toContain("secret")
+    }))
+
+  const wrong: ReadonlyArray<readonly [variable: string, value: string, reason: string]> = [
+    ["REDIS_URL", "", "must not be empty"],
+    ["TROUPE_NAMESPACE", "", `"" is not 1 to 64 of A-Z a-z 0-9 _ . -`],
+    ["TROUPE_NAMESPACE", "a:b", `"a:b" is not 1 to 64 of A-Z a-z 0-9 _ . -`],
+    ["TROUPE_NAMESPACE", "{a}", `"{a}" is not 1 to 64 of A-Z a-z 0-9 _ . -`],
+    ["TROUPE_NAMESPACE", "a".repeat(65), `"${"a".repeat(65)}" is not 1 to 64 of A-Z a-z 0-9 _ . -`],
+    ["TROUPE_HOST", "", "must not be empty"],
+    ["TROUPE_PORT", "65536", `"65536" is not a whole number from 0 to 65535`],
+    ["TROUPE_PORT", "-1", `"-1" is not a whole number from 0 to 65535`],
+    ["TROUPE_PORT", "80.5", `"80.5" is not a whole number from 0 to 65535`],
+    ["TROUPE_PORT", "0x50", `"0x50" is not a whole number from 0 to 65535`],
+    ["TROUPE_PORT", "", `"" is not a whole number from 0 to 65535`],
+    ["TROUPE_HANDLERS", "", "must not be empty"],
+    ["TROUPE_QUEUES", "", `"" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`],
+    ["TROUPE_QUEUES", "documents:0", `"documents:0" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`],
+    ["TROUPE_QUEUES", "documents:10001", `"documents:10001" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`],
+    ["TROUPE_QUEUES", "default:4,Documents:8", `"Documents:8" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`],
+    ["TROUPE_QUEUES", "a:1:2", `"a:1:2" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`],
+    ["TROUPE_QUEUES", "a:1,a:2", "queue a is named twice"],
+    ["TROUPE_WORKERS", "0", `"0" is not a whole number from 1 to 256`],
+    ["TROUPE_WORKERS", "257", `"257" is not a whole number from 1 to 256`],
+    ["TROUPE_FILES", "", "must not be empty"],
+    ["TROUPE_LEASE", "15", `"15" is not a duration such as "15 seconds"`],
+    ["TROUPE_LEASE", "soon", `"soon" is not a duration such as "15 seconds"`],
+    ["TROUPE_LEASE", "900 millis", `"900 millis" is less than 1s`],
+    ["TROUPE_LEASE", "Infinity", `"Infinity" has no end`],
+    ["TROUPE_RETENTION", "0 seconds", `"0 seconds" is less than 1s`],
+    ["TROUPE_DEAD_RETENTION", "", `"" is not a duration such as "15 seconds"`],
+    ["TROUPE_DRAIN", "-1 seconds", `"-1 seconds" is less than 0`],
+    ["TROUPE_LOG", "verbose", `"verbose" is none of debug, info, warn, error, none`],
+    ["TROUPE_LOG", "toString", `"toString" is none of debug, info, warn, error, none`],
+    ["TROUPE_LOG", "Info", `"Info" is none of debug, info, warn, error, none`]
+  ]
+
+  for (const [variable, value, reason] of wrong) {
+    it.effect(`is refused as ${variable}="${value.slice(0, 30)}", with a reason`, () =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(read({ [variable]: value }))
+
+        expect(error).toMatchObject({ _tag: "SettingsError", setting: variable, reason })
+        expect(error.message).toBe(`${variable}: ${reason}`)
+      }))
+  }
+
+  const misspelt: ReadonlyArray<readonly [name: string, reason: string]> = [
+    ["TROUPE_LEASES", "there is no such setting; did you mean TROUPE_LEASE?"],
+    ["TROUPE_NAMSPACE", "there is no such setting; did you mean TROUPE_NAMESPACE?"],
+    ["TROUPE_port", "there is no such setting; did you mean TROUPE_PORT?"],
+    ["TROUPE_", "there is no such setting; did you mean TROUPE_LOG?"],
+    ["TROUPE_COLOUR_OF_THE_CURTAINS", "there is no such setting"]
+  ]
+
+  for (const [name, reason] of misspelt) {
+    it.effect(`called ${name} is none`, () =>
+      Effect.gen(function*() {
+        expect(yield* Effect.flip(read({ [name]: "1" }))).toMatchObject({ setting: name, reason })
+      }))
+  }
+})
+
+describe("the nearest name", () => {
+  test.each([
+    ["leese", "lease"],
+    ["LEASE", "lease"],
+    ["retetnion", "retention"],
+    ["retention", "retention"]
+  ])("of %s is %s", (word, name) => {
+    expect(nearest(word, ["lease", "retention", "drain"])).toBe(name)
+  })
+
+  test.each([["curtains"], [""]])("of %j is none of them", (word) => {
+    expect(nearest(word, ["lease", "retention", "drain"])).toBeUndefined()
+  })
+
+  test("is none where there are none", () => {
+    expect(nearest("lease", [])).toBeUndefined()
+  })
+})
