@@ -5,7 +5,7 @@
  * events before it settles the run: so when an end was seen, the events read after it are all there are. Only the
  * newest events are kept; a follower further behind reads the store itself, and comes back once it has caught up.
  */
-import { Cause, Clock, Effect, Latch, Option, Schedule, type Scope } from "effect"
+import { Cause, Clock, Deferred, Effect, Latch, Option, Schedule, type Scope } from "effect"
 import { type Position, Store, StoreError, type TaskEvent } from "../runtime/store.ts"
 import { decodeRecord, partitionOfId, type TaskError, type TaskId, ulidOfId } from "../runtime/task.ts"
 import { type Ended, endedOf, type Standing, standingOf } from "../runtime/view.ts"
@@ -138,10 +138,11 @@ export const openTopic = Effect.fnUntraced(function*(
 
   const started = Latch.makeUnsafe(false)
   const hinted = Latch.makeUnsafe(true)
-  const news = Latch.makeUnsafe(false)
+  let news = Deferred.makeUnsafe<void>()
   const tell = () => {
-    news.openUnsafe()
-    news.closeUnsafe()
+    const told = news
+    news = Deferred.makeUnsafe()
+    Deferred.doneUnsafe(told, Effect.void)
   }
 
   const readEnd = Effect.gen(function*() {
@@ -237,6 +238,6 @@ export const openTopic = Effect.fnUntraced(function*(
       hinted.openUnsafe()
       started.openUnsafe()
     },
-    news: news.await
+    news: Effect.suspend(() => Deferred.await(news))
   }
 })

@@ -77,7 +77,7 @@ const environment = (): Record<string, string> => ({
 })
 
 /** How long a process may take to end once its channel is closed, in milliseconds. */
-const exitMaxMs = 2_000
+const exitMaxMs = 10_000
 
 const script = fileURLToPath(new URL("role.ts", import.meta.url))
 

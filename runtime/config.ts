@@ -68,7 +68,11 @@ export interface SettingsShape {
    */
   readonly lease: Duration.Duration
 
-  /** `TROUPE_RETENTION`, default 1 day. How long results and streams are kept after a task's end. */
+  /**
+   * `TROUPE_RETENTION`, default 1 day, at least 1 minute: a submit whose answer was lost is said again for some
+   * seconds, and must find its tasks there even if they have ended. How long results and streams are kept after a
+   * task's end.
+   */
   readonly retention: Duration.Duration
 
   /** `TROUPE_DEAD_RETENTION`, default 30 days. How long a dead letter is kept. */
@@ -146,8 +150,8 @@ const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> 
   files: ["TROUPE_FILES", ".troupe/files", text],
   folders: ["TROUPE_FOLDERS", [], (value) => Result.succeed(value.split(":").filter((folder) => folder !== ""))],
   lease: ["TROUPE_LEASE", Duration.seconds(15), atLeast(Duration.seconds(1))],
-  retention: ["TROUPE_RETENTION", Duration.days(1), atLeast(Duration.seconds(1))],
-  deadRetention: ["TROUPE_DEAD_RETENTION", Duration.days(30), atLeast(Duration.seconds(1))],
+  retention: ["TROUPE_RETENTION", Duration.days(1), atLeast(Duration.minutes(1))],
+  deadRetention: ["TROUPE_DEAD_RETENTION", Duration.days(30), atLeast(Duration.minutes(1))],
   drain: ["TROUPE_DRAIN", Duration.seconds(30), atLeast(Duration.zero)],
   log: ["TROUPE_LOG", "Info", level]
 }

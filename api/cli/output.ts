@@ -3,7 +3,8 @@
  *
  * Colours and progress are for terminals; `NO_COLOR` turns the colours off there too.
  */
-import { Effect, Layer, Logger, Schema } from "effect"
+import { Console, Effect, Layer, Logger, Schema } from "effect"
+import { format } from "node:util"
 
 /** Whoever read the output went away, as `head` does when it has enough. */
 export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
@@ -24,9 +25,6 @@ export const yellow = paint(stdoutIsTerminal, 33)
 /** For stderr. */
 export const dim = paint(stderrIsTerminal, 2)
 
-/** A message that something went wrong. */
-export const complaint = (message: string) => `${paint(stderrIsTerminal, 31)("troupe:")} ${message}`
-
 /** Text of others in one line that cannot move a terminal's cursor. */
 export const tame = (text: string) =>
   // oxlint-disable-next-line no-control-regex
@@ -45,8 +43,21 @@ export const print = (line: string) => write(`${line}\n`)
 export const printOutput = (output: unknown, json: boolean) =>
   print(!json && typeof output === "string" ? output : JSON.stringify(output ?? null, null, json ? 0 : 2))
 
+const complain = (message: string, then?: () => void) => void process.stderr.write(`${message}\n`, then)
+
 /** Says something about the data. */
-export const say = (message: string) => Effect.sync(() => console.error(message))
+export const say = (message: string) => Effect.sync(() => complain(message))
+
+/** How long the last message may take to leave, in milliseconds: somebody may hold stderr open and not read it. */
+const lastWordsMs = 1_000
+
+/** Says what went wrong, if anything did, and ends the process. */
+export const exitWith = (code: number, message: string | undefined): void => {
+  const exit = () => process.exit(code)
+  if (message === undefined) exit()
+  setTimeout(exit, lastWordsMs)
+  complain(`${paint(stderrIsTerminal, 31)("troupe:")} ${message}`, exit)
+}
 
 /** A reader that went away is told by the write that failed, not by an event that nobody hears. */
 export const tolerateClosedPipes = () => {
@@ -54,10 +65,16 @@ export const tolerateClosedPipes = () => {
   process.stderr.on("error", () => {})
 }
 
+/** Bun paints red what `console.error` says on a terminal, whatever it says. */
+const plainConsole: Console.Console = Object.assign(Object.create(console) as Console.Console, {
+  error: (...said: ReadonlyArray<unknown>) => complain(format(...said))
+})
+
 /** Logs to stderr: for people on a terminal, else one `key=value` line each. */
-export const logger = Layer.merge(
+export const messages = Layer.mergeAll(
+  Layer.succeed(Console.Console, plainConsole),
+  Layer.succeed(Logger.LogToStderr, true),
   Logger.layer([
     stderrIsTerminal ? Logger.consolePretty({ colors: colours, mode: "tty" }) : Logger.withConsoleError(Logger.formatLogFmt)
-  ]),
-  Layer.succeed(Logger.LogToStderr, true)
+  ])
 )

@@ -43,33 +43,34 @@ export const serves: Layer.Layer<never, never, Shutdown | Settings> = Layer.effe
 /** Ends the process when stopping takes longer than it may. */
 const giveUpAfter = (limit: Duration.Duration) =>
   setTimeout(() => {
-    console.error(Output.complaint(`it did not stop within ${Duration.format(limit)}; what it still ran is handed on`))
-    process.exit(exitCode.bug)
+    Output.exitWith(exitCode.bug, `it did not stop within ${Duration.format(limit)}; what it still ran is handed on`)
   }, Duration.toMillis(limit))
 
 const start = Runtime.makeRunMain(({ fiber }) => {
-  let code: number | undefined
+  let stopCode: number | undefined
   let watchdog: Timer | undefined
+  let hurried = false
   const stop = (signal: "SIGINT" | "SIGTERM" | "SIGHUP") => {
-    if (code === undefined) {
-      code = onSignals.serves ? exitCode.done : 128 + constants.signals[signal]
+    if (stopCode === undefined) {
+      stopCode = onSignals.serves ? exitCode.done : 128 + constants.signals[signal]
       watchdog = giveUpAfter(onSignals.stopMax)
-      return fiber.interruptUnsafe()
+      fiber.interruptUnsafe()
+    } else if (!hurried) {
+      hurried = true
+      clearTimeout(watchdog)
+      giveUpAfter(hurryMax)
+      onSignals.hurry()
     }
-    clearTimeout(watchdog)
-    watchdog = giveUpAfter(hurryMax)
-    onSignals.hurry()
   }
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal))
   fiber.addObserver((exit) => {
-    const answer = answerToExit(exit, code ?? 128 + constants.signals.SIGINT)
-    if (answer.message !== undefined) console.error(Output.complaint(answer.message))
-    process.exit(answer.code)
+    const answer = answerToExit(exit, stopCode ?? 128 + constants.signals.SIGINT)
+    Output.exitWith(answer.code, answer.message)
   })
 })
 
 /** Runs `program` and ends the process. Whatever is logged goes to stderr. */
 export const runMain = (program: Effect.Effect<void, Failure>): void => {
   Output.tolerateClosedPipes()
-  start(Effect.provide(program, Output.logger), { disableErrorReporting: true })
+  start(Effect.provide(program, Output.messages), { disableErrorReporting: true })
 }

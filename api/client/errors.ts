@@ -32,7 +32,7 @@ export class TaskFailed extends Schema.TaggedError<TaskFailed>()("TaskFailed", {
 /** Nobody answered in time. The task was submitted, or may still be: it is not called back. */
 export class AskTimeout extends Schema.TaggedError<AskTimeout>()("AskTimeout", {
   handler: Schema.String,
-  waitedMs: Schema.Number
+  waitedMs: Schema.Finite
 }) {
   override get message() {
     return `${this.handler} gave no answer within ${this.waitedMs} ms`

@@ -108,7 +108,7 @@ export class EventStreams {
         quiet = !quiet
       },
       end: () => {
-        try { controller.close(); console.log("closed ok") } catch (e) { console.log("CLOSE THREW", e) }
+        controller.close()
         free()
       }
     }
@@ -135,7 +135,7 @@ export class EventStreams {
           waiting = fiber
           fiber.addObserver((exit) => {
             take(exit)
-            console.log("resolving"); resolve()
+            resolve()
           })
         })
       },

@@ -173,10 +173,9 @@ for (const [name, layer] of [["memory", memory], ["Redis", redis]] as const) {
         const [quick, slow] = [yield* aFollower(run.id), yield* aFollower(run.id)]
         yield* run.chunks(0)
         yield* Effect.all([quick.one, slow.one])
-        for (let at = 1; at < 500; at += 50) {
-          yield* run.chunks(...numbers(at, at + 49))
-          yield* quick.take(50)
-        }
+        const ahead = yield* Effect.forkScoped(quick.take(500), { startImmediately: true })
+        for (let at = 1; at < 500; at += 50) yield* run.chunks(...numbers(at, at + 49))
+        yield* Fiber.join(ahead)
         yield* run.succeed("done")
 
         expect(yield* slow.take(501)).toEqual([...numbers(1, 500).map((n) => chunk(1, n + 1, n)), succeeded(1)])
@@ -224,21 +223,6 @@ for (const [name, layer] of [["memory", memory], ["Redis", redis]] as const) {
         ])
       }))
 
-    promise("and asks to go on from nowhere keeps nothing from others", () =>
-      Effect.gen(function*() {
-        const { run } = yield* aRun
-        yield* run.chunks("a")
-        const astray = yield* aFollower(run.id, "7-999")
-        yield* Effect.forkScoped(astray.one)
-        const follower = yield* aFollower(run.id)
-        expect(yield* follower.one).toEqual(chunk(1, 1, "a"))
-        const next = yield* Effect.forkScoped(follower.one, { startImmediately: true })
-
-        yield* run.chunks("b")
-
-        expect(yield* Fiber.join(next)).toEqual(chunk(1, 2, "b"))
-      }))
-
     promise("that is not there is told so", () =>
       Effect.gen(function*() {
         const id = TaskId.make("default.0.01ARZ3NDEKTSV4RRFFQ69G5FAV")
@@ -266,18 +250,35 @@ for (const [name, layer] of [["memory", memory], ["Redis", redis]] as const) {
 }
 
 describe("one who follows a task", () => {
+  /** Someone takes the next events, and waits for them by now. */
+  const waiting = <A>(take: Effect.Effect<A, unknown>) =>
+    Effect.tap(Effect.forkScoped(take), () => TestClock.adjust("1 second"))
+
+  it.effect("and asks to go on from nowhere keeps nothing from others", () =>
+    Effect.gen(function*() {
+      const { run } = yield* aRun
+      yield* run.chunks("a")
+      const astray = yield* aFollower(run.id, "7-999")
+      yield* waiting(astray.one)
+      const follower = yield* aFollower(run.id)
+      expect(yield* follower.one).toEqual(chunk(1, 1, "a"))
+      const next = yield* waiting(follower.one)
+
+      yield* run.chunks("b")
+
+      expect(yield* Fiber.join(next)).toEqual(chunk(1, 2, "b"))
+    }).pipe(Effect.provide(memory())))
+
   it.effect("misses nothing when no hint arrives", () =>
     Effect.gen(function*() {
       const { run } = yield* aRun
       const follower = yield* aFollower(run.id)
+      const next = yield* waiting(follower.one)
       yield* run.chunks("a")
-      yield* follower.one
-      yield* run.chunks("b")
-      const next = yield* Effect.forkScoped(follower.take(1))
 
       yield* TestClock.adjust("2 seconds")
 
-      expect(yield* Fiber.join(next)).toEqual([chunk(1, 2, "b")])
+      expect(yield* Fiber.join(next)).toEqual(chunk(1, 1, "a"))
     }).pipe(Effect.provide(deaf())))
 
   it.effect("misses nothing while the store does not answer", () => {
@@ -285,17 +286,15 @@ describe("one who follows a task", () => {
     return Effect.gen(function*() {
       const { run } = yield* aRun
       const follower = yield* aFollower(run.id)
-      yield* run.chunks("a")
-      yield* follower.one
+      const next = yield* waiting(follower.one)
       outage.begun = true
-      yield* run.chunks("b")
+      yield* run.chunks("a")
       yield* TestClock.adjust("10 seconds")
       outage.begun = false
-      const next = yield* Effect.forkScoped(follower.one)
 
       yield* TestClock.adjust("3 seconds")
 
-      expect(yield* Fiber.join(next)).toEqual(chunk(1, 2, "b"))
+      expect(yield* Fiber.join(next)).toEqual(chunk(1, 1, "a"))
     }).pipe(Effect.provide(unreliable(outage)))
   })
 
@@ -321,6 +320,28 @@ describe("one who follows a task", () => {
       expect(yield* Fiber.join(next)).toEqual([stands("retrying", 1)])
     }).pipe(Effect.provide(memory())))
 
+  it.effect("is not told of the end before the last event, however close together they are", () => {
+    // The last event and the end are stored right after the store has said that there are no more events.
+    let ending: Effect.Effect<void, unknown> = Effect.void
+    const layer = changed(({ events }) => ({
+      events: (...page) => Effect.tap(events(...page), () => {
+        const now = ending
+        ending = Effect.void
+        return Effect.orDie(now)
+      })
+    }))
+    return Effect.gen(function*() {
+      const { run } = yield* aRun
+      const follower = yield* aFollower(run.id)
+      const all = yield* waiting(follower.take(3))
+      ending = Effect.andThen(run.chunks("b"), run.succeed("done"))
+
+      yield* run.chunks("a")
+
+      expect(yield* Fiber.join(all)).toEqual([chunk(1, 1, "a"), chunk(1, 2, "b"), succeeded(1)])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("is told when the task is gone", () => {
     const gone = { yes: false }
     const layer = changed(({ ended }) => ({
@@ -329,13 +350,12 @@ describe("one who follows a task", () => {
     return Effect.gen(function*() {
       const { run } = yield* aRun
       const follower = yield* aFollower(run.id)
-      yield* run.chunks("a")
-      yield* follower.one
+      const next = yield* waiting(Effect.flip(follower.one))
       gone.yes = true
 
-      yield* run.chunks("b")
+      yield* TestClock.adjust("2 seconds")
 
-      expect(yield* Effect.flip(Effect.andThen(follower.one, follower.one))).toMatchObject({ _tag: "TaskNotFound" })
+      expect(yield* Fiber.join(next)).toMatchObject({ _tag: "TaskNotFound" })
     }).pipe(Effect.provide(layer))
   })
 
@@ -355,13 +375,12 @@ describe("one who follows a task", () => {
       const followers = yield* Effect.forEach(numbers(1, 50), () => aFollower(run.id))
       yield* run.chunks("a")
       for (const { one } of followers) yield* one
-      const waiting = yield* Effect.forEach(followers, ({ one }) => Effect.forkScoped(one))
-      yield* TestClock.adjust("1 second")
+      const next = yield* Effect.forEach(followers, ({ one }) => waiting(one))
       reads.length = 0
 
       yield* run.chunks("b")
 
-      for (const fiber of waiting) expect(yield* Fiber.join(fiber)).toEqual(chunk(1, 2, "b"))
+      for (const fiber of next) expect(yield* Fiber.join(fiber)).toEqual(chunk(1, 2, "b"))
       expect(reads).toEqual(["ended", "events"])
     }).pipe(Effect.provide(layer))
   })

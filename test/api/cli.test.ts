@@ -1,9 +1,12 @@
 /**
- * The command line, as people and scripts use it: the real program, its output and its exit codes. The worker that
- * runs what it submits is in this process.
+ * The command line, as people and scripts use it: the program, its output and its exit codes. The worker that runs
+ * what it submits is in this process.
+ *
+ * Most starts are of an executable that is built once and starts eight times as fast; some are of the program as
+ * it is installed.
  */
 import { afterAll, describe, expect, test } from "bun:test"
-import { Effect, Semaphore } from "effect"
+import { Duration, Effect, Semaphore } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
@@ -12,21 +15,26 @@ import { aNamespace, redisUrl } from "../support/redis.ts"
 import { aServer } from "../support/server.ts"
 import * as shop from "./handlers/shop.ts"
 
-const main = path.resolve(import.meta.dir, "../../api/main.ts")
 const folder = mkdtempSync(path.join(tmpdir(), "troupe-cli-"))
+const executable = path.join(folder, "troupe")
+
+const build = Bun.spawnSync([
+  ...[process.execPath, "build", "--compile", "--bytecode", "--minify", "--format=esm"],
+  ...[path.join(import.meta.dir, "programs/troupe.ts"), "--outfile", executable]
+])
+if (!build.success) throw new Error(build.stderr.toString())
 
 const environment = {
   PATH: process.env["PATH"]!,
   REDIS_URL: redisUrl,
-  TROUPE_NAMESPACE: aNamespace(),
-  TROUPE_HANDLERS: path.join(import.meta.dir, "handlers")
+  TROUPE_NAMESPACE: aNamespace()
 }
 
 const system = await connect({
   redisUrl,
   namespace: environment.TROUPE_NAMESPACE,
   handlers: Object.values(shop),
-  settings: { log: "Warn" },
+  settings: { log: "Warn", drain: Duration.zero },
   work: true
 })
 
@@ -74,7 +82,13 @@ const spawn = async (command: ReadonlyArray<string>, { env = {}, signals = [], s
 const start = (command: ReadonlyArray<string>, options: Run = {}) =>
   Effect.runPromise(places.withPermits(1)(Effect.promise(() => spawn(command, options))))
 
-const troupe = (args: ReadonlyArray<string>, options?: Run) => start([process.execPath, main, ...args], options)
+const troupe = (args: ReadonlyArray<string>, options?: Run) => start([executable, ...args], options)
+
+/** The program as it is installed, with the tests' handlers in a folder. */
+const installed = (args: ReadonlyArray<string>) =>
+  start([process.execPath, path.resolve(import.meta.dir, "../../api/main.ts"), ...args], {
+    env: { TROUPE_HANDLERS: path.join(import.meta.dir, "handlers") }
+  })
 
 const idPattern = /^[a-z]+\.0\.[0-9A-Z]{26}$/
 
@@ -92,7 +106,7 @@ describe("the program troupe", () => {
     does("prints the id of a task that it stored, with what was said of it", async () => {
       const flags = ["--priority", "15", "--queue", "later", "--delay", "10m", "--attempts", "7", "--tag", "a", "--tag", "b"]
 
-      const { code, stderr, stdout } = await troupe(["submit", "shop.add", "--input", `{"a":1,"b":2}`, ...flags])
+      const { code, stderr, stdout } = await installed(["submit", "shop.add", "--input", `{"a":1,"b":2}`, ...flags])
 
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
       expect(stdout.trimEnd()).toMatch(idPattern)
@@ -251,7 +265,7 @@ describe("the program troupe", () => {
 
     does("ends when nobody reads it any more", async () => {
       const task = await system.submit(shop.chatter, {}, { timeout: "10 seconds", retry: { attempts: 1 } })
-      const script = `{ "${process.execPath}" "${main}" tail ${task.id}; echo "ended with $?" >&2; } | head -n 1`
+      const script = `{ "${executable}" tail ${task.id}; echo "ended with $?" >&2; } | head -n 1`
 
       expect(await start(["sh", "-c", script])).toEqual({ code: 0, stdout: "more\n", stderr: "ended with 141\n" })
     })
@@ -272,6 +286,10 @@ describe("the program troupe", () => {
         troupe(["submti"]),
         troupe(["submit", "shop.add", "--iput", "1"]),
         troupe(["status", "7"]),
+        troupe(["tail", absent, "--after", "7"]),
+        troupe(["result", absent, "--wait", "soon"]),
+        troupe(["submit", "shop.add", "--input", "1", "-"]),
+        troupe(["submit", "shop.add", "--input-file", "nowhere.json"]),
         troupe(["submit", "shop.add"], { env: misspelt })
       ])
 
@@ -279,6 +297,10 @@ describe("the program troupe", () => {
         `Unknown subcommand "submti" for "troupe"; did you mean submit?\nsee troupe --help`,
         "Unrecognized flag: --iput in command troupe submit; did you mean --input?\nsee troupe submit --help",
         `Invalid value for argument <id>: "7". Expected: a task id such as ${absent}\nsee troupe status --help`,
+        `Invalid value for flag --after: "7". Expected: the id of an event, such as 1-17\nsee troupe tail --help`,
+        `Invalid value for flag --wait: "soon". Expected: a duration such as 10s or 5m\nsee troupe result --help`,
+        "give one of --input, --input-file and -\nsee troupe submit --help",
+        "there is no file nowhere.json\nsee troupe submit --help",
         "TROUPE_PROT: there is no such setting; did you mean TROUPE_PORT?"
       ]
       expect(runs.map(({ stderr }) => stderr)).toEqual(complaints.map((complaint) => `troupe: ${complaint}\n`))
@@ -286,7 +308,7 @@ describe("the program troupe", () => {
     })
 
     does("shows help with an example, without colours where there is no terminal", async () => {
-      const { code, stderr, stdout } = await troupe(["submit", "--help"], { env: { REDIS_URL: undefined } })
+      const { code, stderr, stdout } = await installed(["submit", "--help"])
 
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
       expect(stdout).toContain("EXAMPLES\n  # Process a document\n  troupe submit document.process --input")
@@ -323,6 +345,12 @@ describe("the program troupe", () => {
       expect(await complaints("redis://127.0.0.1:1")).toMatch(/^troupe: no Redis answers at 127\.0\.0\.1:1: .*ECONNREFUSED/)
     })
 
+    does("when the address is none", async () => {
+      expect(await complaints("localhost")).toBe(
+        "troupe: REDIS_URL cannot be used: it is not a URL such as redis://127.0.0.1:6379\n"
+      )
+    })
+
     does("when it asks for a password", async () => {
       expect(await withServer(["--requirepass", "secret"])).toMatch(/^troupe: Redis at .* refuses the user or password/)
     })
@@ -348,17 +376,25 @@ describe("the program troupe", () => {
     })
   })
 
-  describe("a program that serves", () => {
-    const program = path.join(import.meta.dir, "programs/serving.ts")
-    const serving = (kind: string, ...signals: ReadonlyArray<NodeJS.Signals>) =>
-      start([process.execPath, program, kind], { signals })
-
-    does("drains at the first signal, and exits with 0", async () => {
-      expect(await serving("a while", "SIGTERM")).toEqual({ code: 0, stdout: "running\nfinished\n", stderr: "" })
+  describe("a program that is told to stop", () => {
+    does("drains at the first signal, and exits with 0 if it serves", async () => {
+      expect(await troupe(["hold", "a while"], { signals: ["SIGTERM"] })).toEqual({ code: 0, stdout: "running\nfinished\n", stderr: "" })
     })
 
     does("waits no longer at the second one", async () => {
-      expect(await serving("for ever", "SIGINT", "SIGINT")).toEqual({ code: 0, stdout: "running\ninterrupted\n", stderr: "" })
+      expect(await troupe(["hold", "for ever"], { signals: ["SIGINT", "SIGINT"] })).toEqual({
+        code: 0,
+        stdout: "running\ninterrupted\n",
+        stderr: ""
+      })
+    })
+
+    does("ends even if it cannot stop", async () => {
+      expect(await troupe(["stick"], { signals: ["SIGTERM"] })).toEqual({
+        code: 70,
+        stdout: "running\n",
+        stderr: "troupe: it did not stop within 5s; what it still ran is handed on\n"
+      })
     })
   })
 

@@ -310,6 +310,14 @@ describe("the library", () => {
     expect(await worker.result(task.id)).toEqual({ sum: 42 })
   })
 
+  test("takes the newest definition of a name for what counts", async () => {
+    await using troupe = await connect({ ...stores.memory(), handlers: [add], work: true })
+    const join = defineTask({ name: "add", input: z.object({ a: z.string(), b: z.string() }), run: ({ a, b }) => a + b })
+
+    expect(await troupe.ask(join, { a: "to", b: "day" })).toBe("today")
+    expect(await rejection(troupe.ask("add", { a: 1, b: 2 }))).toMatchObject({ _tag: "SubmitRefused" })
+  })
+
   test("says at once what cannot be a Redis", async () => {
     expect(await rejection(connect({ redisUrl: "http://127.0.0.1" }))).toMatchObject({
       _tag: "RedisUnusable",

@@ -25,7 +25,7 @@ describe("the comparison finds a planted bug:", () => {
       Effect.gen(function*() {
         const redis = yield* openRedisSide(withPlant(scriptsOnTestTime, plant))
 
-        const seed = yield* firstDifference([memorySide, redis], 1, 500)
+        const seed = yield* firstDifference([memorySide, redis], 1, 2_000)
         if (process.env["PLANTS"]) console.log(plant.bug, seed)
 
         expect(seed).toBeDefined()

@@ -28,7 +28,7 @@ const lockstep = (sides: readonly [Side, Side], next: (reply: Reply) => Command 
     let command = next(undefined)
     while (command !== undefined) {
       commands.push(command)
-      const replies = yield* Effect.all([one(command), other(command)], { concurrency: 2 })
+      const replies = [yield* one(command), yield* other(command)] as const
       if (!Bun.deepEquals(...replies)) return { commands, replies } satisfies Difference
       command = next(replies[0])
     }

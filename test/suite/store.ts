@@ -11,7 +11,6 @@ import {
   anEnvelope,
   aRetry,
   aTask,
-  aTurn,
   aUlid,
   claim,
   end,
@@ -393,6 +392,14 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
 
       expect(yield* claim("v", 1)).toEqual([nextRun(entry)])
       expect(yield* Effect.flip(turn("w", { join: false }))).toMatchObject({ _tag: "Fenced" })
+    })
+
+    promise("refuses a worker that was evicted, though nobody has reaped it yet", function*() {
+      const entry = yield* heldOne("w")
+      yield* (yield* Store).evict(partition, "w")
+
+      expect(yield* Effect.flip(turn("w", { join: false, settled: [end(entry)] }))).toMatchObject({ _tag: "Fenced" })
+      expect(yield* claim("v", 1)).toEqual([nextRun(entry)])
     })
 
     promise("evicts a worker that is not there, and one twice, without harm", function*() {
@@ -943,6 +950,16 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* sweep()).toBe(0)
       expect(yield* found(ulidOfEntry(living!))).toMatchObject({ place: { kind: "held" } })
       expect(yield* found(ulidOfEntry(ended!))).toMatchObject({ place: { kind: "ended" } })
+    }, settings)
+
+    promise("keeps a task that lives, however long ago the others of its segment ended", function*() {
+      const ended = yield* heldOne("w")
+      yield* turn("w", { settled: [end(ended)] })
+      const living = yield* heldOne("w")
+
+      yield* advance("3 hours")
+
+      expect(yield* found(ulidOfEntry(living))).toMatchObject({ place: { kind: "held" } })
     }, settings)
 
     promise("starts the retention anew for a segment that was given another task", function*() {

@@ -2,7 +2,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import * as Tree from "../../actors/tree.ts"
 import { type AppOptions, createApp } from "../../api/http/app.ts"
-import type { ApiServices } from "../../api/http/run.ts"
+import type { ApiServices, Bindings } from "../../api/http/run.ts"
 import type { Settings, SettingsShape } from "../../runtime/config.ts"
 import { Files } from "../../runtime/files.ts"
 import { defineTask } from "../../runtime/handler.ts"
@@ -56,8 +56,8 @@ export const jsonBody = (body: unknown): RequestInit => ({
 export const anApi = Effect.fnUntraced(function*(options: AppOptions = {}) {
   const context = yield* Effect.context<ApiServices>()
   const app = createApp(Context.makeUnsafe(context.mapUnsafe), options)
-  const request = (path: string, init?: RequestInit) =>
-    Effect.promise((signal) => Promise.resolve(app.request(path, { signal, ...init })))
+  const request = (path: string, init?: RequestInit, bindings?: Bindings) =>
+    Effect.promise((signal) => Promise.resolve(app.request(path, { signal, ...init }, bindings)))
   /** The answer with its body read as JSON, or `undefined` where there is none. */
   const ask = Effect.fnUntraced(function*(path: string, init?: RequestInit) {
     const response = yield* request(path, init)

@@ -41,7 +41,7 @@ export interface Sequence {
   readonly length: number
   readonly next: () => Command
   readonly observe: (command: Command, reply: Reply) => void
-  /** Commands that read everything there is, then end everything, after which no key must be left. */
+  /** Commands that read everything there is; some then end everything, after which no key must be left. */
   readonly last: () => Generator<Command, void, Reply>
 }
 
@@ -54,6 +54,7 @@ export const aSequence = (seed: number): Sequence => {
 
   // Some sequences are about crowds: more tasks than one turn reaps, and few of everything else.
   const crowd = chance(0.04)
+  const drains = chance(0.4)
   const segments = crowd ? 3 : 1 + below(3)
   const submits: Array<ReadonlyArray<NewTask>> = []
   const ulids: Array<string> = []
@@ -62,7 +63,6 @@ export const aSequence = (seed: number): Sequence => {
   const records = new Map<Entry, string>()
   const seqs = new Map<Entry, number>()
   const noted = new Set<Entry>()
-  const names = new Set<string>()
   const watches: Array<{ readonly ulids: ReadonlyArray<string>; readonly inbox: InboxName }> = []
   /** What comes next, whatever chance would have. */
   let soon: Command | undefined
@@ -99,7 +99,12 @@ export const aSequence = (seed: number): Sequence => {
   ]
 
   const settle = (entry: Entry): Settlement => {
-    if (chance(0.5)) return end(entry, one(["S", "S", "F", "F", "C", "E"]), ++outcomes)
+    if (chance(0.5)) {
+      const letter = one(["S", "S", "F", "F", "C", "E"] as const)
+      const call = submits.find(([first]) => first !== undefined && ulidOfEntry(first.entry) === ulidOfEntry(entry))
+      if (letter === "F" && call !== undefined && chance(0.3)) soon = { do: "submit", tasks: call }
+      return end(entry, letter, ++outcomes)
+    }
     if (chance(0.4)) return release(entry)
     const { header } = decodeRecord(records.get(entry)!)
     const record = encodeRecord({ ...header, letter: "Q", run: header.run + 1 }, anEnvelope(++outcomes))
@@ -108,7 +113,6 @@ export const aSequence = (seed: number): Sequence => {
 
   const turn = (): Command => {
     const worker = one(workers)
-    names.add(worker.name)
     if (worker.unanswered !== undefined && chance(0.8)) {
       const { join, settled, noted, streamed } = worker.unanswered
       const want = below(4)
@@ -224,6 +228,8 @@ export const aSequence = (seed: number): Sequence => {
     if ((command.do === "submit" || command.do === "evict") && chance(0.3)) soon = { do: "listen" }
     if (command.do === "turn") observeTurn(command.turn, reply as TurnReply | { readonly failed: string })
     else if (command.do === "advance") now += command.ms
+    // Nobody says a submit again for as long as its tasks are kept.
+    else if (command.do === "sweep") submits.length = 0
     else if (command.do === "setBack") {
       now -= command.ms
       wentBack += command.ms
@@ -237,7 +243,8 @@ export const aSequence = (seed: number): Sequence => {
     yield { do: "depth" }
     yield { do: "hear" }
 
-    for (const worker of names) yield { do: "evict", worker }
+    if (!drains) return
+    yield { do: "advance", ms: 10_000 + wentBack }
     let rest: ReadonlyArray<Entry> = []
     let left = true
     while (left) {

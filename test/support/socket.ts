@@ -1,5 +1,5 @@
 /** An HTTP client made of a bare socket: it reads when the test says so, and goes when the test says so. */
-import { Effect, Latch } from "effect"
+import { Deferred, Effect } from "effect"
 import { type Frame, Frames } from "./sse.ts"
 
 export interface Call {
@@ -50,32 +50,36 @@ const requestOf = ({ body = "", headers = {}, method = "GET", path }: Call) => {
 
 /** Sends a request and reads its answer as a stream of events, until the scope closes. */
 export const aCaller = Effect.fnUntraced(function*(call: Call) {
-  const news = Latch.makeUnsafe(false)
+  let news = Deferred.makeUnsafe<void>()
   const chunks = new Chunks()
   const frames = new Frames()
   const held: Array<Frame> = []
   let head = ""
   let text = ""
   let bytes = 0
+  /** What is missing of a body that said how long it is. */
+  let left = Infinity
   let closed = false
 
   const take = (data: Buffer) => {
     bytes += data.length
-    console.log('DATA', data.length, JSON.stringify(data.toString('latin1').slice(-30)), head.length)
     if (!head.includes("\r\n\r\n")) {
       head += data.toString("latin1")
       const end = head.indexOf("\r\n\r\n")
       if (end < 0) return
       data = Buffer.from(head.slice(end + 4), "latin1")
       head = head.slice(0, end + 4)
+      left = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? Infinity)
     }
     const piece = /^transfer-encoding: chunked/im.test(head) ? chunks.push(data) : data.toString()
+    left -= data.length
     if (/^content-type: text\/event-stream/im.test(head)) held.push(...frames.push(piece))
     else text += piece
   }
   const tell = () => {
-    news.openUnsafe()
-    news.closeUnsafe()
+    const told = news
+    news = Deferred.makeUnsafe()
+    Deferred.doneUnsafe(told, Effect.void)
   }
   const close = () => {
     closed = true
@@ -103,9 +107,9 @@ export const aCaller = Effect.fnUntraced(function*(call: Call) {
 
   const until = (holds: () => boolean) =>
     Effect.gen(function*() {
-      while (!holds()) yield* news.await
+      while (!holds()) yield* Deferred.await(news)
     })
-  const over = () => closed || chunks.over
+  const over = () => closed || chunks.over || left <= 0
 
   return {
     socket,

@@ -47,10 +47,11 @@ export const aWorker = Effect.fnUntraced(function*(partition: string = defaultPa
     const { header, json } = decodeRecord(record)
     const envelope: Envelope = JSON.parse(json)
     let seq = 0
-    const emit = (kind: EventKind, ...data: ReadonlyArray<unknown>) => {
-      const events = data.map((value): NewEvent => ({ entry, seq: ++seq, kind, data: JSON.stringify(value) }))
-      return Effect.asVoid(store.append(partition, worker, events))
-    }
+    const emit = (kind: EventKind, ...data: ReadonlyArray<unknown>) =>
+      Effect.suspend(() => {
+        const events = data.map((value): NewEvent => ({ entry, seq: ++seq, kind, data: JSON.stringify(value) }))
+        return Effect.asVoid(store.append(partition, worker, events))
+      })
     const end = (letter: Letter, rest: Pick<Outcome, "output" | "error">, task: Outcome["task"] = envelope) => {
       const outcome: Outcome = { task, worker, startedAt: aTime, finishedAt: aTime + 1_000, ...rest }
       return settle({ kind: "end", entry, record: encodeRecord({ ...header, letter }, JSON.stringify(outcome)) })

@@ -139,6 +139,15 @@ describe("a stream of a task's events", () => {
       expect(yield* take(3)).toEqual([{ comment: "alive" }, { comment: "alive" }, { comment: "alive" }])
     }))
 
+  promise("may be quiet for as long as it is quiet", () =>
+    Effect.gen(function*() {
+      const { events, request } = yield* aRun()
+      let untimed = 0
+      yield* request(events, undefined, { untimed: () => void untimed++ })
+
+      expect(untimed).toBe(1)
+    }))
+
   promise("loses no event to a heartbeat", () =>
     Effect.gen(function*() {
       const { events, request, run } = yield* aRun({ heartbeat: "1 millis" })

@@ -268,6 +268,19 @@ describe("a task's result", () => {
       expect(yield* Fiber.join(waiting)).toMatchObject({ status: 202, body: { id, state: "queued" } })
     }))
 
+  promise("may take as long to come as it is waited for, and no other answer may", () =>
+    Effect.gen(function*() {
+      const { request, submit } = yield* anApi()
+      const id = yield* submit()
+      const untimed: Array<string> = []
+      const bindings = { untimed: ({ url }: Request) => void untimed.push(new URL(url).search) }
+      for (const query of ["", "?waitMs=0", "?waitMs=5"]) {
+        yield* request(`/v1/tasks/${id}/result${query}`, undefined, bindings)
+      }
+
+      expect(untimed).toEqual(["?waitMs=5"])
+    }))
+
   promise("is waited for no longer than a minute", () =>
     Effect.gen(function*() {
       const { ask, submit } = yield* anApi()
