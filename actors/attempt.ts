@@ -8,7 +8,6 @@
 import { type Context, Effect, type Layer, Result } from "effect"
 import { type Failure, failureOf, failureOfCause } from "../runtime/fault.ts"
 import {
-  type Attempt,
   AttemptOver,
   type Body,
   type Checked,
@@ -117,13 +116,13 @@ class Run implements TaskContext {
   readonly emit = (chunk: unknown) => Effect.runPromise(this.guarded((writes) => writes.emit(chunk)))
 
   asService(): CurrentTask["Service"] {
-    const attempt: Attempt = this
+    const signal = () => this.signal
     return {
-      task: attempt.task,
-      attempt: attempt.attempt,
-      idempotencyKey: attempt.idempotencyKey,
+      task: this.task,
+      attempt: this.attempt,
+      idempotencyKey: this.idempotencyKey,
       get signal() {
-        return attempt.signal
+        return signal()
       },
       progress: (fraction, message) => this.guarded((writes) => writes.progress(fraction, message)),
       log: (message, level = "info") => this.guarded((writes) => writes.log(message, level)),

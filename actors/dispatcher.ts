@@ -10,7 +10,7 @@ import { Fault, type Misfit, type TaskDefinition } from "../runtime/handler.ts"
 import { faultsOf } from "../runtime/input.ts"
 import { Handlers, type UnknownHandler } from "../runtime/registry.ts"
 import { RetryJson } from "../runtime/retry.ts"
-import { type NewTask, Store, StoreError, StoreFull } from "../runtime/store.ts"
+import { type NewTask, Store, type StoreError, type StoreFull } from "../runtime/store.ts"
 import {
   encodeRecord,
   entryOf,
@@ -267,7 +267,7 @@ const make = Effect.gen(function*() {
     // Outside of the time limit: to wait for no time at all is to ask.
     const [record] = yield* store.ended(partitionOfId(id), [ulidOfId(id)])
     if (record === undefined) return yield* new TaskNotFound({ id })
-    if (record !== "alive") return endedOf(record)
+    if (record !== true) return endedOf(record)
     const waitedMs = Duration.toMillis(wait)
     return yield* Effect.map(replies.ended(id), endedOf).pipe(
       Effect.timeoutOrElse({ duration: wait, orElse: () => Effect.fail(new ResultTimeout({ id, waitedMs })) })

@@ -6,10 +6,10 @@
  * who follow anything share the process's connections to the store.
  */
 import { type Array as Arr, Cause, Context, Effect, Layer, type Pull, RcMap, Result, Schema, type Scope, Stream } from "effect"
-import { type Position, Store, StoreError } from "../runtime/store.ts"
+import { type Position, Store, type StoreError } from "../runtime/store.ts"
 import type { TaskId } from "../runtime/task.ts"
 import type { Standing } from "../runtime/view.ts"
-import { Replies, type TaskNotFound } from "./replies.ts"
+import { type Replies, type TaskNotFound } from "./replies.ts"
 import { type EndEvent, eventOf, openTopic, positionOf, rereads, type StoredEvent, type Topic } from "./topic.ts"
 
 /** What a follower is told. Those with an `id` were stored: a follower that comes back goes on after the last one. */

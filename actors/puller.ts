@@ -22,7 +22,7 @@ import {
   type TurnReply,
   type WorkerId
 } from "../runtime/store.ts"
-import { decodeRecord, type Entry, type Envelope, type Partition, ulidOfEntry } from "../runtime/task.ts"
+import { decodeRecord, type Entry, type Partition, readEnvelope, ulidOfEntry } from "../runtime/task.ts"
 import { attempt, type Ending, type Services } from "./attempt.ts"
 import { type Emitter, openEmitter } from "./emitter.ts"
 import { type Claimed, settlementOf } from "./settlement.ts"
@@ -183,7 +183,7 @@ export const openPuller = Effect.fnUntraced(function*(
 
   const start = ({ entry, record }: Claim, now: number) => {
     const { header, json } = decodeRecord(record)
-    const envelope: Envelope = JSON.parse(json)
+    const envelope = readEnvelope(json)
     const definition = handlers.find(envelope.name)
     const run: Running = {
       entry,

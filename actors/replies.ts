@@ -6,7 +6,7 @@
  * who wait for one task share its reads.
  */
 import { Cause, Context, Deferred, Effect, Exit, Layer, Schema } from "effect"
-import { type Inbox, Store, StoreError } from "../runtime/store.ts"
+import { type Inbox, Store, type StoreError } from "../runtime/store.ts"
 import { idIn, type Partition, partitionOfId, type TaskId, ulidOfId } from "../runtime/task.ts"
 
 /** No task has this id: it never was, or is past its retention. */
@@ -81,7 +81,7 @@ const make = Effect.gen(function*() {
     const records = yield* store.ended(partition, ids.map(ulidOfId), unwatched ? { watch: inbox.name } : {})
     for (const [at, id] of ids.entries()) {
       const record = records[at]
-      if (record === "alive") {
+      if (record === true) {
         const entry = waiting.get(id)
         if (entry !== undefined) entry.watched = true
       } else finish(id, record === undefined ? Exit.fail(new TaskNotFound({ id })) : Exit.succeed(record))

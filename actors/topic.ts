@@ -50,8 +50,9 @@ const isAfter = (a: Position, b: Position) => a.run > b.run || (a.run === b.run 
 
 export const eventOf = ({ data, kind, run, seq }: TaskEvent): StoredEvent => {
   const place = { id: `${run}-${seq}`, attempt: run, seq }
-  const value = JSON.parse(data)
-  return kind === "chunk" ? { type: kind, ...place, chunk: value } : { type: kind, ...place, ...value }
+  const value: unknown = JSON.parse(data)
+  // What a worker stored of its kind has that kind's shape.
+  return (kind === "chunk" ? { type: kind, ...place, chunk: value } : { type: kind, ...place, ...value as object }) as StoredEvent
 }
 
 export const positionOf = ({ attempt, seq }: StoredEvent): Position => ({ run: attempt, seq })
@@ -184,7 +185,7 @@ export const openTopic = Effect.fnUntraced(function*(
   const pass = Effect.gen(function*() {
     const record = yield* readEnd
     const count = yield* readEvents
-    if (record !== "alive") {
+    if (record !== true) {
       end = endOf(record)
       tell()
       return false

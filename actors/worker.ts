@@ -10,7 +10,7 @@ import { hostname } from "node:os"
 import { concurrencyDefault, Settings, type Subscription } from "../runtime/config.ts"
 import type { TaskDefinition } from "../runtime/handler.ts"
 import { Handlers } from "../runtime/registry.ts"
-import { type Fenced, Store, type StoreError, type WorkerId } from "../runtime/store.ts"
+import { type Fenced, type Store, type StoreError, type WorkerId } from "../runtime/store.ts"
 import { type Partition, partitionOf } from "../runtime/task.ts"
 import type { Services } from "./attempt.ts"
 import { openPuller, type Puller } from "./puller.ts"
@@ -42,9 +42,11 @@ export const subscriptionsOf = (
 const freshId = (): WorkerId =>
   `${hostname().replace(/[^A-Za-z0-9-]/g, "-").slice(0, 40)}-${process.pid}-${crypto.randomUUID().slice(0, 8)}`
 
-/** Builds each handler's layer once, on first use; a layer that failed is built again by the next run. */
-const makeServices = Effect.fnUntraced(function*() {
-  const scope = yield* Effect.scope
+/**
+ * Builds each handler's layer once, on first use, for as long as `scope` is open; a layer that failed is built again
+ * by the next run.
+ */
+const makeServices = Effect.fnUntraced(function*(scope: Scope.Scope) {
   const settings = yield* Settings
   const built = new Map<unknown, Deferred.Deferred<Context.Context<unknown>, unknown>>()
   const services: Services = (layer) =>
@@ -57,7 +59,7 @@ const makeServices = Effect.fnUntraced(function*() {
         Effect.onExit((exit) =>
           Effect.sync(() => {
             if (Exit.isFailure(exit)) built.delete(layer)
-            Deferred.doneUnsafe(fresh, exit as Exit.Exit<Context.Context<unknown>, unknown>)
+            Deferred.doneUnsafe(fresh, exit)
           })
         )
       ) as Effect.Effect<Context.Context<unknown>, unknown>
@@ -72,7 +74,8 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       const settings = yield* Settings
       const handlers = yield* Handlers
       const shutdown = yield* Shutdown
-      const services = yield* makeServices()
+      const handlersScope = yield* Scope.make()
+      const services = yield* makeServices(handlersScope)
       const context = yield* Effect.context<never>()
       const queues = subscriptionsOf(settings.queues, handlers.all)
       let pullers: ReadonlyArray<Puller> = []
@@ -110,6 +113,8 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
           // In a fiber of its own: a finalizer's is interrupted already, or cannot be, and draining races with time.
           yield* Fiber.await(Effect.runForkWith(context)(drain))
           yield* Scope.close(incarnations, Exit.void)
+          // What the handlers opened serves them to their last moment.
+          yield* Scope.close(handlersScope, Exit.void)
         })
       )
       return Worker.of({ queues, running: () => pullers.reduce((sum, puller) => sum + puller.running(), 0) })

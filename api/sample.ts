@@ -37,7 +37,7 @@ const showEvents = Effect.fnUntraced(function*(url: string, wanted: (event: Foll
   const show = makeTranscript()
   const events: Array<FollowEvent> = []
   const parser = makeParser((event) => {
-    if (event._tag === "Event") events.push({ type: event.event, ...JSON.parse(event.data) })
+    if (event._tag === "Event") events.push({ type: event.event, ...JSON.parse(event.data) as object } as FollowEvent)
   })
   const response = yield* ask("following", (signal) => fetch(url, { signal }))
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()

@@ -104,7 +104,11 @@ export class CurrentTask extends Context.Service<CurrentTask, Attempt & {
 // What a handler says of itself
 // ---------------------------------------------------------------------------------------------------------
 
-type Standard = StandardSchema.StandardSchemaV1<any, unknown>
+// What a definition takes stands in both directions (it is given out and handed in), which only `any` can stand for.
+// oxlint-disable-next-line typescript/no-explicit-any
+type Whatever = any
+
+type Standard = StandardSchema.StandardSchemaV1<Whatever, unknown>
 type EffectSchema = Schema.Codec<unknown, unknown>
 
 /** What may stand for a schema: any Standard Schema, or a schema of `effect` that needs no services. */
@@ -134,10 +138,10 @@ interface Options<In extends AnySchema, Out extends AnySchema> {
 }
 
 /** What a schema gives out, and what it takes in. */
-type TypeOf<S> = S extends StandardSchema.StandardSchemaV1<any, infer Out> ? Out
+type TypeOf<S> = S extends StandardSchema.StandardSchemaV1<Whatever, infer Out> ? Out
   : S extends EffectSchema ? S["Type"]
   : unknown
-type InputOf<S> = S extends StandardSchema.StandardSchemaV1<infer In, any> ? In
+type InputOf<S> = S extends StandardSchema.StandardSchemaV1<infer In, Whatever> ? In
   : S extends EffectSchema ? S["Encoded"]
   : unknown
 
@@ -151,7 +155,7 @@ const brand: unique symbol = Symbol.for("troupe/TaskDefinition")
  * A handler, ready to be found. `Input` is what callers submit (before the schema's transformations), `Output`
  * what they get back.
  */
-export interface TaskDefinition<Input = any, Output = any> {
+export interface TaskDefinition<Input = Whatever, Output = Whatever> {
   readonly [brand]: { readonly input: Input; readonly output: Output }
   readonly name: string
   readonly queue: string
@@ -167,17 +171,17 @@ export interface TaskDefinition<Input = any, Output = any> {
 
 /** How a run is made: a plain function with a context, or an Effect with its services. */
 export type Body =
-  | { readonly kind: "plain"; readonly run: (input: any, ctx: TaskContext) => unknown }
+  | { readonly kind: "plain"; readonly run: (input: Whatever, ctx: TaskContext) => unknown }
   | {
     readonly kind: "effect"
-    readonly run: (input: any) => Effect.Effect<unknown, unknown, any>
+    readonly run: (input: Whatever) => Effect.Effect<unknown, unknown, Whatever>
     /** Built once per worker process, on first use. */
-    readonly layer: Layer.Layer<any, unknown, any> | undefined
+    readonly layer: Layer.Layer<Whatever, unknown, Whatever> | undefined
   }
 
 const handlerName = /^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$/
 
-const define = (options: Options<AnySchema, AnySchema>, body: Body): TaskDefinition => {
+const define = <Input, Output>(options: Options<AnySchema, AnySchema>, body: Body): TaskDefinition<Input, Output> => {
   if (!handlerName.test(options.name) || options.name.length > 128) {
     throw new TypeError(
       `"${options.name}" cannot name a handler: use words of A-Z a-z 0-9 _ - joined by dots, at most 128 characters`

@@ -213,14 +213,14 @@ export class Store extends Context.Service<Store, {
   ) => Effect.Effect<ReadonlyArray<Found | undefined>, StoreError>
 
   /**
-   * Reads only what has ended, cheaply: its record, `"alive"`, or `undefined` when it is not there. With `watch`,
+   * Reads only what has ended, cheaply: its record, `true` while it lives, or `undefined` when it is not there. With `watch`,
    * an inbox's name, the living ones give it a hint at every event, note and retry, and at their end.
    */
   readonly ended: (
     partition: Partition,
     ulids: ReadonlyArray<string>,
     options?: { readonly watch?: string }
-  ) => Effect.Effect<ReadonlyArray<string | "alive" | undefined>, StoreError>
+  ) => Effect.Effect<ReadonlyArray<string | true | undefined>, StoreError>
 
   /** Stops the hints that `ended` asked for. Repeatable. */
   readonly unwatch: (

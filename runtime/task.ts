@@ -176,6 +176,12 @@ export const decodeRecord = (text: string): { readonly header: Header; readonly 
   }
 }
 
+/** Reads the JSON of a living task's record. */
+export const readEnvelope = (json: string): Envelope => JSON.parse(json) as Envelope
+
+/** Reads the JSON of an ended task's record. */
+export const readOutcome = (json: string): Outcome => JSON.parse(json) as Outcome
+
 /** Every state a task can be seen in. */
 export const State = Schema.Literals([
   "scheduled",

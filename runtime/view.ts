@@ -9,8 +9,9 @@ import {
   type Envelope,
   type Header,
   type Lane,
-  type Outcome,
   partitionOfId,
+  readEnvelope,
+  readOutcome,
   queueOf,
   type State,
   submittedAt,
@@ -88,7 +89,7 @@ const standing = ({ letter, run }: Header, place: Found["place"]): Standing => {
       return { state: "running", attempt: run }
     case "later":
       return { state: run === 1 ? "scheduled" : "retrying", attempt: run - 1 }
-    default:
+    case "lane":
       return { state: "queued", attempt: run - 1 }
   }
 }
@@ -98,13 +99,13 @@ export const standingOf = ({ place, record }: Found): Standing => standing(decod
 
 const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
   const { header, json } = decodeRecord(found.record)
-  const envelope: Envelope = JSON.parse(json)
+  const envelope = readEnvelope(json)
   const past = envelope.past ?? []
   const { place } = found
   const task = { ...common(id, header.lane, envelope, handlers), ...standing(header, place) }
   switch (place.kind) {
     case "held": {
-      const note: RunNote | undefined = place.note === undefined ? undefined : JSON.parse(place.note)
+      const note = place.note === undefined ? undefined : JSON.parse(place.note) as RunNote
       const { worker } = place
       const current = note === undefined ? [] : [{ attempt: header.run, worker, startedAt: note.startedAt }]
       return {
@@ -124,14 +125,15 @@ const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
         attempts: past
       }
     }
-    default:
+    case "lane":
+    case "ended":
       return { ...task, attempts: past }
   }
 }
 
 const ended = (id: TaskId, record: string, handlers: FindHandler): TaskView => {
   const { header, json } = decodeRecord(record)
-  const { error, finishedAt, startedAt, task, worker }: Outcome = JSON.parse(json)
+  const { error, finishedAt, startedAt, task, worker } = readOutcome(json)
   const last = startedAt === undefined
     ? []
     : [{ attempt: header.run, worker, startedAt, finishedAt, ...(error === undefined ? {} : { error }) }]
@@ -152,7 +154,7 @@ export const viewOf = (id: TaskId, found: Found, handlers: FindHandler): TaskVie
 /** What was submitted; `none` when it was too large to be kept after the end. */
 export const inputOf = ({ place, record }: Found): Option.Option<unknown> => {
   const { json } = decodeRecord(record)
-  const task = place.kind === "ended" ? (JSON.parse(json) as Outcome).task : (JSON.parse(json) as Envelope)
+  const task = place.kind === "ended" ? readOutcome(json).task : readEnvelope(json)
   return "input" in task ? Option.some(task.input) : Option.none()
 }
 
@@ -163,7 +165,7 @@ export type Ended =
 
 export const endedOf = (record: string): Ended => {
   const { header, json } = decodeRecord(record)
-  const outcome: Outcome = JSON.parse(json)
+  const outcome = readOutcome(json)
   const state = endedStateOf(header.letter)
   if (state === undefined) throw new Error("the task has not ended")
   return state === "succeeded"

@@ -2,7 +2,7 @@
  * The two processes that serve: `troupe worker` runs tasks, `troupe api` takes them in. Each runs alone, or as a child
  * of `troupe up`, which it tells when it is ready and with which it goes: a child whose node is gone drains.
  */
-import { Context, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
 import { goesWithNode, tellNode } from "../../actors/node.ts"
 import * as Tree from "../../actors/tree.ts"
@@ -34,7 +34,7 @@ export const worker = (handlers: ReadonlyArray<TaskDefinition>) =>
     "worker",
     { redis: Environment.redis, queues: Environment.queues, handlers: Environment.handlers },
     Effect.fnUntraced(function*(flags) {
-      yield* workerLayer(handlers).pipe(
+      return yield* workerLayer(handlers).pipe(
         Layer.tap(() => Effect.sync(() => tellNode({ kind: "ready" }))),
         Layer.provide(Tree.store("redis")),
         Layer.provide(serving),
@@ -53,9 +53,9 @@ export const api = (handlers: ReadonlyArray<TaskDefinition>) =>
     "api",
     { redis: Environment.redis, port: Environment.port, handlers: Environment.handlers },
     Effect.fnUntraced(function*(flags) {
-      yield* apiLayer(handlers).pipe(
+      return yield* apiLayer(handlers).pipe(
         Layer.tap((context) => {
-          const { url } = Context.get(context, Server.HttpServer)
+          const url = Server.urlIn(context)
           tellNode({ kind: "ready", url })
           return Effect.logInfo(`the API is at ${url}`)
         }),

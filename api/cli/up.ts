@@ -5,7 +5,7 @@
  * it runs in this process on the memory store, and says that nothing survives a restart. Then it runs the sample job
  * once, and serves until it is told to stop.
  */
-import { Console, Context, Effect, FileSystem, Layer, type Path, Redacted, Schema, Scope } from "effect"
+import { Console, Context, Effect, type FileSystem, Layer, type Path, Redacted, Schema, type Scope } from "effect"
 import { Command, Flag } from "effect/cli"
 import { type ChildSpec, Node } from "../../actors/node.ts"
 import * as NodeActor from "../../actors/node.ts"
@@ -102,7 +102,7 @@ export const up = (handlers: ReadonlyArray<TaskDefinition>) =>
         if (sample || once) yield* Effect.raceFirst(runSample(url), failed)
         if (once) return
         yield* Console.error(`Serving at ${url} until Ctrl-C.`)
-        yield* failed
+        return yield* failed
       })
       yield* life.pipe(
         Effect.provide(

@@ -33,6 +33,7 @@ import {
   type Outcome,
   type Partition,
   partitionOfId,
+  readEnvelope,
   runOfEntry,
   segmentOf,
   ulidOfEntry,
@@ -135,7 +136,7 @@ class Heap {
       const crashes = header.crashes + (lostBy === undefined ? 0 : 1)
       if (lostBy !== undefined && crashes >= crashesMax) {
         const outcome: Outcome = {
-          task: JSON.parse(json),
+          task: readEnvelope(json),
           worker: lostBy,
           finishedAt: now,
           error: { type: "WorkerLost", message: `${crashes} workers died while they held this task` }
@@ -325,7 +326,7 @@ const make = Effect.gen(function*() {
         if (!record?.startsWith("Q")) return record
         const watch = options?.watch
         if (watch !== undefined) add(heap.watched, ulid, watch)
-        return "alive" as const
+        return true as const
       })
     })
 

@@ -166,7 +166,7 @@ const make = (scripts: Scripts) =>
       ulids.length === 0
         ? Effect.succeed([])
         : run<Array<string | 1 | null>>("task-ended", partition, [options?.watch ?? "", ...ulids]).pipe(
-          Effect.map((replies) => replies.map((reply) => reply === 1 ? "alive" : reply ?? undefined)),
+          Effect.map((replies) => replies.map((reply) => reply === 1 ? true : reply ?? undefined)),
           during("Store.ended")
         )
 

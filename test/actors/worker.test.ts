@@ -234,7 +234,9 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
         name: "counted",
         run: async () => {
           most = Math.max(most, ++now)
-          await new Promise((resolve) => setImmediate(resolve))
+          await new Promise((resolve) => {
+          setImmediate(resolve)
+        })
           now -= 1
         }
       })
@@ -300,7 +302,9 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
         const { signal } = yield* first.started
         const held = (yield* store.read(partitionOf("default"), [ulidOfId(id)]))[0]!.place
         if (held.kind !== "held") throw new Error("nobody holds it")
-        const stopped = new Promise((resolve) => signal.addEventListener("abort", resolve))
+        const stopped = new Promise((resolve) => {
+          signal.addEventListener("abort", resolve)
+        })
 
         // Somebody else takes a turn, reaps it, and holds the task under its next run.
         yield* store.evict(partitionOf("default"), held.worker)
@@ -367,8 +371,11 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
         run: (input, ctx) => {
           runs += 1
           const { body } = stubborn.handler
+          const aborted = new Promise((_, reject) => {
+            ctx.signal.addEventListener("abort", reject)
+          })
           return runs === 1 && body.kind === "plain"
-            ? Promise.race([body.run(input, ctx), new Promise((_, reject) => ctx.signal.addEventListener("abort", reject))])
+            ? Promise.race([body.run(input, ctx), aborted])
             : "the second run's result"
         }
       })

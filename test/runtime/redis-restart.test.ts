@@ -250,7 +250,7 @@ describe("a store whose Redis has no memory left", () => {
       yield* turn("w", { settled: [end(ended!.entry)] })
 
       const ulids = [ended!.ulid, living!.ulid]
-      expect(yield* store.ended(partition, ulids, { watch: inbox.name })).toEqual([expect.any(String), "alive"])
+      expect(yield* store.ended(partition, ulids, { watch: inbox.name })).toEqual([expect.any(String), true])
       yield* turn("w", { settled: [end(living!.entry)] })
       expect(yield* inbox.next).toEqual({ partition, ulids: [living!.ulid] })
     })))

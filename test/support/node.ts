@@ -94,7 +94,7 @@ export const startNode = async ({ env = {}, privateRedis = false, workers = 2 }:
 
   const json = async (way: string, init?: RequestInit) => {
     const response = await fetch(`${url}/v1${way}`, init)
-    return { status: response.status, body: await response.json() as any }
+    return { status: response.status, body: await response.json() as Record<string, unknown> }
   }
 
   return {
@@ -113,7 +113,7 @@ export const startNode = async ({ env = {}, privateRedis = false, workers = 2 }:
         body: JSON.stringify({ name, input: { file: history, n } })
       })
       if (status !== 202) throw new Error(`not acknowledged: ${status} ${JSON.stringify(body)}`)
-      return body.id
+      return String(body["id"])
     },
     result: (id: string) => json(`/tasks/${id}/result?waitMs=15000`),
     task: async (id: string) => (await json(`/tasks/${id}`)).body,

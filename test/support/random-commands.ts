@@ -54,8 +54,10 @@ export const aSequence = (seed: number): Sequence => {
 
   // Some sequences are about crowds: more tasks than one turn reaps, and few of everything else.
   const crowd = chance(0.04)
+  // In others tasks end as soon as they can, and much time passes: segments come and go.
+  const swift = !crowd && chance(0.3)
   const drains = chance(0.4)
-  const segments = crowd ? 3 : 1 + below(3)
+  const segments = crowd ? 3 : swift ? 1 : 1 + below(3)
   const submits: Array<ReadonlyArray<NewTask>> = []
   const ulids: Array<string> = []
   const workers: Array<Worker> = Array.from({ length: crowd ? 2 : 4 }, (_, at) => aWorker(`w${at}`))
@@ -84,7 +86,7 @@ export const aSequence = (seed: number): Sequence => {
   }
 
   const submit = (): Command => {
-    const count = crowd ? 40 + below(50) : 1 + below(3)
+    const count = crowd ? 40 + below(50) : 1 + below(swift ? 2 : 3)
     // One that is said again is said as it was.
     if (submits.length > 0 && chance(0.25)) return { do: "submit", tasks: one(chance(0.5) ? submits : submits.slice(-5)) }
     const tasks = Array.from({ length: count }, aNewTask)
@@ -99,7 +101,7 @@ export const aSequence = (seed: number): Sequence => {
   ]
 
   const settle = (entry: Entry): Settlement => {
-    if (chance(0.5)) {
+    if (chance(swift ? 0.9 : 0.5)) {
       const letter = one(["S", "S", "F", "F", "C", "E"] as const)
       const call = submits.find(([first]) => first !== undefined && ulidOfEntry(first.entry) === ulidOfEntry(entry))
       if (letter === "F" && call !== undefined && chance(0.3)) soon = { do: "submit", tasks: call }
@@ -118,7 +120,7 @@ export const aSequence = (seed: number): Sequence => {
       const want = below(4)
       return { do: "turn", turn: aTurn(worker.name, { leaseMs: 3_000, join, want, again: true, settled, noted, streamed }) }
     }
-    const settledEntries = entriesFor(worker, crowd ? 0.1 : 0.35)
+    const settledEntries = entriesFor(worker, crowd ? 0.1 : swift ? 0.8 : 0.35)
     const settled = settledEntries.map(settle)
     const ends = settled.filter(({ kind }) => kind === "end").map(({ entry }) => entry)
     const others = entriesFor(worker, 0.2).filter((entry) => !settledEntries.includes(entry))
@@ -159,7 +161,9 @@ export const aSequence = (seed: number): Sequence => {
   }
 
   const advance = (): Command => {
-    const ms = one([1, 10, 499, 500, 999, 1_000, 1_001, 3_000, 5_000, 30_000, retentionMs, retentionMs])
+    const ms = swift && chance(0.5)
+      ? one([5_000, 30_000, retentionMs])
+      : one([1, 10, 499, 500, 999, 1_000, 1_001, 3_000, 5_000, 30_000, retentionMs])
     if (passed + ms > sequenceMaxMs) return { do: "depth" }
     passed += ms
     if (ms >= retentionMs && chance(0.7)) soon = { do: "sweep", limit: 1 + below(3) }
@@ -189,7 +193,7 @@ export const aSequence = (seed: number): Sequence => {
     [3, () => ({ do: "read", ulids: someUlids() })],
     [3, () => ({ do: "events", ulid: anUlid(), run: below(3), seq: below(4), limit: 1 + below(5) })],
     [2, () => ({ do: "depth" })],
-    [3, () => ({ do: "sweep", limit: 1 + below(3) })],
+    [swift ? 8 : 3, () => ({ do: "sweep", limit: 1 + below(3) })],
     [1, () => ({ do: "hear" })]
   ]
   const weights = kinds.reduce((sum, [weight]) => sum + weight, 0)

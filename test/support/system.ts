@@ -4,16 +4,18 @@ import * as Dispatcher from "../../actors/dispatcher.ts"
 import * as Replies from "../../actors/replies.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import * as Worker from "../../actors/worker.ts"
-import type { Settings, SettingsShape } from "../../runtime/config.ts"
+import type { Settings, SettingsError, SettingsShape } from "../../runtime/config.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import * as Memory from "../../runtime/memory/store.ts"
+import type { RedisUnusable } from "../../runtime/redis/address.ts"
 import * as Redis from "../../runtime/redis/store.ts"
 import { Handlers } from "../../runtime/registry.ts"
+import type { Store } from "../../runtime/store.ts"
 import { memorySettings, redisSettings } from "./redis.ts"
 
 const over = (
-  store: Layer.Layer<any, any, Settings>,
-  settings: Layer.Layer<Settings, any>,
+  store: Layer.Layer<Store, RedisUnusable, Settings>,
+  settings: Layer.Layer<Settings, SettingsError>,
   handlers: ReadonlyArray<TaskDefinition>
 ) =>
   Layer.mergeAll(Dispatcher.layer, Worker.layer()).pipe(

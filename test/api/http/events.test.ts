@@ -1,5 +1,6 @@
 import { describe, expect } from "bun:test"
 import { Effect, Fiber, type Scope } from "effect"
+import { TestClock } from "effect/testing"
 import { Follow } from "../../../actors/follow.ts"
 import { Drain } from "../../../api/http/drain.ts"
 import type { ApiServices } from "../../../api/http/run.ts"
@@ -138,6 +139,21 @@ describe("a stream of a task's events", () => {
 
       expect(yield* take(3)).toEqual([{ comment: "alive" }, { comment: "alive" }, { comment: "alive" }])
     }))
+
+  it.effect("keeps no heartbeats for one who does not read them", () =>
+    Effect.gen(function*() {
+      const { events, request, run } = yield* aRun({ heartbeat: "5 seconds" })
+      const { one, take } = framesOf(yield* request(events))
+      yield* one
+      const next = yield* Effect.forkScoped(one)
+
+      yield* TestClock.adjust("10 minutes")
+
+      expect(yield* Fiber.join(next)).toEqual({ comment: "alive" })
+      yield* run.chunks("a")
+      const frames = yield* take(3)
+      expect(frames.map(({ comment, event }) => comment ?? event)).toEqual(["alive", "state", "chunk"])
+    }).pipe(Effect.provide(memoryApi())))
 
   promise("may be quiet for as long as it is quiet", () =>
     Effect.gen(function*() {

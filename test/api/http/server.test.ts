@@ -88,9 +88,11 @@ describe("a server", () => {
         const { port } = yield* aServer()
         const json = { "content-type": "application/json" }
 
-        const { status } = yield* aCaller({ port, method: "POST", path: "/v1/tasks", headers: { ...json, ...headers }, body })
+        const answer = yield* aCaller({ port, method: "POST", path: "/v1/tasks", headers: { ...json, ...headers }, body })
 
-        expect(yield* status).toBe(413)
+        expect(yield* answer.status).toBe(413)
+        yield* answer.rest
+        expect(JSON.parse(answer.text())).toMatchObject({ type: "body-too-large" })
       }).pipe(Effect.provide(memoryApi())))
   }
 })

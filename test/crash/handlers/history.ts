@@ -26,7 +26,11 @@ export const lastsOnce = defineTask({
   name: "crash.lasts-once",
   run: async (input, { attempt, signal }) => {
     await note(input, attempt, "started")
-    if (attempt === 1) await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)))
+    if (attempt === 1) {
+      await new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error))
+      })
+    }
     return { attempt }
   }
 })
@@ -36,7 +40,7 @@ export const unhurried = defineTask({
   name: "crash.unhurried",
   run: async (input, { attempt }) => {
     await note(input, attempt, "started")
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    await Bun.sleep(500)
     await note(input, attempt, "finished")
     return { attempt }
   }
