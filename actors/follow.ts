@@ -5,12 +5,32 @@
  * goes away leaves nothing behind. All who follow the same task in this process share what is read of it, and all
  * who follow anything share the process's connections to the store.
  */
-import { type Array as Arr, Cause, Context, Effect, Layer, type Pull, RcMap, Result, Schema, type Scope, Stream } from "effect"
+import {
+  type Array as Arr,
+  Cause,
+  Context,
+  Effect,
+  Layer,
+  type Pull,
+  RcMap,
+  Result,
+  Schema,
+  type Scope,
+  Stream
+} from "effect"
 import { type Position, Store, type StoreError } from "../runtime/store.ts"
 import type { TaskId } from "../runtime/task.ts"
 import type { Standing } from "../runtime/view.ts"
 import { type Replies, type TaskNotFound } from "./replies.ts"
-import { type EndEvent, eventOf, openTopic, positionOf, rereads, type StoredEvent, type Topic } from "./topic.ts"
+import {
+  type EndEvent,
+  eventOf,
+  openTopic,
+  positionOf,
+  rereads,
+  type StoredEvent,
+  type Topic
+} from "./topic.ts"
 
 /** What a follower is told. Those with an `id` were stored: a follower that comes back goes on after the last one. */
 export type FollowEvent =
@@ -45,18 +65,25 @@ export const readPosition = (text: string): Result.Result<Position | "end", Posi
 /** How many events a follower that is behind reads at once: so many it may hold in memory. */
 const pageMax = 50
 
-export class Follow extends Context.Service<Follow, {
-  /**
-   * What happened to a task after a position (default: from the first event on), what happens, and its end. Fails
-   * when the task is not there, or cannot be read at first; later it waits until the store answers again.
-   */
-  readonly follow: (id: TaskId, after?: Position) => Stream.Stream<FollowEvent, TaskNotFound | StoreError>
-  /** How many tasks are followed now. */
-  readonly topics: Effect.Effect<number>
-}>()("troupe/Follow") {}
+export class Follow extends Context.Service<
+  Follow,
+  {
+    /**
+     * What happened to a task after a position (default: from the first event on), what happens, and its end. Fails
+     * when the task is not there, or cannot be read at first; later it waits until the store answers again.
+     */
+    readonly follow: (id: TaskId, after?: Position) => Stream.Stream<FollowEvent, TaskNotFound | StoreError>
+    /** How many tasks are followed now. */
+    readonly topics: Effect.Effect<number>
+  }
+>()("troupe/Follow") {}
 
 /** One who follows: its pull takes what there is, and waits while there is nothing. */
-const follower = (topic: Topic, after: Position, readPage: (after: Position) => Effect.Effect<ReadonlyArray<StoredEvent>>) => {
+const follower = (
+  topic: Topic,
+  after: Position,
+  readPage: (after: Position) => Effect.Effect<ReadonlyArray<StoredEvent>>
+) => {
   let position = after
   let told: Standing | undefined
   let over = false
@@ -81,7 +108,7 @@ const follower = (topic: Topic, after: Position, readPage: (after: Position) => 
     return isNew ? [{ type: "attempt", attempt, reset: true }, end] : [end]
   }
 
-  const pull: Pull.Pull<Arr.NonEmptyReadonlyArray<FollowEvent>, TaskNotFound> = Effect.gen(function*() {
+  const pull: Pull.Pull<Arr.NonEmptyReadonlyArray<FollowEvent>, TaskNotFound> = Effect.gen(function* () {
     while (true) {
       if (over) return yield* Cause.done()
       const failure = topic.failure()
@@ -105,7 +132,7 @@ const follower = (topic: Topic, after: Position, readPage: (after: Position) => 
   return pull
 }
 
-const make: Effect.Effect<Follow["Service"], never, Store | Replies | Scope.Scope> = Effect.gen(function*() {
+const make: Effect.Effect<Follow["Service"], never, Store | Replies | Scope.Scope> = Effect.gen(function* () {
   const store = yield* Store
   const topics = yield* RcMap.make({ lookup: openTopic })
 
@@ -119,7 +146,9 @@ const make: Effect.Effect<Follow["Service"], never, Store | Replies | Scope.Scop
   return Follow.of({
     follow: (id, after = start) =>
       Stream.unwrap(
-        Effect.map(RcMap.get(topics, id), (topic) => Stream.fromPull(Effect.sync(() => follower(topic, after, readPage(id)))))
+        Effect.map(RcMap.get(topics, id), (topic) =>
+          Stream.fromPull(Effect.sync(() => follower(topic, after, readPage(id))))
+        )
       ),
     topics: Effect.map(RcMap.keys(topics), (keys) => [...keys].length)
   })

@@ -5,20 +5,18 @@
  * events before it settles the run: so when an end was seen, the events read after it are all there are. Only the
  * newest events are kept; a follower further behind reads the store itself, and comes back once it has caught up.
  */
-import { Cause, Clock, Deferred, Effect, Latch, Option, Schedule, type Scope } from "effect"
+import { Cause, Clock, Deferred, Effect, Latch, Schedule, type Scope } from "effect"
 import { type Position, Store, StoreError, type TaskEvent } from "../runtime/store.ts"
 import { decodeRecord, partitionOfId, type TaskError, type TaskId, ulidOfId } from "../runtime/task.ts"
 import { type Ended, endedOf, type Standing, standingOf } from "../runtime/view.ts"
 import { Replies, TaskNotFound } from "./replies.ts"
 
 /** An event as it was stored. `id` is where a follower that has seen it goes on: `<attempt>-<seq>`. */
-export type StoredEvent =
-  & { readonly id: string; readonly attempt: number; readonly seq: number }
-  & (
-    | { readonly type: "progress"; readonly fraction: number; readonly message?: string }
-    | { readonly type: "log"; readonly level: string; readonly message: string }
-    | { readonly type: "chunk"; readonly chunk: unknown }
-  )
+export type StoredEvent = { readonly id: string; readonly attempt: number; readonly seq: number } & (
+  | { readonly type: "progress"; readonly fraction: number; readonly message?: string }
+  | { readonly type: "log"; readonly level: string; readonly message: string }
+  | { readonly type: "chunk"; readonly chunk: unknown }
+)
 
 /** The last event of all. */
 export interface EndEvent {
@@ -35,10 +33,7 @@ const recentCharactersMax = 256 * 1024
 /** How many events one read asks for. */
 const readMax = 200
 
-/** How long after the last event a task is looked at once more, in case its retry shared a hint with it. */
-const quiet = "500 millis"
-
-/** How often the store is told again that hints are wanted here, in milliseconds. */
+/** How often the store is told again that hints are wanted here, and all is looked at, in milliseconds. */
 const watchEveryMs = 2_000
 
 /** How failed reads are repeated: followers wait, and miss nothing. */
@@ -52,7 +47,9 @@ export const eventOf = ({ data, kind, run, seq }: TaskEvent): StoredEvent => {
   const place = { id: `${run}-${seq}`, attempt: run, seq }
   const value: unknown = JSON.parse(data)
   // What a worker stored of its kind has that kind's shape.
-  return (kind === "chunk" ? { type: kind, ...place, chunk: value } : { type: kind, ...place, ...value as object }) as StoredEvent
+  return (
+    kind === "chunk" ? { type: kind, ...place, chunk: value } : { type: kind, ...place, ...(value as object) }
+  ) as StoredEvent
 }
 
 export const positionOf = ({ attempt, seq }: StoredEvent): Position => ({ run: attempt, seq })
@@ -103,7 +100,10 @@ class Recent {
     this.#sizes.push(event.data.length)
     this.#characters += event.data.length
     this.tip = event
-    while (this.#events.length > recentMax || (this.#characters > recentCharactersMax && this.#events.length > 1)) {
+    while (
+      this.#events.length > recentMax ||
+      (this.#characters > recentCharactersMax && this.#events.length > 1)
+    ) {
       this.floor = positionOf(this.#events.shift()!)
       this.#characters -= this.#sizes.shift()!
     }
@@ -118,7 +118,7 @@ class Recent {
 }
 
 /** Opens the topic of a task. It reads nothing until a follower has caught up, and ends with the scope. */
-export const openTopic = Effect.fnUntraced(function*(
+export const openTopic = Effect.fnUntraced(function* (
   id: TaskId
 ): Effect.fn.Return<Topic, TaskNotFound | StoreError, Store | Replies | Scope.Scope> {
   const store = yield* Store
@@ -138,7 +138,13 @@ export const openTopic = Effect.fnUntraced(function*(
   let watchedAt: number | undefined
 
   const started = Latch.makeUnsafe(false)
-  const hinted = Latch.makeUnsafe(true)
+  const hinted = Latch.makeUnsafe(false)
+  /** How many hints were not followed yet. */
+  let hints = 0
+  const hint = () => {
+    hints += 1
+    hinted.openUnsafe()
+  }
   let news = Deferred.makeUnsafe<void>()
   const tell = () => {
     const told = news
@@ -146,16 +152,20 @@ export const openTopic = Effect.fnUntraced(function*(
     Deferred.doneUnsafe(told, Effect.void)
   }
 
-  const readEnd = Effect.gen(function*() {
-    const now = yield* Clock.currentTimeMillis
-    const watch = watchedAt === undefined || Math.abs(now - watchedAt) >= watchEveryMs
-    if (watch) watchedAt = now
+  const isWatchDue = Effect.map(
+    Clock.currentTimeMillis,
+    (now) => watchedAt === undefined || Math.abs(now - watchedAt) >= watchEveryMs
+  )
+
+  const readEnd = Effect.gen(function* () {
+    const watch = yield* isWatchDue
+    if (watch) watchedAt = yield* Clock.currentTimeMillis
     const [record] = yield* store.ended(partition, [ulid], watch ? { watch: replies.inbox } : {})
     return record ?? (yield* new TaskNotFound({ id }))
   })
 
   /** Reads on from the newest event, and says how many there were. */
-  const readEvents = Effect.gen(function*() {
+  const readEvents = Effect.gen(function* () {
     let count = 0
     while (true) {
       const from = recent!
@@ -171,37 +181,42 @@ export const openTopic = Effect.fnUntraced(function*(
     }
   })
 
-  const readStanding = Effect.gen(function*() {
+  const readStanding = Effect.gen(function* () {
     const [found] = yield* store.read(partition, [ulid])
     // It ended since it was asked about its end, or is gone: the next pass sees which.
-    if (found === undefined || found.place.kind === "ended") return void hinted.openUnsafe()
+    if (found === undefined || found.place.kind === "ended") return hint()
     const now = standingOf(found)
     if (now.state === standing.state && now.attempt === standing.attempt) return
     standing = now
     tell()
   })
 
-  /** One look at what is new. Says whether another is due soon. */
-  const pass = Effect.gen(function*() {
+  /** Looks at the end first, so that the events read then are all there are; and at how the task stands, if at neither. */
+  const readAll = Effect.gen(function* () {
     const record = yield* readEnd
     const count = yield* readEvents
     if (record !== true) {
       end = endOf(record)
       tell()
-      return false
-    }
-    if (count === 0) yield* readStanding
-    return count > 0
-  }).pipe(Effect.retry({ schedule: rereads, while: (error) => error instanceof StoreError }))
+    } else if (count === 0) yield* readStanding
+  })
 
-  const follow = Effect.gen(function*() {
+  /** One look at what is new. A single hint is of events, as a rule: where there are some, nothing else is asked. */
+  const pass = (sure: boolean) =>
+    Effect.gen(function* () {
+      if (!sure && (yield* readEvents) > 0) return
+      yield* readAll
+    }).pipe(Effect.retry({ schedule: rereads, while: (error) => error instanceof StoreError }))
+
+  const follow = Effect.gen(function* () {
     yield* started.await
-    let soon = false
     while (end === undefined) {
-      yield* soon ? Effect.timeoutOption(hinted.await, quiet) : Effect.map(hinted.await, Option.some)
+      yield* hinted.await
       // Hints that arrive during a pass share the next one.
       hinted.closeUnsafe()
-      soon = yield* pass
+      const sure = hints > 1 || (yield* isWatchDue)
+      hints = 0
+      yield* pass(sure)
     }
   }).pipe(
     Effect.catchCause((cause) =>
@@ -215,12 +230,14 @@ export const openTopic = Effect.fnUntraced(function*(
   )
 
   if (end === undefined) {
-    const unsubscribe = replies.subscribe(id, () => void hinted.openUnsafe())
+    const unsubscribe = replies.subscribe(id, hint)
     yield* Effect.addFinalizer(() => {
       unsubscribe()
       const none = watchedAt === undefined || end !== undefined
       // A watch that stays after a failure goes at the task's end; hints that nobody hears do no harm.
-      return none || replies.awaits(id) ? Effect.void : Effect.ignore(store.unwatch(partition, [ulid], replies.inbox))
+      return none || replies.awaits(id)
+        ? Effect.void
+        : Effect.ignore(store.unwatch(partition, [ulid], replies.inbox))
     })
     yield* Effect.forkScoped(follow)
   }
@@ -236,7 +253,7 @@ export const openTopic = Effect.fnUntraced(function*(
       const astray = recent !== undefined && recent.floor === floor && isAfter(recent.floor, position)
       if (recent !== undefined && !astray) return
       recent = new Recent(position)
-      hinted.openUnsafe()
+      hint()
       started.openUnsafe()
     },
     news: Effect.suspend(() => Deferred.await(news))

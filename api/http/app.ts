@@ -55,17 +55,30 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
       app,
       onMethodNotAllowed: (c, methods) => {
         const allow = methods.join(", ")
-        const problem = { status: 405, type: "method-not-allowed", title: "This address takes other methods" } as const
+        const problem = {
+          status: 405,
+          type: "method-not-allowed",
+          title: "This address takes other methods"
+        } as const
         return problemResponse({ ...problem, detail: `${c.req.method} is not one of ${allow}` }, { allow })
       }
     })
   )
   app.notFound((c) =>
-    problemResponse({ status: 404, type: "no-such-address", title: "There is nothing at this address", detail: c.req.path })
+    problemResponse({
+      status: 404,
+      type: "no-such-address",
+      title: "There is nothing at this address",
+      detail: c.req.path
+    })
   )
   app.onError((error, c) => {
     log(Effect.logError(`${c.req.method} ${c.req.path} failed, request ${c.get("requestId")}`, error))
-    return problemResponse({ status: 500, type: "internal", title: "This should not have happened; it is our fault" })
+    return problemResponse({
+      status: 500,
+      type: "internal",
+      title: "This should not have happened; it is our fault"
+    })
   })
 
   app.route("/v1/tasks/batch", batch(respond))

@@ -26,18 +26,18 @@ const checkType = (request: Request) => {
 }
 
 /** Reads to the end, or to one byte over the limit; what is left of a body that is too large is not waited for. */
-const readBytes = Effect.fnUntraced(function*(request: Request, bytesMax: number) {
+const readBytes = Effect.fnUntraced(function* (request: Request, bytesMax: number) {
   const tooLarge = new BodyTooLarge({ bytesMax })
   if (Number(request.headers.get("content-length") ?? 0) > bytesMax) return yield* tooLarge
   if (request.body === null) return new Uint8Array()
-  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()
+  const reader = (request.body as ReadableStream<Uint8Array>).getReader()
   const pieces: Array<Uint8Array> = []
   let bytes = 0
   const read = Effect.tryPromise({
     try: () => reader.read(),
     catch: () => new BodyMalformed({ reason: "it broke off before its end" })
   })
-  return yield* Effect.gen(function*() {
+  return yield* Effect.gen(function* () {
     while (true) {
       const { done, value } = yield* read
       if (done) return Buffer.concat(pieces, bytes)
@@ -55,7 +55,7 @@ const decode = (bytes: Uint8Array) =>
   })
 
 /** The body as JSON of bounded size and depth. Its keys have not been looked at. */
-export const readUncheckedJson = Effect.fnUntraced(function*(request: Request, bytesMax: number) {
+export const readUncheckedJson = Effect.fnUntraced(function* (request: Request, bytesMax: number) {
   yield* checkType(request)
   yield* checkEncoding(request)
   const parsed = parseJson(yield* decode(yield* readBytes(request, bytesMax)))
@@ -67,8 +67,8 @@ export const readUncheckedJson = Effect.fnUntraced(function*(request: Request, b
 })
 
 /** The body as JSON. */
-export const readJson = Effect.fnUntraced(function*(request: Request, bytesMax = bodyBytesMax) {
-  const value = yield* readUncheckedJson(request, bytesMax)
+export const readJson = Effect.fnUntraced(function* (request: Request) {
+  const value = yield* readUncheckedJson(request, bodyBytesMax)
   const faults = faultsOf(value)
   return faults.length === 0 ? value : yield* new BodyRefused({ faults })
 })
@@ -78,9 +78,9 @@ export const fitting = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) 
   const { validate } = Schema.toStandardSchemaV1(schema, {
     parseOptions: { errors: "all", onExcessProperty: "error" }
   })["~standard"]
-  return Effect.fnUntraced(function*(value: unknown): Effect.fn.Return<S["Type"], BodyRefused> {
+  return Effect.fnUntraced(function* (value: unknown): Effect.fn.Return<S["Type"], BodyRefused> {
     const result = yield* Effect.promise(async () => validate(value))
-    if (result.issues === undefined) return result.value as S["Type"]
+    if (result.issues === undefined) return result.value
     const faults = result.issues.map(({ message, path = [] }) => ({
       path: path.map((part) => `/${String(typeof part === "object" ? part.key : part)}`).join(""),
       message

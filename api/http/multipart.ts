@@ -12,7 +12,7 @@ const otherBytesMax = 1024 * 1024
 const refuse = (message: string) => new BodyRefused({ faults: [{ path: "", message }] })
 
 /** Uploads the form's file. Fails, and keeps nothing, when it has none, or more than one. */
-export const uploadForm = Effect.fnUntraced(function*(
+export const uploadForm = Effect.fnUntraced(function* (
   request: Request,
   files: Context.Service.Shape<typeof Files>,
   bytesMax: number
@@ -22,10 +22,13 @@ export const uploadForm = Effect.fnUntraced(function*(
   const formBytesMax = bytesMax + otherBytesMax
   let uploaded: FileInfo | undefined
 
-  const takePart = Effect.fnUntraced(function*(part: Multipart.Part) {
+  const takePart = Effect.fnUntraced(function* (part: Multipart.Part) {
     if (part._tag === "Field") return
     if (uploaded !== undefined) return yield* refuse("the form has more than one file")
-    uploaded = yield* files.upload(Stream.toReadableStream(part.content), { type: part.contentType, bytesMax })
+    uploaded = yield* files.upload(Stream.toReadableStream(part.content), {
+      type: part.contentType,
+      bytesMax
+    })
   })
 
   yield* Stream.fromReadableStream<Uint8Array, UploadBroken>({
@@ -47,8 +50,9 @@ export const uploadForm = Effect.fnUntraced(function*(
         reason._tag === "Parse" || reason._tag === "InternalError"
           ? new BodyMalformed({ reason: "it is not a multipart form" })
           : new BodyTooLarge({ bytesMax: formBytesMax })
-      )),
-    Effect.onError(() => uploaded === undefined ? Effect.void : Effect.ignore(files.remove(uploaded.id)))
+      )
+    ),
+    Effect.onError(() => (uploaded === undefined ? Effect.void : Effect.ignore(files.remove(uploaded.id))))
   )
   return uploaded ?? (yield* refuse("the form has no file"))
 })

@@ -22,7 +22,9 @@ export const waitMs = (c: ApiContext) => {
   const text = c.req.query("waitMs") ?? "0"
   return /^\d{1,5}$/.test(text) && Number(text) <= waitMsMax
     ? Effect.succeed(Number(text))
-    : Effect.fail(new ParameterInvalid({ parameter: "waitMs", reason: `is not a whole number from 0 to ${waitMsMax}` }))
+    : Effect.fail(
+        new ParameterInvalid({ parameter: "waitMs", reason: `is not a whole number from 0 to ${waitMsMax}` })
+      )
 }
 
 /** Where to go on in a stream. A browser that comes back says it in a header, whatever the address said at first. */

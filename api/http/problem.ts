@@ -55,7 +55,12 @@ export type ApiError =
 
 const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } = {
   UnknownHandler: () => ({ status: 404, type: "unknown-handler", title: "No handler has this name" }),
-  SubmitRefused: ({ faults }) => ({ status: 422, type: "task-refused", title: "The task does not fit", errors: faults }),
+  SubmitRefused: ({ faults }) => ({
+    status: 422,
+    type: "task-refused",
+    title: "The task does not fit",
+    errors: faults
+  }),
   StoreError: () => ({
     status: 503,
     type: "store-unavailable",
@@ -77,7 +82,11 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
     error: { type, message }
   }),
   InvalidTaskId: () => ({ status: 400, type: "invalid-id", title: "This is no task id" }),
-  PositionInvalid: () => ({ status: 400, type: "invalid-position", title: "This is no place in a stream of events" }),
+  PositionInvalid: () => ({
+    status: 400,
+    type: "invalid-position",
+    title: "This is no place in a stream of events"
+  }),
   FileNotFound: () => ({ status: 404, type: "file-not-found", title: "There is no such file" }),
   FileTooLarge: () => ({ status: 413, type: "file-too-large", title: "The file is too large" }),
   UploadBroken: () => ({ status: 400, type: "upload-broken", title: "The upload broke off before its end" }),
@@ -95,7 +104,11 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
     errors: faults
   }),
   BodyTooLarge: () => ({ status: 413, type: "body-too-large", title: "The body is too large" }),
-  MediaTypeRefused: () => ({ status: 415, type: "unsupported-media-type", title: "The body is of another kind" }),
+  MediaTypeRefused: () => ({
+    status: 415,
+    type: "unsupported-media-type",
+    title: "The body is of another kind"
+  }),
   ParameterInvalid: ({ parameter, reason }) => ({
     status: 400,
     type: "invalid-parameter",

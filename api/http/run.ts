@@ -22,7 +22,10 @@ export interface Bindings {
 
 export type ApiContext = HonoContext<{ Bindings: Bindings }>
 
-export type Respond = (c: ApiContext, effect: Effect.Effect<Response, ApiError, ApiServices>) => Promise<Response>
+export type Respond = (
+  c: ApiContext,
+  effect: Effect.Effect<Response, ApiError, ApiServices>
+) => Promise<Response>
 
 /** Nobody is there to read it; the number is what proxies log when the client has closed the connection. */
 const clientGone = () => new Response(null, { status: 499 })
@@ -31,7 +34,7 @@ export const respondIn = (context: Context.Context<ApiServices>): Respond => {
   const runExit = Effect.runPromiseExitWith(context)
   return async (c, effect) => {
     const exit = await runExit(
-      Effect.catch(effect, (error) => Effect.as(log(error), toResponse(error))),
+      effect.pipe(Effect.catch((error) => Effect.as(log(error), toResponse(error)))),
       { signal: c.req.raw.signal }
     )
     if (Exit.isSuccess(exit)) return exit.value

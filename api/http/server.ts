@@ -18,11 +18,14 @@ const stopMax: Duration.Input = "5 seconds"
 /** How long a connection may be silent, in seconds, where nobody said that it may take its time. */
 const idleSeconds = 30
 
-export class HttpServer extends Context.Service<HttpServer, {
-  /** Where it listens, as `http://127.0.0.1:4000`. */
-  readonly url: string
-  readonly port: number
-}>()("troupe/HttpServer") {}
+export class HttpServer extends Context.Service<
+  HttpServer,
+  {
+    /** Where it listens, as `http://127.0.0.1:4000`. */
+    readonly url: string
+    readonly port: number
+  }
+>()("troupe/HttpServer") {}
 
 const isLoopback = (host: string) =>
   host === "localhost" || (ipaddr.isValid(host) && ipaddr.process(host).range() === "loopback")
@@ -31,16 +34,20 @@ const checkHost = (host: string) =>
   isLoopback(host)
     ? Effect.void
     : Effect.fail(
-      new SettingsError({
-        setting: "TROUPE_HOST",
-        reason: `"${host}" can be reached from other machines, and there are no keys yet that say who may; use 127.0.0.1, ::1 or localhost`
-      })
-    )
+        new SettingsError({
+          setting: "TROUPE_HOST",
+          reason: `"${host}" can be reached from other machines, and there are no keys yet that say who may; use 127.0.0.1, ::1 or localhost`
+        })
+      )
 
 const cannotListen = (host: string, port: number, cause: unknown) => {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause)
-  const why = { EADDRINUSE: "somebody else listens there", EACCES: "this user may not listen there" }[code] ?? code
-  return new SettingsError({ setting: "TROUPE_PORT", reason: `cannot listen on ${host} port ${port}: ${why}` })
+  const why =
+    { EADDRINUSE: "somebody else listens there", EACCES: "this user may not listen there" }[code] ?? code
+  return new SettingsError({
+    setting: "TROUPE_PORT",
+    reason: `cannot listen on ${host} port ${port}: ${why}`
+  })
 }
 
 export interface ServerOptions extends Omit<AppOptions, "drain"> {
@@ -51,7 +58,7 @@ export interface ServerOptions extends Omit<AppOptions, "drain"> {
 export const layerWith = (options: ServerOptions) =>
   Layer.effect(
     HttpServer,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { host, port } = yield* Settings
       yield* checkHost(host)
       const drain = new Drain()
@@ -62,21 +69,25 @@ export const layerWith = (options: ServerOptions) =>
             hostname: host,
             port,
             idleTimeout: idleSeconds,
+            // Otherwise an error that nobody caught would be answered with a page about our source.
+            development: false,
             // Every route bounds what it reads, and says so; the server's own limit would be silent.
             maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-            fetch: (request, server) => app.fetch(request, { untimed: (request: Request) => server.timeout(request, 0) })
+            fetch: (request, server) =>
+              app.fetch(request, { untimed: (request: Request) => server.timeout(request, 0) })
           }),
         catch: (cause) => cannotListen(host, port, cause)
       })
       const server = yield* Effect.acquireRelease(listen, (server) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           drain.begin()
           yield* Effect.promise(() => server.stop()).pipe(
             Effect.interruptible,
             Effect.timeoutOption(options.stopMax ?? stopMax)
           )
           yield* Effect.promise(() => server.stop(true))
-        }))
+        })
+      )
       const address = host.includes(":") ? `[${host}]` : host
       return HttpServer.of({ url: `http://${address}:${server.port}`, port: server.port! })
     })

@@ -5,7 +5,18 @@
  * heartbeat, so that nobody on the way takes it for dead. When the client goes away, or this process does, everything
  * behind the stream is freed.
  */
-import { type Array as Arr, Cause, type Context, Duration, Effect, Exit, Fiber, Pull, Scope, Stream } from "effect"
+import {
+  type Array as Arr,
+  Cause,
+  type Context,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Pull,
+  Scope,
+  Stream
+} from "effect"
 import { Sse } from "effect/encoding"
 import type { FollowEvent } from "../../actors/follow.ts"
 import type { Drain } from "./drain.ts"
@@ -72,11 +83,14 @@ export class EventStreams {
    * Opens the body of a response, until `signal` says that its client has gone. The first events are waited for, so
    * that what is wrong with the stream is known before anything is sent.
    */
-  open<E>(events: Stream.Stream<FollowEvent, E>, signal: AbortSignal): Effect.Effect<ReadableStream<Uint8Array>, E> {
-    return Effect.gen({ self: this }, function*() {
+  open<E>(
+    events: Stream.Stream<FollowEvent, E>,
+    signal: AbortSignal
+  ): Effect.Effect<ReadableStream<Uint8Array>, E> {
+    return Effect.gen({ self: this }, function* () {
       const scope = yield* Scope.make()
       const pull = yield* Scope.provide(Stream.toPull(events), scope)
-      const next: Next<E> = Pull.catchDone(pull, () => Effect.succeed(undefined))
+      const next: Next<E> = Pull.catchDone(pull, () => Effect.undefined)
       const first = yield* Effect.onError(next, () => Scope.close(scope, Exit.void))
       return this.#body(first, next, scope, signal)
     })
@@ -89,6 +103,7 @@ export class EventStreams {
     signal: AbortSignal
   ): ReadableStream<Uint8Array> {
     const run = Effect.runForkWith(this.#context)
+    let unsent = first
     let waiting: Fiber.Fiber<unknown, E> | undefined
     let quiet = false
     let over = false
@@ -98,7 +113,12 @@ export class EventStreams {
       this.#remove(stream)
       signal.removeEventListener("abort", free)
       // Nobody waits for it: the client has gone, or has everything.
-      run(Effect.andThen(waiting === undefined ? Effect.void : Fiber.interrupt(waiting), Scope.close(scope, Exit.void)))
+      run(
+        Effect.andThen(
+          waiting === undefined ? Effect.void : Fiber.interrupt(waiting),
+          Scope.close(scope, Exit.void)
+        )
+      )
     }
     let controller: ReadableStreamDefaultController<Uint8Array>
     const stream: Open = {
@@ -122,25 +142,28 @@ export class EventStreams {
       stream.end()
     }
 
-    const body = new ReadableStream<Uint8Array>({
-      start: (given) => void (controller = given),
-      pull: () => {
-        if (first !== undefined) {
-          controller.enqueue(join(first))
-          first = undefined
-          return
-        }
-        return new Promise<void>((resolve) => {
-          const fiber = run(next)
-          waiting = fiber
-          fiber.addObserver((exit) => {
-            take(exit)
-            resolve()
+    const body = new ReadableStream<Uint8Array>(
+      {
+        start: (given) => void (controller = given),
+        pull: () => {
+          if (unsent !== undefined) {
+            controller.enqueue(join(unsent))
+            unsent = undefined
+            return
+          }
+          return new Promise<void>((resolve) => {
+            const fiber = run(next)
+            waiting = fiber
+            fiber.addObserver((exit) => {
+              take(exit)
+              resolve()
+            })
           })
-        })
+        },
+        cancel: free
       },
-      cancel: free
-    }, { highWaterMark: 0 })
+      { highWaterMark: 0 }
+    )
     signal.addEventListener("abort", free)
     if (signal.aborted) free()
     else this.#add(stream)
@@ -164,13 +187,19 @@ export class EventStreams {
     const beats = Effect.sync(() => {
       for (const { beat } of this.#open) beat()
     })
-    return Effect.forever(Effect.andThen(Effect.sleep(Duration.divideUnsafe(this.#heartbeat, 2)), beats)).pipe(
+    return Effect.forever(
+      Effect.andThen(Effect.sleep(Duration.divideUnsafe(this.#heartbeat, 2)), beats)
+    ).pipe(
       Effect.raceFirst(this.#drain.begins),
-      Effect.andThen(Effect.sync(() => {
-        for (const { end } of this.#open) end()
-      })),
+      Effect.andThen(
+        Effect.sync(() => {
+          for (const { end } of this.#open) end()
+        })
+      ),
       Effect.catchCause((cause) =>
-        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("streams have no heartbeat any more", cause)
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.void
+          : Effect.logError("streams have no heartbeat any more", cause)
       )
     )
   })

@@ -19,7 +19,9 @@ export const submittedJson = ({ id, state }: Submitted) => ({ id, state, links: 
 /** The fields of a time, where there is one: absent fields stay absent. */
 const timesOf = <const Name extends string>(times: { readonly [name in Name]?: number | undefined }) =>
   Object.fromEntries(
-    Object.entries<number | undefined>(times).flatMap(([name, millis]) => millis === undefined ? [] : [[name, iso(millis)]])
+    Object.entries<number | undefined>(times).flatMap(([name, millis]) =>
+      millis === undefined ? [] : [[name, iso(millis)]]
+    )
   ) as { [name in Name]?: string }
 
 export const taskJson = (view: TaskView) => {

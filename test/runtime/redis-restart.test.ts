@@ -83,6 +83,7 @@ describe("a store whose Redis is killed and started again", () => {
       const acknowledged = new Set<string>()
       const ended = new Map<string, number>()
       let submitting = true
+      let acknowledging = true
 
       const submitter = Effect.gen(function*() {
         while (submitting) {
@@ -96,7 +97,7 @@ describe("a store whose Redis is killed and started again", () => {
           let settled: ReadonlyArray<Settlement> = []
           let join = true
           let again = true
-          while (submitting || settled.length > 0 || ended.size < acknowledged.size) {
+          while (acknowledging || settled.length > 0 || ended.size < acknowledged.size) {
             const reply: TurnReply | undefined = yield* store.turn(partition, aTurn(name, { join, again, settled, want: 20 })).pipe(
               Effect.catchTag("StoreError", () => Effect.succeed(undefined))
             )
@@ -109,10 +110,9 @@ describe("a store whose Redis is killed and started again", () => {
             settled = [...reply.claimed.map(({ entry }) => entry), ...reply.held].map((entry) => end(entry))
           }
         })
-      const busy = yield* Effect.forEach(
-        [submitter, submitter, submitter, worker("w1"), worker("w2")],
-        (loop) => Effect.forkChild(loop)
-      )
+      const start = Effect.forEach((loop: Effect.Effect<void, unknown, Store>) => Effect.forkChild(loop))
+      const submitters = yield* start([submitter, submitter, submitter])
+      const workers = yield* start([worker("w1"), worker("w2")])
 
       for (const enough of [200, 400, 600]) {
         yield* Effect.repeat(Effect.yieldNow, { until: () => ended.size > enough })
@@ -120,7 +120,9 @@ describe("a store whose Redis is killed and started again", () => {
         yield* server.start
       }
       submitting = false
-      yield* Effect.forEach(busy, (fiber) => Fiber.join(fiber))
+      yield* Effect.forEach(submitters, (fiber) => Fiber.join(fiber))
+      acknowledging = false
+      yield* Effect.forEach(workers, (fiber) => Fiber.join(fiber))
 
       expect([...ended.values()].every((times) => times === 1)).toBe(true)
       expect([...acknowledged].filter((ulid) => !ended.has(ulid))).toEqual([])

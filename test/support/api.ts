@@ -32,19 +32,22 @@ export const apiOn = <E, E2>(
   store: Layer.Layer<Store, E, Settings>,
   settings: (over: Partial<SettingsShape>) => Layer.Layer<Settings, E2>
 ) =>
-  Layer.unwrap(Effect.map(temporaryFolder, (files) =>
-    Layer.orDie(
-      Tree.client.pipe(
-        Layer.provideMerge(Layer.mergeAll(store, Handlers.layer({ given: handlers }), Files.layer)),
-        Layer.provideMerge(settings({ files, port: 0 }))
+  Layer.unwrap(
+    Effect.map(temporaryFolder, (files) =>
+      Layer.orDie(
+        Tree.client.pipe(
+          Layer.provideMerge(Layer.mergeAll(store, Handlers.layer({ given: handlers }), Files.layer)),
+          Layer.provideMerge(settings({ files, port: 0 }))
+        )
       )
-    )))
+    )
+  )
 
-/** What an API asks for, on the memory store. */
-export const memoryApi = () => apiOn(Memory.layer, memorySettings)
+/** What an API asks for, on the memory store: built anew for each test. */
+export const memoryApi = apiOn(Memory.layer, memorySettings)
 
 /** What an API asks for, on the tests' Redis in a namespace of its own. */
-export const redisApi = () => apiOn(Redis.layer(), redisSettings)
+export const redisApi = apiOn(Redis.layer(), redisSettings)
 
 export const jsonBody = (body: unknown): RequestInit => ({
   method: "POST",
@@ -53,21 +56,21 @@ export const jsonBody = (body: unknown): RequestInit => ({
 })
 
 /** An app, and short ways to ask it. */
-export const anApi = Effect.fnUntraced(function*(options: AppOptions = {}) {
+export const anApi = Effect.fnUntraced(function* (options: AppOptions = {}) {
   const context = yield* Effect.context<ApiServices>()
   const app = createApp(Context.makeUnsafe(context.mapUnsafe), options)
   const request = (path: string, init?: RequestInit, bindings?: Bindings) =>
     Effect.promise((signal) => Promise.resolve(app.request(path, { signal, ...init }, bindings)))
   /** The answer with its body read as JSON, or `undefined` where there is none. */
-  const ask = Effect.fnUntraced(function*(path: string, init?: RequestInit) {
+  const ask = Effect.fnUntraced(function* (path: string, init?: RequestInit) {
     const response = yield* request(path, init)
     const text = yield* Effect.promise(() => response.text())
-    const body: any = text === "" ? undefined : JSON.parse(text)
+    const body = text === "" ? undefined : JSON.parse(text)
     return { status: response.status, headers: response.headers, body }
   })
   const post = (path: string, body: unknown) => ask(path, jsonBody(body))
   /** Submits a task and gives its id. */
-  const submit = Effect.fnUntraced(function*(over: object = {}) {
+  const submit = Effect.fnUntraced(function* (over: object = {}) {
     const { body, status } = yield* post("/v1/tasks", { name: "test", input: 1, ...over })
     if (status !== 202) throw new Error(`not submitted: ${JSON.stringify(body)}`)
     return TaskId.make(body.id)
@@ -97,5 +100,10 @@ export const framesOf = (response: Response) => {
     }
     return held.splice(0)
   })
-  return { take, one: Effect.map(take(1), ([frame]) => frame!), rest, cancel: Effect.promise(() => reader.cancel()) }
+  return {
+    take,
+    one: Effect.map(take(1), ([frame]) => frame!),
+    rest,
+    cancel: Effect.promise(() => reader.cancel())
+  }
 }

@@ -45,7 +45,7 @@ export const aServer = Effect.fnUntraced(function*(...options: ReadonlyArray<str
   )
   const socket = `${folder}/redis.sock`
   const command = [
-    ...[findServer()!, "--port", "0", "--unixsocket", socket, "--dir", folder, "--save", "", "--appendonly", "yes"],
+    ...[findServer()!, "--port", "0", "--unixsocket", socket, "--dir", folder, "--save", "", "--appendonly", "yes", "--appendfsync", "always"],
     ...options
   ]
   let child: Bun.Subprocess<"ignore", "pipe", "inherit"> | undefined

@@ -49,7 +49,7 @@ const requestOf = ({ body = "", headers = {}, method = "GET", path }: Call) => {
 }
 
 /** Sends a request and reads its answer as a stream of events, until the scope closes. */
-export const aCaller = Effect.fnUntraced(function*(call: Call) {
+export const aCaller = Effect.fnUntraced(function* (call: Call) {
   let news = Deferred.makeUnsafe<void>()
   const chunks = new Chunks()
   const frames = new Frames()
@@ -61,7 +61,8 @@ export const aCaller = Effect.fnUntraced(function*(call: Call) {
   let left = Infinity
   let closed = false
 
-  const take = (data: Buffer) => {
+  const take = (arrived: Buffer) => {
+    let data = arrived
     bytes += data.length
     if (!head.includes("\r\n\r\n")) {
       head += data.toString("latin1")
@@ -106,7 +107,7 @@ export const aCaller = Effect.fnUntraced(function*(call: Call) {
   )
 
   const until = (holds: () => boolean) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       while (!holds()) yield* Deferred.await(news)
     })
   const over = () => closed || chunks.over || left <= 0
@@ -116,11 +117,17 @@ export const aCaller = Effect.fnUntraced(function*(call: Call) {
     /** How many bytes have arrived. */
     bytes: () => bytes,
     /** The status of the answer. */
-    status: Effect.map(until(() => head.includes("\r\n\r\n") || closed), () => Number(head.split(" ")[1])),
+    status: Effect.map(
+      until(() => head.includes("\r\n\r\n") || closed),
+      () => Number(head.split(" ")[1])
+    ),
     /** What has arrived of an answer that is no stream of events. */
     text: () => text,
     take: (count: number) =>
-      Effect.map(until(() => held.length >= count || over()), () => held.splice(0, count)),
+      Effect.map(
+        until(() => held.length >= count || over()),
+        () => held.splice(0, count)
+      ),
     /** Everything up to the end of the stream. */
     rest: Effect.map(until(over), () => held.splice(0)),
     closed: until(() => closed)

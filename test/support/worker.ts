@@ -28,7 +28,10 @@ export interface Run {
   readonly chunks: (...chunks: ReadonlyArray<unknown>) => Effect.Effect<void, unknown>
   /** Goes on as if `count` events had been stored and dropped again. */
   readonly skip: (count: number) => void
-  readonly note: (progress?: { readonly fraction: number; readonly message?: string }) => Effect.Effect<void, unknown>
+  readonly note: (progress?: {
+    readonly fraction: number
+    readonly message?: string
+  }) => Effect.Effect<void, unknown>
   readonly succeed: (output: unknown) => Effect.Effect<void, unknown>
   /** Succeeds, and keeps no input. */
   readonly forgetInput: Effect.Effect<void, unknown>
@@ -37,11 +40,12 @@ export interface Run {
   readonly release: Effect.Effect<void, unknown>
 }
 
-export const aWorker = Effect.fnUntraced(function*(partition: string = defaultPartition) {
+export const aWorker = Effect.fnUntraced(function* (partition: string = defaultPartition) {
   const store = yield* Store
   const worker = `w-${crypto.randomUUID().slice(0, 8)}`
   const turn = (over: Partial<Turn>) => store.turn(partition, aTurn(worker, { leaseMs: 60_000, ...over }))
-  const settle = (settlement: Settlement) => Effect.asVoid(turn({ settled: [settlement], streamed: [settlement.entry] }))
+  const settle = (settlement: Settlement) =>
+    Effect.asVoid(turn({ settled: [settlement], streamed: [settlement.entry] }))
 
   const runOf = (entry: Entry, record: string): Run => {
     const { header, json } = decodeRecord(record)
@@ -49,12 +53,25 @@ export const aWorker = Effect.fnUntraced(function*(partition: string = defaultPa
     let seq = 0
     const emit = (kind: EventKind, ...data: ReadonlyArray<unknown>) =>
       Effect.suspend(() => {
-        const events = data.map((value): NewEvent => ({ entry, seq: ++seq, kind, data: JSON.stringify(value) }))
+        const events = data.map((value): NewEvent => ({
+          entry,
+          seq: ++seq,
+          kind,
+          data: JSON.stringify(value)
+        }))
         return Effect.asVoid(store.append(partition, worker, events))
       })
-    const end = (letter: Letter, rest: Pick<Outcome, "output" | "error">, task: Outcome["task"] = envelope) => {
+    const end = (
+      letter: Letter,
+      rest: Pick<Outcome, "output" | "error">,
+      task: Outcome["task"] = envelope
+    ) => {
       const outcome: Outcome = { task, worker, startedAt: aTime, finishedAt: aTime + 1_000, ...rest }
-      return settle({ kind: "end", entry, record: encodeRecord({ ...header, letter }, JSON.stringify(outcome)) })
+      return settle({
+        kind: "end",
+        entry,
+        record: encodeRecord({ ...header, letter }, JSON.stringify(outcome))
+      })
     }
     return {
       id: idIn(partition, ulidOfEntry(entry)),
@@ -84,7 +101,9 @@ export const aWorker = Effect.fnUntraced(function*(partition: string = defaultPa
     name: worker,
     /** Claims up to `count` tasks. */
     claim: (count: number) =>
-      Effect.map(turn({ want: count }), ({ claimed }) => claimed.map(({ entry, record }) => runOf(entry, record))),
+      Effect.map(turn({ want: count }), ({ claimed }) =>
+        claimed.map(({ entry, record }) => runOf(entry, record))
+      ),
     /** Claims the one task that waits. */
     claimOne: Effect.map(turn({ want: 1 }), ({ claimed: [claim] }) => runOf(claim!.entry, claim!.record))
   }

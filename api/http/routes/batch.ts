@@ -27,16 +27,25 @@ const checkKeys = (task: unknown): Result.Result<unknown, BodyRefused> => {
 
 export const batch = (respond: Respond) =>
   new Hono<{ Bindings: Bindings }>().post("/", (c) =>
-    respond(c, Effect.gen(function*() {
-      const { tasks } = yield* readBatch(yield* readUncheckedJson(c.req.raw, bytesMax))
-      const checked = tasks.map(checkKeys)
-      const sound = checked.filter(Result.isSuccess).map(({ success }) => success)
-      const answers = (yield* Dispatcher.use((dispatcher) => dispatcher.submitAll(sound))).values()
-      const results = checked.map((task) => Result.flatMap(task, () => answers.next().value!))
-      return c.json({
-        tasks: results.map(Result.match({
-          onSuccess: submittedJson,
-          onFailure: (error) => ({ problem: problemOf(error) })
-        }))
-      }, 202)
-    })))
+    respond(
+      c,
+      Effect.gen(function* () {
+        const { tasks } = yield* readBatch(yield* readUncheckedJson(c.req.raw, bytesMax))
+        const checked = tasks.map(checkKeys)
+        const sound = checked.filter(Result.isSuccess).map(({ success }) => success)
+        const answers = (yield* Dispatcher.use((dispatcher) => dispatcher.submitAll(sound))).values()
+        const results = checked.map((task) => Result.flatMap(task, () => answers.next().value!))
+        return c.json(
+          {
+            tasks: results.map(
+              Result.match({
+                onSuccess: submittedJson,
+                onFailure: (error) => ({ problem: problemOf(error) })
+              })
+            )
+          },
+          202
+        )
+      })
+    )
+  )

@@ -15,12 +15,16 @@ const headers = {
 
 export const events = (respond: Respond, streams: EventStreams) =>
   new Hono<{ Bindings: Bindings }>().get("/:id/events", (c) =>
-    respond(c, Effect.gen(function*() {
-      const id = yield* taskId(c)
-      const after = yield* position(c)
-      // To a browser it means: do not come back.
-      if (after === "end") return c.body(null, 204)
-      c.env?.untimed?.(c.req.raw)
-      const { follow } = yield* Follow
-      return c.body(yield* streams.open(follow(id, after), c.req.raw.signal), 200, headers)
-    })))
+    respond(
+      c,
+      Effect.gen(function* () {
+        const id = yield* taskId(c)
+        const after = yield* position(c)
+        // To a browser it means: do not come back.
+        if (after === "end") return c.body(null, 204)
+        c.env?.untimed?.(c.req.raw)
+        const { follow } = yield* Follow
+        return c.body(yield* streams.open(follow(id, after), c.req.raw.signal), 200, headers)
+      })
+    )
+  )

@@ -17,31 +17,45 @@ const harmless = {
 export const files = (respond: Respond, bytesMax: number) =>
   new Hono<{ Bindings: Bindings }>()
     .post("/", (c) =>
-      respond(c, Effect.gen(function*() {
-        const store = yield* Files
-        yield* checkEncoding(c.req.raw)
-        const type = c.req.header("content-type") ?? ""
-        const upload = isForm(type) ? uploadForm(c.req.raw, store, bytesMax) : Effect.suspend(() =>
-          // A length that says so is not read at all.
-          Number(c.req.header("content-length") ?? 0) > bytesMax
-            ? Effect.fail(new FileTooLarge({ bytesMax }))
-            : store.upload(c.req.raw.body ?? new Blob().stream(), { type, bytesMax })
-        )
-        const file = yield* upload
-        return c.json(file, 201, { location: `/v1/files/${file.id}` })
-      })))
-    .get("/:id", (c) =>
-      respond(c, Effect.gen(function*() {
-        const store = yield* Files
-        const { bytes, id, type } = yield* store.info(c.req.param("id"))
-        const body = Stream.toReadableStreamWith(store.stream(id), Context.empty(), {
-          signal: c.req.raw.signal,
-          strategy: { highWaterMark: 0 }
+      respond(
+        c,
+        Effect.gen(function* () {
+          const store = yield* Files
+          yield* checkEncoding(c.req.raw)
+          const type = c.req.header("content-type") ?? ""
+          const upload = isForm(type)
+            ? uploadForm(c.req.raw, store, bytesMax)
+            : Effect.suspend(() =>
+                // A length that says so is not read at all.
+                Number(c.req.header("content-length") ?? 0) > bytesMax
+                  ? Effect.fail(new FileTooLarge({ bytesMax }))
+                  : store.upload(c.req.raw.body ?? new Blob().stream(), { type, bytesMax })
+              )
+          const file = yield* upload
+          return c.json(file, 201, { location: `/v1/files/${file.id}` })
         })
-        return c.body(body, 200, { ...harmless, "content-type": type, "content-length": String(bytes) })
-      })))
+      )
+    )
+    .get("/:id", (c) =>
+      respond(
+        c,
+        Effect.gen(function* () {
+          const store = yield* Files
+          const { bytes, id, type } = yield* store.info(c.req.param("id"))
+          const body = Stream.toReadableStreamWith(store.stream(id), Context.empty(), {
+            signal: c.req.raw.signal,
+            strategy: { highWaterMark: 0 }
+          })
+          return c.body(body, 200, { ...harmless, "content-type": type, "content-length": String(bytes) })
+        })
+      )
+    )
     .delete("/:id", (c) =>
-      respond(c, Effect.gen(function*() {
-        yield* Files.use((store) => store.remove(c.req.param("id")))
-        return c.body(null, 204)
-      })))
+      respond(
+        c,
+        Effect.gen(function* () {
+          yield* Files.use((store) => store.remove(c.req.param("id")))
+          return c.body(null, 204)
+        })
+      )
+    )

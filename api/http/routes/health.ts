@@ -25,27 +25,42 @@ const handlers: Check = Effect.flatMap(Handlers, ({ all, broken }) => {
 })
 
 const requests = (drain: Drain): Check =>
-  Effect.suspend(() => drain.begun ? Effect.fail("this process is going away") : Effect.succeed("are taken"))
+  Effect.suspend(() =>
+    drain.begun ? Effect.fail("this process is going away") : Effect.succeed("are taken")
+  )
 
 /** `others` are checks of those who run beside the API in this process, by name. */
 export const health = (respond: Respond, drain: Drain, others: Readonly<Record<string, Check>>) => {
   const checks = { store, handlers, requests: requests(drain), ...others }
-  const results = Effect.forEach(Object.entries(checks), ([name, check]) =>
-    check.pipe(
-      Effect.timeoutOrElse({ duration: checkMax, orElse: () => Effect.fail("no answer in time") }),
-      Effect.match({
-        onSuccess: (message) => ({ name, message, passed: true }),
-        onFailure: (message) => ({ name, message, passed: false })
-      })
-    ), { concurrency: "unbounded" })
+  const results = Effect.forEach(
+    Object.entries(checks),
+    ([name, check]) =>
+      check.pipe(
+        Effect.timeoutOrElse({ duration: checkMax, orElse: () => Effect.fail("no answer in time") }),
+        Effect.match({
+          onSuccess: (message) => ({ name, message, passed: true }),
+          onFailure: (message) => ({ name, message, passed: false })
+        })
+      ),
+    { concurrency: "unbounded" }
+  )
 
   return new Hono<{ Bindings: Bindings }>()
     .get("/healthz", (c) => c.json({ status: "alive" }))
     .get("/readyz", (c) =>
-      respond(c, Effect.gen(function*() {
-        const all = yield* results
-        const faults = all.filter(({ passed }) => !passed).map(({ message, name }) => ({ path: name, message }))
-        if (faults.length > 0) return yield* new NotReady({ faults })
-        return c.json({ status: "ready", checks: Object.fromEntries(all.map(({ message, name }) => [name, message])) })
-      })))
+      respond(
+        c,
+        Effect.gen(function* () {
+          const all = yield* results
+          const faults = all
+            .filter(({ passed }) => !passed)
+            .map(({ message, name }) => ({ path: name, message }))
+          if (faults.length > 0) return yield* new NotReady({ faults })
+          return c.json({
+            status: "ready",
+            checks: Object.fromEntries(all.map(({ message, name }) => [name, message]))
+          })
+        })
+      )
+    )
 }

@@ -6,13 +6,13 @@ import { it } from "../../support/effect.ts"
 import { aWorker } from "../../support/worker.ts"
 
 const promise = <A, E>(sentence: string, body: () => Effect.Effect<A, E, ApiServices | Scope.Scope>) =>
-  it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi())))
+  it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi)))
 
 const task = (input: unknown) => ({ name: "test", input })
 
 describe("a batch of tasks", () => {
   promise("is stored in its order, and answered in its order", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { post } = yield* anApi()
       const inputs = Array.from({ length: 1_000 }, (_, n) => n)
 
@@ -26,10 +26,11 @@ describe("a batch of tasks", () => {
         state: "queued",
         links: expect.objectContaining({ self: `/v1/tasks/${claimed[0]!.id}` })
       })
-    }))
+    })
+  )
 
   promise("is not sunk by the tasks of it that are refused", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, post } = yield* anApi()
       const polluted = `{"name":"test","input":{"__proto__":1}}`
       const odd = [{ name: "tset" }, { name: "strict", input: {} }, { name: "test", foo: 1 }, null]
@@ -42,26 +43,38 @@ describe("a batch of tasks", () => {
         { problem: { type: "body-refused", status: 422, errors: [{ path: "/input/__proto__" }] } },
         { state: "queued" },
         { problem: { type: "unknown-handler", status: 404 } },
-        { problem: { type: "task-refused", status: 422, errors: [{ path: "/input/name" }, { path: "/input/count" }] } },
+        {
+          problem: {
+            type: "task-refused",
+            status: 422,
+            errors: [{ path: "/input/name" }, { path: "/input/count" }]
+          }
+        },
         { problem: { type: "task-refused", status: 422, errors: [{ path: "/foo" }] } },
         { problem: { type: "task-refused", status: 422 } },
         { state: "queued" }
       ])
       expect((yield* ask(`/v1/tasks/${body.tasks[6].id}/input`)).body).toBe(2)
       expect(yield* (yield* aWorker()).claim(10)).toHaveLength(2)
-    }))
+    })
+  )
 
   promise("may be larger than one task may, within its own limit", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { post } = yield* anApi()
       const large = "x".repeat(900_000)
 
-      expect((yield* post("/v1/tasks/batch", { tasks: Array.from({ length: 5 }, () => task(large)) })).status).toBe(202)
-      expect(yield* post("/v1/tasks/batch", { tasks: Array.from({ length: 20 }, () => task(large)) })).toMatchObject({
+      expect(
+        (yield* post("/v1/tasks/batch", { tasks: Array.from({ length: 5 }, () => task(large)) })).status
+      ).toBe(202)
+      expect(
+        yield* post("/v1/tasks/batch", { tasks: Array.from({ length: 20 }, () => task(large)) })
+      ).toMatchObject({
         status: 413,
         body: { type: "body-too-large" }
       })
-    }))
+    })
+  )
 
   for (const [what, body] of [
     ["empty", { tasks: [] }],
@@ -70,18 +83,19 @@ describe("a batch of tasks", () => {
     ["not there", {}]
   ] as const) {
     promise(`that is ${what} is refused`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { post } = yield* anApi()
 
         expect(yield* post("/v1/tasks/batch", body)).toMatchObject({
           status: 422,
           body: { type: "body-refused", errors: [{ path: "/tasks" }] }
         })
-      }))
+      })
+    )
   }
 
   promise("with a field that nobody knows is refused", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { post } = yield* anApi()
 
       expect(yield* post("/v1/tasks/batch", { tasks: [task(1)], task: 1 })).toMatchObject({
@@ -89,5 +103,6 @@ describe("a batch of tasks", () => {
         body: { errors: [{ path: "/task" }] }
       })
       expect(yield* (yield* aWorker()).claim(1)).toEqual([])
-    }))
+    })
+  )
 })

@@ -9,7 +9,7 @@ import { anApi, memoryApi } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"
 
 const promise = <A, E>(sentence: string, body: () => Effect.Effect<A, E, ApiServices | Scope.Scope>) =>
-  it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi())))
+  it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi)))
 
 /** An API whose store is asked in vain. */
 const withoutStore = (ping: Effect.Effect<void, StoreError>) =>
@@ -22,31 +22,36 @@ const notReady = (path: string, message: string) => ({
 
 describe("a process that serves", () => {
   promise("is ready when its store answers, handlers are loaded and it is not going away", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask } = yield* anApi()
 
       expect(yield* ask("/readyz")).toMatchObject({
         status: 200,
         body: { status: "ready", checks: { store: "answers", handlers: "2 loaded", requests: "are taken" } }
       })
-    }))
+    })
+  )
 
   promise("lives, whatever its store does", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask } = yield* withoutStore(Effect.never)
 
       expect(yield* ask("/healthz")).toMatchObject({ status: 200, body: { status: "alive" } })
-    }))
+    })
+  )
 
   promise("is not ready when the store does not answer", () =>
-    Effect.gen(function*() {
-      const { ask } = yield* withoutStore(Effect.fail(new StoreError({ operation: "Store.ping", cause: "refused" })))
+    Effect.gen(function* () {
+      const { ask } = yield* withoutStore(
+        Effect.fail(new StoreError({ operation: "Store.ping", cause: "refused" }))
+      )
 
       expect(yield* ask("/readyz")).toMatchObject(notReady("store", "Store.ping: refused"))
-    }))
+    })
+  )
 
   it.effect("says so in time, even if the store takes for ever", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask } = yield* withoutStore(Effect.never)
       const answer = yield* Effect.forkScoped(ask("/readyz"))
 
@@ -57,41 +62,49 @@ describe("a process that serves", () => {
       }
 
       expect(yield* Fiber.join(answer)).toMatchObject(notReady("store", "no answer in time"))
-    }).pipe(Effect.provide(memoryApi())))
+    }).pipe(Effect.provide(memoryApi))
+  )
 
   promise("is not ready without a handler", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask } = yield* anApi().pipe(
         Effect.updateService(Handlers, (handlers) => Handlers.of({ ...handlers, all: [] }))
       )
 
       expect(yield* ask("/readyz")).toMatchObject(notReady("handlers", "no handler is loaded"))
-    }))
+    })
+  )
 
   promise("is ready with a broken handler module, and names it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const broken = [{ module: "bad.ts", reason: "no" }]
       const { ask } = yield* anApi().pipe(
         Effect.updateService(Handlers, (handlers) => Handlers.of({ ...handlers, broken }))
       )
 
-      expect(yield* ask("/readyz")).toMatchObject({ status: 200, body: { checks: { handlers: "2 loaded, 1 modules left out" } } })
-    }))
+      expect(yield* ask("/readyz")).toMatchObject({
+        status: 200,
+        body: { checks: { handlers: "2 loaded, 1 modules left out" } }
+      })
+    })
+  )
 
   promise("is not ready once it is going away", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const drain = new Drain()
       const { ask } = yield* anApi({ drain })
       drain.begin()
 
       expect(yield* ask("/readyz")).toMatchObject(notReady("requests", "this process is going away"))
       expect((yield* ask("/healthz")).status).toBe(200)
-    }))
+    })
+  )
 
   promise("is not ready when one who runs beside it is not well", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask } = yield* anApi({ checks: { claims: Effect.fail("work waits and nobody claims it") } })
 
       expect(yield* ask("/readyz")).toMatchObject(notReady("claims", "work waits and nobody claims it"))
-    }))
+    })
+  )
 })

@@ -8,14 +8,14 @@ import { it } from "../../support/effect.ts"
 import { aWorker } from "../../support/worker.ts"
 
 const promise = <A, E>(sentence: string, body: () => Effect.Effect<A, E, ApiServices | Scope.Scope>) =>
-  it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi())))
+  it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi)))
 
 const ulid = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 const absent = "default.0.01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 describe("submitting a task", () => {
   promise("answers with its id, its state and where more is to be had", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { post } = yield* anApi()
 
       const { body, headers, status } = yield* post("/v1/tasks", { name: "test", input: { a: 1 } })
@@ -34,29 +34,37 @@ describe("submitting a task", () => {
       })
       expect(headers.get("location")).toBe(body.links.self)
       expect(headers.get("content-type")).toStartWith("application/json")
-    }))
+    })
+  )
 
   promise("says that a delayed one is scheduled", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { post } = yield* anApi()
 
       expect((yield* post("/v1/tasks", { name: "test", delayMs: 60_000 })).body.state).toBe("scheduled")
-    }))
+    })
+  )
 
   promise("takes any JSON by its media type", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask } = yield* anApi()
-      for (const type of ["application/json", "application/json; charset=utf-8", "application/ld+json", "Application/JSON"]) {
+      for (const type of [
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/ld+json",
+        "Application/JSON"
+      ]) {
         const init = { method: "POST", headers: { "content-type": type }, body: `{"name":"test"}` }
 
         expect((yield* ask("/v1/tasks", init)).status).toBe(202)
       }
-    }))
+    })
+  )
 })
 
 describe("a task's record", () => {
   promise("of one that waits says what it is, with times in ISO 8601", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, submit } = yield* anApi()
       const id = yield* submit({ priority: 15, tags: ["a"] })
 
@@ -76,19 +84,21 @@ describe("a task's record", () => {
         links: { self: `/v1/tasks/${id}` }
       })
       expect(new Date(body.submittedAt).toISOString()).toBe(body.submittedAt)
-    }))
+    })
+  )
 
   promise("of a delayed one says when it is due", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, submit } = yield* anApi()
       const tomorrow = new Date(Date.now() + 86_400_000).toISOString()
       const id = yield* submit({ runAt: tomorrow.replace("Z", "+00:00") })
 
       expect((yield* ask(`/v1/tasks/${id}`)).body).toMatchObject({ state: "scheduled", dueAt: tomorrow })
-    }))
+    })
+  )
 
   promise("of one that runs says who runs it, since when, and how far it is", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, submit } = yield* anApi()
       const id = yield* submit()
       const worker = yield* aWorker()
@@ -102,10 +112,11 @@ describe("a task's record", () => {
         progress: { fraction: 0.5, message: "half" },
         attempts: [{ attempt: 1, worker: worker.name, startedAt: "2030-01-01T09:00:00.000Z" }]
       })
-    }))
+    })
+  )
 
   promise("of one that failed says with what, in every attempt", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, submit } = yield* anApi()
       const id = yield* submit()
       const worker = yield* aWorker()
@@ -136,10 +147,11 @@ describe("a task's record", () => {
           error: { type: "Boom", message: "second" }
         }
       ])
-    }))
+    })
+  )
 
   promise("of one that is not there is a problem", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask } = yield* anApi()
       for (const path of ["", "/input", "/result", "/result?waitMs=1000", "/events"]) {
         const { body, headers, status } = yield* ask(`/v1/tasks/${absent}${path}`)
@@ -149,22 +161,34 @@ describe("a task's record", () => {
         expect(body.detail).toContain(absent)
         expect(headers.get("content-type")).toBe("application/problem+json")
       }
-    }))
+    })
+  )
 
   promise("is not asked for by what cannot be an id", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask } = yield* anApi()
-      for (const id of ["1", "default.01ARZ3NDEKTSV4RRFFQ69G5FAV", `${absent}%20`, "..%2f..%2fetc", "default.0.{hash}", "💥"]) {
+      for (const id of [
+        "1",
+        "default.01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        `${absent}%20`,
+        "..%2f..%2fetc",
+        "default.0.{hash}",
+        "💥"
+      ]) {
         for (const path of ["", "/input", "/result", "/events"]) {
-          expect(yield* ask(`/v1/tasks/${id}${path}`)).toMatchObject({ status: 400, body: { type: "invalid-id", status: 400 } })
+          expect(yield* ask(`/v1/tasks/${id}${path}`)).toMatchObject({
+            status: 400,
+            body: { type: "invalid-id", status: 400 }
+          })
         }
       }
-    }))
+    })
+  )
 })
 
 describe("a task's input", () => {
   promise("is given back as it was sent", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, submit } = yield* anApi()
       const input = { text: "a\r\nb", deep: [{ list: [1.5, null, "ä💥"] }] }
       const id = yield* submit({ input })
@@ -173,21 +197,26 @@ describe("a task's input", () => {
 
       expect(body).toEqual(input)
       expect(headers.get("content-type")).toStartWith("application/json")
-    }))
+    })
+  )
 
   promise("is gone after the end when it was too large to be kept", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, submit } = yield* anApi()
       const id = yield* submit({ input: "x".repeat(keptInputMax) })
       yield* (yield* (yield* aWorker()).claimOne).forgetInput
 
-      expect(yield* ask(`/v1/tasks/${id}/input`)).toMatchObject({ status: 410, body: { type: "input-not-kept" } })
-    }))
+      expect(yield* ask(`/v1/tasks/${id}/input`)).toMatchObject({
+        status: 410,
+        body: { type: "input-not-kept" }
+      })
+    })
+  )
 })
 
 describe("a task's result", () => {
   promise("is the handler's output, as it is", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, submit } = yield* anApi()
       for (const output of [{ ok: true }, [1, "ä"], "text", 0, false, null]) {
         const id = yield* submit()
@@ -198,10 +227,11 @@ describe("a task's result", () => {
         expect(status).toBe(200)
         expect(body).toEqual(output)
       }
-    }))
+    })
+  )
 
   promise("is not yet there while the task has not ended, and says when to ask again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, submit } = yield* anApi()
       const id = yield* submit()
       for (const query of ["", "?waitMs=0", "?waitMs=20"]) {
@@ -211,25 +241,33 @@ describe("a task's result", () => {
         expect(body).toEqual({ id, state: "queued" })
         expect(headers.get("retry-after")).toBe("1")
       }
-    }))
+    })
+  )
 
   promise("is waited for, and given as soon as it is there", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, submit } = yield* anApi()
       const id = yield* submit()
-      const waiting = yield* Effect.forkScoped(ask(`/v1/tasks/${id}/result?waitMs=60000`), { startImmediately: true })
+      const waiting = yield* Effect.forkScoped(ask(`/v1/tasks/${id}/result?waitMs=60000`), {
+        startImmediately: true
+      })
       yield* Effect.yieldNow
 
       yield* (yield* (yield* aWorker()).claimOne).succeed("done")
 
       expect(yield* Fiber.join(waiting)).toMatchObject({ status: 200, body: "done" })
-    }))
+    })
+  )
 
   promise("of a task that failed is a problem with the error, and without its stack", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, submit } = yield* anApi()
       const id = yield* submit()
-      yield* (yield* (yield* aWorker()).claimOne).fail({ type: "Boom", message: "no", stack: "at /secret/path" })
+      yield* (yield* (yield* aWorker()).claimOne).fail({
+        type: "Boom",
+        message: "no",
+        stack: "at /secret/path"
+      })
 
       const { body, headers, status } = yield* ask(`/v1/tasks/${id}/result`)
 
@@ -242,34 +280,42 @@ describe("a task's result", () => {
         detail: `task ${id} failed: Boom: no`,
         error: { type: "Boom", message: "no" }
       })
-    }))
+    })
+  )
 
   promise("of a task that was cancelled or expired is a problem of its own", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, submit } = yield* anApi()
-      for (const [letter, type] of [["C", "task-cancelled"], ["E", "task-expired"]] as const) {
+      for (const [letter, type] of [
+        ["C", "task-cancelled"],
+        ["E", "task-expired"]
+      ] as const) {
         const id = yield* submit()
         yield* (yield* (yield* aWorker()).claimOne).fail({ type: "Stopped", message: "so it goes" }, letter)
 
         expect(yield* ask(`/v1/tasks/${id}/result`)).toMatchObject({ status: 424, body: { type } })
       }
-    }))
+    })
+  )
 
   promise("is not waited for any longer when the process goes away", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const drain = new Drain()
       const { ask, submit } = yield* anApi({ drain })
       const id = yield* submit()
-      const waiting = yield* Effect.forkScoped(ask(`/v1/tasks/${id}/result?waitMs=60000`), { startImmediately: true })
+      const waiting = yield* Effect.forkScoped(ask(`/v1/tasks/${id}/result?waitMs=60000`), {
+        startImmediately: true
+      })
       yield* Effect.yieldNow
 
       drain.begin()
 
       expect(yield* Fiber.join(waiting)).toMatchObject({ status: 202, body: { id, state: "queued" } })
-    }))
+    })
+  )
 
   promise("may take as long to come as it is waited for, and no other answer may", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { request, submit } = yield* anApi()
       const id = yield* submit()
       const untimed: Array<string> = []
@@ -279,10 +325,11 @@ describe("a task's result", () => {
       }
 
       expect(untimed).toEqual(["?waitMs=5"])
-    }))
+    })
+  )
 
   promise("is waited for no longer than a minute", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { ask, submit } = yield* anApi()
       const id = yield* submit()
       for (const wait of ["60001", "-1", "1.5", "1e3", "abc", "99999999999999999999", " 1"]) {
@@ -291,5 +338,6 @@ describe("a task's result", () => {
         expect(status).toBe(400)
         expect(body).toMatchObject({ type: "invalid-parameter", errors: [{ path: "waitMs" }] })
       }
-    }))
+    })
+  )
 })
