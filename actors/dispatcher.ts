@@ -4,8 +4,7 @@
  * A submit succeeds only after the task is stored, and nothing that would be refused later is acknowledged: the
  * handler is known, the input fits its schema, the options are in their bounds.
  */
-import { Clock, Context, DateTime, Duration, Effect, Layer, Option, Result, Schema } from "effect"
-import { SecureRandom } from "effect/crypto"
+import { Clock, Context, DateTime, Duration, Effect, Exit, Layer, Option, Result, Schema } from "effect"
 import { Fault, type Misfit, type TaskDefinition } from "../runtime/handler.ts"
 import { faultsOf } from "../runtime/input.ts"
 import { Handlers, type UnknownHandler } from "../runtime/registry.ts"
@@ -17,6 +16,7 @@ import {
   type Envelope,
   idIn,
   laneOf,
+  type Partition,
   partitionOf,
   partitionOfId,
   Priority,
@@ -24,6 +24,7 @@ import {
   TaskId,
   ulidOfId
 } from "../runtime/task.ts"
+import { makeUlid } from "../runtime/ulid.ts"
 import { type Ended, endedOf, inputOf, type TaskView, viewOf } from "../runtime/view.ts"
 import { makeOutbox } from "./outbox.ts"
 import { Replies, TaskNotFound } from "./replies.ts"
@@ -179,7 +180,6 @@ const make = Effect.gen(function*() {
   const handlers = yield* Handlers
   const replies = yield* Replies
   const outbox = yield* makeOutbox
-  const { ulid } = yield* SecureRandom.SecureRandom
 
   /** Lays a checked task out as it is stored. */
   const layOut = (
@@ -215,26 +215,34 @@ const make = Effect.gen(function*() {
     return fits instanceof Promise ? fits.then(decide) : decide(fits)
   }
 
-  const prepareEffect = Effect.fnUntraced(function*(task: unknown, reply: string | undefined) {
-    const now = yield* Clock.currentTimeMillis
-    const prepared = prepare(task, { now, reply, unique: yield* ulid })
-    return prepared instanceof Promise ? yield* Effect.promise(() => prepared) : prepared
-  })
+  const clock = yield* Clock.Clock
+  const ulid = makeUlid()
+  const prepareNow = (task: unknown, reply: string | undefined): Preparation => {
+    const now = clock.currentTimeMillisUnsafe()
+    return prepare(task, { now, reply, unique: ulid(now) })
+  }
+
+  /** Goes on with what was prepared, or fails with why it was refused. */
+  const prepared = <A, E>(task: unknown, reply: string | undefined, then: (prepared: Prepared) => Effect.Effect<A, E>) =>
+    Effect.suspend((): Effect.Effect<A, E | Refused> => {
+      const given = prepareNow(task, reply)
+      const decide = (result: Result.Result<Prepared, Refused>): Effect.Effect<A, E | Refused> =>
+        Result.isFailure(result) ? Effect.fail(result.failure) : then(result.success)
+      return given instanceof Promise ? Effect.flatMap(Effect.promise(() => given), decide) : decide(given)
+    })
 
   const submitted = ({ due, id }: Prepared): Submitted => ({ id, state: due === undefined ? "queued" : "scheduled" })
 
-  const submit = Effect.fnUntraced(function*(task: unknown) {
-    const prepared = yield* Effect.fromResult(yield* prepareEffect(task, undefined))
-    yield* outbox.submit(partitionOfId(prepared.id), [prepared])
-    return submitted(prepared)
-  })
+  const submit = (task: unknown) =>
+    prepared(task, undefined, (one) => Effect.as(outbox.submit(partitionOfId(one.id), [one]), submitted(one)))
 
   const submitAll = Effect.fnUntraced(function*(tasks: ReadonlyArray<unknown>) {
-    const prepared: Array<Result.Result<Prepared, Refused>> = []
+    const all: Array<Result.Result<Prepared, Refused>> = []
     const byPartition = new Map<string, Array<Prepared>>()
     for (const task of tasks) {
-      const result = yield* prepareEffect(task, undefined)
-      prepared.push(result)
+      const given = prepareNow(task, undefined)
+      const result = given instanceof Promise ? yield* Effect.promise(() => given) : given
+      all.push(result)
       if (Result.isFailure(result)) continue
       const partition = partitionOfId(result.success.id)
       const others = byPartition.get(partition) ?? []
@@ -245,17 +253,31 @@ const make = Effect.gen(function*() {
       concurrency: "unbounded",
       discard: true
     })
-    return prepared.map(Result.map(submitted))
+    return all.map(Result.map(submitted))
   })
 
-  const ask = Effect.fnUntraced(function*(task: unknown) {
-    const prepared = yield* Effect.fromResult(yield* prepareEffect(task, replies.inbox))
-    const partition = partitionOfId(prepared.id)
-    yield* replies.tune(partition)
-    const reply = replies.expect(prepared.id)
-    yield* Effect.onError(outbox.submit(partition, [prepared]), () => reply.forget)
-    return endedOf(yield* reply.record)
-  })
+  /** Submits and waits in one go: the answer may come before the submit is known to be stored. */
+  const exchange = (one: Prepared) =>
+    Effect.callback<Ended, TaskNotFound | StoreError | StoreFull>((resume) => {
+      const forget = replies.expect(one.id, (exit) => resume(Exit.map(exit, endedOf)))
+      outbox.push(partitionOfId(one.id), [one], (exit) => {
+        if (Exit.isSuccess(exit)) return
+        forget()
+        resume(Effect.failCause(exit.cause))
+      })
+      return Effect.sync(forget)
+    })
+
+  const tuned = new Set<Partition>()
+  const ask = (task: unknown) =>
+    prepared(task, replies.inbox, (one): Effect.Effect<Ended, TaskNotFound | StoreError | StoreFull> => {
+      const partition = partitionOfId(one.id)
+      if (tuned.has(partition)) return exchange(one)
+      return Effect.flatMap(replies.tune(partition), () => {
+        tuned.add(partition)
+        return exchange(one)
+      })
+    })
 
   const find = Effect.fnUntraced(function*(id: TaskId) {
     const [found] = yield* store.read(partitionOfId(id), [ulidOfId(id)])
@@ -284,5 +306,5 @@ const make = Effect.gen(function*() {
   })
 })
 
-/** Give it the store, the handlers, the reply channel and randomness. */
-export const layer = Layer.effect(Dispatcher, make).pipe(Layer.provide(SecureRandom.layerWebCrypto))
+/** Give it the store, the handlers and the reply channel. */
+export const layer = Layer.effect(Dispatcher, make)

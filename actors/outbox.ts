@@ -5,7 +5,7 @@
  * A script that got no answer is said again until `submitMax` is over; its tasks are stored once however often
  * that happens.
  */
-import { Deferred, Duration, Effect, Schedule } from "effect"
+import { Duration, Effect, type Exit, Schedule } from "effect"
 import { type NewTask, Store, StoreError, type StoreFull } from "../runtime/store.ts"
 import type { Partition } from "../runtime/task.ts"
 
@@ -23,9 +23,12 @@ const delays = Schedule.min([Schedule.exponential("25 millis"), Schedule.spaced(
 
 type Failed = StoreError | StoreFull
 
+type Done = (exit: Exit.Exit<void, Failed>) => void
+
 interface Batch {
   readonly tasks: ReadonlyArray<NewTask>
-  readonly stored: Deferred.Deferred<void, Failed>
+  readonly characters: number
+  readonly done: Done
 }
 
 interface Lane {
@@ -37,6 +40,9 @@ interface Lane {
 export interface Outbox {
   /** Succeeds once all the tasks are stored. After a `StoreError` some may be, under the ids they were given. */
   readonly submit: (partition: Partition, tasks: ReadonlyArray<NewTask>) => Effect.Effect<void, Failed>
+
+  /** The same for up to `batchMax` tasks, telling how it went by a call. It cannot be taken back. */
+  readonly push: (partition: Partition, tasks: ReadonlyArray<NewTask>, done: Done) => void
 }
 
 export const makeOutbox: Effect.Effect<Outbox, never, Store> = Effect.gen(function*() {
@@ -49,56 +55,57 @@ export const makeOutbox: Effect.Effect<Outbox, never, Store> = Effect.gen(functi
     let characters = 0
     let count = 0
     for (const batch of waiting) {
-      const more = batch.tasks.reduce((sum, { record }) => sum + record.length, 0)
-      if (count > 0 && (tasks + batch.tasks.length > batchMax || characters + more > batchCharactersMax)) break
+      if (count > 0 && (tasks + batch.tasks.length > batchMax || characters + batch.characters > batchCharactersMax)) break
       tasks += batch.tasks.length
-      characters += more
+      characters += batch.characters
       count += 1
     }
     return waiting.splice(0, count)
+  }
+
+  /** Said once, and only if that got no answer again and again. */
+  const send = (partition: Partition, tasks: ReadonlyArray<NewTask>) => {
+    const once = store.submit(partition, tasks)
+    return Effect.catchIf(once, isUnanswered, () =>
+      Effect.retry(once, { schedule: delays.pipe(Schedule.upTo({ duration: submitMax })), while: isUnanswered }))
   }
 
   const flush = (partition: Partition, lane: Lane) => {
     while (lane.waiting.length > 0 && lane.flights < flightsMax) {
       const batches = take(lane.waiting)
       lane.flights += 1
-      const send = store.submit(partition, batches.flatMap(({ tasks }) => tasks)).pipe(
-        Effect.retry({ schedule: delays.pipe(Schedule.upTo({ duration: submitMax })), while: isUnanswered }),
-        Effect.onExit((exit) =>
-          Effect.sync(() => {
-            lane.flights -= 1
-            for (const { stored } of batches) Deferred.doneUnsafe(stored, exit)
-            flush(partition, lane)
-          })
-        )
-      )
-      fork(Effect.exit(send))
+      fork(send(partition, batches.flatMap(({ tasks }) => tasks))).addObserver((exit) => {
+        lane.flights -= 1
+        for (const { done } of batches) done(exit)
+        flush(partition, lane)
+      })
     }
   }
 
+  const push: Outbox["push"] = (partition, tasks, done) => {
+    const lane = lanes.get(partition) ?? { waiting: [], flights: 0, scheduled: false }
+    lanes.set(partition, lane)
+    lane.waiting.push({ tasks, characters: tasks.reduce((sum, { record }) => sum + record.length, 0), done })
+    if (lane.scheduled) return
+    lane.scheduled = true
+    queueMicrotask(() => {
+      lane.scheduled = false
+      flush(partition, lane)
+    })
+  }
+
+  const part = (partition: Partition, tasks: ReadonlyArray<NewTask>) =>
+    Effect.callback<void, Failed>((resume) => push(partition, tasks, resume))
+
   return {
-    submit: (partition, tasks) =>
-      Effect.suspend(() => {
-        const lane = lanes.get(partition) ?? { waiting: [], flights: 0, scheduled: false }
-        lanes.set(partition, lane)
-        const batches: Array<Batch> = []
-        for (let at = 0; at < tasks.length; at += batchMax) {
-          batches.push({ tasks: tasks.slice(at, at + batchMax), stored: Deferred.makeUnsafe() })
-        }
-        lane.waiting.push(...batches)
-        if (!lane.scheduled) {
-          lane.scheduled = true
-          queueMicrotask(() => {
-            lane.scheduled = false
-            flush(partition, lane)
-          })
-        }
-        const [first] = batches
-        return batches.length === 1 && first !== undefined
-          ? Deferred.await(first.stored)
-          : Effect.forEach(batches, ({ stored }) => Deferred.await(stored), { discard: true })
-      })
+    push,
+    submit: (partition, tasks) => {
+      if (tasks.length <= batchMax) return part(partition, tasks)
+      const parts = Array.from({ length: Math.ceil(tasks.length / batchMax) }, (_, at) =>
+        tasks.slice(at * batchMax, (at + 1) * batchMax))
+      return Effect.forEach(parts, (some) => part(partition, some), { concurrency: "unbounded", discard: true })
+    }
   }
 })
 
-const isUnanswered = (error: Failed) => error instanceof StoreError
+const isUnanswered = (error: Failed): error is StoreError => error instanceof StoreError

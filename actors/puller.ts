@@ -22,7 +22,7 @@ import {
   type TurnReply,
   type WorkerId
 } from "../runtime/store.ts"
-import { decodeRecord, type Entry, type Partition, readEnvelope, ulidOfEntry } from "../runtime/task.ts"
+import { decodeRecord, type Entry, type Partition, readEnvelope } from "../runtime/task.ts"
 import { attempt, type Ending, type Services } from "./attempt.ts"
 import { type Emitter, openEmitter } from "./emitter.ts"
 import { type Claimed, settlementOf } from "./settlement.ts"
@@ -126,7 +126,16 @@ export const openPuller = Effect.fnUntraced(function*(
 
   /** Wakes whoever waits for the state above to change. */
   const changed = Latch.makeUnsafe(false)
-  const change = () => void changed.openUnsafe()
+  let changing = false
+  const change = () => {
+    if (changing) return
+    changing = true
+    // A batch that finishes in one tick wakes them once.
+    queueMicrotask(() => {
+      changing = false
+      changed.openUnsafe()
+    })
+  }
   const until = (holds: () => boolean) =>
     Effect.gen(function*() {
       while (!holds()) {
@@ -252,12 +261,12 @@ export const openPuller = Effect.fnUntraced(function*(
   }
 
   const compose = (said: ReadonlyArray<Settled>, want: number): Turn => {
-    const hints = new Map<string, Array<string>>()
+    const hints = new Map<string, Array<Entry>>()
     for (const { reply, settlement } of said) {
       if (reply === undefined) continue
-      const ulids = hints.get(reply) ?? []
-      hints.set(reply, ulids)
-      ulids.push(ulidOfEntry(settlement.entry))
+      const entries = hints.get(reply) ?? []
+      hints.set(reply, entries)
+      entries.push(settlement.entry)
     }
     const expected = clockOffset === undefined ? 0 : mono() < judgeFromMono ? -1 : redisNow()
     return {

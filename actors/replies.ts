@@ -5,7 +5,7 @@
  * lost: whatever is waited for is read again every few seconds, so a lost hint costs time and never a result. Many
  * who wait for one task share its reads.
  */
-import { Cause, Context, Deferred, Effect, Exit, Layer, Schema } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Schema } from "effect"
 import { type Inbox, Store, type StoreError } from "../runtime/store.ts"
 import { idIn, type Partition, partitionOfId, type TaskId, ulidOfId } from "../runtime/task.ts"
 
@@ -22,16 +22,12 @@ const rereadEvery = "2 seconds"
 /** How many tasks one read asks about at most. */
 const readMax = 500
 
+type Done = (exit: Exit.Exit<string, TaskNotFound>) => void
+
 interface Waiting {
-  readonly done: Array<Deferred.Deferred<string, TaskNotFound>>
+  readonly done: Set<Done>
   /** Whether the store knows that this process wants hints of it. */
   watched: boolean
-}
-
-/** A task's record to come; `forget` when it will not. */
-export interface Expected {
-  readonly record: Effect.Effect<string, TaskNotFound>
-  readonly forget: Effect.Effect<void>
 }
 
 export class Replies extends Context.Service<Replies, {
@@ -42,10 +38,10 @@ export class Replies extends Context.Service<Replies, {
   /** Succeeds with a task's record once it has ended. */
   readonly ended: (id: TaskId) => Effect.Effect<string, TaskNotFound | StoreError>
   /**
-   * The same for a task that is about to be submitted with this inbox as its `reply`: it is expected from this
-   * call on, and needs no watching.
+   * The same for a task that is about to be submitted with this inbox as its `reply`: it is expected from this call
+   * on, needs no watching, and `done` is called with its record. What it returns forgets it.
    */
-  readonly expect: (id: TaskId) => Expected
+  readonly expect: (id: TaskId, done: Done) => () => void
   /** Calls `news` whenever a task may have changed, until what it returns is called. */
   readonly subscribe: (id: TaskId, news: () => void) => () => void
   /** Whether somebody here waits for this task's end, so that its hints are wanted. */
@@ -65,7 +61,7 @@ const make = Effect.gen(function*() {
   const finish = (id: TaskId, exit: Exit.Exit<string, TaskNotFound>) => {
     const entry = waiting.get(id)
     waiting.delete(id)
-    for (const done of entry?.done ?? []) Deferred.doneUnsafe(done, exit)
+    for (const done of entry?.done ?? []) done(exit)
   }
 
   const readSome = Effect.fnUntraced(function*(partition: Partition) {
@@ -118,7 +114,13 @@ const make = Effect.gen(function*() {
   yield* Effect.forever(Effect.map(inbox.next, (hint) => {
     if (hint === "all") {
       for (const id of new Set([...waiting.keys(), ...listeners.keys()])) news(id)
-    } else for (const ulid of hint.ulids) news(idIn(hint.partition, ulid))
+      return
+    }
+    for (const { record, ulid } of hint.news) {
+      const id = idIn(hint.partition, ulid)
+      if (record === undefined || !waiting.has(id)) news(id)
+      else finish(id, Exit.succeed(record))
+    }
   })).pipe(
     Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("replies are no longer heard", cause)),
     Effect.forkScoped
@@ -132,30 +134,30 @@ const make = Effect.gen(function*() {
     )
   ).pipe(Effect.forkScoped)
 
-  const expect = (id: TaskId, told: boolean): Expected => {
-    const done = Deferred.makeUnsafe<string, TaskNotFound>()
-    const entry = waiting.get(id) ?? { done: [], watched: told }
+  const expect = (id: TaskId, told: boolean, done: Done) => {
+    const entry = waiting.get(id) ?? { done: new Set(), watched: told }
     waiting.set(id, entry)
-    entry.done.push(done)
-    const forget = Effect.sync(() => {
-      entry.done.splice(entry.done.indexOf(done), 1)
-      if (entry.done.length === 0 && waiting.get(id) === entry) waiting.delete(id)
-    })
-    return { record: Effect.onInterrupt(Deferred.await(done), () => forget), forget }
+    entry.done.add(done)
+    return () => {
+      entry.done.delete(done)
+      if (entry.done.size === 0 && waiting.get(id) === entry) waiting.delete(id)
+    }
   }
 
   const ended: Replies["Service"]["ended"] = Effect.fnUntraced(function*(id) {
     yield* inbox.tune(partitionOfId(id))
-    const { record } = expect(id, false)
-    read(id)
-    return yield* record
+    return yield* Effect.callback<string, TaskNotFound>((resume) => {
+      const forget = expect(id, false, resume)
+      read(id)
+      return Effect.sync(forget)
+    })
   })
 
   return Replies.of({
     inbox: inbox.name,
     tune: inbox.tune,
     ended,
-    expect: (id) => expect(id, true),
+    expect: (id, done) => expect(id, true, done),
     awaits: (id) => waiting.has(id),
     subscribe: (id, listener) => {
       const all = listeners.get(id) ?? new Set()

@@ -97,8 +97,8 @@ export interface Turn {
   /** JSON notes on entries that have been running for a while: start, progress. */
   readonly notes: ReadonlyArray<readonly [Entry, string]>
 
-  /** Reply channels, each with the ids (ULIDs) whose results those who listen there wait for. */
-  readonly hints: ReadonlyArray<readonly [channel: string, ulids: ReadonlyArray<string>]>
+  /** Reply channels, each with the ended entries whose results those who listen there wait for. */
+  readonly hints: ReadonlyArray<readonly [channel: string, entries: ReadonlyArray<Entry>]>
 }
 
 export interface Claim {
@@ -162,10 +162,19 @@ export const streamIdleMs = 7 * 86_400_000
 /** Where a reader of events stands: the last event it has seen, `{ run: 0, seq: 0 }` before the first. */
 export type Position = Pick<TaskEvent, "run" | "seq">
 
-/** News of tasks that somebody here waits for. `"all"` when news may have been missed: read them all again. */
-export type Hint = "all" | { readonly partition: Partition; readonly ulids: ReadonlyArray<string> }
+/** That there is something to read of a task; a small outcome comes along when its settlement was accepted. */
+export interface News {
+  readonly ulid: string
+  readonly record: string | undefined
+}
 
-/** The reply channel of one process. A hint may be lost, and says only that there is something to read. */
+/** News of tasks that somebody here waits for. `"all"` when news may have been missed: read them all again. */
+export type Hint = "all" | { readonly partition: Partition; readonly news: ReadonlyArray<News> }
+
+/** A larger record is not sent along with a hint, in characters: whoever waits reads it. */
+export const hintRecordMax = 4_096
+
+/** The reply channel of one process. A hint may be lost: what it is about is read from where it is kept. */
 export interface Inbox {
   readonly name: string
   readonly next: Effect.Effect<Hint>

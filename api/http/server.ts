@@ -71,6 +71,8 @@ export const layerWith = (options: ServerOptions) =>
             idleTimeout: idleSeconds,
             // Otherwise an error that nobody caught would be answered with a page about our source.
             development: false,
+            // Outside of development Bun would share the port with whoever listens there already.
+            reusePort: false,
             // Every route bounds what it reads, and says so; the server's own limit would be silent.
             maxRequestBodySize: Number.MAX_SAFE_INTEGER,
             fetch: (request, server) =>

@@ -22,7 +22,7 @@
   ARGV[13]  notes        integer  then as many of  entry, JSON
   ARGV[14]  noted        integer  then as many of  entry
   ARGV[15]  streamed     integer  then as many of  entry
-  ARGV[16]  hints        integer  then as many of  reply channel, ids separated by blanks
+  ARGV[16]  hints        integer  then as many of  reply channel, ended entries separated by blanks
 
   Returns
     -1  the incarnation is not registered; nothing was written
@@ -35,7 +35,7 @@
 --- @include "finish"
 --- @include "give-back"
 
-local reap_max, promote_max, stale_rounds = 50, 500, 8
+local reap_max, promote_max, stale_rounds, hint_record_max = 50, 500, 8, 4096
 
 local worker, lease, want, expected = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local again, retention, crashes_max = ARGV[6] == "1", tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -242,8 +242,21 @@ if want == 0 or given_up then
   end
 end
 
-for i = starts[7], at - 1, 2 do
-  redis.call("SPUBLISH", key.reply(ARGV[i]), ARGV[i + 1])
+-- Tell those who wait for what has ended. A small outcome goes along, but only one that was accepted.
+if starts[7] < at then
+  local outcomes = {}
+  for k = 1, count do
+    outcomes[settled[k]] = records[k]
+  end
+  for i = starts[7], at - 1, 2 do
+    local news, size = {}, 0
+    for entry in string.gmatch(ARGV[i + 1], "%S+") do
+      local outcome = outcomes[entry]
+      size = size + 1
+      news[size] = sub(entry, 1, 26) .. (outcome and #outcome <= hint_record_max and outcome or "")
+    end
+    redis.call("SPUBLISH", key.reply(ARGV[i]), table.concat(news, "\n"))
+  end
 end
 
 local also = {}

@@ -14,7 +14,9 @@ import {
   eventsMax,
   Fenced,
   type Found,
+  hintRecordMax,
   type Hint,
+  type News,
   Store,
   streamIdleMs,
   type TaskEvent,
@@ -165,14 +167,14 @@ const make = Effect.gen(function*() {
   }
   const clock = Effect.map(Clock.currentTimeMillis, Math.floor)
 
-  const tell = (inbox: string, partition: Partition, ulids: ReadonlyArray<string>) => {
+  const tell = (inbox: string, partition: Partition, news: ReadonlyArray<News>) => {
     const queue = inboxes.get(inbox)
-    if (queue !== undefined) Queue.offerUnsafe(queue, { partition, ulids })
+    if (queue !== undefined) Queue.offerUnsafe(queue, { partition, news })
   }
   const tellWatchers = (partition: Partition, ulids: ReadonlyArray<string>, last: boolean) => {
     const { watched } = heapOf(partition)
     for (const ulid of ulids) {
-      for (const inbox of watched.get(ulid) ?? []) tell(inbox, partition, [ulid])
+      for (const inbox of watched.get(ulid) ?? []) tell(inbox, partition, [{ ulid, record: undefined }])
       if (last) watched.delete(ulid)
     }
   }
@@ -210,6 +212,8 @@ const make = Effect.gen(function*() {
     const ended: Array<string> = []
     const released: Array<Entry> = []
     const told: Array<string> = []
+    const outcomes = new Map<Entry, string>()
+    const newsOf = (entry: Entry): News => ({ ulid: ulidOfEntry(entry), record: outcomes.get(entry) })
 
     for (const settlement of turn.settled) {
       const { entry } = settlement
@@ -223,6 +227,7 @@ const make = Effect.gen(function*() {
       if (settlement.kind === "end") {
         heap.finish(ulid, settlement.record, now, retentionMs)
         ended.push(ulid)
+        if (settlement.record.length <= hintRecordMax) outcomes.set(entry, settlement.record)
       } else if (settlement.kind === "retry") {
         heap.write(ulid, settlement.record)
         heap.later.set(nextRun(entry), now + settlement.delayMs)
@@ -279,7 +284,7 @@ const make = Effect.gen(function*() {
     }
     for (const entry of claimed) held.add(entry)
     if (claimed.length === turn.want && lanes.some((lane) => heap.lanes[lane].length > 0)) heap.ring()
-    for (const [inbox, ulids] of turn.hints) tell(inbox, partition, ulids)
+    for (const [inbox, entries] of turn.hints) tell(inbox, partition, entries.map(newsOf))
 
     const claimOf = (entry: Entry) => ({ entry, record: heap.recordOf(ulidOfEntry(entry))! })
     return {

@@ -5,7 +5,7 @@
  * again by the client itself. So a failed call means that its outcome is unknown, and whoever made it says it again
  * if that is harmless. While no client is connected a call waits for one, within its own time limit.
  */
-import { Cause, Effect, Latch, Schedule, Schema, type Scope } from "effect"
+import { Cause, Clock, Effect, Latch, Schedule, Schema, type Scope } from "effect"
 import { Redis } from "ioredis"
 import { type RedisAddress, RedisUnusable } from "./address.ts"
 import { checkServer } from "./server.ts"
@@ -20,6 +20,9 @@ export class RedisError extends Schema.TaggedError<RedisError>()("RedisError", {
 
 /** How long a call may take, waiting for a connection included, in milliseconds. */
 export const callMaxMs = 5_000
+
+/** How late a call may be told that it got no answer. */
+const timeLimitPrecision = "100 millis"
 
 /** How long building a connection may take, in milliseconds. */
 const connectMaxMs = 3_000
@@ -138,7 +141,46 @@ export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): 
     Effect.forkScoped({ startImmediately: true })
   )
 
-  const call = <A>(send: (client: Redis) => Promise<A>, maxMs = callMaxMs) => {
+  /** Calls on their way, each with the time on our clock by which it must have been answered. */
+  const unanswered = new Map<() => void, number>()
+  const clock = yield* Clock.Clock
+  const monotonicMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  yield* Effect.sync(() => {
+    const now = monotonicMs()
+    for (const [expire, deadline] of unanswered) if (deadline <= now) expire()
+  }).pipe(Effect.repeat(Schedule.spaced(timeLimitPrecision)), Effect.forkScoped)
+
+  /** Most calls find a client; their time limit is looked after for all of them together. */
+  const call = <A>(send: (client: Redis) => Promise<A>, maxMs = callMaxMs): Effect.Effect<A, RedisError> =>
+    Effect.suspend(() => {
+      const used = client
+      if (used === undefined) return wait(send, maxMs)
+      return Effect.callback<A, RedisError>((resume) => {
+        const deadline = monotonicMs() + maxMs
+        const dropUsed = () => {
+          if (used === client) drop()
+        }
+        const expire = () => {
+          unanswered.delete(expire)
+          // A client that did not answer once may be half open: the next call gets a fresh one.
+          dropUsed()
+          resume(Effect.fail(new RedisError({ cause: new Error(`no answer within ${maxMs} ms`) })))
+        }
+        unanswered.set(expire, deadline)
+        send(used).then((answer) => {
+          unanswered.delete(expire)
+          resume(Effect.succeed(answer))
+        }, (cause: unknown) => {
+          unanswered.delete(expire)
+          const error = new RedisError({ cause })
+          if (wasNotSent(error) || isReplica(error)) dropUsed()
+          resume(wasNotSent(error) ? wait(send, deadline - monotonicMs()) : Effect.fail(error))
+        })
+        return Effect.sync(() => void unanswered.delete(expire))
+      })
+    })
+
+  const wait = <A>(send: (client: Redis) => Promise<A>, maxMs: number) => {
     let used: Redis | undefined
     const dropUsed = () => {
       if (used !== undefined && used === client) drop()

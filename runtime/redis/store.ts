@@ -6,7 +6,7 @@
 import { Duration, Effect, Layer, Queue, Redacted, Result } from "effect"
 import type { Redis } from "ioredis"
 import { Settings } from "../config.ts"
-import { partitionKeys } from "../keys.ts"
+import { type PartitionKeys, partitionKeys } from "../keys.ts"
 import {
   bellWaitMaxMs,
   type Claim,
@@ -17,13 +17,14 @@ import {
   Fenced,
   type Found,
   type Hint,
+  type News,
   Store,
   StoreError,
   StoreFull,
   streamIdleMs,
   type TurnReply
 } from "../store.ts"
-import { lanes, type Partition, partitionOfId, ulidOfId } from "../task.ts"
+import { lanes, type Partition, partitionOfId, ulidLength, ulidOfId } from "../task.ts"
 import { readAddress } from "./address.ts"
 import { callMaxMs, openLink, type RedisError } from "./link.ts"
 import { buildScripts, type ScriptName, type Scripts } from "./scripts.ts"
@@ -37,6 +38,12 @@ const claimsOf = (flat: ReadonlyArray<string>): ReadonlyArray<Claim> => {
   for (let at = 0; at < flat.length; at += 2) claims.push({ entry: flat[at]!, record: flat[at + 1]! })
   return claims
 }
+
+/** A line of a hint: an id, and its record if that came along. */
+const newsOf = (line: string): News => ({
+  ulid: line.slice(0, ulidLength),
+  record: line.length > ulidLength ? line.slice(ulidLength) : undefined
+})
 
 const foundOf = (
   reply: null | readonly [record: string, place: string, detail?: string, note?: string]
@@ -68,7 +75,12 @@ const make = (scripts: Scripts) =>
       readAddress(settings.redisUrl ?? Redacted.make("redis://127.0.0.1:6379")),
       { onFailure: Effect.fail, onSuccess: Effect.succeed }
     )
-    const keysOf = (partition: Partition) => partitionKeys(settings.namespace, partition)
+    const keys = new Map<Partition, PartitionKeys>()
+    const keysOf = (partition: Partition) => {
+      const there = keys.get(partition) ?? partitionKeys(settings.namespace, partition)
+      keys.set(partition, there)
+      return there
+    }
     const retentionMs = Duration.toMillis(settings.retention)
     const streamMs = Math.max(retentionMs, streamIdleMs)
     const link = yield* openLink({ name: "troupe", address, scripts })
@@ -140,7 +152,7 @@ const make = (scripts: Scripts) =>
           turn.notes.flat() as Array<never>,
           turn.noted as Array<never>,
           turn.streamed as Array<never>,
-          turn.hints.flatMap(([channel, ulids]) => [channel, ulids.join(" ")]) as Array<never>
+          turn.hints.flatMap(([channel, entries]) => [channel, entries.join(" ")]) as Array<never>
         )
       ).pipe(during("Store.turn"))
       if (reply === -1) return yield* new Fenced({ worker: turn.worker })
@@ -213,7 +225,7 @@ const make = (scripts: Scripts) =>
         address,
         onConnect: async (client, first) => {
           client.on("smessage", (channel: string, message: string) => {
-            Queue.offerUnsafe(hints, { partition: channels.get(channel)!, ulids: message.split(" ") })
+            Queue.offerUnsafe(hints, { partition: channels.get(channel)!, news: message.split("\n").map(newsOf) })
           })
           if (channels.size > 0) await client.ssubscribe(...channels.keys())
           // What was told while nobody listened is lost: everything waited for is read again.

@@ -75,7 +75,7 @@ describe("a store whose Redis is killed and started again", () => {
 
       const ulid = aUlid()
       yield* insist(turn("w", { hints: [[inbox.name, [ulid]]] }))
-      expect(yield* inbox.next).toEqual({ partition, ulids: [ulid] })
+      expect(yield* inbox.next).toEqual({ partition, news: [{ ulid: ulid, record: undefined }] })
     })))
 
   it.live("loses no acknowledged task under load, and ends each once", () =>
@@ -195,7 +195,7 @@ describe("a store", () => {
         Effect.andThen(tune, turn("w", { hints: [[inbox.name, [ulid]]] }))
       ), { concurrency: 2 })
 
-      expect([yield* inbox.next, yield* inbox.next]).toEqual([{ partition, ulids: [ulid] }, { partition, ulids: [ulid] }])
+      expect([yield* inbox.next, yield* inbox.next]).toEqual([{ partition, news: [{ ulid: ulid, record: undefined }] }, { partition, news: [{ ulid: ulid, record: undefined }] }])
     })))
 
   it.effect("notices that nobody speaks to its inbox any more, though its connection stands", () =>
@@ -254,7 +254,7 @@ describe("a store whose Redis has no memory left", () => {
       const ulids = [ended!.ulid, living!.ulid]
       expect(yield* store.ended(partition, ulids, { watch: inbox.name })).toEqual([expect.any(String), true])
       yield* turn("w", { settled: [end(living!.entry)] })
-      expect(yield* inbox.next).toEqual({ partition, ulids: [living!.ulid] })
+      expect(yield* inbox.next).toEqual({ partition, news: [{ ulid: living!.ulid, record: undefined }] })
     })))
 
   it.live("takes tasks again when there is room", () =>

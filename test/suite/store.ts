@@ -2,7 +2,7 @@
 import { describe, expect } from "bun:test"
 import { Duration, Effect, Fiber, type Layer, type Scope } from "effect"
 import type { SettingsShape } from "../../runtime/config.ts"
-import { bellWaitMaxMs, eventsMax, type NewEvent, Store, type TaskEvent } from "../../runtime/store.ts"
+import { hintRecordMax, bellWaitMaxMs, eventsMax, type NewEvent, Store, type TaskEvent } from "../../runtime/store.ts"
 import { decodeRecord, type Entry, idIn, lanes, nextRun, runOfEntry, ulidOfEntry } from "../../runtime/task.ts"
 import { it } from "../support/effect.ts"
 import { Bell, partition, type StoreUnderTest } from "../support/stores.ts"
@@ -330,14 +330,22 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* found(ulidOfEntry(entry))).toMatchObject({ place: { kind: "held", note: undefined } })
     })
 
-    promise("tells the reply channels that it was given", function*() {
+    promise("tells the reply channels that it was given, with what is small and was accepted", function*() {
       const inbox = yield* (yield* Store).inbox
       yield* inbox.tune(partition)
-      const [one, other] = [aUlid(), aUlid()]
+      yield* submit(...tasks(2))
+      const [small, large] = yield* claim("w", 2)
+      const stranger = aTask().entry
+      const settled = [end(small!), end(large!, "S", "x".repeat(hintRecordMax)), end(stranger)]
 
-      yield* turn("w", { hints: [["nobody", [aUlid()]], [inbox.name, [one, other]]] })
+      yield* turn("w", { settled, hints: [["nobody", [small!]], [inbox.name, [small!, large!, stranger]]] })
 
-      expect(yield* inbox.next).toEqual({ partition, ulids: [one, other] })
+      const news = [
+        { ulid: ulidOfEntry(small!), record: anEnd(small!) },
+        { ulid: ulidOfEntry(large!), record: undefined },
+        { ulid: ulidOfEntry(stranger), record: undefined }
+      ]
+      expect(yield* inbox.next).toEqual({ partition, news })
     })
   })
 
@@ -602,7 +610,10 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       return inbox
     })
 
-    const hint = (...ulids: ReadonlyArray<string>) => ({ partition, ulids })
+    const hint = (...ulids: ReadonlyArray<string>) => ({
+      partition,
+      news: ulids.map((ulid) => ({ ulid, record: undefined }))
+    })
 
     promise("gives a hint at each event, note and retry, and at the end", function*() {
       const store = yield* Store
@@ -645,7 +656,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       const heard: Array<string> = []
       while (heard.length < 2) {
         const next = yield* both.next
-        if (next !== "all") heard.push(...next.ulids)
+        if (next !== "all") heard.push(...next.news.map(({ ulid }) => ulid))
       }
       expect(heard).toEqual([ulidOfEntry(one!), ulidOfEntry(other!)])
       expect(yield* second.next).toEqual(hint(ulidOfEntry(other!)))

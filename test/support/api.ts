@@ -1,5 +1,6 @@
 /** The API of a test: an app without a port, on a store of the test's own. */
-import { Context, Effect, Layer, Schema } from "effect"
+import { expect } from "bun:test"
+import { Context, Effect, Layer, Schema, type Scope } from "effect"
 import * as Tree from "../../actors/tree.ts"
 import { type AppOptions, createApp } from "../../api/http/app.ts"
 import type { ApiServices, Bindings } from "../../api/http/run.ts"
@@ -11,9 +12,11 @@ import * as Redis from "../../runtime/redis/store.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import type { Store } from "../../runtime/store.ts"
 import { TaskId } from "../../runtime/task.ts"
+import { it } from "./effect.ts"
 import { temporaryFolder } from "./folder.ts"
 import { memorySettings, redisSettings } from "./redis.ts"
 import { type Frame, Frames } from "./sse.ts"
+import { aWorker } from "./worker.ts"
 
 /** Takes any input. */
 const anything = defineTask({ name: "test", run: (input) => input })
@@ -76,6 +79,17 @@ export const anApi = Effect.fnUntraced(function* (options: AppOptions = {}) {
     return TaskId.make(body.id)
   })
   return { request, ask, post, submit }
+})
+
+/** A promise of the API, held against the memory store. */
+export const promise = <A, E>(
+  sentence: string,
+  body: () => Effect.Effect<A, E, ApiServices | Settings | Scope.Scope>
+) => it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi)))
+
+/** Nothing was stored of what was refused. */
+export const nothingWaits = Effect.gen(function* () {
+  expect(yield* (yield* aWorker()).claim(1)).toEqual([])
 })
 
 /** Reads the frames of a response, at the pace of the test. */

@@ -4,7 +4,7 @@ import { Settings } from "../../runtime/config.ts"
 import { partitionKeys } from "../../runtime/keys.ts"
 import type { Scripts } from "../../runtime/redis/scripts.ts"
 import * as RedisStore from "../../runtime/redis/store.ts"
-import { type Inbox, Store } from "../../runtime/store.ts"
+import { type Inbox, type News, Store } from "../../runtime/store.ts"
 import type { Side } from "../suite/store-sequences.ts"
 import { type HearingInbox, runOn } from "./commands.ts"
 import { deadRetentionMs, retentionMs } from "./random-commands.ts"
@@ -24,17 +24,19 @@ const hearing = (name: string, next: Effect.Effect<ReadonlyArray<string>>): Hear
   })
 })
 
-const ulidsFrom = (inbox: Inbox) =>
+const lineOf = ({ record = "", ulid }: News) => ulid + record
+
+const linesFrom = (inbox: Inbox) =>
   Effect.map(inbox.next, (hint) => {
     if (hint === "all") throw new Error("an inbox lost its connection")
-    return hint.ulids
+    return hint.news.map(lineOf)
   })
 
 export const memorySide: Side = {
   name: "memory",
   stage: Effect.gen(function*() {
     const context = yield* Layer.build(Layer.fresh(memoryStore(settings)))
-    const open = Effect.map(Context.get(context, Store).inbox, (inbox) => hearing(inbox.name, ulidsFrom(inbox)))
+    const open = Effect.map(Context.get(context, Store).inbox, (inbox) => hearing(inbox.name, linesFrom(inbox)))
     const inboxes = { A: yield* Effect.orDie(open), B: yield* Effect.orDie(open) }
     const run = runOn({ partition, inboxes, keys: Effect.succeed([]) })
     // Redis drops a stream when its time comes, even if the clock is set back later; memory when it next looks.
@@ -57,7 +59,7 @@ export const openRedisSide = Effect.fnUntraced(function*(scripts: Scripts) {
     const inbox = yield* store.inbox
     const queues = new Map<string, Queue.Queue<ReadonlyArray<string>>>()
     yield* Effect.forkScoped(Effect.forever(Effect.map(inbox.next, (hint) => {
-      if (hint !== "all") Queue.offerUnsafe(queues.get(hint.partition)!, hint.ulids)
+      if (hint !== "all") Queue.offerUnsafe(queues.get(hint.partition)!, hint.news.map(lineOf))
     })))
     return (partition: string) =>
       Effect.gen(function*() {

@@ -8,7 +8,7 @@ local function tell_watchers(ids, last)
     if names then
       watched[#watched + 1] = ids[i]
       for name in string.gmatch(names, "%S+") do
-        channels[name] = (channels[name] and channels[name] .. " " or "") .. ids[i]
+        channels[name] = (channels[name] and channels[name] .. "\n" or "") .. ids[i]
       end
     end
   end

@@ -1,12 +1,7 @@
 import { describe, expect } from "bun:test"
-import { Effect, type Scope } from "effect"
-import type { ApiServices } from "../../../api/http/run.ts"
-import { anApi, memoryApi } from "../../support/api.ts"
-import { it } from "../../support/effect.ts"
+import { Effect } from "effect"
+import { anApi, promise } from "../../support/api.ts"
 import { aWorker } from "../../support/worker.ts"
-
-const promise = <A, E>(sentence: string, body: () => Effect.Effect<A, E, ApiServices | Scope.Scope>) =>
-  it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi)))
 
 const task = (input: unknown) => ({ name: "test", input })
 

@@ -1,16 +1,12 @@
 import { describe, expect } from "bun:test"
-import { Effect, Fiber, type Scope } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Follow } from "../../../actors/follow.ts"
 import { Drain } from "../../../api/http/drain.ts"
-import type { ApiServices } from "../../../api/http/run.ts"
-import { anApi, framesOf, memoryApi } from "../../support/api.ts"
+import { anApi, framesOf, memoryApi, promise } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"
 import type { Frame } from "../../support/sse.ts"
 import { aWorker } from "../../support/worker.ts"
-
-const promise = <A, E>(sentence: string, body: () => Effect.Effect<A, E, ApiServices | Scope.Scope>) =>
-  it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi)))
 
 /** An API, and a task that a worker runs. */
 const aRun = Effect.fnUntraced(function* (options?: Parameters<typeof anApi>[0]) {

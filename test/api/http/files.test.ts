@@ -1,16 +1,9 @@
 import { describe, expect } from "bun:test"
-import { Effect, Fiber, type Scope } from "effect"
+import { Effect, Fiber } from "effect"
 import { createHash } from "node:crypto"
 import { readdir } from "node:fs/promises"
-import type { ApiServices } from "../../../api/http/run.ts"
 import { Settings } from "../../../runtime/config.ts"
-import { anApi, memoryApi } from "../../support/api.ts"
-import { it } from "../../support/effect.ts"
-
-const promise = <A, E>(
-  sentence: string,
-  body: () => Effect.Effect<A, E, ApiServices | Settings | Scope.Scope>
-) => it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi)))
+import { anApi, promise } from "../../support/api.ts"
 
 const bytes = new TextEncoder().encode("page one\r\npage two\n\0ä")
 const sha256 = createHash("sha256").update(bytes).digest("hex")

@@ -1,15 +1,11 @@
 import { describe, expect } from "bun:test"
-import { Effect, Fiber, type Scope } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Drain } from "../../../api/http/drain.ts"
-import type { ApiServices } from "../../../api/http/run.ts"
 import { Handlers } from "../../../runtime/registry.ts"
 import { Store, StoreError } from "../../../runtime/store.ts"
-import { anApi, memoryApi } from "../../support/api.ts"
+import { anApi, memoryApi, promise } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"
-
-const promise = <A, E>(sentence: string, body: () => Effect.Effect<A, E, ApiServices | Scope.Scope>) =>
-  it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi)))
 
 /** An API whose store is asked in vain. */
 const withoutStore = (ping: Effect.Effect<void, StoreError>) =>
