@@ -174,13 +174,14 @@ export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): 
           unanswered.delete(expire)
           const error = new RedisError({ cause })
           if (wasNotSent(error) || isReplica(error)) dropUsed()
-          resume(wasNotSent(error) ? wait(send, deadline - monotonicMs()) : Effect.fail(error))
+          resume(wasNotSent(error) ? wait(send, maxMs, deadline - monotonicMs()) : Effect.fail(error))
         })
         return Effect.sync(() => void unanswered.delete(expire))
       })
     })
 
-  const wait = <A>(send: (client: Redis) => Promise<A>, maxMs: number) => {
+  /** Sends as soon as there is a client, within what is left of the time limit. */
+  const wait = <A>(send: (client: Redis) => Promise<A>, maxMs: number, leftMs = maxMs) => {
     let used: Redis | undefined
     const dropUsed = () => {
       if (used !== undefined && used === client) drop()
@@ -200,7 +201,7 @@ export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): 
       ),
       Effect.retry({ while: wasNotSent }),
       Effect.timeoutOrElse({
-        duration: maxMs,
+        duration: leftMs,
         orElse: () => {
           // A client that did not answer once may be half open: the next call gets a fresh one.
           dropUsed()

@@ -5,11 +5,13 @@ import { nearest } from "../../runtime/nearest.ts"
 import { it } from "../support/effect.ts"
 
 const read = (environment: Environment, over: Partial<SettingsShape> = {}) =>
-  Effect.flatMap(Layer.build(Settings.layer(over, environment)), (context) => Effect.provideContext(Settings, context))
+  Effect.flatMap(Layer.build(Settings.layer(over, environment)), (context) =>
+    Effect.provideContext(Settings, context)
+  )
 
 describe("a setting", () => {
   it.effect("has a default where the environment has none", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* read({ PATH: "/bin", HOME: undefined })).toEqual({
         redisUrl: undefined,
         namespace: "troupe",
@@ -26,10 +28,11 @@ describe("a setting", () => {
         drain: Duration.seconds(30),
         log: "Info"
       })
-    }))
+    })
+  )
 
   it.effect("is read from the environment", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { redisUrl, ...settings } = yield* read({
         REDIS_URL: "redis://:secret@localhost",
         TROUPE_NAMESPACE: "team-A.1",
@@ -53,7 +56,10 @@ describe("a setting", () => {
         host: "::1",
         port: 0,
         handlers: "./handlers",
-        queues: [{ queue: "documents", concurrency: 8 }, { queue: "default", concurrency: concurrencyDefault }],
+        queues: [
+          { queue: "documents", concurrency: 8 },
+          { queue: "default", concurrency: concurrencyDefault }
+        ],
         workers: 256,
         files: "/data",
         folders: ["/in", "/more in"],
@@ -63,19 +69,22 @@ describe("a setting", () => {
         drain: Duration.zero,
         log: "Debug"
       })
-    }))
+    })
+  )
 
   it.effect("is what a command's flag says, over the environment", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect((yield* read({ TROUPE_PORT: "5000" }, { port: 6000 })).port).toBe(6000)
-    }))
+    })
+  )
 
   it.effect("does not show a password when it is printed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const settings = yield* read({ REDIS_URL: "redis://:secret@localhost" })
 
       expect(`${JSON.stringify(settings)} ${Bun.inspect(settings)}`).not.toContain("secret")
-    }))
+    })
+  )
 
   const wrong: ReadonlyArray<readonly [variable: string, value: string, reason: string]> = [
     ["REDIS_URL", "", "must not be empty"],
@@ -91,9 +100,21 @@ describe("a setting", () => {
     ["TROUPE_PORT", "", `"" is not a whole number from 0 to 65535`],
     ["TROUPE_HANDLERS", "", "must not be empty"],
     ["TROUPE_QUEUES", "", `"" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`],
-    ["TROUPE_QUEUES", "documents:0", `"documents:0" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`],
-    ["TROUPE_QUEUES", "documents:10001", `"documents:10001" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`],
-    ["TROUPE_QUEUES", "default:4,Documents:8", `"Documents:8" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`],
+    [
+      "TROUPE_QUEUES",
+      "documents:0",
+      `"documents:0" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`
+    ],
+    [
+      "TROUPE_QUEUES",
+      "documents:10001",
+      `"documents:10001" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`
+    ],
+    [
+      "TROUPE_QUEUES",
+      "default:4,Documents:8",
+      `"Documents:8" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`
+    ],
     ["TROUPE_QUEUES", "a:1:2", `"a:1:2" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`],
     ["TROUPE_QUEUES", "a:1,a:2", "queue a is named twice"],
     ["TROUPE_WORKERS", "0", `"0" is not a whole number from 1 to 256`],
@@ -113,12 +134,13 @@ describe("a setting", () => {
 
   for (const [variable, value, reason] of wrong) {
     it.effect(`is refused as ${variable}="${value.slice(0, 30)}", with a reason`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const error = yield* Effect.flip(read({ [variable]: value }))
 
         expect(error).toMatchObject({ _tag: "SettingsError", setting: variable, reason })
         expect(error.message).toBe(`${variable}: ${reason}`)
-      }))
+      })
+    )
   }
 
   const misspelt: ReadonlyArray<readonly [name: string, reason: string]> = [
@@ -131,9 +153,10 @@ describe("a setting", () => {
 
   for (const [name, reason] of misspelt) {
     it.effect(`called ${name} is none`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         expect(yield* Effect.flip(read({ [name]: "1" }))).toMatchObject({ setting: name, reason })
-      }))
+      })
+    )
   }
 })
 

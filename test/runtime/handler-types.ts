@@ -8,45 +8,60 @@ import { z } from "zod"
 import { CurrentTask, defineTask, type TaskDefinition } from "../../runtime/handler.ts"
 
 /** Compiles only where the definition takes and gives exactly these. */
-const takesAndGives = <Input, Output>() =>
-<Definition>(
-  _: Definition &
-    ((<T>() => T extends TaskDefinition<Input, Output> ? 1 : 2) extends (<T>() => T extends Definition ? 1 : 2) ? unknown
-      : never)
-): void => {}
+const takesAndGives =
+  <Input, Output>() =>
+  <Definition>(
+    _: Definition &
+      ((<T>() => T extends TaskDefinition<Input, Output> ? 1 : 2) extends <T>() => T extends Definition
+        ? 1
+        : 2
+        ? unknown
+        : never)
+  ): void => {}
 
 // What is submitted is what the schema takes; what is read is what it gives out.
-takesAndGives<{ n: unknown }, { ok: boolean }>()(defineTask({
-  name: "zod",
-  input: z.object({ n: z.coerce.number() }),
-  output: z.object({ ok: z.boolean() }),
-  run: async ({ n }) => ({ ok: n > 1 })
-}))
-takesAndGives<{ n?: number | undefined }, number>()(defineTask({
-  name: "zod.default",
-  input: z.object({ n: z.number().default(1) }),
-  run: ({ n }) => n.valueOf()
-}))
-takesAndGives<{ n: number }, number>()(defineTask({
-  name: "valibot",
-  input: v.object({ n: v.number() }),
-  run: async ({ n }, ctx) => {
-    await ctx.emit(n)
-    return n
-  }
-}))
-takesAndGives<{ readonly at: string }, { readonly at: string }>()(defineTask.effect({
-  name: "effect",
-  input: Schema.Struct({ at: Schema.DateFromString }),
-  output: Schema.Struct({ at: Schema.DateFromString }),
-  run: Effect.fn(function*({ at }) {
-    const task = yield* CurrentTask
-    yield* task.emit(at.getTime())
-    return { at }
+takesAndGives<{ n: unknown }, { ok: boolean }>()(
+  defineTask({
+    name: "zod",
+    input: z.object({ n: z.coerce.number() }),
+    output: z.object({ ok: z.boolean() }),
+    run: async ({ n }) => ({ ok: n > 1 })
   })
-}))
+)
+takesAndGives<{ n?: number | undefined }, number>()(
+  defineTask({
+    name: "zod.default",
+    input: z.object({ n: z.number().default(1) }),
+    run: ({ n }) => n.valueOf()
+  })
+)
+takesAndGives<{ n: number }, number>()(
+  defineTask({
+    name: "valibot",
+    input: v.object({ n: v.number() }),
+    run: async ({ n }, ctx) => {
+      await ctx.emit(n)
+      return n
+    }
+  })
+)
+takesAndGives<{ readonly at: string }, { readonly at: string }>()(
+  defineTask.effect({
+    name: "effect",
+    input: Schema.Struct({ at: Schema.DateFromString }),
+    output: Schema.Struct({ at: Schema.DateFromString }),
+    run: Effect.fn(function* ({ at }) {
+      const task = yield* CurrentTask
+      yield* task.emit(at.getTime())
+      return { at }
+    })
+  })
+)
 // Without an input schema it takes anything.
-defineTask({ name: "without schemas", run: () => Math.random() }) satisfies TaskDefinition<{ any: "thing" }, number>
+defineTask({ name: "without schemas", run: () => Math.random() }) satisfies TaskDefinition<
+  { any: "thing" },
+  number
+>
 
 // What a run returns is what its output schema takes.
 defineTask({
@@ -77,7 +92,9 @@ defineTask({
 })
 
 // The services of an effect are those that its layer gives, and the task it runs for.
-class Model extends Context.Service<Model, { readonly ask: (text: string) => Effect.Effect<string> }>()("test/Model") {
+class Model extends Context.Service<Model, { readonly ask: (text: string) => Effect.Effect<string> }>()(
+  "test/Model"
+) {
   static readonly layer = Layer.succeed(Model, { ask: Effect.succeed })
 }
 const ask = (text: string) => Effect.flatMap(Model, (model) => model.ask(text))
@@ -89,6 +106,7 @@ defineTask.effect({
   name: "other services",
   layer: Layer.succeed(CurrentTask, undefined as never),
   // @ts-expect-error: the layer gives no model.
+  // @effect-diagnostics-next-line missingEffectContext:off
   run: () => ask("hello")
 })
 

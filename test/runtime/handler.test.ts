@@ -2,7 +2,15 @@ import { describe, expect, test } from "bun:test"
 import { Effect, Result, Schema } from "effect"
 import * as v from "valibot"
 import { z } from "zod"
-import { AttemptOver, type Checked, defineTask, EventRefused, Fatal, isTaskDefinition, Misfit } from "../../runtime/handler.ts"
+import {
+  AttemptOver,
+  type Checked,
+  defineTask,
+  EventRefused,
+  Fatal,
+  isTaskDefinition,
+  Misfit
+} from "../../runtime/handler.ts"
 
 const run = () => null
 
@@ -51,10 +59,13 @@ describe("a handler", () => {
     expect(defineTask({ name, run }).name).toBe(name)
   })
 
-  test.each(["", "1st", ".a", "a.", "a..b", "a b", "a/b", "a\n", "ä", "x".repeat(129)])("cannot be called %j", (name) => {
-    expect(() => defineTask({ name, run })).toThrow(TypeError)
-    expect(() => defineTask({ name, run })).toThrow("cannot name a handler")
-  })
+  test.each(["", "1st", ".a", "a.", "a..b", "a b", "a/b", "a\n", "ä", "x".repeat(129)])(
+    "cannot be called %j",
+    (name) => {
+      expect(() => defineTask({ name, run })).toThrow(TypeError)
+      expect(() => defineTask({ name, run })).toThrow("cannot name a handler")
+    }
+  )
 
   test.each(["", "Documents", "a.b", "-a", "a:b", "q".repeat(64)])("cannot have the queue %j", (queue) => {
     expect(() => defineTask({ name: "some", queue, run })).toThrow(`handler some: queue "${queue}" is not`)
@@ -112,7 +123,9 @@ for (const [library, handler] of Object.entries(alike)) {
     })
 
     test("names every fault of one that does not, with its path", async () => {
-      const { faults } = await outcome(handler.readInput({ pages: [{ number: 1 }, { number: "2" }], title: 3 })) as Misfit
+      const { faults } = (await outcome(
+        handler.readInput({ pages: [{ number: 1 }, { number: "2" }], title: 3 })
+      )) as Misfit
 
       expect(faults.map(({ path }) => path)).toEqual(["/pages/1/number", "/title"])
       expect(faults.every(({ message }) => message.length > 0)).toBe(true)
@@ -124,7 +137,9 @@ for (const [library, handler] of Object.entries(alike)) {
 
     test("checks its output", async () => {
       expect(await outcome(handler.writeOutput({ done: true }))).toEqual({ value: { done: true } })
-      expect(await outcome(handler.writeOutput({ done: "yes" }))).toMatchObject({ faults: [{ path: "/done" }] })
+      expect(await outcome(handler.writeOutput({ done: "yes" }))).toMatchObject({
+        faults: [{ path: "/done" }]
+      })
     })
   })
 }
@@ -132,15 +147,28 @@ for (const [library, handler] of Object.entries(alike)) {
 describe("a schema", () => {
   test("of effect encodes the output that it decodes as an input", async () => {
     const at = Schema.Struct({ at: Schema.DateTimeUtcFromString })
-    const handler = defineTask.effect({ name: "some", input: at, output: at, run: (input) => Effect.succeed(input) })
+    const handler = defineTask.effect({
+      name: "some",
+      input: at,
+      output: at,
+      run: (input) => Effect.succeed(input)
+    })
 
-    const read = await outcome(handler.readInput({ at: "2030-01-01T00:00:00.000Z" })) as { readonly value: unknown }
+    const read = (await outcome(handler.readInput({ at: "2030-01-01T00:00:00.000Z" }))) as {
+      readonly value: unknown
+    }
 
-    expect(await outcome(handler.writeOutput(read.value))).toEqual({ value: { at: "2030-01-01T00:00:00.000Z" } })
+    expect(await outcome(handler.writeOutput(read.value))).toEqual({
+      value: { at: "2030-01-01T00:00:00.000Z" }
+    })
   })
 
   test("may take its time", async () => {
-    const handler = defineTask({ name: "some", input: z.string().refine(async (text) => text === "right"), run })
+    const handler = defineTask({
+      name: "some",
+      input: z.string().refine(async (text) => text === "right"),
+      run
+    })
 
     expect(await outcome(handler.readInput("right"))).toEqual({ value: "right" })
     expect(await outcome(handler.readInput("wrong"))).toMatchObject({ faults: [{ path: "" }] })
@@ -155,7 +183,10 @@ describe("a schema", () => {
 
 describe("an error of a handler", () => {
   test("says all faults in one line", () => {
-    const faults = [{ path: "", message: "not an object" }, { path: "/a", message: "missing" }]
+    const faults = [
+      { path: "", message: "not an object" },
+      { path: "/a", message: "missing" }
+    ]
 
     expect(new Misfit({ faults }).message).toBe("/: not an object; /a: missing")
   })

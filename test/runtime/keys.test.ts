@@ -23,7 +23,9 @@ describe("the table of keys", () => {
   })
 
   test("is what the scripts use, all of it", () => {
-    const used = Object.values(buildScripts()).flatMap(({ text }) => [...text.matchAll(/\bkey\.(\w+)/g)].map(([, name]) => name!))
+    const used = Object.values(buildScripts()).flatMap(({ text }) =>
+      [...text.matchAll(/\bkey\.(\w+)/g)].map(([, name]) => name!)
+    )
 
     expect([...new Set(used)].toSorted()).toEqual(Object.keys(keys).toSorted())
   })
@@ -33,22 +35,26 @@ describe("the table of keys", () => {
     for (const { name, written } of rows) {
       const key = keys[name as keyof typeof keys]
 
-      expect(typeof key === "string" ? key : key("x")).toBe(written.replace(/^\w+(?=$|:)/, `${base}${name}`).replace(/<.+>/, "x"))
+      expect(typeof key === "string" ? key : key("x")).toBe(
+        written.replace(/^\w+(?=$|:)/, `${base}${name}`).replace(/<.+>/, "x")
+      )
     }
   })
 
   test("is the same in Lua", () => {
     for (const { name, written } of rows) {
       expect(luaKeys).toContain(
-        written.includes(":") ? `${name} = function(member) return base .. '${name}:' .. member end` : `${name} = base .. '${name}'`
+        written.includes(":")
+          ? `${name} = function(member) return base .. '${name}:' .. member end`
+          : `${name} = base .. '${name}'`
       )
     }
   })
 
   it.live("tells the types that the keys have in Redis", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const namespace = "keys-test"
-      const types = yield* Effect.gen(function*() {
+      const types = yield* Effect.gen(function* () {
         const store = yield* Store
         const client = yield* aClient
         yield* submit(...tasks(4), aTask({ due: { afterMs: 60_000 } }))
@@ -63,11 +69,16 @@ describe("the table of keys", () => {
         return yield* Effect.promise(async () => {
           const { base } = partitionKeys(namespace, partition)
           const names = await client.keys(`${base}*`)
-          return Promise.all(names.map(async (key) => [key.slice(base.length).split(":")[0]!, await client.type(key)] as const))
+          return Promise.all(
+            names.map(async (key) => [key.slice(base.length).split(":")[0]!, await client.type(key)] as const)
+          )
         })
       }).pipe(Effect.provide(RedisStore.layer().pipe(Layer.provide(settingsFor(redisUrl, { namespace })))))
 
       const stored = rows.filter(({ type }) => type !== "–")
-      expect(Object.fromEntries(types)).toEqual(Object.fromEntries(stored.map(({ name, type }) => [name, type])))
-    }))
+      expect(Object.fromEntries(types)).toEqual(
+        Object.fromEntries(stored.map(({ name, type }) => [name, type]))
+      )
+    })
+  )
 })

@@ -17,19 +17,21 @@ const insist = <A>(call: Effect.Effect<A, RedisError>) => Effect.retry(call, { t
 
 /** The ids of the link's connections, as the server sees them. */
 const connections = async (client: Redis): Promise<ReadonlyArray<string>> =>
-  String(await client.client("LIST")).split("\n")
+  String(await client.client("LIST"))
+    .split("\n")
     .filter((line) => line.includes(" name=link "))
     .map((line) => /^id=(\d+)/.exec(line)![1]!)
 
 /** Waits until the link has seen that its connection is gone. */
-const seenGone = (call: Effect.Effect<unknown, RedisError>) => Effect.repeat(Effect.exit(call), { until: Exit.isFailure })
+const seenGone = (call: Effect.Effect<unknown, RedisError>) =>
+  Effect.repeat(Effect.exit(call), { until: Exit.isFailure })
 
 /** Many of these tests make Redis go away, and need not read about it. */
 const quietly = Effect.provideService(References.MinimumLogLevel, "None")
 
 describe("a link", () => {
   it.live("fails what is on its way as soon as Redis is killed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer()
       const { call } = yield* link(server.address)
       const onItsWay = yield* Effect.forEach(
@@ -44,10 +46,11 @@ describe("a link", () => {
 
       expect(exits.filter(Exit.isSuccess)).toEqual([])
       expect(Duration.toMillis(took)).toBeLessThan(callMaxMs / 4)
-    }).pipe(quietly))
+    }).pipe(quietly)
+  )
 
   it.live("works again once Redis was started again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer()
       const { built, call } = yield* link(server.address)
       yield* server.kill
@@ -55,10 +58,11 @@ describe("a link", () => {
 
       expect(yield* insist(call(ping))).toBe("PONG")
       expect(built()).toBe(2)
-    }).pipe(quietly))
+    }).pipe(quietly)
+  )
 
   it.live("lets a call wait for Redis to come back", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer()
       const { call } = yield* link(server.address)
       yield* server.kill
@@ -68,10 +72,11 @@ describe("a link", () => {
       yield* server.start
 
       expect(yield* Fiber.join(waiting)).toBe("PONG")
-    }).pipe(quietly))
+    }).pipe(quietly)
+  )
 
   it.live("gives up a call at its limit when Redis does not come back", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer()
       const { call } = yield* link(server.address)
       yield* server.kill
@@ -80,10 +85,11 @@ describe("a link", () => {
 
       expect(error.message).toBe("no answer within 100 ms")
       expect(Duration.toMillis(took)).toBeLessThan(1_000)
-    }).pipe(quietly))
+    }).pipe(quietly)
+  )
 
   it.live("gives up a call at its limit when Redis is frozen, and goes on with a fresh client", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer()
       const { built, call } = yield* link(server.address)
       yield* server.freeze
@@ -95,10 +101,11 @@ describe("a link", () => {
       expect(Duration.toMillis(took)).toBeLessThan(1_000)
       expect(yield* insist(call(ping))).toBe("PONG")
       expect(built()).toBe(2)
-    }).pipe(quietly))
+    }).pipe(quietly)
+  )
 
   it.live("heals whenever its connection is closed, and leaves none behind", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer()
       const client = yield* server.client
       const { built, call } = yield* link(server.address)
@@ -109,10 +116,11 @@ describe("a link", () => {
         yield* Effect.repeat(insist(call(ping)), { until: () => built() === times + 1 })
       }
       expect(yield* Effect.promise(() => connections(client))).toHaveLength(1)
-    }).pipe(quietly))
+    }).pipe(quietly)
+  )
 
   it.live("sends nothing again by itself", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer()
       const client = yield* server.client
       const { call } = yield* link(server.address)
@@ -125,23 +133,28 @@ describe("a link", () => {
 
       // The one that was sent may run late, once; it is not said a second time.
       expect(Number(yield* Effect.promise(() => client.get("count")))).toBeLessThanOrEqual(1)
-    }).pipe(quietly))
+    }).pipe(quietly)
+  )
 
   it.live("goes on with other calls when one is interrupted", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer()
       const { built, call } = yield* link(server.address)
-      const interrupted = yield* Effect.forkChild(call((client) => client.get("some")), { startImmediately: true })
+      const interrupted = yield* Effect.forkChild(
+        call((client) => client.get("some")),
+        { startImmediately: true }
+      )
       const other = yield* Effect.forkChild(call(ping), { startImmediately: true })
       yield* Fiber.interrupt(interrupted)
 
       expect(yield* Fiber.join(other)).toBe("PONG")
       expect(yield* call(ping)).toBe("PONG")
       expect(built()).toBe(1)
-    }))
+    })
+  )
 
   it.live("tells what Redis refused, and keeps its connection", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer()
       const { built, call } = yield* link(server.address)
 
@@ -150,10 +163,11 @@ describe("a link", () => {
       expect(error.message).toContain("unknown command")
       expect(yield* call(ping)).toBe("PONG")
       expect(built()).toBe(1)
-    }))
+    })
+  )
 
   it.live("leaves a server that has become a replica, and comes back when it is none", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer()
       const client = yield* server.client
       const { built, call } = yield* link(server.address)
@@ -166,20 +180,25 @@ describe("a link", () => {
 
       expect(yield* insist(call((client) => client.set("some", "thing")))).toBe("OK")
       expect(built()).toBe(2)
-    }).pipe(quietly))
+    }).pipe(quietly)
+  )
 
   it.live("closes its connection with its scope, and fails who calls it afterwards", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer()
       const client = yield* server.client
       const { call } = yield* Effect.scoped(link(server.address))
 
       expect(Exit.isFailure(yield* Effect.exit(call(ping)))).toBe(true)
-      yield* Effect.repeat(Effect.promise(() => connections(client)), { until: (left) => left.length === 0 })
-    }))
+      yield* Effect.repeat(
+        Effect.promise(() => connections(client)),
+        { until: (left) => left.length === 0 }
+      )
+    })
+  )
 
   it.live("prepares every fresh client, and says which is the first", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer()
       const prepared: Array<boolean> = []
       const onConnect = async (client: Redis, first: boolean) => {
@@ -193,13 +212,14 @@ describe("a link", () => {
       yield* insist(call(ping))
 
       expect(prepared).toEqual([true, false])
-    }).pipe(quietly))
+    }).pipe(quietly)
+  )
 })
 
 describe("a link is not opened", () => {
   /** What opening a link to it fails with, without waiting for the times that lie between its attempts. */
   const refusal = (address: LinkOptions["address"]) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const opening = yield* Effect.forkChild(Effect.flip(link(address)), { startImmediately: true })
       while (opening.pollUnsafe() === undefined) {
         yield* TestClock.adjust("1 second")
@@ -209,25 +229,27 @@ describe("a link is not opened", () => {
     })
 
   it.effect("where nobody listens", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const port = aFreePort()
 
       const error = yield* refusal({ host: "127.0.0.1", port })
 
       expect(error.problem).toBe("unreachable")
       expect(error.message).toStartWith(`no Redis answers at 127.0.0.1:${port}: `)
-    }))
+    })
+  )
 
   it.effect("where there is no socket", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const error = yield* refusal({ path: "/nowhere/redis.sock" })
 
       expect(error.problem).toBe("unreachable")
       expect(error.message).toStartWith("no Redis answers at /nowhere/redis.sock: ")
-    }))
+    })
+  )
 
   it.effect("where somebody listens who says nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } })
       yield* Effect.addFinalizer(() => Effect.sync(() => listener.stop(true)))
 
@@ -235,20 +257,22 @@ describe("a link is not opened", () => {
 
       expect(error.problem).toBe("unreachable")
       expect(error.message).toEndWith(": no answer")
-    }))
+    })
+  )
 
   it.effect("to a Redis that asks for a password that was not given", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer("--requirepass", "secret")
 
       const error = yield* refusal(server.address)
 
       expect(error.problem).toBe("password")
       expect(error.message).toContain("refuses the user or password of REDIS_URL: NOAUTH")
-    }))
+    })
+  )
 
   it.effect("to a Redis that asks for another password", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const port = aFreePort()
       yield* aServer("--requirepass", "secret", "--port", String(port))
 
@@ -257,35 +281,41 @@ describe("a link is not opened", () => {
       expect(error.problem).toBe("password")
       expect(error.message).toContain("WRONGPASS")
       expect(error.message).not.toContain("guess")
-    }))
+    })
+  )
 
   it.live("is opened with the right password", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const port = aFreePort()
       yield* aServer("--requirepass", "se:cr@t", "--port", String(port))
 
       const { call } = yield* link(addressOf(`redis://:${encodeURIComponent("se:cr@t")}@127.0.0.1:${port}`))
 
       expect(yield* call(ping)).toBe("PONG")
-    }))
+    })
+  )
 
   it.effect("to a Redis that is too old", () =>
-    Effect.gen(function*() {
-      const info = "# Server\r\nredis_version:6.2.14\r\nloading:0\r\nrole:master\r\nmaxmemory_policy:noeviction\r\n"
+    Effect.gen(function* () {
+      const info =
+        "# Server\r\nredis_version:6.2.14\r\nloading:0\r\nrole:master\r\nmaxmemory_policy:noeviction\r\n"
       const answer = (command: string) =>
-        command === "hello" ? "-NOPROTO unsupported protocol version\r\n"
-        : command === "info" ? `$${info.length}\r\n${info}\r\n`
-        : "+OK\r\n"
+        command === "hello"
+          ? "-NOPROTO unsupported protocol version\r\n"
+          : command === "info"
+            ? `$${info.length}\r\n${info}\r\n`
+            : "+OK\r\n"
       const port = yield* aStandIn(answer)
 
       const error = yield* refusal({ host: "127.0.0.1", port })
 
       expect(error.problem).toBe("too-old")
       expect(error.message).toContain("it is 6.2.14; use 7.0 or newer")
-    }))
+    })
+  )
 
   it.effect("to a Redis that throws keys away when it is full", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* aServer("--maxmemory-policy", "allkeys-lru")
 
       const error = yield* refusal(server.address)
@@ -293,10 +323,11 @@ describe("a link is not opened", () => {
       expect(error.problem).toBe("evicts")
       expect(error.message).toContain("maxmemory-policy is allkeys-lru")
       expect(error.message).toContain("config set maxmemory-policy noeviction")
-    }))
+    })
+  )
 
   it.effect("to a replica", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const port = aFreePort()
       yield* aServer("--port", String(port))
       const replica = yield* aServer("--replicaof", "127.0.0.1", String(port))
@@ -305,11 +336,12 @@ describe("a link is not opened", () => {
 
       expect(error.problem).toBe("replica")
       expect(error.message).toContain("use the address of its primary")
-    }))
+    })
+  )
 })
 
 /** A server that is no Redis, and answers each command, by its name, as it is told. Succeeds with its port. */
-const aStandIn = Effect.fnUntraced(function*(answer: (command: string) => string) {
+const aStandIn = Effect.fnUntraced(function* (answer: (command: string) => string) {
   const listener = yield* Effect.acquireRelease(
     Effect.sync(() =>
       Bun.listen({
@@ -353,8 +385,14 @@ describe("an address", () => {
     ["http://localhost", "it starts with http:; use redis://, rediss:// or unix:"],
     ["redis://localhost/tasks", `"tasks" is not the number of a database`],
     ["redis://me:%E0%A4%A@host", "its user or password is not percent-encoded"],
-    ["redis+cluster://a,b", "redis+cluster:// is planned and not there yet; use redis://, rediss:// or unix:"],
-    ["redis+sentinel://a,b/m", "redis+sentinel:// is planned and not there yet; use redis://, rediss:// or unix:"],
+    [
+      "redis+cluster://a,b",
+      "redis+cluster:// is planned and not there yet; use redis://, rediss:// or unix:"
+    ],
+    [
+      "redis+sentinel://a,b/m",
+      "redis+sentinel:// is planned and not there yet; use redis://, rediss:// or unix:"
+    ],
     ["unix:", "unix: wants a path, as in unix:/run/redis.sock"],
     ["unix:redis.sock", "unix: wants a path, as in unix:/run/redis.sock"]
   ])(`is not "%s"`, (url, detail) => {

@@ -1,14 +1,26 @@
 import { describe, expect, test } from "bun:test"
 import { Schema } from "effect"
-import { defaultRetry, nextDelay, retryJson, RetryJson, retryPolicy, type RetryPolicy } from "../../runtime/retry.ts"
+import {
+  defaultRetry,
+  nextDelay,
+  retryJson,
+  RetryJson,
+  retryPolicy,
+  type RetryPolicy
+} from "../../runtime/retry.ts"
 import { it } from "../support/effect.ts"
 import { forAll } from "../support/property.ts"
 
-const policy: RetryPolicy = { attempts: 6, backoff: { baseMs: 1_000, factor: 2, capMs: 5_000, jitter: false } }
+const policy: RetryPolicy = {
+  attempts: 6,
+  backoff: { baseMs: 1_000, factor: 2, capMs: 5_000, jitter: false }
+}
 
 describe("the delay before the next attempt", () => {
   test("grows by the factor, up to the cap", () => {
-    expect([1, 2, 3, 4, 5].map((failed) => nextDelay(policy, failed, 0.5))).toEqual([1_000, 2_000, 4_000, 5_000, 5_000])
+    expect([1, 2, 3, 4, 5].map((failed) => nextDelay(policy, failed, 0.5))).toEqual([
+      1_000, 2_000, 4_000, 5_000, 5_000
+    ])
   })
 
   test("is none once the attempts are spent", () => {
@@ -31,13 +43,22 @@ describe("the delay before the next attempt", () => {
   })
 
   it.effect("is a whole number from 0 to the cap, whatever the policy and however often it failed", () =>
-    forAll(Any, ({ failed, random, ...backoff }) => {
-      const delay = nextDelay({ attempts: 10_000, backoff: { ...backoff, jitter: random > 0.5 } }, failed, random)!
+    forAll(
+      Any,
+      ({ failed, random, ...backoff }) => {
+        const delay = nextDelay(
+          { attempts: 10_000, backoff: { ...backoff, jitter: random > 0.5 } },
+          failed,
+          random
+        )!
 
-      expect(Number.isInteger(delay)).toBe(true)
-      expect(delay).toBeGreaterThanOrEqual(0)
-      expect(delay).toBeLessThanOrEqual(backoff.capMs)
-    }, { size: 1_000 }))
+        expect(Number.isInteger(delay)).toBe(true)
+        expect(delay).toBeGreaterThanOrEqual(0)
+        expect(delay).toBeLessThanOrEqual(backoff.capMs)
+      },
+      { size: 1_000 }
+    )
+  )
 })
 
 describe("a retry policy", () => {
@@ -47,14 +68,18 @@ describe("a retry policy", () => {
   })
 
   test("lays what is said later over what is said earlier, part by part", () => {
-    expect(retryPolicy({ attempts: 5, backoff: { baseMs: 10, factor: 3 } }, { backoff: { baseMs: 20 } })).toEqual({
+    expect(
+      retryPolicy({ attempts: 5, backoff: { baseMs: 10, factor: 3 } }, { backoff: { baseMs: 20 } })
+    ).toEqual({
       attempts: 5,
       backoff: { ...defaultRetry.backoff, baseMs: 20, factor: 3 }
     })
   })
 
   test("is written with durations as Effect writes them", () => {
-    expect(retryJson({ attempts: 2, backoff: { base: "1.5 seconds", cap: 60_000, factor: 2, jitter: false } })).toEqual({
+    expect(
+      retryJson({ attempts: 2, backoff: { base: "1.5 seconds", cap: 60_000, factor: 2, jitter: false } })
+    ).toEqual({
       attempts: 2,
       backoff: { baseMs: 1_500, capMs: 60_000, factor: 2, jitter: false }
     })

@@ -1,6 +1,6 @@
 import { describe, expect } from "bun:test"
 import { Effect } from "effect"
-import { compare, firstDifference } from "../suite/store-sequences.ts"
+import { compare, firstDifference, seedsFrom } from "../suite/store-sequences.ts"
 import { it } from "../support/effect.ts"
 import { plants, withPlant } from "../support/plants.ts"
 import { memorySide, openRedisSide } from "../support/sides.ts"
@@ -11,24 +11,34 @@ const seed = Number(process.env["STORE_SEED"] ?? Math.floor(Math.random() * 1_00
 const count = Number(process.env["STORE_SEQUENCES"] ?? 2_000)
 
 describe("memory and Redis", () => {
-  it.live(`answer alike in ${count} random sequences of commands`, () =>
-    Effect.gen(function*() {
-      console.log(`STORE_SEED=${seed} STORE_SEQUENCES=${count}`)
+  it.live(
+    `answer alike in ${count} random sequences of commands`,
+    () =>
+      Effect.gen(function* () {
+        console.log(`STORE_SEED=${seed} STORE_SEQUENCES=${count}`)
 
-      yield* compare([memorySide, yield* openRedisSide(scriptsOnTestTime)], seed, count)
-    }), 600_000)
+        yield* compare([memorySide, yield* openRedisSide(scriptsOnTestTime)], seed, count)
+      }),
+    600_000
+  )
 })
+
+/** Seeds that between them told every planted bug when they were chosen, so that few of the others are needed. */
+const telling = [116, 86, 38, 140, 7, 146, 177, 71, 96, 272]
 
 describe("the comparison finds a planted bug:", () => {
   for (const plant of plants) {
-    it.live(plant.bug, () =>
-      Effect.gen(function*() {
-        const redis = yield* openRedisSide(withPlant(scriptsOnTestTime, plant))
+    it.live(
+      plant.bug,
+      () =>
+        Effect.gen(function* () {
+          const redis = yield* openRedisSide(withPlant(scriptsOnTestTime, plant))
 
-        const seed = yield* firstDifference([memorySide, redis], 1, 2_000)
-        if (process.env["PLANTS"]) console.log(plant.bug, seed)
+          const seed = yield* firstDifference([memorySide, redis], [...telling, ...seedsFrom(1, 2_000)])
 
-        expect(seed).toBeDefined()
-      }), 60_000)
+          expect(seed).toBeDefined()
+        }),
+      60_000
+    )
   }
 })

@@ -17,14 +17,14 @@ storeSuite("Redis", redisStore)
 
 describe("a drained namespace", () => {
   it.live("holds no key in Redis once everything is past its retention", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const namespace = "drained"
       const settings = { namespace, retention: Duration.minutes(1), deadRetention: Duration.minutes(2) }
       const client = yield* aClient
       const { base } = partitionKeys(namespace, partition)
       const time = yield* redisTimeOf(client, base)
 
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         const store = yield* Store
         const inbox = yield* store.inbox
         const bell = yield* store.bell([partition])
@@ -32,7 +32,11 @@ describe("a drained namespace", () => {
         const [lost, ended, buried, ...others] = yield* claim("w", 7)
         const held = [lost!, ended!, buried!, ...others]
         yield* store.ended(partition, held.map(ulidOfEntry), { watch: inbox.name })
-        yield* store.append(partition, "w", held.map((entry) => ({ entry, seq: 1, kind: "chunk", data: "1" })))
+        yield* store.append(
+          partition,
+          "w",
+          held.map((entry) => ({ entry, seq: 1, kind: "chunk", data: "1" }))
+        )
         yield* turn("w", { notes: held.map((entry) => [entry, "{}"]) })
         const settled = [end(ended!), end(buried!, "F"), retry(others[0]!, 1_000), release(others[1]!)]
         const entries = settled.map(({ entry }) => entry)
@@ -51,6 +55,11 @@ describe("a drained namespace", () => {
 
         const ofTest = [`${base}clock`, `${base}expiring`]
         expect((yield* Effect.promise(() => client.keys(`${namespace}:*`))).toSorted()).toEqual(ofTest)
-      }).pipe(Effect.provide(RedisStore.layer(scriptsOnTestTime).pipe(Layer.provide(settingsFor(redisUrl, settings)))))
-    }))
+      }).pipe(
+        Effect.provide(
+          RedisStore.layer(scriptsOnTestTime).pipe(Layer.provide(settingsFor(redisUrl, settings)))
+        )
+      )
+    })
+  )
 })

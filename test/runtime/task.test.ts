@@ -70,15 +70,21 @@ describe("a task's id", () => {
   })
 
   it.effect("says when the task was submitted", () =>
-    forAll(Millis, (at) => expect(submittedAt(ulidAt(at, 1))).toBe(at), { size: 2 ** 48 }))
+    forAll(Millis, (at) => expect(submittedAt(ulidAt(at, 1))).toBe(at), { size: 2 ** 48 })
+  )
 
   it.effect("shares a segment with those of the same 1 024 ms, and with no others", () =>
-    forAll(Schema.Tuple([Millis, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3_000 }))]), ([at, after]) => {
-      const [one, other] = [at, Math.min(at + after, 2 ** 48 - 1)]
-      const together = Math.floor(one / 1_024) === Math.floor(other / 1_024)
+    forAll(
+      Schema.Tuple([Millis, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3_000 }))]),
+      ([at, after]) => {
+        const [one, other] = [at, Math.min(at + after, 2 ** 48 - 1)]
+        const together = Math.floor(one / 1_024) === Math.floor(other / 1_024)
 
-      expect(segmentOf(ulidAt(one, 1)) === segmentOf(ulidAt(other, 2))).toBe(together)
-    }, { size: 2 ** 48 }))
+        expect(segmentOf(ulidAt(one, 1)) === segmentOf(ulidAt(other, 2))).toBe(together)
+      },
+      { size: 2 ** 48 }
+    )
+  )
 })
 
 describe("an entry", () => {
@@ -88,28 +94,38 @@ describe("an entry", () => {
 
       expect([ulidOfEntry(entry), laneOfEntry(entry), runOfEntry(entry)]).toEqual([ulid, lane, run])
       expect(segmentOf(entry)).toBe(segmentOf(ulid))
-    }))
+    })
+  )
 
   it.effect("has a next run, which is another entry of the same task", () =>
     forAll(Schema.Tuple([Lane, Count]), ([lane, run]) => {
       expect(nextRun(entryOf(ulid, lane, run))).toBe(entryOf(ulid, lane, run + 1))
-    }))
+    })
+  )
 })
 
 describe("a record", () => {
-  const Header = Schema.Struct({ letter: Schema.Literals(["Q", "S", "F", "C", "E"]), lane: Lane, run: Count, crashes: Count })
+  const Header = Schema.Struct({
+    letter: Schema.Literals(["Q", "S", "F", "C", "E"]),
+    lane: Lane,
+    run: Count,
+    crashes: Count
+  })
 
   it.effect("gives back the header and the JSON of which it was made", () =>
     forAll(Schema.Tuple([Header, Schema.Record(Schema.String, Schema.String)]), ([header, value]) => {
       const json = JSON.stringify(value)
 
       expect(decodeRecord(encodeRecord(header, json))).toEqual({ header, json })
-    }))
+    })
+  )
 
   test("keeps JSON of several lines whole", () => {
     const json = JSON.stringify({ text: "one\ntwo" }, null, 2)
 
-    expect(decodeRecord(encodeRecord({ letter: "Q", lane: "low", run: 12, crashes: 2 }, json)).json).toBe(json)
+    expect(decodeRecord(encodeRecord({ letter: "Q", lane: "low", run: 12, crashes: 2 }, json)).json).toBe(
+      json
+    )
   })
 
   test.each(["", "{}", "Q", "Qn1", "Qx1.0{}", "Zn1.0{}", " Qn1.0{}"])("is not %j", (text) => {

@@ -22,23 +22,25 @@ interface Difference {
 
 /** Runs commands on both sides until their replies differ. `next` is told the reply of the first side. */
 const lockstep = (sides: readonly [Side, Side], next: (reply: Reply) => Command | undefined) =>
-  Effect.scoped(Effect.gen(function*() {
-    const [one, other] = [yield* sides[0].stage, yield* sides[1].stage]
-    const commands: Array<Command> = []
-    let command = next(undefined)
-    while (command !== undefined) {
-      commands.push(command)
-      const replies = [yield* one(command), yield* other(command)] as const
-      if (!Bun.deepEquals(...replies)) return { commands, replies } satisfies Difference
-      command = next(replies[0])
-    }
-    return undefined
-  }))
+  Effect.scoped(
+    Effect.gen(function* () {
+      const [one, other] = [yield* sides[0].stage, yield* sides[1].stage]
+      const commands: Array<Command> = []
+      let command = next(undefined)
+      while (command !== undefined) {
+        commands.push(command)
+        const replies = [yield* one(command), yield* other(command)] as const
+        if (!Bun.deepEquals(...replies)) return { commands, replies } satisfies Difference
+        command = next(replies[0])
+      }
+      return undefined
+    })
+  )
 
 /** The commands of one seed: some at random, then those that bring everything to its end. */
 const commandsOf = (seed: number) => {
   const sequence = aSequence(seed)
-  const commands = (function*(): Generator<Command, void, Reply> {
+  const commands = (function* (): Generator<Command, void, Reply> {
     for (let left = sequence.length; left > 0; left--) {
       const command = sequence.next()
       sequence.observe(command, yield command)
@@ -57,7 +59,7 @@ const replay = (sides: readonly [Side, Side], commands: ReadonlyArray<Command>) 
 }
 
 /** Leaves out commands, many at a time and then few, as long as the same command goes on telling the stores apart. */
-const shrink = Effect.fnUntraced(function*(sides: readonly [Side, Side], found: Difference) {
+const shrink = Effect.fnUntraced(function* (sides: readonly [Side, Side], found: Difference) {
   let smallest = found
   const last = found.commands.at(-1)!
   // What is left in the end takes all the commands that end everything.
@@ -81,23 +83,27 @@ const report = (sides: readonly [Side, Side], seed: number, { commands, replies 
 /** How many sequences are on their way at once. */
 const concurrency = 32
 
-const seedsFrom = (seed: number, count: number) => Array.from({ length: count }, (_, at) => seed + at)
+export const seedsFrom = (seed: number, count: number) => Array.from({ length: count }, (_, at) => seed + at)
 
-/** Runs the sequences of `count` seeds from `seed` on. Fails with a report of a difference. */
+/** Runs the sequences of `count` seeds from `seed` on. Dies with a report of a difference. */
 export const compare = (sides: readonly [Side, Side], seed: number, count: number) =>
   Effect.forEach(
     seedsFrom(seed, count),
-    Effect.fnUntraced(function*(seed) {
+    Effect.fnUntraced(function* (seed) {
       const found = yield* lockstep(sides, commandsOf(seed))
-      if (found !== undefined) yield* Effect.fail(new Error(report(sides, seed, yield* shrink(sides, found))))
+      if (found !== undefined)
+        return yield* Effect.die(new Error(report(sides, seed, yield* shrink(sides, found))))
     }),
     { concurrency, discard: true }
   )
 
-/** The first of `count` seeds from `seed` on whose sequence tells the sides apart. */
-export const firstDifference = Effect.fnUntraced(function*(sides: readonly [Side, Side], seed: number, count: number) {
-  for (const candidate of seedsFrom(seed, count)) {
-    if ((yield* lockstep(sides, commandsOf(candidate))) !== undefined) return candidate
+/** The first of these seeds whose sequence tells the sides apart. */
+export const firstDifference = Effect.fnUntraced(function* (
+  sides: readonly [Side, Side],
+  seeds: ReadonlyArray<number>
+) {
+  for (const seed of seeds) {
+    if ((yield* lockstep(sides, commandsOf(seed))) !== undefined) return seed
   }
   return undefined
 })

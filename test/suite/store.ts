@@ -2,8 +2,23 @@
 import { describe, expect } from "bun:test"
 import { Duration, Effect, Fiber, type Layer, type Scope } from "effect"
 import type { SettingsShape } from "../../runtime/config.ts"
-import { hintRecordMax, bellWaitMaxMs, eventsMax, type NewEvent, Store, type TaskEvent } from "../../runtime/store.ts"
-import { decodeRecord, type Entry, idIn, lanes, nextRun, runOfEntry, ulidOfEntry } from "../../runtime/task.ts"
+import {
+  hintRecordMax,
+  bellWaitMaxMs,
+  eventsMax,
+  type NewEvent,
+  Store,
+  type TaskEvent
+} from "../../runtime/store.ts"
+import {
+  decodeRecord,
+  type Entry,
+  idIn,
+  lanes,
+  nextRun,
+  runOfEntry,
+  ulidOfEntry
+} from "../../runtime/task.ts"
 import { it } from "../support/effect.ts"
 import { Bell, partition, type StoreUnderTest } from "../support/stores.ts"
 import {
@@ -25,16 +40,24 @@ import {
 } from "../support/tasks.ts"
 import { startOfTime, TestTime } from "../support/time.ts"
 
-export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShape>) => Layer.Layer<StoreUnderTest>) => {
+export const storeSuite = (
+  name: string,
+  storeWith: (over?: Partial<SettingsShape>) => Layer.Layer<StoreUnderTest>
+) => {
   /** `over` are the settings that the promise needs. */
   const promise = <Step extends Effect.Effect<unknown, unknown, StoreUnderTest | Scope.Scope>>(
     sentence: string,
     body: () => Generator<Step, void, never>,
     over?: Partial<SettingsShape>
-  ) => it.live(sentence, () => Effect.gen(body).pipe(Effect.provide(storeWith(over))) as Effect.Effect<void, unknown, Scope.Scope>)
+  ) =>
+    it.live(
+      sentence,
+      () =>
+        Effect.gen(body).pipe(Effect.provide(storeWith(over))) as Effect.Effect<void, unknown, Scope.Scope>
+    )
 
   describe(`submit, in ${name}`, () => {
-    promise("hands tasks out as they were submitted, in their order", function*() {
+    promise("hands tasks out as they were submitted, in their order", function* () {
       const [first, ...others] = tasks(5)
       yield* submit(first!)
       yield* submit(...others)
@@ -44,7 +67,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(claimed).toEqual([first!, ...others].map(({ entry, record }) => ({ entry, record })))
     })
 
-    promise("hands the more urgent lane out first", function*() {
+    promise("hands the more urgent lane out first", function* () {
       const byLane = lanes.map((lane) => aTask({ lane }))
       yield* submit(...byLane.toReversed())
 
@@ -52,7 +75,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* claim("w", 3)).toEqual([byLane[3]!.entry])
     })
 
-    promise("keeps a delayed task until its time has come, and not a moment less", function*() {
+    promise("keeps a delayed task until its time has come, and not a moment less", function* () {
       const task = aTask({ due: { afterMs: 5_000 } })
       yield* submit(task)
       yield* advance(4_999)
@@ -63,7 +86,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* claim("w", 1)).toEqual([task.entry])
     })
 
-    promise("keeps a task until a given time, and hands one out at once whose time has passed", function*() {
+    promise("keeps a task until a given time, and hands one out at once whose time has passed", function* () {
       const now = yield* Effect.flatMap(TestTime, ({ now }) => now)
       const [soon, past] = [aTask({ due: { at: now + 1_000 } }), aTask({ due: { at: now - 60_000 } })]
       yield* submit(soon, past)
@@ -73,7 +96,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* claim("w", 2)).toEqual([soon.entry])
     })
 
-    promise("puts delayed tasks into their lanes in the order in which they come due", function*() {
+    promise("puts delayed tasks into their lanes in the order in which they come due", function* () {
       const [last, first, urgent] = [
         aTask({ due: { afterMs: 3_000 } }),
         aTask({ due: { afterMs: 1_000 } }),
@@ -86,7 +109,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* claim("w", 3)).toEqual([urgent.entry, first.entry, last.entry])
     })
 
-    promise("says when the next delayed task is due", function*() {
+    promise("says when the next delayed task is due", function* () {
       yield* submit(aTask({ due: { afterMs: 5_000 } }), aTask({ due: { afterMs: 2_000 } }))
       expect((yield* turn("w")).nextDue).toBe(startOfTime + 2_000)
 
@@ -97,7 +120,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect((yield* turn("w")).nextDue).toBeUndefined()
     })
 
-    promise("said again, stores nothing twice, wherever the task is by now", function*() {
+    promise("said again, stores nothing twice, wherever the task is by now", function* () {
       const store = yield* Store
       const [waiting, running, ended, buried] = tasks(4)
       const delayed = aTask({ due: { afterMs: 60_000 } })
@@ -105,11 +128,19 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       yield* submit(...all)
       const entries = yield* claim("w", 3)
       yield* turn("w", { settled: [end(entries[0]!, "S"), end(entries[1]!, "F")] })
-      const before = yield* store.read(partition, all.map(({ ulid }) => ulid))
+      const before = yield* store.read(
+        partition,
+        all.map(({ ulid }) => ulid)
+      )
 
       yield* submit(...all)
 
-      expect(yield* store.read(partition, all.map(({ ulid }) => ulid))).toEqual(before)
+      expect(
+        yield* store.read(
+          partition,
+          all.map(({ ulid }) => ulid)
+        )
+      ).toEqual(before)
       expect(yield* store.depth(partition)).toEqual({
         lanes: { urgent: 0, high: 0, normal: 1, low: 0 },
         later: 1,
@@ -118,7 +149,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       })
     })
 
-    promise("said again much later, stores nothing, wherever its tasks have gone", function*() {
+    promise("said again much later, stores nothing, wherever its tasks have gone", function* () {
       const some = [aTask(), aTask({ due: { afterMs: 1_000 } })]
       yield* submit(...some)
       yield* submit(...some)
@@ -128,25 +159,32 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       yield* submit(...some)
 
       expect(yield* claim("w", 5)).toEqual([])
-      expect(yield* (yield* Store).depth(partition)).toMatchObject({ lanes: { normal: 0 }, later: 1, held: 0 })
+      expect(yield* (yield* Store).depth(partition)).toMatchObject({
+        lanes: { normal: 0 },
+        later: 1,
+        held: 0
+      })
     })
 
-    promise("stores a batch of ten thousand, and hands it out, takes it back and ends it in one turn each", function*() {
-      const many = tasks(10_000)
-      yield* submit(...many)
+    promise(
+      "stores a batch of ten thousand, and hands it out, takes it back and ends it in one turn each",
+      function* () {
+        const many = tasks(10_000)
+        yield* submit(...many)
 
-      const entries = yield* claim("w", 10_000)
-      expect(entries).toEqual(many.map(({ entry }) => entry))
-      yield* turn("w", { settled: entries.map(release), notes: entries.map((entry) => [entry, "{}"]) })
-      const again = yield* claim("w", 10_000)
-      expect(again).toEqual(entries.map(nextRun))
-      const { lost } = yield* turn("w", { settled: again.map((entry) => end(entry)), noted: again })
+        const entries = yield* claim("w", 10_000)
+        expect(entries).toEqual(many.map(({ entry }) => entry))
+        yield* turn("w", { settled: entries.map(release), notes: entries.map((entry) => [entry, "{}"]) })
+        const again = yield* claim("w", 10_000)
+        expect(again).toEqual(entries.map(nextRun))
+        const { lost } = yield* turn("w", { settled: again.map((entry) => end(entry)), noted: again })
 
-      expect(lost).toEqual([])
-      expect(yield* (yield* Store).depth(partition)).toMatchObject({ held: 0, dead: 0 })
-    })
+        expect(lost).toEqual([])
+        expect(yield* (yield* Store).depth(partition)).toMatchObject({ held: 0, dead: 0 })
+      }
+    )
 
-    promise("keeps partitions apart", function*() {
+    promise("keeps partitions apart", function* () {
       const store = yield* Store
       yield* submit(aTask())
 
@@ -156,7 +194,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
   })
 
   describe(`a turn, in ${name}`, () => {
-    promise("claims no more than was wanted", function*() {
+    promise("claims no more than was wanted", function* () {
       const [first, second, third] = tasks(3)
       yield* submit(first!, second!, third!)
 
@@ -165,7 +203,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* claim("w", 2)).toEqual([third!.entry])
     })
 
-    promise("hands no entry to two workers", function*() {
+    promise("hands no entry to two workers", function* () {
       const many = tasks(200)
       yield* submit(...many)
 
@@ -178,26 +216,32 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(claimed.flat().toSorted()).toEqual(many.map(({ entry }) => entry))
     })
 
-    promise("ends a task: its outcome takes the place of its envelope, and it is not handed out again", function*() {
-      const entry = yield* heldOne("w")
+    promise(
+      "ends a task: its outcome takes the place of its envelope, and it is not handed out again",
+      function* () {
+        const entry = yield* heldOne("w")
 
-      const { lost } = yield* turn("w", { settled: [end(entry)] })
+        const { lost } = yield* turn("w", { settled: [end(entry)] })
 
-      expect(lost).toEqual([])
-      expect(yield* found(ulidOfEntry(entry))).toEqual({ record: anEnd(entry), place: { kind: "ended" } })
-      expect(yield* claim("w", 1)).toEqual([])
-    })
+        expect(lost).toEqual([])
+        expect(yield* found(ulidOfEntry(entry))).toEqual({ record: anEnd(entry), place: { kind: "ended" } })
+        expect(yield* claim("w", 1)).toEqual([])
+      }
+    )
 
-    promise("makes a dead letter of a task that failed", function*() {
+    promise("makes a dead letter of a task that failed", function* () {
       const entry = yield* heldOne("w")
 
       yield* turn("w", { settled: [end(entry, "F")] })
 
-      expect(yield* found(ulidOfEntry(entry))).toEqual({ record: anEnd(entry, "F"), place: { kind: "ended" } })
+      expect(yield* found(ulidOfEntry(entry))).toEqual({
+        record: anEnd(entry, "F"),
+        place: { kind: "ended" }
+      })
       expect(yield* (yield* Store).depth(partition)).toMatchObject({ held: 0, dead: 1 })
     })
 
-    promise("retries a task under its next run and record, and not before its delay", function*() {
+    promise("retries a task under its next run and record, and not before its delay", function* () {
       const entry = yield* heldOne("w")
       yield* turn("w", { settled: [retry(entry, 2_000)] })
       yield* advance(1_999)
@@ -209,21 +253,24 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(claimed).toEqual([{ entry: nextRun(entry), record: aRetry(entry) }])
     })
 
-    promise("puts what is released at the head of its lane, oldest first, with no crash counted", function*() {
-      const released = yield* held("w", 3)
-      const waiting = aTask()
-      yield* submit(waiting)
+    promise(
+      "puts what is released at the head of its lane, oldest first, with no crash counted",
+      function* () {
+        const released = yield* held("w", 3)
+        const waiting = aTask()
+        yield* submit(waiting)
 
-      yield* turn("w", { settled: released.toReversed().map(release) })
+        yield* turn("w", { settled: released.toReversed().map(release) })
 
-      const { claimed } = yield* turn("v", { want: 5 })
-      expect(entriesOf(claimed)).toEqual([...released.map(nextRun), waiting.entry])
-      expect(claimed.slice(0, 3).map(({ record }) => headerOf(record))).toEqual(
-        released.map(() => ({ letter: "Q", lane: "normal", run: 2, crashes: 0 }))
-      )
-    })
+        const { claimed } = yield* turn("v", { want: 5 })
+        expect(entriesOf(claimed)).toEqual([...released.map(nextRun), waiting.entry])
+        expect(claimed.slice(0, 3).map(({ record }) => headerOf(record))).toEqual(
+          released.map(() => ({ letter: "Q", lane: "normal", run: 2, crashes: 0 }))
+        )
+      }
+    )
 
-    promise("calls lost what the worker does not hold, and writes nothing of it", function*() {
+    promise("calls lost what the worker does not hold, and writes nothing of it", function* () {
       const theirs = yield* held("v", 4)
       const records = yield* Effect.forEach(theirs, (entry) => found(ulidOfEntry(entry)))
       const [ended, retried, released, noted] = theirs
@@ -238,7 +285,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* claim("w", 5)).toEqual([])
     })
 
-    promise("refuses the outcome of a run that was handed to somebody else", function*() {
+    promise("refuses the outcome of a run that was handed to somebody else", function* () {
       const old = yield* heldOne("w")
       yield* turn("w", { settled: [release(old)] })
       const current = yield* claim("v", 1)
@@ -250,7 +297,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* found(ulidOfEntry(old))).toMatchObject({ place: { kind: "held", worker: "v" } })
     })
 
-    promise("refuses a second outcome: the first one stays", function*() {
+    promise("refuses a second outcome: the first one stays", function* () {
       const entry = yield* heldOne("w")
       yield* turn("w", { settled: [end(entry, "S", "first")] })
 
@@ -260,7 +307,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* found(ulidOfEntry(entry))).toMatchObject({ record: anEnd(entry, "S", "first") })
     })
 
-    promise("said again, finds its own outcomes and counts them as done", function*() {
+    promise("said again, finds its own outcomes and counts them as done", function* () {
       const [ended, buried, retried, released] = yield* held("w", 4)
       const settled = [end(ended!), end(buried!, "F"), retry(retried!, 1_000), release(released!)]
       yield* turn("w", { settled })
@@ -272,7 +319,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* (yield* Store).depth(partition)).toEqual(depth)
     })
 
-    promise("said again, does not count the outcome of another as its own", function*() {
+    promise("said again, does not count the outcome of another as its own", function* () {
       const [first, second] = yield* held("w", 2)
       yield* turn("w", { settled: [end(first!, "S", "mine"), release(second!)] })
       yield* turn("v", { want: 1 })
@@ -282,7 +329,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(lost.toSorted()).toEqual([first!, second!])
     })
 
-    promise("said again, settles what the first call did not", function*() {
+    promise("said again, settles what the first call did not", function* () {
       const entry = yield* heldOne("w")
 
       const { lost } = yield* turn("w", { settled: [end(entry)], again: true })
@@ -291,7 +338,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* found(ulidOfEntry(entry))).toMatchObject({ place: { kind: "ended" } })
     })
 
-    promise("said again, tells what the worker holds beside what it now claims", function*() {
+    promise("said again, tells what the worker holds beside what it now claims", function* () {
       const unheard = yield* held("w", 2)
       const next = aTask()
       yield* submit(next)
@@ -302,13 +349,13 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(also.toSorted()).toEqual(unheard)
     })
 
-    promise("said for the first time, does not tell what the worker holds", function*() {
+    promise("said for the first time, does not tell what the worker holds", function* () {
       yield* heldOne("w")
 
       expect((yield* turn("w")).held).toEqual([])
     })
 
-    promise("is refused to a worker that is not registered, and changes nothing", function*() {
+    promise("is refused to a worker that is not registered, and changes nothing", function* () {
       const entry = yield* heldOne("w")
       yield* submit(aTask())
       const before = yield* (yield* Store).depth(partition)
@@ -319,18 +366,20 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* (yield* Store).depth(partition)).toEqual(before)
     })
 
-    promise("keeps a note on a running task until it is settled", function*() {
+    promise("keeps a note on a running task until it is settled", function* () {
       const entry = yield* heldOne("w")
 
       yield* turn("w", { notes: [[entry, `{"startedAt":1}`]] })
-      expect(yield* found(ulidOfEntry(entry))).toMatchObject({ place: { kind: "held", note: `{"startedAt":1}` } })
+      expect(yield* found(ulidOfEntry(entry))).toMatchObject({
+        place: { kind: "held", note: `{"startedAt":1}` }
+      })
       yield* turn("w", { settled: [release(entry)], noted: [entry] })
       yield* claim("w", 1)
 
       expect(yield* found(ulidOfEntry(entry))).toMatchObject({ place: { kind: "held", note: undefined } })
     })
 
-    promise("tells the reply channels that it was given, with what is small and was accepted", function*() {
+    promise("tells the reply channels that it was given, with what is small and was accepted", function* () {
       const inbox = yield* (yield* Store).inbox
       yield* inbox.tune(partition)
       yield* submit(...tasks(2))
@@ -338,7 +387,13 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       const stranger = aTask().entry
       const settled = [end(small!), end(large!, "S", "x".repeat(hintRecordMax)), end(stranger)]
 
-      yield* turn("w", { settled, hints: [["nobody", [small!]], [inbox.name, [small!, large!, stranger]]] })
+      yield* turn("w", {
+        settled,
+        hints: [
+          ["nobody", [small!]],
+          [inbox.name, [small!, large!, stranger]]
+        ]
+      })
 
       const news = [
         { ulid: ulidOfEntry(small!), record: anEnd(small!) },
@@ -350,20 +405,23 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
   })
 
   describe(`leases, in ${name}`, () => {
-    promise("hands a worker's tasks to others once its lease has run out, and counts the crash", function*() {
-      const entry = yield* heldOne("w")
-      yield* advance(9_999)
-      expect(yield* claim("v", 1)).toEqual([])
-      yield* advance(1)
+    promise(
+      "hands a worker's tasks to others once its lease has run out, and counts the crash",
+      function* () {
+        const entry = yield* heldOne("w")
+        yield* advance(9_999)
+        expect(yield* claim("v", 1)).toEqual([])
+        yield* advance(1)
 
-      const { claimed } = yield* turn("v", { want: 1 })
+        const { claimed } = yield* turn("v", { want: 1 })
 
-      expect(entriesOf(claimed)).toEqual([nextRun(entry)])
-      expect(headerOf(claimed[0]!.record)).toMatchObject({ run: 2, crashes: 1 })
-      expect(yield* Effect.flip(turn("w", { join: false }))).toMatchObject({ _tag: "Fenced", worker: "w" })
-    })
+        expect(entriesOf(claimed)).toEqual([nextRun(entry)])
+        expect(headerOf(claimed[0]!.record)).toMatchObject({ run: 2, crashes: 1 })
+        expect(yield* Effect.flip(turn("w", { join: false }))).toMatchObject({ _tag: "Fenced", worker: "w" })
+      }
+    )
 
-    promise("lets a worker that takes its turns keep what it holds", function*() {
+    promise("lets a worker that takes its turns keep what it holds", function* () {
       const entry = yield* heldOne("w")
       for (let turns = 0; turns < 5; turns++) {
         yield* advance("9 seconds")
@@ -373,7 +431,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* found(ulidOfEntry(entry))).toMatchObject({ place: { kind: "held", worker: "w" } })
     })
 
-    promise("lets a worker renew whose lease has run out, as long as nobody has reaped it", function*() {
+    promise("lets a worker renew whose lease has run out, as long as nobody has reaped it", function* () {
       const entry = yield* heldOne("w")
       yield* advance("1 minute")
 
@@ -383,7 +441,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect((yield* turn("w", { join: false, settled: [end(entry)] })).lost).toEqual([])
     })
 
-    promise("gives a dead worker's tasks back ahead of those that wait, and forgets its notes", function*() {
+    promise("gives a dead worker's tasks back ahead of those that wait, and forgets its notes", function* () {
       const entry = yield* heldOne("w")
       yield* turn("w", { notes: [[entry, "{}"]] })
       yield* submit(aTask())
@@ -393,7 +451,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* found(ulidOfEntry(entry))).toMatchObject({ place: { worker: "v", note: undefined } })
     })
 
-    promise("hands back at once what an evicted worker held", function*() {
+    promise("hands back at once what an evicted worker held", function* () {
       const entry = yield* heldOne("w")
 
       yield* (yield* Store).evict(partition, "w")
@@ -402,15 +460,17 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* Effect.flip(turn("w", { join: false }))).toMatchObject({ _tag: "Fenced" })
     })
 
-    promise("refuses a worker that was evicted, though nobody has reaped it yet", function*() {
+    promise("refuses a worker that was evicted, though nobody has reaped it yet", function* () {
       const entry = yield* heldOne("w")
       yield* (yield* Store).evict(partition, "w")
 
-      expect(yield* Effect.flip(turn("w", { join: false, settled: [end(entry)] }))).toMatchObject({ _tag: "Fenced" })
+      expect(yield* Effect.flip(turn("w", { join: false, settled: [end(entry)] }))).toMatchObject({
+        _tag: "Fenced"
+      })
       expect(yield* claim("v", 1)).toEqual([nextRun(entry)])
     })
 
-    promise("evicts a worker that is not there, and one twice, without harm", function*() {
+    promise("evicts a worker that is not there, and one twice, without harm", function* () {
       const store = yield* Store
       yield* heldOne("w")
 
@@ -421,7 +481,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* claim("v", 2)).toHaveLength(1)
     })
 
-    promise("lets a worker that holds nothing leave", function*() {
+    promise("lets a worker that holds nothing leave", function* () {
       const store = yield* Store
       yield* turn("w")
 
@@ -431,7 +491,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* Effect.flip(turn("w", { join: false }))).toMatchObject({ _tag: "Fenced" })
     })
 
-    promise("evicts a worker that leaves with tasks in its hands", function*() {
+    promise("evicts a worker that leaves with tasks in its hands", function* () {
       const entry = yield* heldOne("w")
 
       yield* (yield* Store).leave(partition, "w")
@@ -439,7 +499,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* claim("v", 1)).toEqual([nextRun(entry)])
     })
 
-    promise("judges no lease in a turn that finds the clock far from where it was expected", function*() {
+    promise("judges no lease in a turn that finds the clock far from where it was expected", function* () {
       const entry = yield* heldOne("w")
       const before = yield* Effect.flatMap(TestTime, ({ now }) => now)
       yield* advance("1 hour")
@@ -449,7 +509,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* found(ulidOfEntry(entry))).toMatchObject({ place: { kind: "held", worker: "w" } })
     })
 
-    promise("judges leases again in the next turn, which expects the new time", function*() {
+    promise("judges leases again in the next turn, which expects the new time", function* () {
       const entry = yield* heldOne("w")
       yield* advance("1 hour")
       const { now } = yield* turn("v", { expectedNow: startOfTime })
@@ -459,7 +519,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(entriesOf(claimed)).toEqual([nextRun(entry)])
     })
 
-    promise("hands back what an evicted worker held even when the clock jumped", function*() {
+    promise("hands back what an evicted worker held even when the clock jumped", function* () {
       const entry = yield* heldOne("w")
       yield* (yield* Store).evict(partition, "w")
 
@@ -468,7 +528,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(entriesOf(claimed)).toEqual([nextRun(entry)])
     })
 
-    promise("takes no lease away when the clock is set back", function*() {
+    promise("takes no lease away when the clock is set back", function* () {
       yield* heldOne("w")
       yield* (yield* TestTime).setBack("1 hour")
 
@@ -476,46 +536,52 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect((yield* turn("w", { join: false })).now).toBe(startOfTime - 3_600_000)
     })
 
-    promise("makes a dead letter of a task that three workers died with, and keeps its envelope", function*() {
-      const store = yield* Store
-      const task = aTask({ input: { page: 7 } })
-      yield* submit(task)
+    promise(
+      "makes a dead letter of a task that three workers died with, and keeps its envelope",
+      function* () {
+        const store = yield* Store
+        const task = aTask({ input: { page: 7 } })
+        yield* submit(task)
 
-      for (const worker of ["first", "second", "third"]) {
-        expect(yield* claim(worker, 1)).toHaveLength(1)
-        yield* store.evict(partition, worker)
+        for (const worker of ["first", "second", "third"]) {
+          expect(yield* claim(worker, 1)).toHaveLength(1)
+          yield* store.evict(partition, worker)
+        }
+        expect(yield* claim("v", 1)).toEqual([])
+
+        const { place, record } = (yield* found(task.ulid))!
+        expect(place).toEqual({ kind: "ended" })
+        expect(decodeRecord(record).header).toEqual({ letter: "F", lane: "normal", run: 3, crashes: 3 })
+        expect(JSON.parse(decodeRecord(record).json)).toEqual({
+          task: JSON.parse(anEnvelope({ page: 7 })),
+          worker: "third",
+          finishedAt: startOfTime,
+          error: { type: "WorkerLost", message: "3 workers died while they held this task" }
+        })
+        expect(yield* store.depth(partition)).toMatchObject({ held: 0, dead: 1, lanes: { normal: 0 } })
       }
-      expect(yield* claim("v", 1)).toEqual([])
+    )
 
-      const { place, record } = (yield* found(task.ulid))!
-      expect(place).toEqual({ kind: "ended" })
-      expect(decodeRecord(record).header).toEqual({ letter: "F", lane: "normal", run: 3, crashes: 3 })
-      expect(JSON.parse(decodeRecord(record).json)).toEqual({
-        task: JSON.parse(anEnvelope({ page: 7 })),
-        worker: "third",
-        finishedAt: startOfTime,
-        error: { type: "WorkerLost", message: "3 workers died while they held this task" }
-      })
-      expect(yield* store.depth(partition)).toMatchObject({ held: 0, dead: 1, lanes: { normal: 0 } })
-    })
+    promise(
+      "gives a dead worker's many tasks back piece by piece, and in the end oldest first",
+      function* () {
+        const entries = yield* held("w", 120)
+        const waiting = aTask()
+        yield* submit(waiting)
+        yield* (yield* Store).evict(partition, "w")
 
-    promise("gives a dead worker's many tasks back piece by piece, and in the end oldest first", function*() {
-      const entries = yield* held("w", 120)
-      const waiting = aTask()
-      yield* submit(waiting)
-      yield* (yield* Store).evict(partition, "w")
+        const left: Array<number> = []
+        for (let turns = 0; turns < 3; turns++) {
+          yield* turn("v")
+          left.push((yield* (yield* Store).depth(partition)).held)
+        }
 
-      const left: Array<number> = []
-      for (let turns = 0; turns < 3; turns++) {
-        yield* turn("v")
-        left.push((yield* (yield* Store).depth(partition)).held)
+        expect(left).toEqual([70, 20, 0])
+        expect(yield* claim("v", 200)).toEqual([...entries.map(nextRun), waiting.entry])
       }
+    )
 
-      expect(left).toEqual([70, 20, 0])
-      expect(yield* claim("v", 200)).toEqual([...entries.map(nextRun), waiting.entry])
-    })
-
-    promise("keeps ringing while there is a dead worker left to reap", function*() {
+    promise("keeps ringing while there is a dead worker left to reap", function* () {
       const store = yield* Store
       const bell = yield* Bell
       yield* held("one", 60)
@@ -532,7 +598,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
   })
 
   describe(`reading, in ${name}`, () => {
-    promise("says where each task is", function*() {
+    promise("says where each task is", function* () {
       const [running, ended, waiting] = tasks(3)
       const [delayed, unknown] = [aTask({ due: { afterMs: 5_000 } }), aTask()]
       yield* submit(running!, ended!, waiting!, delayed)
@@ -553,7 +619,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       ])
     })
 
-    promise("tells what has ended from what lives and what is not there", function*() {
+    promise("tells what has ended from what lives and what is not there", function* () {
       const [ended, buried, running, waiting] = tasks(4)
       yield* submit(ended!, buried!, running!, waiting!)
       yield* claim("w", 3)
@@ -570,7 +636,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       ])
     })
 
-    promise("reads nothing when asked for nothing", function*() {
+    promise("reads nothing when asked for nothing", function* () {
       const store = yield* Store
 
       expect(yield* store.read(partition, [])).toEqual([])
@@ -580,7 +646,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       yield* store.submit(partition, [])
     })
 
-    promise("counts what waits where", function*() {
+    promise("counts what waits where", function* () {
       const store = yield* Store
       yield* submit(...tasks(4, { lane: "low" }), ...tasks(2), aTask({ due: { afterMs: 1_000 } }))
       const [buried] = yield* claim("w", 3)
@@ -595,14 +661,14 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       })
     })
 
-    promise("answers", function*() {
+    promise("answers", function* () {
       yield* (yield* Store).ping
     })
   })
 
   describe(`watching, in ${name}`, () => {
     /** An inbox that hears hints, and watches these tasks. */
-    const watching = Effect.fnUntraced(function*(...ulids: ReadonlyArray<string>) {
+    const watching = Effect.fnUntraced(function* (...ulids: ReadonlyArray<string>) {
       const store = yield* Store
       const inbox = yield* store.inbox
       yield* inbox.tune(partition)
@@ -615,7 +681,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       news: ulids.map((ulid) => ({ ulid, record: undefined }))
     })
 
-    promise("gives a hint at each event, note and retry, and at the end", function*() {
+    promise("gives a hint at each event, note and retry, and at the end", function* () {
       const store = yield* Store
       const entry = yield* heldOne("w")
       const ulid = ulidOfEntry(entry)
@@ -632,7 +698,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* inbox.next).toEqual(hint(ulid))
     })
 
-    promise("gives a hint when the death of its worker ends the task", function*() {
+    promise("gives a hint when the death of its worker ends the task", function* () {
       const entry = yield* heldOne("w1")
       const inbox = yield* watching(ulidOfEntry(entry))
 
@@ -646,7 +712,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* (yield* Store).ended(partition, [ulidOfEntry(entry)])).not.toEqual([true])
     })
 
-    promise("gives every inbox that watches its hint", function*() {
+    promise("gives every inbox that watches its hint", function* () {
       const [one, other] = yield* held("w", 2)
       const both = yield* watching(ulidOfEntry(one!), ulidOfEntry(other!))
       const second = yield* watching(ulidOfEntry(other!))
@@ -662,7 +728,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* second.next).toEqual(hint(ulidOfEntry(other!)))
     })
 
-    promise("gives no more hints once it is unwatched, or the task has ended", function*() {
+    promise("gives no more hints once it is unwatched, or the task has ended", function* () {
       const store = yield* Store
       const [ended, unwatched, watched] = yield* held("w", 3)
       const inbox = yield* watching(...[ended!, unwatched!, watched!].map(ulidOfEntry))
@@ -677,7 +743,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* inbox.next).toEqual(hint(ulidOfEntry(watched!)))
     })
 
-    promise("does not disturb the others who watch when one stops", function*() {
+    promise("does not disturb the others who watch when one stops", function* () {
       const entry = yield* heldOne("w")
       const [stays, goes] = [yield* watching(ulidOfEntry(entry)), yield* watching(ulidOfEntry(entry))]
       yield* (yield* Store).unwatch(partition, [ulidOfEntry(entry)], goes.name)
@@ -687,11 +753,12 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* stays.next).toEqual(hint(ulidOfEntry(entry)))
     })
 
-    promise("forgets the oldest of more watchers than it keeps: they read again by themselves", function*() {
+    promise("forgets the oldest of more watchers than it keeps: they read again by themselves", function* () {
       const store = yield* Store
       const entry = yield* heldOne("w")
       const [oldest, older] = [yield* watching(ulidOfEntry(entry)), yield* watching(ulidOfEntry(entry))]
-      for (let at = 0; at < 31; at++) yield* store.ended(partition, [ulidOfEntry(entry)], { watch: `dead-${at}` })
+      for (let at = 0; at < 31; at++)
+        yield* store.ended(partition, [ulidOfEntry(entry)], { watch: `dead-${at}` })
 
       yield* turn("w", { settled: [end(entry)], hints: [[oldest.name, [aUlid()]]] })
 
@@ -705,15 +772,15 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
     const chunk = (entry: Entry, seq: number): NewEvent => ({ entry, seq, kind: "chunk", data: `"${seq}"` })
     const stored = ({ entry, ...event }: NewEvent): TaskEvent => ({ run: runOfEntry(entry), ...event })
 
-    const append = Effect.fnUntraced(function*(worker: string, ...events: ReadonlyArray<NewEvent>) {
+    const append = Effect.fnUntraced(function* (worker: string, ...events: ReadonlyArray<NewEvent>) {
       return yield* (yield* Store).append(partition, worker, events)
     })
 
-    const eventsOf = Effect.fnUntraced(function*(entry: Entry, after = beginning, limit = 100) {
+    const eventsOf = Effect.fnUntraced(function* (entry: Entry, after = beginning, limit = 100) {
       return yield* (yield* Store).events(idIn(partition, ulidOfEntry(entry)), after, limit)
     })
 
-    promise("keeps the events of each task in their order", function*() {
+    promise("keeps the events of each task in their order", function* () {
       const [one, other] = yield* held("w", 2)
       const ofOne: ReadonlyArray<NewEvent> = [
         { entry: one!, seq: 1, kind: "progress", data: `{"fraction":0.5}` },
@@ -728,11 +795,11 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* eventsOf(other!)).toEqual([stored(chunk(other!, 1))])
     })
 
-    promise("has none of a task that emitted none", function*() {
+    promise("has none of a task that emitted none", function* () {
       expect(yield* eventsOf(yield* heldOne("w"))).toEqual([])
     })
 
-    promise("said again, stores nothing twice, and what the first call did not store", function*() {
+    promise("said again, stores nothing twice, and what the first call did not store", function* () {
       const entry = yield* heldOne("w")
       yield* append("w", chunk(entry, 1), chunk(entry, 2))
 
@@ -741,31 +808,37 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect((yield* eventsOf(entry)).map(({ seq }) => seq)).toEqual([1, 2, 3])
     })
 
-    promise("gives those after a position, as many as were asked for, across runs", function*() {
+    promise("gives those after a position, as many as were asked for, across runs", function* () {
       const first = yield* heldOne("w")
       yield* append("w", chunk(first, 1), chunk(first, 2))
       yield* turn("w", { settled: [retry(first, 0)] })
       const [second] = yield* claim("w", 1)
       yield* append("w", chunk(second!, 1), chunk(second!, 2))
 
-      expect((yield* eventsOf(first, { run: 1, seq: 1 }, 2)).map(({ run, seq }) => [run, seq])).toEqual([[1, 2], [2, 1]])
+      expect((yield* eventsOf(first, { run: 1, seq: 1 }, 2)).map(({ run, seq }) => [run, seq])).toEqual([
+        [1, 2],
+        [2, 1]
+      ])
       expect(yield* eventsOf(first, { run: 2, seq: 2 })).toEqual([])
     })
 
-    promise("refuses those of a run that is over, and keeps those of the others in the same call", function*() {
-      const [old, own] = yield* held("w", 2)
-      yield* append("w", chunk(old!, 1))
-      yield* turn("w", { settled: [release(old!)] })
-      const [current] = yield* claim("v", 1)
-      yield* append("v", chunk(current!, 1))
+    promise(
+      "refuses those of a run that is over, and keeps those of the others in the same call",
+      function* () {
+        const [old, own] = yield* held("w", 2)
+        yield* append("w", chunk(old!, 1))
+        yield* turn("w", { settled: [release(old!)] })
+        const [current] = yield* claim("v", 1)
+        yield* append("v", chunk(current!, 1))
 
-      expect(yield* append("w", chunk(old!, 2), chunk(own!, 1))).toEqual([old!])
+        expect(yield* append("w", chunk(old!, 2), chunk(own!, 1))).toEqual([old!])
 
-      expect(yield* eventsOf(old!)).toEqual([stored(chunk(old!, 1)), stored(chunk(current!, 1))])
-      expect(yield* eventsOf(own!)).toHaveLength(1)
-    })
+        expect(yield* eventsOf(old!)).toEqual([stored(chunk(old!, 1)), stored(chunk(current!, 1))])
+        expect(yield* eventsOf(own!)).toHaveLength(1)
+      }
+    )
 
-    promise("refuses those of a worker whose tasks were reaped", function*() {
+    promise("refuses those of a worker whose tasks were reaped", function* () {
       const entry = yield* heldOne("w")
       yield* (yield* Store).evict(partition, "w")
       yield* turn("v")
@@ -774,7 +847,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* eventsOf(entry)).toEqual([])
     })
 
-    promise("keeps the newest when there are too many", function*() {
+    promise("keeps the newest when there are too many", function* () {
       const entry = yield* heldOne("w")
       const count = eventsMax + 500
       const all = Array.from({ length: count }, (_, at) => chunk(entry, at + 1))
@@ -787,47 +860,59 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(kept).toEqual(all.slice(count - kept.length).map(stored))
     })
 
-    promise("keeps them for the retention after the end", function*() {
-      const entry = yield* heldOne("w")
-      yield* append("w", chunk(entry, 1))
-      yield* advance("6 days")
-      yield* turn("w", { join: false, settled: [end(entry)], streamed: [entry] })
+    promise(
+      "keeps them for the retention after the end",
+      function* () {
+        const entry = yield* heldOne("w")
+        yield* append("w", chunk(entry, 1))
+        yield* advance("6 days")
+        yield* turn("w", { join: false, settled: [end(entry)], streamed: [entry] })
 
-      yield* advance("59 seconds")
-      expect(yield* eventsOf(entry)).toHaveLength(1)
-      yield* advance("1 second")
-      expect(yield* eventsOf(entry)).toEqual([])
-    }, { retention: Duration.minutes(1) })
+        yield* advance("59 seconds")
+        expect(yield* eventsOf(entry)).toHaveLength(1)
+        yield* advance("1 second")
+        expect(yield* eventsOf(entry)).toEqual([])
+      },
+      { retention: Duration.minutes(1) }
+    )
 
-    promise("keeps them no longer when only an earlier run emitted any", function*() {
-      const entry = yield* heldOne("w")
-      yield* append("w", chunk(entry, 1))
-      yield* (yield* Store).evict(partition, "w")
-      const [second] = yield* claim("v", 1)
+    promise(
+      "keeps them no longer when only an earlier run emitted any",
+      function* () {
+        const entry = yield* heldOne("w")
+        yield* append("w", chunk(entry, 1))
+        yield* (yield* Store).evict(partition, "w")
+        const [second] = yield* claim("v", 1)
 
-      yield* turn("v", { settled: [end(second!)] })
+        yield* turn("v", { settled: [end(second!)] })
 
-      yield* advance("1 minute")
-      expect(yield* eventsOf(entry)).toEqual([])
-    }, { retention: Duration.minutes(1) })
+        yield* advance("1 minute")
+        expect(yield* eventsOf(entry)).toEqual([])
+      },
+      { retention: Duration.minutes(1) }
+    )
 
-    promise("keeps them no longer when the death of its worker ended the task", function*() {
-      const entry = yield* heldOne("w1")
-      yield* append("w1", chunk(entry, 1))
-      for (const worker of ["w1", "w2", "w3"]) {
-        yield* claim(worker, 1)
-        yield* (yield* Store).evict(partition, worker)
-      }
-      yield* turn("v")
-      expect(yield* eventsOf(entry)).toHaveLength(1)
+    promise(
+      "keeps them no longer when the death of its worker ended the task",
+      function* () {
+        const entry = yield* heldOne("w1")
+        yield* append("w1", chunk(entry, 1))
+        for (const worker of ["w1", "w2", "w3"]) {
+          yield* claim(worker, 1)
+          yield* (yield* Store).evict(partition, worker)
+        }
+        yield* turn("v")
+        expect(yield* eventsOf(entry)).toHaveLength(1)
 
-      yield* advance("1 minute")
-      expect(yield* eventsOf(entry)).toEqual([])
-    }, { retention: Duration.minutes(1) })
+        yield* advance("1 minute")
+        expect(yield* eventsOf(entry)).toEqual([])
+      },
+      { retention: Duration.minutes(1) }
+    )
   })
 
   describe(`the bell, in ${name}`, () => {
-    promise("wakes who waits when a task is submitted", function*() {
+    promise("wakes who waits when a task is submitted", function* () {
       const { wait } = yield* (yield* Store).bell([partition])
       const waiting = yield* Effect.forkChild(wait(bellWaitMaxMs), { startImmediately: true })
 
@@ -837,13 +922,13 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* claim("w", 1)).toHaveLength(1)
     })
 
-    promise("wakes at once who comes after it rang", function*() {
+    promise("wakes at once who comes after it rang", function* () {
       yield* submit(aTask())
 
       yield* (yield* (yield* Store).bell([partition])).wait(bellWaitMaxMs)
     })
 
-    promise("hears the bell of any of several partitions", function*() {
+    promise("hears the bell of any of several partitions", function* () {
       const store = yield* Store
       yield* store.submit(partition, [aTask()])
 
@@ -852,7 +937,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* (yield* Bell).rang).toBe(false)
     })
 
-    promise("rings again when a turn leaves work behind, and not when it takes the last", function*() {
+    promise("rings again when a turn leaves work behind, and not when it takes the last", function* () {
       const bell = yield* Bell
       yield* submit(...tasks(3))
       expect(yield* bell.rang).toBe(true)
@@ -863,7 +948,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* bell.rang).toBe(false)
     })
 
-    promise("holds one token at most", function*() {
+    promise("holds one token at most", function* () {
       const bell = yield* Bell
       yield* submit(aTask())
       yield* submit(aTask())
@@ -871,7 +956,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect([yield* bell.rang, yield* bell.rang]).toEqual([true, false])
     })
 
-    promise("rings for a delayed task only when it is now the next one due", function*() {
+    promise("rings for a delayed task only when it is now the next one due", function* () {
       const bell = yield* Bell
       yield* submit(aTask({ due: { afterMs: 2_000 } }))
       expect(yield* bell.rang).toBe(true)
@@ -881,7 +966,7 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* bell.rang).toBe(true)
     })
 
-    promise("is silent when what was submitted was there already", function*() {
+    promise("is silent when what was submitted was there already", function* () {
       const bell = yield* Bell
       const task = aTask()
       yield* submit(task)
@@ -892,24 +977,27 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
       expect(yield* bell.rang).toBe(false)
     })
 
-    promise("rings when a worker is evicted or leaves with tasks in its hands, and when it hands them back", function*() {
-      const store = yield* Store
-      const bell = yield* Bell
-      yield* held("w", 2)
-      yield* held("v", 1)
-      yield* bell.rang
+    promise(
+      "rings when a worker is evicted or leaves with tasks in its hands, and when it hands them back",
+      function* () {
+        const store = yield* Store
+        const bell = yield* Bell
+        yield* held("w", 2)
+        yield* held("v", 1)
+        yield* bell.rang
 
-      yield* store.evict(partition, "w")
-      expect(yield* bell.rang).toBe(true)
-      yield* turn("u")
-      expect(yield* bell.rang).toBe(true)
-      yield* store.leave(partition, "v")
-      expect(yield* bell.rang).toBe(true)
-      yield* store.leave(partition, "u")
-      expect(yield* bell.rang).toBe(false)
-    })
+        yield* store.evict(partition, "w")
+        expect(yield* bell.rang).toBe(true)
+        yield* turn("u")
+        expect(yield* bell.rang).toBe(true)
+        yield* store.leave(partition, "v")
+        expect(yield* bell.rang).toBe(true)
+        yield* store.leave(partition, "u")
+        expect(yield* bell.rang).toBe(false)
+      }
+    )
 
-    promise("lets who waits look for itself when it stays silent", function*() {
+    promise("lets who waits look for itself when it stays silent", function* () {
       const { wait } = yield* (yield* Store).bell([partition])
       const waiting = yield* Effect.forkChild(wait(20), { startImmediately: true })
 
@@ -922,97 +1010,123 @@ export const storeSuite = (name: string, storeWith: (over?: Partial<SettingsShap
   describe(`the sweep, in ${name}`, () => {
     const settings = { retention: Duration.minutes(1), deadRetention: Duration.minutes(5) }
 
-    const sweep = Effect.fnUntraced(function*(limit = 100) {
+    const sweep = Effect.fnUntraced(function* (limit = 100) {
       return yield* (yield* Store).sweep(partition, limit)
     })
 
-    promise("drops what has ended once it is past its retention, and not before", function*() {
-      const [ended, buried] = yield* held("w", 2)
-      yield* turn("w", { settled: [end(ended!), end(buried!, "F")] })
-      yield* advance("59 seconds")
-      expect(yield* sweep()).toBe(0)
-      expect(yield* found(ulidOfEntry(ended!))).toBeDefined()
+    promise(
+      "drops what has ended once it is past its retention, and not before",
+      function* () {
+        const [ended, buried] = yield* held("w", 2)
+        yield* turn("w", { settled: [end(ended!), end(buried!, "F")] })
+        yield* advance("59 seconds")
+        expect(yield* sweep()).toBe(0)
+        expect(yield* found(ulidOfEntry(ended!))).toBeDefined()
 
-      yield* advance("1 second")
-
-      expect(yield* sweep()).toBe(1)
-      expect(yield* found(ulidOfEntry(ended!))).toBeUndefined()
-      expect(yield* found(ulidOfEntry(buried!))).toBeDefined()
-    }, settings)
-
-    promise("drops a dead letter once it is past the retention of the dead", function*() {
-      const entry = yield* heldOne("w")
-      yield* turn("w", { settled: [end(entry, "F")] })
-      yield* advance("299 seconds")
-      expect(yield* sweep()).toBe(0)
-
-      yield* advance("1 second")
-
-      expect(yield* sweep()).toBe(1)
-      expect(yield* found(ulidOfEntry(entry))).toBeUndefined()
-      expect(yield* (yield* Store).depth(partition)).toMatchObject({ dead: 0 })
-    }, settings)
-
-    promise("leaves a segment alone in which a task lives", function*() {
-      const [ended, living] = yield* held("w", 2)
-      yield* turn("w", { settled: [end(ended!)] })
-      yield* advance("1 hour")
-
-      expect(yield* sweep()).toBe(0)
-      expect(yield* found(ulidOfEntry(living!))).toMatchObject({ place: { kind: "held" } })
-      expect(yield* found(ulidOfEntry(ended!))).toMatchObject({ place: { kind: "ended" } })
-    }, settings)
-
-    promise("keeps a task that lives, however long ago the others of its segment ended", function*() {
-      const ended = yield* heldOne("w")
-      yield* turn("w", { settled: [end(ended)] })
-      const living = yield* heldOne("w")
-
-      yield* advance("3 hours")
-
-      expect(yield* found(ulidOfEntry(living))).toMatchObject({ place: { kind: "held" } })
-    }, settings)
-
-    promise("starts the retention anew for a segment that was given another task", function*() {
-      const first = yield* heldOne("w")
-      yield* turn("w", { settled: [end(first)] })
-      yield* advance("50 seconds")
-      const second = yield* heldOne("w")
-      yield* advance("50 seconds")
-      yield* turn("w", { settled: [end(second)] })
-
-      yield* advance("59 seconds")
-      expect(yield* sweep()).toBe(0)
-      yield* advance("1 second")
-      expect(yield* sweep()).toBe(1)
-      expect(yield* found(ulidOfEntry(first))).toBeUndefined()
-    }, settings)
-
-    promise("drops no more than its limit at a time, the oldest first", function*() {
-      const segments = Array.from({ length: 3 }, (_, at) => aTask({ ulid: aUlid(1_900_000_000_000 + at * 10_000) }))
-      for (const task of segments) {
-        yield* submit(task)
-        yield* turn("w", { settled: [end((yield* claim("w", 1))[0]!)] })
         yield* advance("1 second")
-      }
-      yield* advance("1 minute")
 
-      expect(yield* sweep(2)).toBe(2)
-      expect(yield* Effect.forEach(segments, ({ ulid }) => found(ulid))).toEqual([
-        undefined,
-        undefined,
-        { record: anEnd(segments[2]!.entry), place: { kind: "ended" } }
-      ])
-      expect([yield* sweep(2), yield* sweep(2)]).toEqual([1, 0])
-    }, settings)
+        expect(yield* sweep()).toBe(1)
+        expect(yield* found(ulidOfEntry(ended!))).toBeUndefined()
+        expect(yield* found(ulidOfEntry(buried!))).toBeDefined()
+      },
+      settings
+    )
+
+    promise(
+      "drops a dead letter once it is past the retention of the dead",
+      function* () {
+        const entry = yield* heldOne("w")
+        yield* turn("w", { settled: [end(entry, "F")] })
+        yield* advance("299 seconds")
+        expect(yield* sweep()).toBe(0)
+
+        yield* advance("1 second")
+
+        expect(yield* sweep()).toBe(1)
+        expect(yield* found(ulidOfEntry(entry))).toBeUndefined()
+        expect(yield* (yield* Store).depth(partition)).toMatchObject({ dead: 0 })
+      },
+      settings
+    )
+
+    promise(
+      "leaves a segment alone in which a task lives",
+      function* () {
+        const [ended, living] = yield* held("w", 2)
+        yield* turn("w", { settled: [end(ended!)] })
+        yield* advance("1 hour")
+
+        expect(yield* sweep()).toBe(0)
+        expect(yield* found(ulidOfEntry(living!))).toMatchObject({ place: { kind: "held" } })
+        expect(yield* found(ulidOfEntry(ended!))).toMatchObject({ place: { kind: "ended" } })
+      },
+      settings
+    )
+
+    promise(
+      "keeps a task that lives, however long ago the others of its segment ended",
+      function* () {
+        const ended = yield* heldOne("w")
+        yield* turn("w", { settled: [end(ended)] })
+        const living = yield* heldOne("w")
+
+        yield* advance("3 hours")
+
+        expect(yield* found(ulidOfEntry(living))).toMatchObject({ place: { kind: "held" } })
+      },
+      settings
+    )
+
+    promise(
+      "starts the retention anew for a segment that was given another task",
+      function* () {
+        const first = yield* heldOne("w")
+        yield* turn("w", { settled: [end(first)] })
+        yield* advance("50 seconds")
+        const second = yield* heldOne("w")
+        yield* advance("50 seconds")
+        yield* turn("w", { settled: [end(second)] })
+
+        yield* advance("59 seconds")
+        expect(yield* sweep()).toBe(0)
+        yield* advance("1 second")
+        expect(yield* sweep()).toBe(1)
+        expect(yield* found(ulidOfEntry(first))).toBeUndefined()
+      },
+      settings
+    )
+
+    promise(
+      "drops no more than its limit at a time, the oldest first",
+      function* () {
+        const segments = Array.from({ length: 3 }, (_, at) =>
+          aTask({ ulid: aUlid(1_900_000_000_000 + at * 10_000) })
+        )
+        for (const task of segments) {
+          yield* submit(task)
+          yield* turn("w", { settled: [end((yield* claim("w", 1))[0]!)] })
+          yield* advance("1 second")
+        }
+        yield* advance("1 minute")
+
+        expect(yield* sweep(2)).toBe(2)
+        expect(yield* Effect.forEach(segments, ({ ulid }) => found(ulid))).toEqual([
+          undefined,
+          undefined,
+          { record: anEnd(segments[2]!.entry), place: { kind: "ended" } }
+        ])
+        expect([yield* sweep(2), yield* sweep(2)]).toEqual([1, 0])
+      },
+      settings
+    )
   })
 
-  const advance = Effect.fnUntraced(function*(by: Duration.Input) {
+  const advance = Effect.fnUntraced(function* (by: Duration.Input) {
     yield* (yield* TestTime).advance(by)
   })
 
   /** Submits tasks, and lets `worker` claim them. */
-  const held = Effect.fnUntraced(function*(worker: string, count: number) {
+  const held = Effect.fnUntraced(function* (worker: string, count: number) {
     const submitted = tasks(count)
     yield* submit(...submitted)
     const entries = yield* claim(worker, count)

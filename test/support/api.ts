@@ -92,6 +92,12 @@ export const nothingWaits = Effect.gen(function* () {
   expect(yield* (yield* aWorker()).claim(1)).toEqual([])
 })
 
+/** A client that may go away before it has its answer. */
+export const aLeavingClient = () => {
+  const controller = new AbortController()
+  return { signal: controller.signal, leave: () => controller.abort() }
+}
+
 /** Reads the frames of a response, at the pace of the test. */
 export const framesOf = (response: Response) => {
   const reader: ReadableStreamDefaultReader<Uint8Array> = response.body!.getReader()

@@ -18,7 +18,13 @@ export type Command =
   | { readonly do: "ended"; readonly ulids: ReadonlyArray<string>; readonly watch?: InboxName }
   | { readonly do: "unwatch"; readonly ulids: ReadonlyArray<string>; readonly inbox: InboxName }
   | { readonly do: "append"; readonly worker: string; readonly events: ReadonlyArray<NewEvent> }
-  | { readonly do: "events"; readonly ulid: string; readonly run: number; readonly seq: number; readonly limit: number }
+  | {
+      readonly do: "events"
+      readonly ulid: string
+      readonly run: number
+      readonly seq: number
+      readonly limit: number
+    }
   | { readonly do: "depth" }
   | { readonly do: "sweep"; readonly limit: number }
   | { readonly do: "advance" | "setBack"; readonly ms: number }
@@ -49,13 +55,15 @@ const mark = ulidAt(0, 0)
 
 /** Runs a command on the store at hand. A failure is a reply too. */
 export const runOn = ({ inboxes, keys, partition }: Stage) => {
-  const execute = Effect.fnUntraced(function*(command: Command) {
+  const execute = Effect.fnUntraced(function* (command: Command) {
     const store = yield* Store
     switch (command.do) {
       case "submit":
         return yield* store.submit(partition, command.tasks)
       case "turn": {
-        const hints = command.turn.hints.map(([name, ulids]) => [inboxes[name as InboxName].name, ulids] as const)
+        const hints = command.turn.hints.map(
+          ([name, ulids]) => [inboxes[name as InboxName].name, ulids] as const
+        )
         const reply = yield* store.turn(partition, { ...command.turn, hints })
         return { ...reply, lost: reply.lost.toSorted(), held: reply.held.toSorted() }
       }
@@ -85,7 +93,10 @@ export const runOn = ({ inboxes, keys, partition }: Stage) => {
         return yield* (yield* Bell).rang
       case "hear": {
         // Hints arrive in the order in which they were given: after the mark, all before it are there.
-        yield* store.turn(partition, aTurn("ear", { hints: inboxNames.map((name) => [inboxes[name].name, [mark]]) }))
+        yield* store.turn(
+          partition,
+          aTurn("ear", { hints: inboxNames.map((name) => [inboxes[name].name, [mark]]) })
+        )
         yield* store.leave(partition, "ear")
         return yield* Effect.forEach(inboxNames, (name) => inboxes[name].heardUntil(mark))
       }
@@ -96,6 +107,8 @@ export const runOn = ({ inboxes, keys, partition }: Stage) => {
   return (command: Command): Effect.Effect<Reply, never, Store | TestTime | Bell> =>
     Effect.match(execute(command), {
       onSuccess: (reply): Reply => reply,
-      onFailure: (error) => ({ failed: error._tag === "Fenced" ? "Fenced" : `${error._tag}: ${error.message}` })
+      onFailure: (error) => ({
+        failed: error._tag === "Fenced" ? "Fenced" : `${error._tag}: ${error.message}`
+      })
     })
 }

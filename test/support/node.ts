@@ -12,11 +12,11 @@ const patience = "15 seconds"
 
 /** Waits for an answer that is not `undefined`, looking again and again: what happens in another process has no event here. */
 export const eventually = <A>(what: string, look: () => A | undefined | Promise<A | undefined>): Promise<A> =>
-  Effect.tryPromise({ try: async () => look(), catch: (error) => error }).pipe(
+  Effect.promise(async () => look()).pipe(
     Effect.repeat({ until: (seen) => seen !== undefined, schedule: Schedule.spaced("5 millis") }),
     Effect.timeoutOrElse({
       duration: patience,
-      orElse: () => Effect.fail(new Error(`waited ${patience} in vain for ${what}`))
+      orElse: () => Effect.die(new Error(`waited ${patience} in vain for ${what}`))
     }),
     Effect.map((seen) => seen as A),
     Effect.runPromise

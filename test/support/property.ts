@@ -7,15 +7,12 @@ export const forAll = <S extends Schema.Constraint>(
   property: (value: S["Type"]) => void,
   options?: Arbitrary.CheckOptions
 ): Effect.Effect<void> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const check = (value: S["Type"]) =>
-      Effect.try({
-        try: () => {
-          property(value)
-          return true
-        },
-        catch: (error) => error
-      })
+      Effect.sync(() => {
+        property(value)
+        return true
+      }).pipe(Effect.catchDefect(Effect.fail))
     const result = yield* Arbitrary.checkEffect(Arbitrary.schema(schema), check, options)
     const failure = Arbitrary.formatCheckFailure(result)
     if (failure !== undefined) return yield* Effect.die(new Error(failure))

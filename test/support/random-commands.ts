@@ -2,7 +2,14 @@
  * Makes commands at random that mean something: it follows what the store answers, so that workers settle what they
  * hold or once held, say turns again whose answers they never saw, and append to streams where they left off.
  */
-import { clockJumpMs, type NewEvent, type NewTask, type Settlement, type Turn, type TurnReply } from "../../runtime/store.ts"
+import {
+  clockJumpMs,
+  type NewEvent,
+  type NewTask,
+  type Settlement,
+  type Turn,
+  type TurnReply
+} from "../../runtime/store.ts"
 import { decodeRecord, encodeRecord, type Entry, lanes, ulidOfEntry } from "../../runtime/task.ts"
 import { type Command, type InboxName, inboxNames, type Reply } from "./commands.ts"
 import { anEnvelope, aTask, aTurn, end, release, ulidAt } from "./tasks.ts"
@@ -50,7 +57,8 @@ export const aSequence = (seed: number): Sequence => {
   const below = (limit: number) => Math.floor(random() * limit)
   const chance = (share: number) => random() < share
   const one = <A>(list: ReadonlyArray<A>): A => list[below(list.length)]!
-  const some = <A>(list: Iterable<A>, share: number): ReadonlyArray<A> => [...list].filter(() => chance(share))
+  const some = <A>(list: Iterable<A>, share: number): ReadonlyArray<A> =>
+    [...list].filter(() => chance(share))
 
   // Some sequences are about crowds: more tasks than one turn reaps, and few of everything else.
   const crowd = chance(0.04)
@@ -77,18 +85,20 @@ export const aSequence = (seed: number): Sequence => {
     // Tasks are not submitted in the order of their ids.
     const ulid = ulidAt(1_900_000_000_000 + below(segments) * 5_000, below(1_000_000) * 1_000 + ulids.length)
     ulids.push(ulid)
-    const due = crowd || chance(0.7)
-      ? undefined
-      : chance(0.5)
-      ? { afterMs: one([0, 1, 500, 1_000, 4_000, 30_000]) }
-      : { at: now + one([-5_000, 0, 1, 1_000, 2_500]) }
+    const due =
+      crowd || chance(0.7)
+        ? undefined
+        : chance(0.5)
+          ? { afterMs: one([0, 1, 500, 1_000, 4_000, 30_000]) }
+          : { at: now + one([-5_000, 0, 1, 1_000, 2_500]) }
     return aTask({ ulid, lane: one(lanes), input: ulids.length, ...(due === undefined ? {} : { due }) })
   }
 
   const submit = (): Command => {
     const count = crowd ? 40 + below(50) : 1 + below(swift ? 2 : 3)
     // One that is said again is said as it was.
-    if (submits.length > 0 && chance(0.25)) return { do: "submit", tasks: one(chance(0.5) ? submits : submits.slice(-5)) }
+    if (submits.length > 0 && chance(0.25))
+      return { do: "submit", tasks: one(chance(0.5) ? submits : submits.slice(-5)) }
     const tasks = Array.from({ length: count }, aNewTask)
     submits.push(tasks)
     return { do: "submit", tasks }
@@ -97,13 +107,17 @@ export const aSequence = (seed: number): Sequence => {
   /** Entries, mostly of those that the worker runs; now and then of those that somebody ran. */
   const entriesFor = (worker: Worker, share: number): ReadonlyArray<Entry> => [
     ...some(worker.runs, share),
-    ...(chance(0.15) ? some([...records.keys()].slice(-12), 0.2).filter((entry) => !worker.runs.has(entry)) : [])
+    ...(chance(0.15)
+      ? some([...records.keys()].slice(-12), 0.2).filter((entry) => !worker.runs.has(entry))
+      : [])
   ]
 
   const settle = (entry: Entry): Settlement => {
     if (chance(swift ? 0.9 : 0.5)) {
       const letter = one(["S", "S", "F", "F", "C", "E"] as const)
-      const call = submits.find(([first]) => first !== undefined && ulidOfEntry(first.entry) === ulidOfEntry(entry))
+      const call = submits.find(
+        ([first]) => first !== undefined && ulidOfEntry(first.entry) === ulidOfEntry(entry)
+      )
       if (letter === "F" && call !== undefined && chance(0.3)) soon = { do: "submit", tasks: call }
       return end(entry, letter, ++outcomes)
     }
@@ -118,7 +132,10 @@ export const aSequence = (seed: number): Sequence => {
     if (worker.unanswered !== undefined && chance(0.8)) {
       const { join, settled, noted, streamed } = worker.unanswered
       const want = below(4)
-      return { do: "turn", turn: aTurn(worker.name, { leaseMs: 3_000, join, want, again: true, settled, noted, streamed }) }
+      return {
+        do: "turn",
+        turn: aTurn(worker.name, { leaseMs: 3_000, join, want, again: true, settled, noted, streamed })
+      }
     }
     const settledEntries = entriesFor(worker, crowd ? 0.1 : swift ? 0.8 : 0.35)
     const settled = settledEntries.map(settle)
@@ -161,9 +178,10 @@ export const aSequence = (seed: number): Sequence => {
   }
 
   const advance = (): Command => {
-    const ms = swift && chance(0.5)
-      ? one([5_000, 30_000, retentionMs])
-      : one([1, 10, 499, 500, 999, 1_000, 1_001, 3_000, 5_000, 30_000, retentionMs])
+    const ms =
+      swift && chance(0.5)
+        ? one([5_000, 30_000, retentionMs])
+        : one([1, 10, 499, 500, 999, 1_000, 1_001, 3_000, 5_000, 30_000, retentionMs])
     if (passed + ms > sequenceMaxMs) return { do: "depth" }
     passed += ms
     if (ms >= retentionMs && chance(0.7)) soon = { do: "sweep", limit: 1 + below(3) }
@@ -176,7 +194,7 @@ export const aSequence = (seed: number): Sequence => {
     return { do: "ended", ...watched }
   }
 
-  const anUlid = () => ulids.length === 0 ? ulidAt(1, 1) : one(ulids)
+  const anUlid = () => (ulids.length === 0 ? ulidAt(1, 1) : one(ulids))
   const someUlids = () => Array.from({ length: 1 + below(3) }, anUlid)
 
   const kinds: ReadonlyArray<readonly [weight: number, make: () => Command]> = [
@@ -189,7 +207,13 @@ export const aSequence = (seed: number): Sequence => {
     [6, () => ({ do: "listen" })],
     [5, watch],
     [2, () => ({ do: "ended", ulids: someUlids() })],
-    [3, () => ({ do: "unwatch", ...(watches.length > 0 ? one(watches) : { ulids: someUlids(), inbox: one(inboxNames) }) })],
+    [
+      3,
+      () => ({
+        do: "unwatch",
+        ...(watches.length > 0 ? one(watches) : { ulids: someUlids(), inbox: one(inboxNames) })
+      })
+    ],
     [3, () => ({ do: "read", ulids: someUlids() })],
     [3, () => ({ do: "events", ulid: anUlid(), run: below(3), seq: below(4), limit: 1 + below(5) })],
     [2, () => ({ do: "depth" })],
@@ -243,7 +267,8 @@ export const aSequence = (seed: number): Sequence => {
   function* last(): Generator<Command, void, Reply> {
     yield { do: "read", ulids }
     yield { do: "ended", ulids }
-    for (const ulid of new Set([...seqs.keys()].map(ulidOfEntry))) yield { do: "events", ulid, run: 0, seq: 0, limit: 1_000 }
+    for (const ulid of new Set([...seqs.keys()].map(ulidOfEntry)))
+      yield { do: "events", ulid, run: 0, seq: 0, limit: 1_000 }
     yield { do: "depth" }
     yield { do: "hear" }
 
@@ -253,7 +278,10 @@ export const aSequence = (seed: number): Sequence => {
     let left = true
     while (left) {
       const settled = rest.map((entry) => end(entry))
-      const { claimed, nextDue } = (yield { do: "turn", turn: aTurn("last", { want: 1_000, settled }) }) as TurnReply
+      const { claimed, nextDue } = (yield {
+        do: "turn",
+        turn: aTurn("last", { want: 1_000, settled })
+      }) as TurnReply
       rest = claimed.map(({ entry }) => entry)
       if (nextDue !== undefined) yield { do: "advance", ms: 30_000 }
       left = rest.length > 0 || nextDue !== undefined || (yield { do: "listen" }) === true

@@ -38,14 +38,28 @@ const ready = async (output: ReadableStream<Uint8Array>): Promise<void> => {
 }
 
 /** Starts a Redis on a socket in a folder of its own. It keeps its data over `kill` and `start`. */
-export const aServer = Effect.fnUntraced(function*(...options: ReadonlyArray<string>) {
+export const aServer = Effect.fnUntraced(function* (...options: ReadonlyArray<string>) {
   const folder = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(`${tmpdir()}/troupe-server-`)),
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
   )
   const socket = `${folder}/redis.sock`
   const command = [
-    ...[findServer()!, "--port", "0", "--unixsocket", socket, "--dir", folder, "--save", "", "--appendonly", "yes", "--appendfsync", "always"],
+    ...[
+      findServer()!,
+      "--port",
+      "0",
+      "--unixsocket",
+      socket,
+      "--dir",
+      folder,
+      "--save",
+      "",
+      "--appendonly",
+      "yes",
+      "--appendfsync",
+      "always"
+    ],
     ...options
   ]
   let child: Bun.Subprocess<"ignore", "pipe", "inherit"> | undefined

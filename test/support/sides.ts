@@ -17,7 +17,7 @@ const settings = { retention: Duration.millis(retentionMs), deadRetention: Durat
 /** Collects ULIDs from `next` until `mark` is among them. */
 const hearing = (name: string, next: Effect.Effect<ReadonlyArray<string>>): HearingInbox => ({
   name,
-  heardUntil: Effect.fnUntraced(function*(mark) {
+  heardUntil: Effect.fnUntraced(function* (mark) {
     const heard: Array<string> = []
     while (heard.at(-1) !== mark) heard.push(...(yield* next))
     return heard.slice(0, -1)
@@ -34,35 +34,46 @@ const linesFrom = (inbox: Inbox) =>
 
 export const memorySide: Side = {
   name: "memory",
-  stage: Effect.gen(function*() {
+  stage: Effect.gen(function* () {
     const context = yield* Layer.build(Layer.fresh(memoryStore(settings)))
-    const open = Effect.map(Context.get(context, Store).inbox, (inbox) => hearing(inbox.name, linesFrom(inbox)))
+    const open = Effect.map(Context.get(context, Store).inbox, (inbox) =>
+      hearing(inbox.name, linesFrom(inbox))
+    )
     const inboxes = { A: yield* Effect.orDie(open), B: yield* Effect.orDie(open) }
     const run = runOn({ partition, inboxes, keys: Effect.succeed([]) })
     // Redis drops a stream when its time comes, even if the clock is set back later; memory when it next looks.
     const look = Context.get(context, Store).sweep(partition, 0)
     return (command) =>
-      run(command).pipe(Effect.tap(() => command.do === "advance" ? Effect.ignore(look) : Effect.void), Effect.provideContext(context))
+      run(command).pipe(
+        Effect.tap(() => (command.do === "advance" ? Effect.ignore(look) : Effect.void)),
+        Effect.provideContext(context)
+      )
   })
 }
 
 /** All sequences share one store, each with a partition of its own. */
-export const openRedisSide = Effect.fnUntraced(function*(scripts: Scripts) {
-  const context = yield* Layer.build(RedisStore.layer(scripts).pipe(Layer.provideMerge(redisSettings(settings))))
+export const openRedisSide = Effect.fnUntraced(function* (scripts: Scripts) {
+  const context = yield* Layer.build(
+    RedisStore.layer(scripts).pipe(Layer.provideMerge(redisSettings(settings)))
+  )
   const { namespace } = Context.get(context, Settings)
   const store = Context.get(context, Store)
   const client = yield* aClient
   let staged = 0
 
   /** An inbox whose hints are handed on by partition. */
-  const openInbox = Effect.gen(function*() {
+  const openInbox = Effect.gen(function* () {
     const inbox = yield* store.inbox
     const queues = new Map<string, Queue.Queue<ReadonlyArray<string>>>()
-    yield* Effect.forkScoped(Effect.forever(Effect.map(inbox.next, (hint) => {
-      if (hint !== "all") Queue.offerUnsafe(queues.get(hint.partition)!, hint.news.map(lineOf))
-    })))
+    yield* Effect.forkScoped(
+      Effect.forever(
+        Effect.map(inbox.next, (hint) => {
+          if (hint !== "all") Queue.offerUnsafe(queues.get(hint.partition)!, hint.news.map(lineOf))
+        })
+      )
+    )
     return (partition: string) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const queue = yield* Queue.unbounded<ReadonlyArray<string>>()
         queues.set(partition, queue)
         yield* inbox.tune(partition)
@@ -73,7 +84,7 @@ export const openRedisSide = Effect.fnUntraced(function*(scripts: Scripts) {
 
   return {
     name: "Redis",
-    stage: Effect.gen(function*() {
+    stage: Effect.gen(function* () {
       const partition = `s${++staged}.0`
       const { base, bell } = partitionKeys(namespace, partition)
       const ofTest = [`${base}clock`, `${base}expiring`]
@@ -84,7 +95,10 @@ export const openRedisSide = Effect.fnUntraced(function*(scripts: Scripts) {
       yield* Effect.addFinalizer(() => Effect.promise(() => client.unlink(...ofTest)))
       const keys = Effect.promise(async () => {
         const all = await client.keys(`${base}*`)
-        return all.filter((key) => !ofTest.includes(key)).map((key) => key.slice(base.length)).toSorted()
+        return all
+          .filter((key) => !ofTest.includes(key))
+          .map((key) => key.slice(base.length))
+          .toSorted()
       })
       const inboxes = { A: yield* Effect.orDie(A(partition)), B: yield* Effect.orDie(B(partition)) }
       const run = runOn({ partition, inboxes, keys })

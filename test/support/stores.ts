@@ -28,11 +28,12 @@ const stepsOfWait = 10
 
 const memoryBell = Layer.effect(
   Bell,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const bell = yield* (yield* Store).bell([partition])
-    const rang = Effect.gen(function*() {
+    const rang = Effect.gen(function* () {
       const waiting = yield* Effect.forkChild(bell.wait(bellWaitMaxMs), { startImmediately: true })
-      for (let step = 0; step < stepsOfWait && waiting.pollUnsafe() === undefined; step++) yield* Effect.yieldNow
+      for (let step = 0; step < stepsOfWait && waiting.pollUnsafe() === undefined; step++)
+        yield* Effect.yieldNow
       const done = waiting.pollUnsafe() !== undefined
       yield* Fiber.interrupt(waiting)
       return done
@@ -59,7 +60,7 @@ export const aClient = Effect.acquireRelease(
 )
 
 /** The clock of one partition. */
-export const redisTimeOf = Effect.fnUntraced(function*(client: Redis, base: string) {
+export const redisTimeOf = Effect.fnUntraced(function* (client: Redis, base: string) {
   let now = startOfTime
   const set = (to: number) =>
     Effect.promise(async () => {
@@ -75,7 +76,7 @@ export const redisTimeOf = Effect.fnUntraced(function*(client: Redis, base: stri
 })
 
 const redisTools = Layer.effectContext(
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const client = yield* aClient
     const { base, bell } = partitionKeys((yield* Settings).namespace, partition)
     return Context.empty().pipe(
@@ -86,7 +87,11 @@ const redisTools = Layer.effectContext(
 )
 
 export const redisStore = (over: Partial<SettingsShape> = {}): Layer.Layer<StoreUnderTest> =>
-  Layer.unwrap(Effect.sync(() =>
-    // Made anew whenever the layer is built: the settings carry a namespace of their own.
-    Layer.orDie(Layer.merge(RedisStore.layer(scriptsOnTestTime), redisTools).pipe(Layer.provide(redisSettings(over))))
-  ))
+  Layer.unwrap(
+    Effect.sync(() =>
+      // Made anew whenever the layer is built: the settings carry a namespace of their own.
+      Layer.orDie(
+        Layer.merge(RedisStore.layer(scriptsOnTestTime), redisTools).pipe(Layer.provide(redisSettings(over)))
+      )
+    )
+  )

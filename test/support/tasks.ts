@@ -34,12 +34,14 @@ export interface TestTask extends NewTask {
   readonly ulid: string
 }
 
-export const aTask = (over: {
-  readonly ulid?: string
-  readonly lane?: Lane
-  readonly input?: unknown
-  readonly due?: NewTask["due"]
-} = {}): TestTask => {
+export const aTask = (
+  over: {
+    readonly ulid?: string
+    readonly lane?: Lane
+    readonly input?: unknown
+    readonly due?: NewTask["due"]
+  } = {}
+): TestTask => {
   const { due, input, lane = "normal", ulid = aUlid() } = over
   return {
     ulid,
@@ -97,25 +99,26 @@ export const aTurn = (worker: string, over: Partial<Turn> = {}): Turn => ({
   ...over
 })
 
-export const submit = Effect.fnUntraced(function*(...tasks: ReadonlyArray<NewTask>) {
+export const submit = Effect.fnUntraced(function* (...tasks: ReadonlyArray<NewTask>) {
   yield* (yield* Store).submit(partition, tasks)
 })
 
 /** A turn that joins, for tests in which it does not matter when the worker did. */
-export const turn = Effect.fnUntraced(function*(worker: string, over: Partial<Turn> = {}) {
+export const turn = Effect.fnUntraced(function* (worker: string, over: Partial<Turn> = {}) {
   return yield* (yield* Store).turn(partition, aTurn(worker, over))
 })
 
 /** The ULIDs of the tasks that a worker is handed when it wants `want`. */
-export const claim = Effect.fnUntraced(function*(worker: string, want: number) {
+export const claim = Effect.fnUntraced(function* (worker: string, want: number) {
   return (yield* turn(worker, { want })).claimed.map(({ entry }) => entry)
 })
 
-export const found = Effect.fnUntraced(function*(ulid: string) {
+export const found = Effect.fnUntraced(function* (ulid: string) {
   return (yield* (yield* Store).read(partition, [ulid]))[0]
 })
 
-export const entriesOf = (claims: ReadonlyArray<Claim>): ReadonlyArray<Entry> => claims.map(({ entry }) => entry)
+export const entriesOf = (claims: ReadonlyArray<Claim>): ReadonlyArray<Entry> =>
+  claims.map(({ entry }) => entry)
 
 export const ulidsOf = (entries: ReadonlyArray<Entry>): ReadonlyArray<string> => entries.map(ulidOfEntry)
 

@@ -12,22 +12,26 @@ import { buildScripts } from "../../runtime/redis/scripts.ts"
 /** What every test's clock says at first: far from 0, which means "evicted" and "unknown" to the store. */
 export const startOfTime = Date.UTC(2030, 0, 1)
 
-export class TestTime extends Context.Service<TestTime, {
-  /** Unix milliseconds. */
-  readonly now: Effect.Effect<number>
-  readonly advance: (by: Duration.Input) => Effect.Effect<void>
-  /** Somebody corrects the clock, and it shows an earlier time. */
-  readonly setBack: (by: Duration.Input) => Effect.Effect<void>
-}>()("test/TestTime") {}
+export class TestTime extends Context.Service<
+  TestTime,
+  {
+    /** Unix milliseconds. */
+    readonly now: Effect.Effect<number>
+    readonly advance: (by: Duration.Input) => Effect.Effect<void>
+    /** Somebody corrects the clock, and it shows an earlier time. */
+    readonly setBack: (by: Duration.Input) => Effect.Effect<void>
+  }
+>()("test/TestTime") {}
 
 export const memoryTime = Layer.effect(
   TestTime,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* TestClock.setTime(startOfTime)
     return {
       now: Clock.currentTimeMillis,
       advance: TestClock.adjust,
-      setBack: (by) => Effect.flatMap(Clock.currentTimeMillis, (now) => TestClock.setTime(now - Duration.toMillis(by)))
+      setBack: (by) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => TestClock.setTime(now - Duration.toMillis(by)))
     }
   })
 ).pipe(Layer.provideMerge(TestClock.layer()))

@@ -3,7 +3,7 @@ import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Follow } from "../../../actors/follow.ts"
 import { Drain } from "../../../api/http/drain.ts"
-import { anApi, framesOf, memoryApi, promise } from "../../support/api.ts"
+import { aLeavingClient, anApi, framesOf, memoryApi, promise } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"
 import type { Frame } from "../../support/sse.ts"
 import { aWorker } from "../../support/worker.ts"
@@ -211,10 +211,10 @@ describe("a stream of a task's events", () => {
   promise("frees everything when its client has gone before it read anything", () =>
     Effect.gen(function* () {
       const { events, request } = yield* aRun()
-      const client = new AbortController()
+      const client = aLeavingClient()
       yield* request(events, { signal: client.signal })
 
-      client.abort()
+      client.leave()
 
       yield* nobodyFollows
     })

@@ -3,7 +3,7 @@ import { Effect, Fiber } from "effect"
 import { createHash } from "node:crypto"
 import { readdir } from "node:fs/promises"
 import { Settings } from "../../../runtime/config.ts"
-import { anApi, promise } from "../../support/api.ts"
+import { aLeavingClient, anApi, promise } from "../../support/api.ts"
 
 const bytes = new TextEncoder().encode("page one\r\npage two\n\0ä")
 const sha256 = createHash("sha256").update(bytes).digest("hex")
@@ -201,13 +201,13 @@ describe("an upload that is refused", () => {
   promise("is given up by its sender and leaves nothing", () =>
     Effect.gen(function* () {
       const { request } = yield* anApi()
-      const sender = new AbortController()
+      const sender = aLeavingClient()
       const body = new ReadableStream({ start: (controller) => controller.enqueue(bytes) })
       const answer = yield* Effect.forkScoped(request("/v1/files", { ...raw(body), signal: sender.signal }), {
         startImmediately: true
       })
 
-      sender.abort()
+      sender.leave()
 
       expect((yield* Fiber.join(answer)).status).toBe(499)
       yield* nothingIsKept
