@@ -161,7 +161,7 @@ const make = Effect.fnUntraced(function*(options: ConnectOptions) {
   const known = Layer.merge(Layer.succeed(Store, yield* Store), Layer.succeed(Handlers, handlers))
 
   /** A definition says itself what fits it, whether or not somebody announced it. */
-  const describe = (task: Named, input: unknown, options: SubmitOptions = {}) => {
+  const describe = (task: Named, input: unknown, options?: SubmitOptions) => {
     if (typeof task !== "string" && handlers.find(task.name) !== task) handlers.learn(task)
     return submission(task, input, options)
   }
@@ -203,28 +203,30 @@ const make = Effect.fnUntraced(function*(options: ConnectOptions) {
 
   return Troupe.of({
     submit: <T extends Named>(task: T, input: InputOf<T>, options?: SubmitOptions) =>
-      describe(task, input, options).pipe(
+      Effect.suspend(() => Effect.fromResult(describe(task, input, options))).pipe(
         Effect.flatMap(dispatcher.submit),
         Effect.map(({ id }) => handle<T>(id))
       ),
 
     submitAll: Effect.fnUntraced(function*(tasks: ReadonlyArray<Submission<Named>>) {
-      const described = yield* Effect.forEach(tasks, ({ input, task, ...options }) =>
-        Effect.result(describe(task, input, options)))
+      const described = tasks.map(({ input, task, ...options }) => describe(task, input, options))
       const stored = yield* dispatcher.submitAll(described.filter(Result.isSuccess).map(({ success }) => success))
       const answers = stored.values()
       // What was refused here has no answer there; the others have theirs in order.
       return described.map((one) => Result.flatMap(one, () => Result.map(answers.next().value!, ({ id }) => handle(id)))) as never
     }),
 
-    ask: Effect.fnUntraced(function*(task, input, { timeout, ...options } = {}) {
-      const asked = dispatcher.ask(yield* describe(task, input, options))
-      const ended = yield* timeout === undefined ? asked : Effect.timeoutOrElse(asked, {
-        duration: timeout,
-        orElse: () => Effect.fail(new AskTimeout({ handler: nameOf(task), waitedMs: Duration.toMillis(timeout) }))
-      })
-      return (yield* outputOf(ended)) as never
-    }),
+    ask: <T extends Named>(task: T, input: InputOf<T>, { timeout, ...options }: AskOptions = {}) =>
+      Effect.suspend(() => {
+        const described = describe(task, input, options)
+        if (Result.isFailure(described)) return Effect.fail(described.failure)
+        const asked = dispatcher.ask(described.success)
+        const ended = timeout === undefined ? asked : Effect.timeoutOrElse(asked, {
+          duration: timeout,
+          orElse: () => Effect.fail(new AskTimeout({ handler: nameOf(task), waitedMs: Duration.toMillis(timeout) }))
+        })
+        return Effect.flatMap(ended, (ended) => outputOf(ended) as Effect.Effect<OutputOf<T>, TaskFailed>)
+      }),
 
     task: (id) => Effect.flatMap(readId(id), dispatcher.task),
     result: (id, options) => Effect.flatMap(readId(id), (id) => result(id, options)),

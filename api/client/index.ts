@@ -9,7 +9,7 @@
  * What cannot be done rejects with an error of its own class, of those exported here. The types of inputs and
  * results are those of the definition; a name in its place knows neither.
  */
-import { Cause, Deferred, Effect, Exit, Layer, Logger, ManagedRuntime, Result, Scope, Stream } from "effect"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Logger, ManagedRuntime, Result, Scope, Stream } from "effect"
 import type { SubmitRefused } from "../../actors/dispatcher.ts"
 import type { FollowEvent } from "../../actors/follow.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
@@ -90,12 +90,24 @@ export const connect = async (options: Fx.ConnectOptions = {}): Promise<Troupe> 
   const closed = Deferred.makeUnsafe<never, TroupeClosed>()
   const isClosed = () => Deferred.isDoneUnsafe(closed)
 
-  const run = async <A>(use: (troupe: Fx.Troupe["Service"]) => Effect.Effect<A, unknown>): Promise<A> => {
-    if (isClosed()) throw new TroupeClosed()
-    const exit = await runtime.runPromiseExit(Fx.Troupe.use(use))
-    if (Exit.isSuccess(exit)) return exit.value
-    throw isClosed() && Cause.hasInterruptsOnly(exit.cause) ? new TroupeClosed() : Cause.squash(exit.cause)
-  }
+  const context = await runtime.context()
+  const service = Context.get(context, Fx.Troupe)
+  const fork = Effect.runForkWith(context)
+  /** What somebody waits for; it ends with the connection. */
+  const waiting = new Set<Fiber.Fiber<unknown, unknown>>()
+
+  const run = <A>(use: (troupe: Fx.Troupe["Service"]) => Effect.Effect<A, unknown>): Promise<A> =>
+    new Promise((resolve, reject) => {
+      if (isClosed()) return reject(new TroupeClosed())
+      const fiber = fork(use(service))
+      waiting.add(fiber)
+      fiber.addObserver((exit) => {
+        waiting.delete(fiber)
+        if (Exit.isSuccess(exit)) return resolve(exit.value)
+        const { cause } = exit
+        reject(isClosed() && Cause.hasInterruptsOnly(cause) ? new TroupeClosed() : Cause.squash(cause))
+      })
+    })
 
   const iterate = (follow: (troupe: Fx.Troupe["Service"]) => Stream.Stream<FollowEvent, unknown>) =>
     Stream.unwrap(Effect.map(Effect.promise(() => run(Effect.succeed)), follow)).pipe(
@@ -127,6 +139,7 @@ export const connect = async (options: Fx.ConnectOptions = {}): Promise<Troupe> 
     Deferred.doneUnsafe(closed, Exit.fail(new TroupeClosed()))
     // First, so that what runs here can still write its results.
     await Effect.runPromise(Scope.close(workers, Exit.void))
+    await Effect.runPromise(Fiber.interruptAll(waiting))
     await runtime.dispose()
   }
 

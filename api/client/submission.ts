@@ -1,5 +1,5 @@
 /** A task as code describes it, made into the task that the dispatcher takes. */
-import { Duration, Effect, Option, Result } from "effect"
+import { Duration, Option, Result } from "effect"
 import { type NewTaskJson, SubmitRefused } from "../../actors/dispatcher.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { retryJson, type RetryOptions } from "../../runtime/retry.ts"
@@ -44,23 +44,30 @@ const millis = (path: string, duration: Duration.Input): Result.Result<number, S
 /** An invalid date goes on as a text that the dispatcher refuses. */
 const time = (at: Date | string) => at instanceof Date && !Number.isNaN(at.getTime()) ? at.toISOString() : String(at)
 
+/** Gives an option that is there its name in the task, or says why it cannot be read. */
+const part = <A>(name: string, value: A | undefined, read: (value: A) => Result.Result<unknown, SubmitRefused>) =>
+  value === undefined ? Result.succeed({}) : Result.map(read(value), (read) => ({ [name]: read }))
+
+const policy = (retry: RetryOptions) =>
+  Result.try({ try: () => retryJson(retry), catch: (error) => refuse("/retry", String(error)) })
+
 /** Fails on a duration that is none; everything else is for the dispatcher to check. */
-export const submission = Effect.fnUntraced(function*(
+export const submission = (
   task: Named,
   input: unknown,
-  { delay, priority, queue, retry, runAt, tags, timeout }: SubmitOptions
-): Effect.fn.Return<NewTaskJson, SubmitRefused> {
-  return {
-    name: nameOf(task),
-    input,
-    ...(delay === undefined ? {} : { delayMs: yield* Effect.fromResult(millis("/delay", delay)) }),
-    ...(runAt === undefined ? {} : { runAt: time(runAt) }),
-    ...(priority === undefined ? {} : { priority }),
-    ...(queue === undefined ? {} : { queue }),
-    ...(timeout === undefined ? {} : { timeoutMs: yield* Effect.fromResult(millis("/timeout", timeout)) }),
-    ...(retry === undefined ? {} : {
-      retry: yield* Effect.try({ try: () => retryJson(retry), catch: (error) => refuse("/retry", String(error)) })
-    }),
-    ...(tags === undefined ? {} : { tags })
-  }
-})
+  options: SubmitOptions | undefined
+): Result.Result<NewTaskJson, SubmitRefused> => {
+  const name = nameOf(task)
+  if (options === undefined || Object.keys(options).length === 0) return Result.succeed({ name, input })
+  const { delay, priority, queue, retry, runAt, tags, timeout } = options
+  const parts = Result.all([
+    part("delayMs", delay, (delay) => millis("/delay", delay)),
+    part("timeoutMs", timeout, (timeout) => millis("/timeout", timeout)),
+    part("retry", retry, policy),
+    part("runAt", runAt, (at) => Result.succeed(time(at))),
+    part("priority", priority, Result.succeed),
+    part("queue", queue, Result.succeed),
+    part("tags", tags, Result.succeed)
+  ])
+  return Result.map(parts, (parts): NewTaskJson => Object.assign({ name, input }, ...parts as Array<object>))
+}

@@ -32,6 +32,9 @@ import { buildScripts, type ScriptName, type Scripts } from "./scripts.ts"
 /** How often an inbox makes sure that its connection is alive. */
 const inboxProbe = Duration.seconds(5)
 
+/** How many partitions' keys are kept at hand. */
+const keptKeysMax = 1_000
+
 /** A list of claims as the turn's script gives it: entry, record, entry, record, … */
 const claimsOf = (flat: ReadonlyArray<string>): ReadonlyArray<Claim> => {
   const claims: Array<Claim> = []
@@ -77,9 +80,13 @@ const make = (scripts: Scripts) =>
     )
     const keys = new Map<Partition, PartitionKeys>()
     const keysOf = (partition: Partition) => {
-      const there = keys.get(partition) ?? partitionKeys(settings.namespace, partition)
-      keys.set(partition, there)
-      return there
+      const there = keys.get(partition)
+      if (there !== undefined) return there
+      // A stranger may ask for tasks of ever new queues.
+      if (keys.size >= keptKeysMax) keys.clear()
+      const made = partitionKeys(settings.namespace, partition)
+      keys.set(partition, made)
+      return made
     }
     const retentionMs = Duration.toMillis(settings.retention)
     const streamMs = Math.max(retentionMs, streamIdleMs)

