@@ -314,9 +314,11 @@ export const openPuller = Effect.fnUntraced(function*(
 
   const takeTurn = Effect.gen(function*() {
     yield* until(hasReason)
-    // What finishes in the same tick is said in the same turn.
-    yield* Effect.yieldNow
-    if (!hasReason()) return
+    // What finishes in the same tick is said in the same turn; where nothing runs, nothing will.
+    if (running.size > 0) {
+      yield* Effect.yieldNow
+      if (!hasReason()) return
+    }
     const want = draining ? 0 : Math.max(0, Math.min(free(), claimMax, Math.ceil(concurrency / 2)))
     if (want > 0) claiming += 1
     const said = settled.splice(0, settleMax)

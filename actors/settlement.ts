@@ -5,7 +5,7 @@ import type { Settlement, WorkerId } from "../runtime/store.ts"
 import { encodeRecord, type Entry, type Envelope, type Header, type PastAttempt } from "../runtime/task.ts"
 import type { Ending } from "./attempt.ts"
 
-/** A larger envelope keeps no input once its task has ended, in characters of JSON. */
+/** A larger envelope keeps no input once its task has succeeded, in characters of JSON. */
 export const keptInputMax = 16 * 1024
 
 /** A run as it was claimed. */
@@ -29,7 +29,8 @@ export interface Circumstances {
 
 /** The record of an ended task: its envelope as it was stored, and what came of it. */
 const ended = ({ envelope, header, json }: Claimed, letter: "S" | "F", at: Circumstances, rest: string): string => {
-  const task = json.length > keptInputMax ? JSON.stringify({ ...envelope, input: undefined }) : json
+  // A dead letter keeps its input, however large: it may be tried again.
+  const task = letter === "S" && json.length > keptInputMax ? JSON.stringify({ ...envelope, input: undefined }) : json
   const { finishedAt, startedAt, worker } = at
   return encodeRecord(
     { ...header, letter },

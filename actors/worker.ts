@@ -5,7 +5,7 @@
  * ran, and followed by the next. When the scope closes it drains: it claims no more, lets running tasks finish for
  * `Settings.drain`, hands the rest back, and leaves.
  */
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
 import { hostname } from "node:os"
 import { concurrencyDefault, Settings, type Subscription } from "../runtime/config.ts"
 import type { TaskDefinition } from "../runtime/handler.ts"
@@ -92,7 +92,7 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
           concurrency: "unbounded"
         })
         yield* Effect.logInfo(`worker ${worker} serves ${queues.map((q) => `${q.queue}:${q.concurrency}`).join(", ")}`)
-        return yield* Effect.raceAll(pullers.map(({ fenced }) => fenced))
+        return yield* Effect.raceAllFirst(pullers.map(({ fenced }) => fenced))
       })
 
       // Its own scope, closed only after the drain.
@@ -105,6 +105,8 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       )
       yield* Effect.addFinalizer(() =>
         Effect.gen(function*() {
+          const running = pullers.reduce((sum, puller) => sum + puller.running(), 0)
+          yield* Effect.logInfo(`draining: ${running} tasks run, and may do so for ${Duration.format(settings.drain)}`)
           const hurry = Effect.raceFirst(shutdown.hurried, Effect.sleep(settings.drain))
           const drain = Effect.forEach(pullers, (puller) => puller.drain(hurry), {
             concurrency: "unbounded",

@@ -64,7 +64,11 @@ const answer = (code: number) => ({ message }: Error): Answer => ({ code, messag
 
 const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = {
   AskTimeout: answer(exitCode.waitedTooLong),
-  ChildFailing: answer(exitCode.bug),
+  // What kept the child from starting is what keeps the node from it.
+  ChildFailing: ({ exitCode: code, message }) => ({
+    code: code === exitCode.usage || code === exitCode.unreachable ? code : exitCode.bug,
+    message
+  }),
   InvalidTaskId: answer(exitCode.usage),
   NoRedisServer: answer(exitCode.unreachable),
   OutputClosed: () => ({ code: exitCode.outputClosed, message: undefined }),

@@ -85,8 +85,10 @@ export const startPrivate = Effect.fn("PrivateRedis.start")(function*(options: {
   yield* files.makeDirectory(folder, { recursive: true })
   if (yield* answers(socket)) {
     const owner = yield* numberIn(ownerFile)
-    // Another node of this folder is alive: it goes on owning its Redis, and we only use it.
-    if (owner !== process.pid && owner !== 0 && alive(owner)) return { url, adopted: true }
+    if (owner !== process.pid && owner !== 0 && alive(owner)) {
+      const detail = `process ${owner} already runs one in ${folder}; name a Redis with REDIS_URL to run another system`
+      return yield* new PrivateRedisFailed({ detail })
+    }
   }
   const server = findServer()
   if (server === undefined) return yield* new NoRedisServer()
@@ -164,5 +166,5 @@ export const startPrivate = Effect.fn("PrivateRedis.start")(function*(options: {
     ),
     Effect.forkScoped
   )
-  return { url, adopted }
+  return { url }
 }, Effect.catchTag("PlatformError", ({ message }) => Effect.fail(new PrivateRedisFailed({ detail: message }))))

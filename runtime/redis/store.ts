@@ -228,7 +228,7 @@ const make = (scripts: Scripts) =>
       const channels = new Map<string, Partition>()
       const tuned = new Set<string>()
       const listener = yield* openLink({
-        name: "troupe inbox",
+        name: "troupe-inbox",
         address,
         onConnect: async (client, first) => {
           client.on("smessage", (channel: string, message: string) => {
@@ -258,7 +258,7 @@ const make = (scripts: Scripts) =>
     }).pipe(Effect.mapError((cause) => new StoreError({ operation: "Store.inbox", cause })))
 
     const bell: Store["Service"]["bell"] = Effect.fnUntraced(function*(partitions) {
-      const listener = yield* openLink({ name: "troupe bell", address }).pipe(
+      const listener = yield* openLink({ name: "troupe-bell", address }).pipe(
         Effect.mapError((cause) => new StoreError({ operation: "Store.bell", cause }))
       )
       const bells = partitions.map((partition) => keysOf(partition).bell)

@@ -331,6 +331,29 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
     }, 20_000)
   })
 
+  describe(`a worker of several queues on ${store}`, () => {
+    it.live("goes on under a fresh id when it lost its lease in one of them", () => {
+      const here = defineTask({ name: "here", queue: "here", run: () => "done" })
+      const there = defineTask({ name: "there", queue: "there", run: () => "done" })
+      const stuck = gated("stuck")
+      return Effect.gen(function*() {
+        const { ask, submit } = yield* dispatcher
+        const store = yield* Store
+        const { id } = yield* submit({ name: "stuck" })
+        yield* stuck.started
+        const { place } = (yield* store.read(partitionOf("default"), [ulidOfId(id)]))[0]!
+        if (place.kind !== "held") throw new Error("nobody holds it")
+
+        yield* store.evict(partitionOf("here"), place.worker)
+        yield* stuck.go
+
+        for (const name of ["here", "there"]) {
+          expect(yield* ask({ name }).pipe(Effect.timeout("10 seconds"))).toEqual({ state: "succeeded", output: "done" })
+        }
+      }).pipe(Effect.provide(system([here, there, stuck.handler])))
+    }, 20_000)
+  })
+
   describe(`a worker that stops on ${store}`, () => {
     const parts = (handlers: Parameters<typeof memorySystem>[0], drainFor: Duration.Input) => {
       const drain = Duration.fromInputUnsafe(drainFor)

@@ -61,7 +61,7 @@ export const aSequence = (seed: number): Sequence => {
     [...list].filter(() => chance(share))
 
   // Some sequences are about crowds: more tasks than one turn reaps, and few of everything else.
-  const crowd = chance(0.04)
+  const crowd = chance(0.05)
   // In others tasks end as soon as they can, and much time passes: segments come and go.
   const swift = !crowd && chance(0.3)
   const drains = chance(0.4)
@@ -75,7 +75,7 @@ export const aSequence = (seed: number): Sequence => {
   const noted = new Set<Entry>()
   const watches: Array<{ readonly ulids: ReadonlyArray<string>; readonly inbox: InboxName }> = []
   /** What comes next, whatever chance would have. */
-  let soon: Command | undefined
+  const planned: Array<Command> = []
   let outcomes = 0
   let now = startOfTime
   let passed = 0
@@ -118,7 +118,7 @@ export const aSequence = (seed: number): Sequence => {
       const call = submits.find(
         ([first]) => first !== undefined && ulidOfEntry(first.entry) === ulidOfEntry(entry)
       )
-      if (letter === "F" && call !== undefined && chance(0.3)) soon = { do: "submit", tasks: call }
+      if (letter === "F" && call !== undefined && chance(0.3)) planned.push({ do: "submit", tasks: call })
       return end(entry, letter, ++outcomes)
     }
     if (chance(0.4)) return release(entry)
@@ -137,7 +137,7 @@ export const aSequence = (seed: number): Sequence => {
         turn: aTurn(worker.name, { leaseMs: 3_000, join, want, again: true, settled, noted, streamed })
       }
     }
-    const settledEntries = entriesFor(worker, crowd ? 0.1 : swift ? 0.8 : 0.35)
+    const settledEntries = entriesFor(worker, crowd ? 0.05 : swift ? 0.8 : 0.35)
     const settled = settledEntries.map(settle)
     const ends = settled.filter(({ kind }) => kind === "end").map(({ entry }) => entry)
     const others = entriesFor(worker, 0.2).filter((entry) => !settledEntries.includes(entry))
@@ -150,7 +150,7 @@ export const aSequence = (seed: number): Sequence => {
         // A worker that was fenced and does not know it, or one that is told to go on under its old name.
         join: !worker.joined && !chance(0.05),
         expectedNow: chance(0.7) ? 0 : now + one([0, 500, -clockJumpMs, clockJumpMs + 1, 60_000]),
-        want: crowd ? one([0, 20, 100]) : below(4),
+        want: crowd ? one([0, 20, 100, 100]) : below(4),
         again: chance(0.1),
         settled,
         noted: settledEntries.filter((entry) => noted.has(entry)),
@@ -184,7 +184,10 @@ export const aSequence = (seed: number): Sequence => {
         : one([1, 10, 499, 500, 999, 1_000, 1_001, 3_000, 5_000, 30_000, retentionMs])
     if (passed + ms > sequenceMaxMs) return { do: "depth" }
     passed += ms
-    if (ms >= retentionMs && chance(0.7)) soon = { do: "sweep", limit: 1 + below(3) }
+    if (ms >= retentionMs && chance(0.7)) {
+      if (chance(0.4)) planned.push(submit())
+      planned.push({ do: "sweep", limit: 1 + below(3) })
+    }
     return { do: "advance", ms }
   }
 
@@ -203,7 +206,7 @@ export const aSequence = (seed: number): Sequence => {
     [10, append],
     [11, advance],
     [1, () => ({ do: "setBack", ms: one([1, 500, 5_000, 60_000]) })],
-    [5, () => ({ do: chance(0.7) ? "evict" : "leave", worker: one(workers).name })],
+    [crowd ? 12 : 5, () => ({ do: chance(0.7) ? "evict" : "leave", worker: one(workers).name })],
     [6, () => ({ do: "listen" })],
     [5, watch],
     [2, () => ({ do: "ended", ulids: someUlids() })],
@@ -223,9 +226,8 @@ export const aSequence = (seed: number): Sequence => {
   const weights = kinds.reduce((sum, [weight]) => sum + weight, 0)
 
   const next = (): Command => {
-    const planned = soon
-    soon = undefined
-    if (planned !== undefined) return planned
+    const first = planned.shift()
+    if (first !== undefined) return first
     let at = below(weights)
     const [, make] = kinds.find(([weight]) => (at -= weight) < 0)!
     return make()
@@ -253,7 +255,7 @@ export const aSequence = (seed: number): Sequence => {
   }
 
   const observe = (command: Command, reply: Reply) => {
-    if ((command.do === "submit" || command.do === "evict") && chance(0.3)) soon = { do: "listen" }
+    if ((command.do === "submit" || command.do === "evict") && chance(0.3)) planned.push({ do: "listen" })
     if (command.do === "turn") observeTurn(command.turn, reply as TurnReply | { readonly failed: string })
     else if (command.do === "advance") now += command.ms
     // Nobody says a submit again for as long as its tasks are kept.
