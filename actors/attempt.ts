@@ -20,7 +20,17 @@ import {
   type TaskDefinition,
   type TaskInfo
 } from "../runtime/handler.ts"
-import { type Entry, type Envelope, idIn, laneOfEntry, type Partition, queueOf, runOfEntry, submittedAt, ulidOfEntry } from "../runtime/task.ts"
+import {
+  type Entry,
+  type Envelope,
+  idIn,
+  laneOfEntry,
+  type Partition,
+  queueOf,
+  runOfEntry,
+  submittedAt,
+  ulidOfEntry
+} from "../runtime/task.ts"
 
 /** How long an interrupted plain function may take to stop before it is left to itself. */
 const stopGrace = "1 second"
@@ -34,7 +44,10 @@ export type Ending =
 
 /** What a run writes while it lasts. */
 export interface Writes {
-  readonly progress: (fraction: number, message: string | undefined) => Effect.Effect<void, AttemptOver | EventRefused>
+  readonly progress: (
+    fraction: number,
+    message: string | undefined
+  ) => Effect.Effect<void, AttemptOver | EventRefused>
   readonly log: (message: string, level: LogLevel) => Effect.Effect<void, AttemptOver | EventRefused>
   readonly emit: (chunk: unknown) => Effect.Effect<void, AttemptOver | EventRefused>
 }
@@ -105,7 +118,7 @@ class Run implements TaskContext {
   }
 
   guarded(write: (writes: Writes) => Effect.Effect<void, AttemptOver | EventRefused>) {
-    return Effect.suspend(() => this.#over ? Effect.fail(this.#gone()) : write(this.#given.writes))
+    return Effect.suspend(() => (this.#over ? Effect.fail(this.#gone()) : write(this.#given.writes)))
   }
 
   // Bound, so that a handler may take them out of its context.
@@ -150,7 +163,12 @@ const runPlain = async (
   }
 }
 
-const plain = (definition: TaskDefinition, run: (input: unknown, ctx: TaskContext) => unknown, input: unknown, ctx: Run) =>
+const plain = (
+  definition: TaskDefinition,
+  run: (input: unknown, ctx: TaskContext) => unknown,
+  input: unknown,
+  ctx: Run
+) =>
   Effect.callback<Ending>((resume) => {
     const ending = runPlain(definition, run, input, ctx).then((ending) => {
       ctx.close()
@@ -159,12 +177,20 @@ const plain = (definition: TaskDefinition, run: (input: unknown, ctx: TaskContex
     return Effect.suspend(() => {
       ctx.close()
       // A cleanup is not interruptible by itself, and so would not heed its own time limit.
-      return Effect.interruptible(Effect.promise(() => ending)).pipe(Effect.timeoutOption(stopGrace), Effect.asVoid)
+      return Effect.interruptible(Effect.promise(() => ending)).pipe(
+        Effect.timeoutOption(stopGrace),
+        Effect.asVoid
+      )
     })
   })
 
 const checked = (result: Checked) =>
-  result instanceof Promise ? Effect.flatMap(Effect.promise(() => result), Effect.fromResult) : Effect.fromResult(result)
+  result instanceof Promise
+    ? Effect.flatMap(
+        Effect.promise(() => result),
+        Effect.fromResult
+      )
+    : Effect.fromResult(result)
 
 const effectful = (
   definition: TaskDefinition,
@@ -179,9 +205,12 @@ const effectful = (
     Effect.flatMap((output) => checked(definition.writeOutput(output))),
     Effect.provideService(CurrentTask, ctx.asService())
   )
-  const served = body.layer === undefined
-    ? run
-    : Effect.flatMap(services(body.layer), (context) => Effect.provideContext(run, context as Context.Context<never>))
+  const served =
+    body.layer === undefined
+      ? run
+      : Effect.flatMap(services(body.layer), (context) =>
+          Effect.provideContext(run, context as Context.Context<never>)
+        )
   return served.pipe(
     Effect.matchCauseEager({
       onSuccess: outputOf,
@@ -198,7 +227,10 @@ const failed = (thrown: unknown): Ending => ({ kind: "failure", failure: failure
 
 const tooLarge = (bytes: number): Failure => ({
   fatal: true,
-  error: { type: "OutputTooLarge", message: `the output is ${bytes} bytes of JSON; at most ${outputBytesMax} are kept` }
+  error: {
+    type: "OutputTooLarge",
+    message: `the output is ${bytes} bytes of JSON; at most ${outputBytesMax} are kept`
+  }
 })
 
 const outputOf = (output: unknown): Ending => {

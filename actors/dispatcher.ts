@@ -68,12 +68,16 @@ export const NewTaskJson = Schema.Struct({
   delayMs: Schema.optionalKey(Millis),
   runAt: Schema.optionalKey(Schema.String),
   /** How long one run may last. Default: the handler's. */
-  timeoutMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: Duration.toMillis(delayMax) }))),
+  timeoutMs: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: Duration.toMillis(delayMax) }))
+  ),
   /** Laid over the handler's policy. */
   retry: Schema.optionalKey(RetryJson),
   /** At most 16 of at most 64 characters, to find the task by. */
   tags: Schema.optionalKey(
-    Schema.Array(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(64))).check(Schema.isMaxLength(16))
+    Schema.Array(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(64))).check(
+      Schema.isMaxLength(16)
+    )
   )
 })
 export type NewTaskJson = typeof NewTaskJson.Type
@@ -85,24 +89,27 @@ export interface Submitted {
 
 export type SubmitError = Refused | StoreError | StoreFull
 
-export class Dispatcher extends Context.Service<Dispatcher, {
-  /** Stores one task. After a `StoreError` it may be stored, under an id nobody was told. */
-  readonly submit: (task: unknown) => Effect.Effect<Submitted, SubmitError>
-  /** Stores many in one go. One that is refused does not sink the others. */
-  readonly submitAll: (
-    tasks: ReadonlyArray<unknown>
-  ) => Effect.Effect<ReadonlyArray<Result.Result<Submitted, Refused>>, StoreError | StoreFull>
-  /** Submits a task and waits for its end. */
-  readonly ask: (task: unknown) => Effect.Effect<Ended, SubmitError | TaskNotFound>
-  readonly task: (id: TaskId) => Effect.Effect<TaskView, TaskNotFound | StoreError>
-  /** Waits for a task's end; by default for as long as it takes. However short the wait, it looks once. */
-  readonly result: (
-    id: TaskId,
-    wait?: Duration.Input
-  ) => Effect.Effect<Ended, TaskNotFound | ResultTimeout | StoreError>
-  /** What was submitted; `none` when a large input was dropped at the task's end. */
-  readonly input: (id: TaskId) => Effect.Effect<Option.Option<unknown>, TaskNotFound | StoreError>
-}>()("troupe/Dispatcher") {}
+export class Dispatcher extends Context.Service<
+  Dispatcher,
+  {
+    /** Stores one task. After a `StoreError` it may be stored, under an id nobody was told. */
+    readonly submit: (task: unknown) => Effect.Effect<Submitted, SubmitError>
+    /** Stores many in one go. One that is refused does not sink the others. */
+    readonly submitAll: (
+      tasks: ReadonlyArray<unknown>
+    ) => Effect.Effect<ReadonlyArray<Result.Result<Submitted, Refused>>, StoreError | StoreFull>
+    /** Submits a task and waits for its end. */
+    readonly ask: (task: unknown) => Effect.Effect<Ended, SubmitError | TaskNotFound>
+    readonly task: (id: TaskId) => Effect.Effect<TaskView, TaskNotFound | StoreError>
+    /** Waits for a task's end; by default for as long as it takes. However short the wait, it looks once. */
+    readonly result: (
+      id: TaskId,
+      wait?: Duration.Input
+    ) => Effect.Effect<Ended, TaskNotFound | ResultTimeout | StoreError>
+    /** What was submitted; `none` when a large input was dropped at the task's end. */
+    readonly input: (id: TaskId) => Effect.Effect<Option.Option<unknown>, TaskNotFound | StoreError>
+  }
+>()("troupe/Dispatcher") {}
 
 interface Prepared extends NewTask {
   readonly id: TaskId
@@ -120,9 +127,12 @@ interface Circumstances {
   readonly reply: string | undefined
 }
 
-const standard = Schema.toStandardSchemaV1(NewTaskJson, { parseOptions: { errors: "all", onExcessProperty: "error" } })
+const standard = Schema.toStandardSchemaV1(NewTaskJson, {
+  parseOptions: { errors: "all", onExcessProperty: "error" }
+})
 
-const refuse = (path: string, message: string) => Result.fail(new SubmitRefused({ faults: [{ path, message }] }))
+const refuse = (path: string, message: string) =>
+  Result.fail(new SubmitRefused({ faults: [{ path, message }] }))
 
 /** A task of a name and an input alone, as most are: there is nothing to decode. */
 const isBare = (task: unknown): task is NewTaskJson => {
@@ -139,17 +149,19 @@ const isBare = (task: unknown): task is NewTaskJson => {
 const readOptions = (task: unknown): Result.Result<NewTaskJson, SubmitRefused> => {
   if (isBare(task)) return Result.succeed(task)
   // The schema is synchronous, and so is its validation.
-  const result = standard["~standard"].validate(task) as Awaited<ReturnType<(typeof standard)["~standard"]["validate"]>>
+  const result = standard["~standard"].validate(task) as Awaited<
+    ReturnType<(typeof standard)["~standard"]["validate"]>
+  >
   return result.issues === undefined
     ? Result.succeed(result.value)
     : Result.fail(
-      new SubmitRefused({
-        faults: result.issues.map(({ message, path = [] }) => ({
-          path: path.map((part) => `/${String(typeof part === "object" ? part.key : part)}`).join(""),
-          message
-        }))
-      })
-    )
+        new SubmitRefused({
+          faults: result.issues.map(({ message, path = [] }) => ({
+            path: path.map((part) => `/${String(typeof part === "object" ? part.key : part)}`).join(""),
+            message
+          }))
+        })
+      )
 }
 
 const inside = (faults: ReadonlyArray<Fault>) =>
@@ -175,7 +187,7 @@ const dueOf = (task: NewTaskJson, now: number): Result.Result<NewTask["due"], Su
   return Result.succeed(millis <= now ? undefined : { at: millis })
 }
 
-const make = Effect.gen(function*() {
+const make = Effect.gen(function* () {
   const store = yield* Store
   const handlers = yield* Handlers
   const replies = yield* Replies
@@ -223,20 +235,32 @@ const make = Effect.gen(function*() {
   }
 
   /** Goes on with what was prepared, or fails with why it was refused. */
-  const prepared = <A, E>(task: unknown, reply: string | undefined, then: (prepared: Prepared) => Effect.Effect<A, E>) =>
+  const prepared = <A, E>(
+    task: unknown,
+    reply: string | undefined,
+    then: (prepared: Prepared) => Effect.Effect<A, E>
+  ) =>
     Effect.suspend((): Effect.Effect<A, E | Refused> => {
       const given = prepareNow(task, reply)
       const decide = (result: Result.Result<Prepared, Refused>): Effect.Effect<A, E | Refused> =>
         Result.isFailure(result) ? Effect.fail(result.failure) : then(result.success)
-      return given instanceof Promise ? Effect.flatMap(Effect.promise(() => given), decide) : decide(given)
+      return given instanceof Promise
+        ? Effect.flatMap(
+            Effect.promise(() => given),
+            decide
+          )
+        : decide(given)
     })
 
-  const submitted = ({ due, id }: Prepared): Submitted => ({ id, state: due === undefined ? "queued" : "scheduled" })
+  const submitted = ({ due, id }: Prepared): Submitted => ({
+    id,
+    state: due === undefined ? "queued" : "scheduled"
+  })
 
   const submit = (task: unknown) =>
     prepared(task, undefined, (one) => Effect.as(outbox.submit(partitionOfId(one.id), [one]), submitted(one)))
 
-  const submitAll = Effect.fnUntraced(function*(tasks: ReadonlyArray<unknown>) {
+  const submitAll = Effect.fnUntraced(function* (tasks: ReadonlyArray<unknown>) {
     const all: Array<Result.Result<Prepared, Refused>> = []
     const byPartition = new Map<string, Array<Prepared>>()
     for (const task of tasks) {
@@ -279,12 +303,12 @@ const make = Effect.gen(function*() {
       })
     })
 
-  const find = Effect.fnUntraced(function*(id: TaskId) {
+  const find = Effect.fnUntraced(function* (id: TaskId) {
     const [found] = yield* store.read(partitionOfId(id), [ulidOfId(id)])
     return found ?? (yield* new TaskNotFound({ id }))
   })
 
-  const result: Dispatcher["Service"]["result"] = Effect.fnUntraced(function*(id, wait) {
+  const result: Dispatcher["Service"]["result"] = Effect.fnUntraced(function* (id, wait) {
     if (wait === undefined) return endedOf(yield* replies.ended(id))
     // Outside of the time limit: to wait for no time at all is to ask.
     const [record] = yield* store.ended(partitionOfId(id), [ulidOfId(id)])

@@ -25,7 +25,11 @@ interface Waiting extends NewEvent {
 }
 
 export interface Emitter {
-  readonly emit: (entry: Entry, kind: EventKind, data: unknown) => Effect.Effect<void, AttemptOver | EventRefused>
+  readonly emit: (
+    entry: Entry,
+    kind: EventKind,
+    data: unknown
+  ) => Effect.Effect<void, AttemptOver | EventRefused>
   /** Succeeds once nothing of this entry waits to be stored; at once when nothing does. */
   readonly flushed: (entry: Entry) => Effect.Effect<void> | undefined
   /** Forgets an entry whose run has ended. */
@@ -34,10 +38,12 @@ export interface Emitter {
   readonly streamed: (entry: Entry) => boolean
 }
 
-const delays = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("1 second")]).pipe(Schedule.jittered)
+const delays = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("1 second")]).pipe(
+  Schedule.jittered
+)
 
 /** Opens an emitter for one worker incarnation. `onLost` is told of entries that are no longer its own. */
-export const openEmitter = Effect.fnUntraced(function*(options: {
+export const openEmitter = Effect.fnUntraced(function* (options: {
   readonly partition: Partition
   readonly worker: WorkerId
   readonly onLost: (entry: Entry) => void
@@ -69,7 +75,7 @@ export const openEmitter = Effect.fnUntraced(function*(options: {
     return waiting.splice(0, count)
   }
 
-  const storeBatch = Effect.gen(function*() {
+  const storeBatch = Effect.gen(function* () {
     if (waiting.length === 0) {
       some.closeUnsafe()
       yield* some.await

@@ -15,12 +15,13 @@ const limit = 100
 const interval = "10 seconds"
 
 /** Sweeps every queue that this process serves, and says how much was dropped. */
-export const pass = Effect.fn("Janitor.pass")(function*() {
+export const pass = Effect.fn("Janitor.pass")(function* () {
   const store = yield* Store
   const { queues } = yield* Worker
   const dropped = yield* Effect.forEach(queues, ({ queue }) =>
     // A full piece means that more waits; go on until one is not full.
-    store.sweep(partitionOf(queue), limit).pipe(Effect.repeat({ while: (count) => count >= limit })))
+    store.sweep(partitionOf(queue), limit).pipe(Effect.repeat({ while: (count) => count >= limit }))
+  )
   return dropped.reduce((sum, count) => sum + count, 0)
 })
 

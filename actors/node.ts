@@ -88,19 +88,22 @@ export interface ChildStatus {
   readonly pid: number | undefined
 }
 
-export class Node extends Context.Service<Node, {
-  /** The children in start order. */
-  readonly children: () => ReadonlyArray<ChildStatus>
-  /** Where the API answers, as its process said. */
-  readonly url: Effect.Effect<string>
-  /** Never succeeds; fails once a child cannot be kept alive. */
-  readonly failed: Effect.Effect<never, ChildFailing>
-}>()("troupe/Node") {}
+export class Node extends Context.Service<
+  Node,
+  {
+    /** The children in start order. */
+    readonly children: () => ReadonlyArray<ChildStatus>
+    /** Where the API answers, as its process said. */
+    readonly url: Effect.Effect<string>
+    /** Never succeeds; fails once a child cannot be kept alive. */
+    readonly failed: Effect.Effect<never, ChildFailing>
+  }
+>()("troupe/Node") {}
 
 export const layer = (specs: ReadonlyArray<ChildSpec>) =>
   Layer.effect(
     Node,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const store = yield* Store
       const settings = yield* Settings
       const shutdown = yield* Shutdown
@@ -109,11 +112,14 @@ export const layer = (specs: ReadonlyArray<ChildSpec>) =>
       const children = specs.map((spec): Child => ({ spec, process: undefined, incarnation: undefined }))
 
       /** Hands what a dead process held to others. It is no longer our word that counts if Redis is gone: leases end. */
-      const handBack = Effect.fnUntraced(function*(child: Child) {
+      const handBack = Effect.fnUntraced(function* (child: Child) {
         const { incarnation } = child
         child.incarnation = undefined
-        yield* Effect.forEach(incarnation?.partitions ?? [], (partition) =>
-          Effect.ignore(store.evict(partition, incarnation!.worker)), { concurrency: "unbounded", discard: true })
+        yield* Effect.forEach(
+          incarnation?.partitions ?? [],
+          (partition) => Effect.ignore(store.evict(partition, incarnation!.worker)),
+          { concurrency: "unbounded", discard: true }
+        )
       })
 
       const start = (child: Child, ready: Deferred.Deferred<void>) =>
@@ -137,7 +143,7 @@ export const layer = (specs: ReadonlyArray<ChildSpec>) =>
         })
 
       /** Keeps one child alive until it is interrupted; then the child is stopped. */
-      const keep = Effect.fnUntraced(function*(child: Child, ready: Deferred.Deferred<void>) {
+      const keep = Effect.fnUntraced(function* (child: Child, ready: Deferred.Deferred<void>) {
         const restarts: Array<number> = []
         while (true) {
           const process = yield* start(child, ready)
@@ -146,7 +152,8 @@ export const layer = (specs: ReadonlyArray<ChildSpec>) =>
           yield* handBack(child)
           const now = yield* monotonicMs
           const decision = decide(policy, { restarts, now })
-          const hopeless = !(yield* Deferred.isDone(ready)) &&
+          const hopeless =
+            !(yield* Deferred.isDone(ready)) &&
             (restarts.length >= startsMax || hopelessExits.includes(process.exitCode ?? 0))
           if (decision._tag === "GiveUp" || hopeless) {
             const error = new ChildFailing({ child: child.spec.name, exitCode: process.exitCode })
@@ -162,11 +169,13 @@ export const layer = (specs: ReadonlyArray<ChildSpec>) =>
         }
       })
 
-      const stop = Effect.fnUntraced(function*(child: Child, process: Bun.Subprocess) {
+      const stop = Effect.fnUntraced(function* (child: Child, process: Bun.Subprocess) {
         process.kill("SIGTERM")
         // Over the channel: a second signal so soon after the first would be one and the same to the child.
         const hurry = yield* Effect.forkChild(
-          Effect.tap(shutdown.hurried, () => Effect.sync(() => process.send({ kind: "hurry" } satisfies NodeMessage)))
+          Effect.tap(shutdown.hurried, () =>
+            Effect.sync(() => process.send({ kind: "hurry" } satisfies NodeMessage))
+          )
         )
         yield* Effect.promise(() => process.exited).pipe(
           Effect.timeoutOrElse({
@@ -185,14 +194,23 @@ export const layer = (specs: ReadonlyArray<ChildSpec>) =>
       // In order, each ready before the next; as the scope closes they stop in reverse order.
       for (const group of groupsOf(children)) {
         const readies = yield* Effect.forEach(group, (child) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const ready = yield* Deferred.make<void>()
             return { child, ready }
-          }))
-        const fibers = yield* Effect.forEach(readies, ({ child, ready }) => Effect.forkDetach(keep(child, ready)))
+          })
+        )
+        const fibers = yield* Effect.forEach(readies, ({ child, ready }) =>
+          Effect.forkDetach(keep(child, ready))
+        )
         yield* Effect.addFinalizer(() => Fiber.interruptAll(fibers))
-        yield* Effect.forEach(readies, ({ ready }) => Deferred.await(ready), { concurrency: "unbounded", discard: true }).pipe(
-          Effect.timeoutOrElse({ duration: readyMax, orElse: () => Effect.logWarning("a child takes long to get ready") }),
+        yield* Effect.forEach(readies, ({ ready }) => Deferred.await(ready), {
+          concurrency: "unbounded",
+          discard: true
+        }).pipe(
+          Effect.timeoutOrElse({
+            duration: readyMax,
+            orElse: () => Effect.logWarning("a child takes long to get ready")
+          }),
           Effect.raceFirst(Effect.ignore(Deferred.await(failed)))
         )
       }

@@ -19,7 +19,9 @@ const flightsMax = 4
 /** How long a submit is tried before its caller hears that the store cannot be reached. */
 export const submitMax = Duration.seconds(10)
 
-const delays = Schedule.min([Schedule.exponential("25 millis"), Schedule.spaced("1 second")]).pipe(Schedule.jittered)
+const delays = Schedule.min([Schedule.exponential("25 millis"), Schedule.spaced("1 second")]).pipe(
+  Schedule.jittered
+)
 
 type Failed = StoreError | StoreFull
 
@@ -45,7 +47,7 @@ export interface Outbox {
   readonly push: (partition: Partition, tasks: ReadonlyArray<NewTask>, done: Done) => void
 }
 
-export const makeOutbox: Effect.Effect<Outbox, never, Store> = Effect.gen(function*() {
+export const makeOutbox: Effect.Effect<Outbox, never, Store> = Effect.gen(function* () {
   const store = yield* Store
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const lanes = new Map<Partition, Lane>()
@@ -55,7 +57,11 @@ export const makeOutbox: Effect.Effect<Outbox, never, Store> = Effect.gen(functi
     let characters = 0
     let count = 0
     for (const batch of waiting) {
-      if (count > 0 && (tasks + batch.tasks.length > batchMax || characters + batch.characters > batchCharactersMax)) break
+      if (
+        count > 0 &&
+        (tasks + batch.tasks.length > batchMax || characters + batch.characters > batchCharactersMax)
+      )
+        break
       tasks += batch.tasks.length
       characters += batch.characters
       count += 1
@@ -67,14 +73,23 @@ export const makeOutbox: Effect.Effect<Outbox, never, Store> = Effect.gen(functi
   const send = (partition: Partition, tasks: ReadonlyArray<NewTask>) => {
     const once = store.submit(partition, tasks)
     return Effect.catchIf(once, isUnanswered, () =>
-      Effect.retry(once, { schedule: delays.pipe(Schedule.upTo({ duration: submitMax })), while: isUnanswered }))
+      Effect.retry(once, {
+        schedule: delays.pipe(Schedule.upTo({ duration: submitMax })),
+        while: isUnanswered
+      })
+    )
   }
 
   const flush = (partition: Partition, lane: Lane) => {
     while (lane.waiting.length > 0 && lane.flights < flightsMax) {
       const batches = take(lane.waiting)
       lane.flights += 1
-      fork(send(partition, batches.flatMap(({ tasks }) => tasks))).addObserver((exit) => {
+      fork(
+        send(
+          partition,
+          batches.flatMap(({ tasks }) => tasks)
+        )
+      ).addObserver((exit) => {
         lane.flights -= 1
         for (const { done } of batches) done(exit)
         flush(partition, lane)
@@ -102,8 +117,12 @@ export const makeOutbox: Effect.Effect<Outbox, never, Store> = Effect.gen(functi
     submit: (partition, tasks) => {
       if (tasks.length <= batchMax) return part(partition, tasks)
       const parts = Array.from({ length: Math.ceil(tasks.length / batchMax) }, (_, at) =>
-        tasks.slice(at * batchMax, (at + 1) * batchMax))
-      return Effect.forEach(parts, (some) => part(partition, some), { concurrency: "unbounded", discard: true })
+        tasks.slice(at * batchMax, (at + 1) * batchMax)
+      )
+      return Effect.forEach(parts, (some) => part(partition, some), {
+        concurrency: "unbounded",
+        discard: true
+      })
     }
   }
 })

@@ -86,7 +86,7 @@ export interface PullerOptions {
   readonly services: Services
 }
 
-export const openPuller = Effect.fnUntraced(function*(
+export const openPuller = Effect.fnUntraced(function* (
   options: PullerOptions
 ): Effect.fn.Return<Puller, StoreError, Store | Handlers | Scope.Scope> {
   const { concurrency, partition, services, worker } = options
@@ -137,14 +137,18 @@ export const openPuller = Effect.fnUntraced(function*(
     })
   }
   const until = (holds: () => boolean) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       while (!holds()) {
         changed.closeUnsafe()
         yield* changed.await
       }
     })
 
-  const emitter: Emitter = yield* openEmitter({ partition, worker, onLost: (entry) => interrupt(entry, "lost") })
+  const emitter: Emitter = yield* openEmitter({
+    partition,
+    worker,
+    onLost: (entry) => interrupt(entry, "lost")
+  })
 
   // -------------------------------------------------------------------------------------------------------
   // Runs
@@ -278,9 +282,9 @@ export const openPuller = Effect.fnUntraced(function*(
       expectedNow: expected,
       settled: said.map(({ settlement }) => settlement),
       noted: said.filter(({ noted }) => noted).map(({ settlement }) => settlement.entry),
-      streamed: said.filter(({ settlement, streamed }) => streamed && settlement.kind === "end").map(({ settlement }) =>
-        settlement.entry
-      ),
+      streamed: said
+        .filter(({ settlement, streamed }) => streamed && settlement.kind === "end")
+        .map(({ settlement }) => settlement.entry),
       notes: notesDue().map(noteOf),
       hints: [...hints]
     }
@@ -300,8 +304,17 @@ export const openPuller = Effect.fnUntraced(function*(
     if (!turn.again) return
     again = false
     for (const entry of reply.held) {
-      const known = running.has(entry) || saying.has(entry) || settled.some(({ settlement }) => settlement.entry === entry)
-      if (!known) settled.push({ settlement: { kind: "release", entry }, noted: false, streamed: false, reply: undefined })
+      const known =
+        running.has(entry) ||
+        saying.has(entry) ||
+        settled.some(({ settlement }) => settlement.entry === entry)
+      if (!known)
+        settled.push({
+          settlement: { kind: "release", entry },
+          noted: false,
+          streamed: false,
+          reply: undefined
+        })
     }
   }
 
@@ -312,7 +325,7 @@ export const openPuller = Effect.fnUntraced(function*(
     Deferred.doneUnsafe(fenced, Effect.fail(error))
   }
 
-  const takeTurn = Effect.gen(function*() {
+  const takeTurn = Effect.gen(function* () {
     yield* until(hasReason)
     // What finishes in the same tick is said in the same turn; where nothing runs, nothing will.
     if (running.size > 0) {
@@ -352,11 +365,11 @@ export const openPuller = Effect.fnUntraced(function*(
   // -------------------------------------------------------------------------------------------------------
 
   const bell = yield* store.bell([partition])
-  const listen = Effect.gen(function*() {
+  const listen = Effect.gen(function* () {
     yield* until(() => !draining && joined && claimers === 0 && claiming === 0 && free() > 0)
-    yield* bell.wait(bellWaitMaxMs).pipe(
-      Effect.catch((error) => Effect.andThen(Effect.logWarning(error.message), Effect.sleep(100)))
-    )
+    yield* bell
+      .wait(bellWaitMaxMs)
+      .pipe(Effect.catch((error) => Effect.andThen(Effect.logWarning(error.message), Effect.sleep(100))))
     wake()
     yield* until(() => !owed)
   })
@@ -369,12 +382,15 @@ export const openPuller = Effect.fnUntraced(function*(
   }
 
   /** Takes a turn when the next delayed task is due. */
-  const awaitDue = Effect.gen(function*() {
+  const awaitDue = Effect.gen(function* () {
     yield* until(() => nextDue !== undefined && !draining)
     const due = nextDue!
     const passed = yield* Effect.raceFirst(
       Effect.as(Effect.sleep(Math.max(1, due - redisNow())), true),
-      Effect.as(until(() => nextDue !== due), false)
+      Effect.as(
+        until(() => nextDue !== due),
+        false
+      )
     )
     if (!passed) return
     wake()
@@ -382,7 +398,7 @@ export const openPuller = Effect.fnUntraced(function*(
     yield* until(() => !owed && claiming === 0)
   })
 
-  const pulse = Effect.gen(function*() {
+  const pulse = Effect.gen(function* () {
     yield* until(() => running.size > 0)
     yield* Effect.sleep(pulseMs)
     const now = mono()
@@ -391,13 +407,14 @@ export const openPuller = Effect.fnUntraced(function*(
     for (const run of running.values()) {
       if (run.notedMono === 0) oldestUnnoted = Math.min(oldestUnnoted, run.startedMono)
       if (run.noteDue) someDirty = true
-      if (now - run.startedMono >= (run.timeoutMs ?? Number.POSITIVE_INFINITY)) interrupt(run.entry, "timeout")
+      if (now - run.startedMono >= (run.timeoutMs ?? Number.POSITIVE_INFINITY))
+        interrupt(run.entry, "timeout")
     }
     change()
   })
 
   /** A claim whose reply was lost is found at the latest after a lease, even if Redis ran it late. */
-  const recall = Effect.gen(function*() {
+  const recall = Effect.gen(function* () {
     yield* Effect.sleep(leaseMs)
     again = true
     change()
@@ -405,16 +422,22 @@ export const openPuller = Effect.fnUntraced(function*(
 
   const forever = (what: string, step: Effect.Effect<void>) =>
     Effect.forever(step).pipe(
-      Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(`${what} stopped`, cause)),
+      Effect.tapCause((cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(`${what} stopped`, cause)
+      ),
       Effect.annotateLogs({ partition, worker }),
       Effect.forkScoped
     )
   // However it ends, nothing it started outlives it.
   yield* Effect.addFinalizer(() =>
-    Effect.forEach([...running.values()], (run) => {
-      run.stop ??= "lost"
-      return run.fiber === undefined ? Effect.void : Fiber.interrupt(run.fiber)
-    }, { discard: true, concurrency: "unbounded" })
+    Effect.forEach(
+      [...running.values()],
+      (run) => {
+        run.stop ??= "lost"
+        return run.fiber === undefined ? Effect.void : Fiber.interrupt(run.fiber)
+      },
+      { discard: true, concurrency: "unbounded" }
+    )
   )
   yield* forever("taking turns", takeTurn)
   yield* forever("taking turns", takeTurn)
@@ -423,13 +446,18 @@ export const openPuller = Effect.fnUntraced(function*(
   yield* forever("looking after running tasks", pulse)
   yield* forever("recalling claims", recall)
 
-  const drain = Effect.fnUntraced(function*(hurry: Effect.Effect<void>) {
+  const drain = Effect.fnUntraced(function* (hurry: Effect.Effect<void>) {
     draining = true
     change()
-    yield* Effect.raceFirst(until(() => running.size === 0 && inFlight === 0), hurry)
+    yield* Effect.raceFirst(
+      until(() => running.size === 0 && inFlight === 0),
+      hurry
+    )
     for (const entry of [...running.keys()]) interrupt(entry, "drain")
     const said = until(() => running.size === 0 && settled.length === 0 && inFlight === 0)
-    yield* Effect.raceFirst(said, Effect.ignore(Deferred.await(fenced))).pipe(Effect.timeoutOption(options.lease))
+    yield* Effect.raceFirst(said, Effect.ignore(Deferred.await(fenced))).pipe(
+      Effect.timeoutOption(options.lease)
+    )
     yield* Effect.ignore(store.leave(partition, worker))
   })
 

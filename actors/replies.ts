@@ -30,25 +30,28 @@ interface Waiting {
   watched: boolean
 }
 
-export class Replies extends Context.Service<Replies, {
-  /** The name of the reply channel. A task submitted with it as `reply` gives a hint when it ends. */
-  readonly inbox: string
-  /** Succeeds once hints from this partition can be heard. */
-  readonly tune: (partition: Partition) => Effect.Effect<void, StoreError>
-  /** Succeeds with a task's record once it has ended. */
-  readonly ended: (id: TaskId) => Effect.Effect<string, TaskNotFound | StoreError>
-  /**
-   * The same for a task that is about to be submitted with this inbox as its `reply`: it is expected from this call
-   * on, needs no watching, and `done` is called with its record. What it returns forgets it.
-   */
-  readonly expect: (id: TaskId, done: Done) => () => void
-  /** Calls `news` whenever a task may have changed, until what it returns is called. */
-  readonly subscribe: (id: TaskId, news: () => void) => () => void
-  /** Whether somebody here waits for this task's end, so that its hints are wanted. */
-  readonly awaits: (id: TaskId) => boolean
-}>()("troupe/Replies") {}
+export class Replies extends Context.Service<
+  Replies,
+  {
+    /** The name of the reply channel. A task submitted with it as `reply` gives a hint when it ends. */
+    readonly inbox: string
+    /** Succeeds once hints from this partition can be heard. */
+    readonly tune: (partition: Partition) => Effect.Effect<void, StoreError>
+    /** Succeeds with a task's record once it has ended. */
+    readonly ended: (id: TaskId) => Effect.Effect<string, TaskNotFound | StoreError>
+    /**
+     * The same for a task that is about to be submitted with this inbox as its `reply`: it is expected from this call
+     * on, needs no watching, and `done` is called with its record. What it returns forgets it.
+     */
+    readonly expect: (id: TaskId, done: Done) => () => void
+    /** Calls `news` whenever a task may have changed, until what it returns is called. */
+    readonly subscribe: (id: TaskId, news: () => void) => () => void
+    /** Whether somebody here waits for this task's end, so that its hints are wanted. */
+    readonly awaits: (id: TaskId) => boolean
+  }
+>()("troupe/Replies") {}
 
-const make = Effect.gen(function*() {
+const make = Effect.gen(function* () {
   const store = yield* Store
   const inbox: Inbox = yield* store.inbox
   const fork = Effect.runForkWith(yield* Effect.context<never>())
@@ -64,7 +67,7 @@ const make = Effect.gen(function*() {
     for (const done of entry?.done ?? []) done(exit)
   }
 
-  const readSome = Effect.fnUntraced(function*(partition: Partition) {
+  const readSome = Effect.fnUntraced(function* (partition: Partition) {
     const wanted = unread.get(partition)!
     const ids: Array<TaskId> = []
     for (const id of wanted) {
@@ -98,10 +101,12 @@ const make = Effect.gen(function*() {
         Effect.repeat({ while: () => wanted.size > 0 }),
         // Those who wait are read again within seconds.
         Effect.catchCause((cause) => Effect.logWarning("results could not be read", cause)),
-        Effect.ensuring(Effect.sync(() => {
-          reading.delete(partition)
-          for (const left of wanted) read(left)
-        }))
+        Effect.ensuring(
+          Effect.sync(() => {
+            reading.delete(partition)
+            for (const left of wanted) read(left)
+          })
+        )
       )
     )
   }
@@ -111,18 +116,22 @@ const make = Effect.gen(function*() {
     for (const listener of listeners.get(id) ?? []) listener()
   }
 
-  yield* Effect.forever(Effect.map(inbox.next, (hint) => {
-    if (hint === "all") {
-      for (const id of new Set([...waiting.keys(), ...listeners.keys()])) news(id)
-      return
-    }
-    for (const { record, ulid } of hint.news) {
-      const id = idIn(hint.partition, ulid)
-      if (record === undefined || !waiting.has(id)) news(id)
-      else finish(id, Exit.succeed(record))
-    }
-  })).pipe(
-    Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("replies are no longer heard", cause)),
+  yield* Effect.forever(
+    Effect.map(inbox.next, (hint) => {
+      if (hint === "all") {
+        for (const id of new Set([...waiting.keys(), ...listeners.keys()])) news(id)
+        return
+      }
+      for (const { record, ulid } of hint.news) {
+        const id = idIn(hint.partition, ulid)
+        if (record === undefined || !waiting.has(id)) news(id)
+        else finish(id, Exit.succeed(record))
+      }
+    })
+  ).pipe(
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("replies are no longer heard", cause)
+    ),
     Effect.forkScoped
   )
   yield* Effect.forever(
@@ -144,7 +153,7 @@ const make = Effect.gen(function*() {
     }
   }
 
-  const ended: Replies["Service"]["ended"] = Effect.fnUntraced(function*(id) {
+  const ended: Replies["Service"]["ended"] = Effect.fnUntraced(function* (id) {
     yield* inbox.tune(partitionOfId(id))
     return yield* Effect.callback<string, TaskNotFound>((resume) => {
       const forget = expect(id, false, resume)

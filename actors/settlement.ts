@@ -28,9 +28,15 @@ export interface Circumstances {
 }
 
 /** The record of an ended task: its envelope as it was stored, and what came of it. */
-const ended = ({ envelope, header, json }: Claimed, letter: "S" | "F", at: Circumstances, rest: string): string => {
+const ended = (
+  { envelope, header, json }: Claimed,
+  letter: "S" | "F",
+  at: Circumstances,
+  rest: string
+): string => {
   // A dead letter keeps its input, however large: it may be tried again.
-  const task = letter === "S" && json.length > keptInputMax ? JSON.stringify({ ...envelope, input: undefined }) : json
+  const task =
+    letter === "S" && json.length > keptInputMax ? JSON.stringify({ ...envelope, input: undefined }) : json
   const { finishedAt, startedAt, worker } = at
   return encodeRecord(
     { ...header, letter },

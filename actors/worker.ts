@@ -22,31 +22,37 @@ export interface Incarnation {
   readonly partitions: ReadonlyArray<Partition>
 }
 
-export class Worker extends Context.Service<Worker, {
-  readonly queues: ReadonlyArray<Subscription>
-  /** How many tasks run now. */
-  readonly running: () => number
-}>()("troupe/Worker") {}
+export class Worker extends Context.Service<
+  Worker,
+  {
+    readonly queues: ReadonlyArray<Subscription>
+    /** How many tasks run now. */
+    readonly running: () => number
+  }
+>()("troupe/Worker") {}
 
 /** The queues to serve: those of the settings, or every queue that a handler names. */
 export const subscriptionsOf = (
   queues: ReadonlyArray<Subscription> | undefined,
   handlers: ReadonlyArray<TaskDefinition>
 ): ReadonlyArray<Subscription> =>
-  queues ?? [...new Set(["default", ...handlers.map(({ queue }) => queue)])].map((queue) => ({
+  queues ??
+  [...new Set(["default", ...handlers.map(({ queue }) => queue)])].map((queue) => ({
     queue,
     concurrency: concurrencyDefault
   }))
 
 /** Host, process and a random part: never used twice. */
 const freshId = (): WorkerId =>
-  `${hostname().replace(/[^A-Za-z0-9-]/g, "-").slice(0, 40)}-${process.pid}-${crypto.randomUUID().slice(0, 8)}`
+  `${hostname()
+    .replace(/[^A-Za-z0-9-]/g, "-")
+    .slice(0, 40)}-${process.pid}-${crypto.randomUUID().slice(0, 8)}`
 
 /**
  * Builds each handler's layer once, on first use, for as long as `scope` is open; a layer that failed is built again
  * by the next run.
  */
-const makeServices = Effect.fnUntraced(function*(scope: Scope.Scope) {
+const makeServices = Effect.fnUntraced(function* (scope: Scope.Scope) {
   const settings = yield* Settings
   const built = new Map<unknown, Deferred.Deferred<Context.Context<unknown>, unknown>>()
   const services: Services = (layer) =>
@@ -70,7 +76,7 @@ const makeServices = Effect.fnUntraced(function*(scope: Scope.Scope) {
 export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnation) => void } = {}) =>
   Layer.effect(
     Worker,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const settings = yield* Settings
       const handlers = yield* Handlers
       const shutdown = yield* Shutdown
@@ -80,18 +86,30 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       const queues = subscriptionsOf(settings.queues, handlers.all)
       let pullers: ReadonlyArray<Puller> = []
 
-      const live = Effect.fnUntraced(function*(): Effect.fn.Return<
+      const live = Effect.fnUntraced(function* (): Effect.fn.Return<
         never,
         Fenced | StoreError,
         Store | Handlers | Scope.Scope
       > {
         const worker = freshId()
         options.onIncarnation?.({ worker, partitions: queues.map(({ queue }) => partitionOf(queue)) })
-        pullers = yield* Effect.forEach(queues, ({ concurrency, queue }) =>
-          openPuller({ partition: partitionOf(queue), worker, concurrency, lease: settings.lease, services }), {
-          concurrency: "unbounded"
-        })
-        yield* Effect.logInfo(`worker ${worker} serves ${queues.map((q) => `${q.queue}:${q.concurrency}`).join(", ")}`)
+        pullers = yield* Effect.forEach(
+          queues,
+          ({ concurrency, queue }) =>
+            openPuller({
+              partition: partitionOf(queue),
+              worker,
+              concurrency,
+              lease: settings.lease,
+              services
+            }),
+          {
+            concurrency: "unbounded"
+          }
+        )
+        yield* Effect.logInfo(
+          `worker ${worker} serves ${queues.map((q) => `${q.queue}:${q.concurrency}`).join(", ")}`
+        )
         return yield* Effect.raceAllFirst(pullers.map(({ fenced }) => fenced))
       })
 
@@ -104,9 +122,11 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
         Effect.forkIn(incarnations)
       )
       yield* Effect.addFinalizer(() =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const running = pullers.reduce((sum, puller) => sum + puller.running(), 0)
-          yield* Effect.logInfo(`draining: ${running} tasks run, and may do so for ${Duration.format(settings.drain)}`)
+          yield* Effect.logInfo(
+            `draining: ${running} tasks run, and may do so for ${Duration.format(settings.drain)}`
+          )
           const hurry = Effect.raceFirst(shutdown.hurried, Effect.sleep(settings.drain))
           const drain = Effect.forEach(pullers, (puller) => puller.drain(hurry), {
             concurrency: "unbounded",

@@ -24,20 +24,22 @@ const question = "What happens to a task when the worker that runs it dies?"
 const ask = <A>(step: string, call: (signal: AbortSignal) => Promise<A>) =>
   Effect.tryPromise({
     try: call,
-    catch: (error) => new SampleFailed({ step, reason: error instanceof Error ? error.message : String(error) })
+    catch: (error) =>
+      new SampleFailed({ step, reason: error instanceof Error ? error.message : String(error) })
   })
 
 const json = async <A>(response: Response): Promise<A> => {
   if (!response.ok) throw new Error(`${response.status} ${await response.text()}`)
-  return await response.json() as A
+  return (await response.json()) as A
 }
 
 /** Reads an event stream to its end, and hands every event to `show`. */
-const showEvents = Effect.fnUntraced(function*(url: string, wanted: (event: FollowEvent) => boolean) {
+const showEvents = Effect.fnUntraced(function* (url: string, wanted: (event: FollowEvent) => boolean) {
   const show = makeTranscript()
   const events: Array<FollowEvent> = []
   const parser = makeParser((event) => {
-    if (event._tag === "Event") events.push({ type: event.event, ...JSON.parse(event.data) as object } as FollowEvent)
+    if (event._tag === "Event")
+      events.push({ type: event.event, ...(JSON.parse(event.data) as object) } as FollowEvent)
   })
   const response = yield* ask("following", (signal) => fetch(url, { signal }))
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
@@ -53,7 +55,7 @@ const showEvents = Effect.fnUntraced(function*(url: string, wanted: (event: Foll
 })
 
 /** Submits a task, shows what it puts out, and succeeds with its result. */
-const run = Effect.fnUntraced(function*<A>(
+const run = Effect.fnUntraced(function* <A>(
   url: string,
   name: string,
   input: unknown,
@@ -65,20 +67,26 @@ const run = Effect.fnUntraced(function*<A>(
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ name, input }),
       signal
-    }).then(json<{ id: string }>))
+    }).then(json<{ id: string }>)
+  )
   yield* Output.say(`\n${name}  ${id}`)
   yield* showEvents(`${url}/v1/tasks/${id}/events`, wanted)
-  return yield* ask(name, (signal) => fetch(`${url}/v1/tasks/${id}/result?waitMs=60000`, { signal }).then(json<A>))
+  return yield* ask(name, (signal) =>
+    fetch(`${url}/v1/tasks/${id}/result?waitMs=60000`, { signal }).then(json<A>)
+  )
 })
 
-export const runSample = Effect.fn("Sample.run")(function*(url: string): Effect.fn.Return<void, SampleFailed | Output.OutputClosed> {
+export const runSample = Effect.fn("Sample.run")(function* (
+  url: string
+): Effect.fn.Return<void, SampleFailed | Output.OutputClosed> {
   const file = yield* ask("uploading", (signal) =>
     fetch(`${url}/v1/files`, {
       method: "POST",
       headers: { "content-type": "application/pdf" },
       body: Bun.file(guide),
       signal
-    }).then(json<{ id: string; bytes: number }>))
+    }).then(json<{ id: string; bytes: number }>)
+  )
   yield* Output.say(`The sample: docs/guide.pdf, ${file.bytes} bytes, goes through the handlers.`)
 
   interface Processed {

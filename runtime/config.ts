@@ -114,18 +114,23 @@ const atLeast = (least: Duration.Duration) => (value: string) =>
       !Duration.isFinite(duration)
         ? Result.fail(`"${value}" has no end`)
         : Duration.isLessThan(duration, least)
-        ? Result.fail(`"${value}" is less than ${Duration.format(least)}`)
-        : Result.succeed(duration)
+          ? Result.fail(`"${value}" is less than ${Duration.format(least)}`)
+          : Result.succeed(duration)
   })
 
 const subscriptions = (value: string): Result.Result<ReadonlyArray<Subscription>, string> => {
   const parts = value.split(",").map((part) => {
     const [queue = "", count = String(concurrencyDefault), ...rest] = part.trim().split(":")
     const concurrency = Number(count)
-    return Schema.is(QueueName)(queue) && rest.length === 0 && /^\d+$/.test(count) && concurrency > 0 &&
-        concurrency <= concurrencyMax
+    return Schema.is(QueueName)(queue) &&
+      rest.length === 0 &&
+      /^\d+$/.test(count) &&
+      concurrency > 0 &&
+      concurrency <= concurrencyMax
       ? Result.succeed({ queue, concurrency })
-      : Result.fail(`"${part}" is not queue:concurrency, as in documents:8 (1 to ${concurrencyMax} at a time)`)
+      : Result.fail(
+          `"${part}" is not queue:concurrency, as in documents:8 (1 to ${concurrencyMax} at a time)`
+        )
   })
   const names = parts.flatMap((part) => (Result.isSuccess(part) ? [part.success.queue] : []))
   const twice = names.find((name, at) => names.indexOf(name) !== at)
@@ -148,7 +153,11 @@ const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> 
   queues: ["TROUPE_QUEUES", undefined, subscriptions],
   workers: ["TROUPE_WORKERS", 2, whole(1, 256)],
   files: ["TROUPE_FILES", ".troupe/files", text],
-  folders: ["TROUPE_FOLDERS", [], (value) => Result.succeed(value.split(":").filter((folder) => folder !== ""))],
+  folders: [
+    "TROUPE_FOLDERS",
+    [],
+    (value) => Result.succeed(value.split(":").filter((folder) => folder !== ""))
+  ],
   lease: ["TROUPE_LEASE", Duration.seconds(15), atLeast(Duration.seconds(1))],
   retention: ["TROUPE_RETENTION", Duration.days(1), atLeast(Duration.minutes(1))],
   deadRetention: ["TROUPE_DEAD_RETENTION", Duration.days(30), atLeast(Duration.minutes(1))],
@@ -161,7 +170,7 @@ const known: ReadonlyArray<string> = Object.values(table).map(([variable]) => va
 /** Variables and their texts, as a process is given them. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-const readAll = Effect.fnUntraced(function*(environment: Environment) {
+const readAll = Effect.fnUntraced(function* (environment: Environment) {
   for (const variable of Object.keys(environment)) {
     if (variable.startsWith("TROUPE_") && !known.includes(variable)) {
       const near = nearest(variable, known)
@@ -174,9 +183,12 @@ const readAll = Effect.fnUntraced(function*(environment: Environment) {
   const settings: Record<string, unknown> = {}
   for (const [name, [variable, otherwise, read]] of Object.entries(table as Record<string, Row<unknown>>)) {
     const value = environment[variable]
-    settings[name] = value === undefined ? otherwise : yield* Effect.fromResult(
-      Result.mapError(read(value), (reason) => new SettingsError({ setting: variable, reason }))
-    )
+    settings[name] =
+      value === undefined
+        ? otherwise
+        : yield* Effect.fromResult(
+            Result.mapError(read(value), (reason) => new SettingsError({ setting: variable, reason }))
+          )
   }
   return settings as unknown as SettingsShape
 })
@@ -184,5 +196,8 @@ const readAll = Effect.fnUntraced(function*(environment: Environment) {
 export class Settings extends Context.Service<Settings, SettingsShape>()("troupe/Settings") {
   /** The settings as the environment has them; `over` is what a command's flags say instead. */
   static readonly layer = (over: Partial<SettingsShape> = {}, environment: Environment = process.env) =>
-    Layer.effect(Settings, Effect.map(readAll(environment), (settings) => ({ ...settings, ...over })))
+    Layer.effect(
+      Settings,
+      Effect.map(readAll(environment), (settings) => ({ ...settings, ...over }))
+    )
 }

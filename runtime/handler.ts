@@ -94,11 +94,14 @@ export class EventRefused extends Schema.TaggedError<EventRefused>()("EventRefus
 }
 
 /** The context of an Effect handler, as a service. */
-export class CurrentTask extends Context.Service<CurrentTask, Attempt & {
-  readonly progress: (fraction: number, message?: string) => Effect.Effect<void, AttemptOver | EventRefused>
-  readonly log: (message: string, level?: LogLevel) => Effect.Effect<void, AttemptOver | EventRefused>
-  readonly emit: (chunk: unknown) => Effect.Effect<void, AttemptOver | EventRefused>
-}>()("troupe/CurrentTask") {}
+export class CurrentTask extends Context.Service<
+  CurrentTask,
+  Attempt & {
+    readonly progress: (fraction: number, message?: string) => Effect.Effect<void, AttemptOver | EventRefused>
+    readonly log: (message: string, level?: LogLevel) => Effect.Effect<void, AttemptOver | EventRefused>
+    readonly emit: (chunk: unknown) => Effect.Effect<void, AttemptOver | EventRefused>
+  }
+>()("troupe/CurrentTask") {}
 
 // ---------------------------------------------------------------------------------------------------------
 // What a handler says of itself
@@ -138,16 +141,24 @@ interface Options<In extends AnySchema, Out extends AnySchema> {
 }
 
 /** What a schema gives out, and what it takes in. */
-type TypeOf<S> = S extends StandardSchema.StandardSchemaV1<Whatever, infer Out> ? Out
-  : S extends EffectSchema ? S["Type"]
-  : unknown
-type InputOf<S> = S extends StandardSchema.StandardSchemaV1<infer In, Whatever> ? In
-  : S extends EffectSchema ? S["Encoded"]
-  : unknown
+type TypeOf<S> =
+  S extends StandardSchema.StandardSchemaV1<Whatever, infer Out>
+    ? Out
+    : S extends EffectSchema
+      ? S["Type"]
+      : unknown
+type InputOf<S> =
+  S extends StandardSchema.StandardSchemaV1<infer In, Whatever>
+    ? In
+    : S extends EffectSchema
+      ? S["Encoded"]
+      : unknown
 
 /** What a run must return, and what its submitter then reads: `effect` schemas encode, others give out. */
-type ReturnOf<S, Otherwise> = unknown extends TypeOf<S> ? Otherwise : S extends EffectSchema ? S["Type"] : InputOf<S>
-type ResultOf<S, Otherwise> = unknown extends TypeOf<S> ? Otherwise : S extends EffectSchema ? S["Encoded"] : TypeOf<S>
+type ReturnOf<S, Otherwise> =
+  unknown extends TypeOf<S> ? Otherwise : S extends EffectSchema ? S["Type"] : InputOf<S>
+type ResultOf<S, Otherwise> =
+  unknown extends TypeOf<S> ? Otherwise : S extends EffectSchema ? S["Encoded"] : TypeOf<S>
 
 const brand: unique symbol = Symbol.for("troupe/TaskDefinition")
 
@@ -173,15 +184,18 @@ export interface TaskDefinition<Input = Whatever, Output = Whatever> {
 export type Body =
   | { readonly kind: "plain"; readonly run: (input: Whatever, ctx: TaskContext) => unknown }
   | {
-    readonly kind: "effect"
-    readonly run: (input: Whatever) => Effect.Effect<unknown, unknown, Whatever>
-    /** Built once per worker process, on first use. */
-    readonly layer: Layer.Layer<Whatever, unknown, Whatever> | undefined
-  }
+      readonly kind: "effect"
+      readonly run: (input: Whatever) => Effect.Effect<unknown, unknown, Whatever>
+      /** Built once per worker process, on first use. */
+      readonly layer: Layer.Layer<Whatever, unknown, Whatever> | undefined
+    }
 
 const handlerName = /^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$/
 
-const define = <Input, Output>(options: Options<AnySchema, AnySchema>, body: Body): TaskDefinition<Input, Output> => {
+const define = <Input, Output>(
+  options: Options<AnySchema, AnySchema>,
+  body: Body
+): TaskDefinition<Input, Output> => {
   if (!handlerName.test(options.name) || options.name.length > 128) {
     throw new TypeError(
       `"${options.name}" cannot name a handler: use words of A-Z a-z 0-9 _ - joined by dots, at most 128 characters`
@@ -251,7 +265,9 @@ export class Misfit extends Schema.TaggedError<Misfit>()("Misfit", { faults: Sch
   }
 }
 
-const pointer = (path: ReadonlyArray<PropertyKey | StandardSchema.StandardSchemaV1.PathSegment> | undefined) =>
+const pointer = (
+  path: ReadonlyArray<PropertyKey | StandardSchema.StandardSchemaV1.PathSegment> | undefined
+) =>
   (path ?? [])
     .map((part) => String(typeof part === "object" ? part.key : part))
     .map((part) => `/${part.replaceAll("~", "~0").replaceAll("/", "~1")}`)
@@ -264,15 +280,15 @@ export type Checked = Result.Result<unknown, Misfit> | Promise<Result.Result<unk
 const check = (
   schema: AnySchema | undefined,
   standard: (schema: EffectSchema) => Standard
-): (value: unknown) => Checked => {
+): ((value: unknown) => Checked) => {
   if (schema === undefined) return Result.succeed
   const { validate } = ("~standard" in schema ? schema : standard(schema))["~standard"]
   const settle = (result: StandardSchema.StandardSchemaV1.Result<unknown>): Result.Result<unknown, Misfit> =>
     result.issues === undefined
       ? Result.succeed(result.value)
       : Result.fail(
-        new Misfit({ faults: result.issues.map(({ message, path }) => ({ path: pointer(path), message })) })
-      )
+          new Misfit({ faults: result.issues.map(({ message, path }) => ({ path: pointer(path), message })) })
+        )
   return (value) => {
     const result = validate(value)
     return result instanceof Promise ? result.then(settle) : settle(result)

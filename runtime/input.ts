@@ -59,7 +59,8 @@ export const faultsOf = (value: unknown): ReadonlyArray<Fault> => {
     }
     for (const name of Object.keys(value)) {
       const inside = [...path, name]
-      if (forbidden.has(name)) faults.push({ path: pointer(inside), message: `the key ${name} is not allowed` })
+      if (forbidden.has(name))
+        faults.push({ path: pointer(inside), message: `the key ${name} is not allowed` })
       else walk((value as Record<string, unknown>)[name], inside)
     }
   }
@@ -79,6 +80,9 @@ export const parseJson = (text: string): Result.Result<unknown, Unparsed> => {
   try {
     return Result.succeed(JSON.parse(text))
   } catch (thrown) {
-    return Result.fail({ reason: "malformed", message: thrown instanceof Error ? thrown.message : String(thrown) })
+    return Result.fail({
+      reason: "malformed",
+      message: thrown instanceof Error ? thrown.message : String(thrown)
+    })
   }
 }

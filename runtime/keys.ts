@@ -29,10 +29,9 @@ import { lanes, type Partition } from "./task.ts"
 const fixed = ["live", "kept", "running", "workers", "later", "dead", "letters", "bell", "watched"] as const
 const families = ["lane", "task", "held", "events", "reply"] as const
 
-export type PartitionKeys =
-  & { readonly base: string }
-  & { readonly [name in (typeof fixed)[number]]: string }
-  & { readonly [name in (typeof families)[number]]: (member: string) => string }
+export type PartitionKeys = { readonly base: string } & {
+  readonly [name in (typeof fixed)[number]]: string
+} & { readonly [name in (typeof families)[number]]: (member: string) => string }
 
 /** The keys of a partition, for commands that are not scripts. */
 export const partitionKeys = (namespace: string, partition: Partition): PartitionKeys => {

@@ -27,15 +27,18 @@ export interface BrokenModule {
   readonly reason: string
 }
 
-export class Handlers extends Context.Service<Handlers, {
-  readonly all: ReadonlyArray<TaskDefinition>
-  readonly broken: ReadonlyArray<BrokenModule>
-  readonly find: (name: string) => TaskDefinition | undefined
-  /** The refusal of a name that no handler has. */
-  readonly unknown: (name: string) => UnknownHandler
-  /** Takes in a definition that code named directly. It takes the place of another of its name: the newest counts. */
-  readonly learn: (definition: TaskDefinition) => void
-}>()("troupe/Handlers") {
+export class Handlers extends Context.Service<
+  Handlers,
+  {
+    readonly all: ReadonlyArray<TaskDefinition>
+    readonly broken: ReadonlyArray<BrokenModule>
+    readonly find: (name: string) => TaskDefinition | undefined
+    /** The refusal of a name that no handler has. */
+    readonly unknown: (name: string) => UnknownHandler
+    /** Takes in a definition that code named directly. It takes the place of another of its name: the newest counts. */
+    readonly learn: (definition: TaskDefinition) => void
+  }
+>()("troupe/Handlers") {
   /** The handlers given, and those of a folder if one is named. */
   static readonly layer = (options: {
     readonly given?: ReadonlyArray<TaskDefinition>
@@ -43,8 +46,9 @@ export class Handlers extends Context.Service<Handlers, {
   }) =>
     Layer.effect(
       Handlers,
-      Effect.gen(function*() {
-        const found = options.folder === undefined ? nothing : yield* Effect.promise(() => load(options.folder!))
+      Effect.gen(function* () {
+        const found =
+          options.folder === undefined ? nothing : yield* Effect.promise(() => load(options.folder!))
         const byName = new Map<string, TaskDefinition>()
         const broken = [...found.broken]
         for (const definition of options.given ?? []) byName.set(definition.name, definition)
@@ -63,7 +67,8 @@ export class Handlers extends Context.Service<Handlers, {
           },
           broken,
           find,
-          unknown: (name) => new UnknownHandler({ handler: name, nearest: nearest(name, [...byName.keys()]) }),
+          unknown: (name) =>
+            new UnknownHandler({ handler: name, nearest: nearest(name, [...byName.keys()]) }),
           learn: (definition) => void byName.set(definition.name, definition)
         })
       })
@@ -103,16 +108,23 @@ const load = async (folder: string): Promise<Loaded> => {
   } catch (thrown) {
     return { definitions: [], broken: [{ module: folder, reason: describe(thrown).message }] }
   }
-  const results = await Promise.all(modules.map(async (module): Promise<Loaded> => {
-    try {
-      const exports = Object.values(await import(module) as Record<string, unknown>).filter(isTaskDefinition)
-      return exports.length === 0
-        ? { definitions: [], broken: [{ module, reason: "it exports no handler made by defineTask" }] }
-        : { definitions: [...new Set(exports)].map((definition) => ({ definition, module })), broken: [] }
-    } catch (thrown) {
-      const { message, type } = describe(thrown)
-      return { definitions: [], broken: [{ module, reason: `${type}: ${message}` }] }
-    }
-  }))
-  return { definitions: results.flatMap((loaded) => loaded.definitions), broken: results.flatMap((loaded) => loaded.broken) }
+  const results = await Promise.all(
+    modules.map(async (module): Promise<Loaded> => {
+      try {
+        const exports = Object.values((await import(module)) as Record<string, unknown>).filter(
+          isTaskDefinition
+        )
+        return exports.length === 0
+          ? { definitions: [], broken: [{ module, reason: "it exports no handler made by defineTask" }] }
+          : { definitions: [...new Set(exports)].map((definition) => ({ definition, module })), broken: [] }
+      } catch (thrown) {
+        const { message, type } = describe(thrown)
+        return { definitions: [], broken: [{ module, reason: `${type}: ${message}` }] }
+      }
+    })
+  )
+  return {
+    definitions: results.flatMap((loaded) => loaded.definitions),
+    broken: results.flatMap((loaded) => loaded.broken)
+  }
 }

@@ -60,13 +60,13 @@ export const retryJson = (options: RetryOptions): RetryJson => ({
   ...(options.backoff === undefined
     ? {}
     : {
-      backoff: {
-        ...(options.backoff.base === undefined ? {} : { baseMs: Duration.toMillis(options.backoff.base) }),
-        ...(options.backoff.factor === undefined ? {} : { factor: options.backoff.factor }),
-        ...(options.backoff.cap === undefined ? {} : { capMs: Duration.toMillis(options.backoff.cap) }),
-        ...(options.backoff.jitter === undefined ? {} : { jitter: options.backoff.jitter })
-      }
-    })
+        backoff: {
+          ...(options.backoff.base === undefined ? {} : { baseMs: Duration.toMillis(options.backoff.base) }),
+          ...(options.backoff.factor === undefined ? {} : { factor: options.backoff.factor }),
+          ...(options.backoff.cap === undefined ? {} : { capMs: Duration.toMillis(options.backoff.cap) }),
+          ...(options.backoff.jitter === undefined ? {} : { jitter: options.backoff.jitter })
+        }
+      })
 })
 
 /** Lays what is said later over what is said earlier, over the default. */

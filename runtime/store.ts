@@ -191,86 +191,97 @@ export interface Depth {
 
 // ---------------------------------------------------------------------------------------------------------
 
-export class Store extends Context.Service<Store, {
-  /**
-   * Stores tasks and puts them where they wait. All of them, or none. Repeatable as a whole: a call whose first
-   * task is already there has been here, and stores nothing, so that one which Redis runs late, long after it was
-   * given up and said again, does no harm.
-   */
-  readonly submit: (
-    partition: Partition,
-    tasks: ReadonlyArray<NewTask>
-  ) => Effect.Effect<void, StoreError | StoreFull>
+export class Store extends Context.Service<
+  Store,
+  {
+    /**
+     * Stores tasks and puts them where they wait. All of them, or none. Repeatable as a whole: a call whose first
+     * task is already there has been here, and stores nothing, so that one which Redis runs late, long after it was
+     * given up and said again, does no harm.
+     */
+    readonly submit: (
+      partition: Partition,
+      tasks: ReadonlyArray<NewTask>
+    ) => Effect.Effect<void, StoreError | StoreFull>
 
-  /**
-   * The exchange between a worker and a partition: settle, renew the lease, reap one dead worker a piece at a
-   * time, promote what is due, claim. Say it again with `again: true` and the same settlements: one whose
-   * outcome is already there counts as done.
-   */
-  readonly turn: (partition: Partition, turn: Turn) => Effect.Effect<TurnReply, Fenced | StoreError>
+    /**
+     * The exchange between a worker and a partition: settle, renew the lease, reap one dead worker a piece at a
+     * time, promote what is due, claim. Say it again with `again: true` and the same settlements: one whose
+     * outcome is already there counts as done.
+     */
+    readonly turn: (partition: Partition, turn: Turn) => Effect.Effect<TurnReply, Fenced | StoreError>
 
-  /** Gives up a worker's lease at once, as when its process was seen to exit: what it held is reaped. Repeatable. */
-  readonly evict: (partition: Partition, worker: WorkerId) => Effect.Effect<void, StoreError>
+    /** Gives up a worker's lease at once, as when its process was seen to exit: what it held is reaped. Repeatable. */
+    readonly evict: (partition: Partition, worker: WorkerId) => Effect.Effect<void, StoreError>
 
-  /** Ends the registration of a worker that holds nothing; one that does hold something is evicted. Repeatable. */
-  readonly leave: (partition: Partition, worker: WorkerId) => Effect.Effect<void, StoreError>
+    /** Ends the registration of a worker that holds nothing; one that does hold something is evicted. Repeatable. */
+    readonly leave: (partition: Partition, worker: WorkerId) => Effect.Effect<void, StoreError>
 
-  /** Reads tasks of one partition by ULID; `undefined` for one that is not, or no longer, there. */
-  readonly read: (
-    partition: Partition,
-    ulids: ReadonlyArray<string>
-  ) => Effect.Effect<ReadonlyArray<Found | undefined>, StoreError>
+    /** Reads tasks of one partition by ULID; `undefined` for one that is not, or no longer, there. */
+    readonly read: (
+      partition: Partition,
+      ulids: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyArray<Found | undefined>, StoreError>
 
-  /**
-   * Reads only what has ended, cheaply: its record, `true` while it lives, or `undefined` when it is not there. With `watch`,
-   * an inbox's name, the living ones give it a hint at every event, note and retry, and at their end.
-   */
-  readonly ended: (
-    partition: Partition,
-    ulids: ReadonlyArray<string>,
-    options?: { readonly watch?: string }
-  ) => Effect.Effect<ReadonlyArray<string | true | undefined>, StoreError>
+    /**
+     * Reads only what has ended, cheaply: its record, `true` while it lives, or `undefined` when it is not there. With `watch`,
+     * an inbox's name, the living ones give it a hint at every event, note and retry, and at their end.
+     */
+    readonly ended: (
+      partition: Partition,
+      ulids: ReadonlyArray<string>,
+      options?: { readonly watch?: string }
+    ) => Effect.Effect<ReadonlyArray<string | true | undefined>, StoreError>
 
-  /** Stops the hints that `ended` asked for. Repeatable. */
-  readonly unwatch: (
-    partition: Partition,
-    ulids: ReadonlyArray<string>,
-    inbox: string
-  ) => Effect.Effect<void, StoreError>
+    /** Stops the hints that `ended` asked for. Repeatable. */
+    readonly unwatch: (
+      partition: Partition,
+      ulids: ReadonlyArray<string>,
+      inbox: string
+    ) => Effect.Effect<void, StoreError>
 
-  /**
-   * Appends events, in order per task. Succeeds with the entries that are not this worker's any more, of which
-   * nothing was stored. Repeatable: an event that is already there is not stored twice.
-   */
-  readonly append: (
-    partition: Partition,
-    worker: WorkerId,
-    events: ReadonlyArray<NewEvent>
-  ) => Effect.Effect<ReadonlyArray<Entry>, StoreError>
+    /**
+     * Appends events, in order per task. Succeeds with the entries that are not this worker's any more, of which
+     * nothing was stored. Repeatable: an event that is already there is not stored twice.
+     */
+    readonly append: (
+      partition: Partition,
+      worker: WorkerId,
+      events: ReadonlyArray<NewEvent>
+    ) => Effect.Effect<ReadonlyArray<Entry>, StoreError>
 
-  /** Up to `limit` events after a position, oldest first. */
-  readonly events: (id: TaskId, after: Position, limit: number) => Effect.Effect<ReadonlyArray<TaskEvent>, StoreError>
+    /** Up to `limit` events after a position, oldest first. */
+    readonly events: (
+      id: TaskId,
+      after: Position,
+      limit: number
+    ) => Effect.Effect<ReadonlyArray<TaskEvent>, StoreError>
 
-  /** Opens a reply channel for this process. */
-  readonly inbox: Effect.Effect<Inbox, StoreError, Scope.Scope>
+    /** Opens a reply channel for this process. */
+    readonly inbox: Effect.Effect<Inbox, StoreError, Scope.Scope>
 
-  /**
-   * Opens a listener at the bells of some partitions. `wait` succeeds when one of them rang, or after `maxMs` (at
-   * most `bellWaitMaxMs`), and takes the token: whoever takes it must take a turn, which rings again if work is left.
-   */
-  readonly bell: (
-    partitions: ReadonlyArray<Partition>
-  ) => Effect.Effect<{ readonly wait: (maxMs: number) => Effect.Effect<void, StoreError> }, StoreError, Scope.Scope>
+    /**
+     * Opens a listener at the bells of some partitions. `wait` succeeds when one of them rang, or after `maxMs` (at
+     * most `bellWaitMaxMs`), and takes the token: whoever takes it must take a turn, which rings again if work is left.
+     */
+    readonly bell: (
+      partitions: ReadonlyArray<Partition>
+    ) => Effect.Effect<
+      { readonly wait: (maxMs: number) => Effect.Effect<void, StoreError> },
+      StoreError,
+      Scope.Scope
+    >
 
-  /** How much waits where. */
-  readonly depth: (partition: Partition) => Effect.Effect<Depth, StoreError>
+    /** How much waits where. */
+    readonly depth: (partition: Partition) => Effect.Effect<Depth, StoreError>
 
-  /** Drops up to `limit` segments and dead letters that are past retention, and says how many. Repeatable. */
-  readonly sweep: (partition: Partition, limit: number) => Effect.Effect<number, StoreError>
+    /** Drops up to `limit` segments and dead letters that are past retention, and says how many. Repeatable. */
+    readonly sweep: (partition: Partition, limit: number) => Effect.Effect<number, StoreError>
 
-  /** Succeeds when the store answers. */
-  readonly ping: Effect.Effect<void, StoreError>
-}>()("troupe/Store") {}
+    /** Succeeds when the store answers. */
+    readonly ping: Effect.Effect<void, StoreError>
+  }
+>()("troupe/Store") {}
 
 /** The longest a bell is waited for, in milliseconds: an idle worker looks for itself that often. */
 export const bellWaitMaxMs = 1_000

@@ -17,14 +17,19 @@ export const lanes = ["urgent", "high", "normal", "low"] as const
 export type Lane = (typeof lanes)[number]
 
 /** The number a lane goes by outside, as in `priority: 15`. */
-export const lanePriority = { urgent: 15, high: 10, normal: 5, low: 0 } as const satisfies Record<Lane, number>
+export const lanePriority = { urgent: 15, high: 10, normal: 5, low: 0 } as const satisfies Record<
+  Lane,
+  number
+>
 
 /** A priority as callers write it: a lane's name or its number. */
 export const Priority = Schema.Literals(["urgent", "high", "normal", "low", 15, 10, 5, 0])
 export type Priority = typeof Priority.Type
 
 export const laneOf = (priority: Priority): Lane =>
-  typeof priority === "string" ? priority : (lanes.find((lane) => lanePriority[lane] === priority) ?? "normal")
+  typeof priority === "string"
+    ? priority
+    : (lanes.find((lane) => lanePriority[lane] === priority) ?? "normal")
 
 const letterOf = { urgent: "u", high: "h", normal: "n", low: "l" } as const satisfies Record<Lane, string>
 const laneOfLetter: Record<string, Lane> = { u: "urgent", h: "high", n: "normal", l: "low" }

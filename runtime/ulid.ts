@@ -28,7 +28,7 @@ const random = (): number => {
 }
 
 /** Makes a generator; `now` is in Unix milliseconds. A clock that goes back does not take the ids with it. */
-export const makeUlid = (): (now: number) => string => {
+export const makeUlid = (): ((now: number) => string) => {
   let time = -1
   let head = ""
   let count = 0

@@ -105,7 +105,7 @@ const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
   const task = { ...common(id, header.lane, envelope, handlers), ...standing(header, place) }
   switch (place.kind) {
     case "held": {
-      const note = place.note === undefined ? undefined : JSON.parse(place.note) as RunNote
+      const note = place.note === undefined ? undefined : (JSON.parse(place.note) as RunNote)
       const { worker } = place
       const current = note === undefined ? [] : [{ attempt: header.run, worker, startedAt: note.startedAt }]
       return {
@@ -134,9 +134,10 @@ const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
 const ended = (id: TaskId, record: string, handlers: FindHandler): TaskView => {
   const { header, json } = decodeRecord(record)
   const { error, finishedAt, startedAt, task, worker } = readOutcome(json)
-  const last = startedAt === undefined
-    ? []
-    : [{ attempt: header.run, worker, startedAt, finishedAt, ...(error === undefined ? {} : { error }) }]
+  const last =
+    startedAt === undefined
+      ? []
+      : [{ attempt: header.run, worker, startedAt, finishedAt, ...(error === undefined ? {} : { error }) }]
   return {
     ...common(id, header.lane, task, handlers),
     ...standing(header, { kind: "ended" }),

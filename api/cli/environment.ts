@@ -9,8 +9,16 @@ const text = (name: string, metavar: string, description: string) =>
 
 export const redis = Flags.redis
 export const handlers = text("handlers", "FOLDER", "A folder of handlers; default TROUPE_HANDLERS")
-export const queues = text("queues", "QUEUES", "Queues to serve, as in documents:8,default:4; default TROUPE_QUEUES")
-export const port = text("port", "PORT", "Where the API listens; 0 takes a free port; default TROUPE_PORT, or 4000")
+export const queues = text(
+  "queues",
+  "QUEUES",
+  "Queues to serve, as in documents:8,default:4; default TROUPE_QUEUES"
+)
+export const port = text(
+  "port",
+  "PORT",
+  "Where the API listens; 0 takes a free port; default TROUPE_PORT, or 4000"
+)
 export const workers = text("workers", "N", "How many worker processes; default TROUPE_WORKERS, or 2")
 
 const variables = {
@@ -22,7 +30,10 @@ const variables = {
 } as const
 
 /** What the flags that were given say, as variables. */
-export const said = (flags: { readonly [flag in keyof typeof variables]?: Option.Option<string> }): Record<string, string> =>
+export const said = (flags: { readonly [flag in keyof typeof variables]?: Option.Option<string> }): Record<
+  string,
+  string
+> =>
   Object.fromEntries(
     Object.entries(flags).flatMap(([flag, value]) =>
       Option.isSome(value) ? [[variables[flag as keyof typeof variables], value.value]] : []
@@ -30,4 +41,7 @@ export const said = (flags: { readonly [flag in keyof typeof variables]?: Option
   )
 
 /** The environment of this process with what the flags say instead. */
-export const environment = (flags: Parameters<typeof said>[0]): Environment => ({ ...process.env, ...said(flags) })
+export const environment = (flags: Parameters<typeof said>[0]): Environment => ({
+  ...process.env,
+  ...said(flags)
+})

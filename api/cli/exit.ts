@@ -60,7 +60,9 @@ export interface Answer {
   readonly message: string | undefined
 }
 
-const answer = (code: number) => ({ message }: Error): Answer => ({ code, message })
+const answer =
+  (code: number) =>
+  ({ message }: Error): Answer => ({ code, message })
 
 const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = {
   AskTimeout: answer(exitCode.waitedTooLong),
@@ -82,7 +84,10 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   StoreFull: answer(exitCode.unreachable),
   SubmitRefused: ({ faults }) => ({
     code: exitCode.refused,
-    message: ["the task is refused:", ...faults.map(({ message, path }) => `  ${path || "/"}: ${message}`)].join("\n")
+    message: [
+      "the task is refused:",
+      ...faults.map(({ message, path }) => `  ${path || "/"}: ${message}`)
+    ].join("\n")
   }),
   TaskFailed: answer(exitCode.taskFailed),
   TaskNotFound: answer(exitCode.notFound),

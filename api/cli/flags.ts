@@ -9,7 +9,14 @@ import { Troupe } from "../client/effect.ts"
 /** `10s`, `500ms`, `1.5 hours`: as a setting writes it, or short. */
 const readDuration = (text: string): Option.Option<Duration.Duration> => {
   const [, count, unit = ""] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(text) ?? []
-  const units: Record<string, string> = { ms: "millis", s: "seconds", m: "minutes", min: "minutes", h: "hours", d: "days" }
+  const units: Record<string, string> = {
+    ms: "millis",
+    s: "seconds",
+    m: "minutes",
+    min: "minutes",
+    h: "hours",
+    d: "days"
+  }
   return Duration.fromInput(`${count} ${units[unit] ?? unit}` as Duration.Input)
 }
 
@@ -35,7 +42,7 @@ export const json = Flag.Boolean("json").pipe(
 export const id = Argument.String("id").pipe(
   Argument.withDescription("A task's id, as submit prints it"),
   Argument.filterMap(
-    (text) => Schema.is(TaskId)(text) ? Option.some(text) : Option.none(),
+    (text) => (Schema.is(TaskId)(text) ? Option.some(text) : Option.none()),
     () => "a task id such as default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE"
   )
 )
@@ -43,13 +50,19 @@ export const id = Argument.String("id").pipe(
 /** The id of an event. */
 export const after = Flag.String("after").pipe(
   Flag.withDescription("Go on after this event, as in 1-17"),
-  Flag.filter((text) => Result.isSuccess(readPosition(text)), () => "the id of an event, such as 1-17"),
+  Flag.filter(
+    (text) => Result.isSuccess(readPosition(text)),
+    () => "the id of an event, such as 1-17"
+  ),
   Flag.withMetavar("EVENT"),
   Flag.optional
 )
 
 /** Connects to the system that the flags and the environment name, while an effect runs. */
-export const connected = (handlers: ReadonlyArray<TaskDefinition>, flags: { readonly redis: Option.Option<string> }) =>
+export const connected = (
+  handlers: ReadonlyArray<TaskDefinition>,
+  flags: { readonly redis: Option.Option<string> }
+) =>
   Effect.provide(
     Troupe.layer({
       handlers,

@@ -35,11 +35,13 @@ const gather = (bytes: Stream.Stream<Uint8Array, PlatformError.PlatformError>, f
 
 const parse = (text: string) =>
   Effect.fromResult(
-    Result.mapError(parseJson(text), ({ message, reason }) => refuse(reason === "malformed" ? `not JSON: ${message}` : message))
+    Result.mapError(parseJson(text), ({ message, reason }) =>
+      refuse(reason === "malformed" ? `not JSON: ${message}` : message)
+    )
   )
 
 /** The input, or `undefined` when the command line gives none. */
-export const readInput = Effect.fnUntraced(function*(from: {
+export const readInput = Effect.fnUntraced(function* (from: {
   readonly input: Option.Option<string>
   readonly inputFile: Option.Option<string>
   readonly stdin: Option.Option<"-">
@@ -52,6 +54,7 @@ export const readInput = Effect.fnUntraced(function*(from: {
     ...Option.toArray(Option.map(from.stdin, () => gather(stdin, "stdin")))
   ]
   const [source, ...others] = sources
-  if (others.length > 0) return yield* new UsageError({ command, problem: "give one of --input, --input-file and -" })
+  if (others.length > 0)
+    return yield* new UsageError({ command, problem: "give one of --input, --input-file and -" })
   return source === undefined ? undefined : yield* parse(yield* source)
 })

@@ -75,6 +75,8 @@ export const messages = Layer.mergeAll(
   Layer.succeed(Console.Console, plainConsole),
   Layer.succeed(Logger.LogToStderr, true),
   Logger.layer([
-    stderrIsTerminal ? Logger.consolePretty({ colors: colours, mode: "tty" }) : Logger.withConsoleError(Logger.formatLogFmt)
+    stderrIsTerminal
+      ? Logger.consolePretty({ colors: colours, mode: "tty" })
+      : Logger.withConsoleError(Logger.formatLogFmt)
   ])
 )

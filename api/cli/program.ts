@@ -10,7 +10,8 @@ import { runMain } from "./run.ts"
 
 /** Shows help and versions; what went wrong is told by the failure, once. */
 const presenter = CliOutput.layerPresenter({
-  present: (event) => event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)
+  present: (event) =>
+    event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)
 })
 
 const config = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
@@ -23,10 +24,13 @@ const problemOf = (error: CliError.CliError): string => {
 
 /** Fails with what is wrong with a command line; help that was shown instead of running is no failure. */
 const usageOf = (error: CliError.CliError, name: string): Effect.Effect<void, UsageError> => {
-  if (error._tag !== "ShowHelp") return Effect.fail(new UsageError({ command: name, problem: problemOf(error) }))
+  if (error._tag !== "ShowHelp")
+    return Effect.fail(new UsageError({ command: name, problem: problemOf(error) }))
   const { commandPath, errors } = error
   if (errors.length === 0) return Effect.void
-  return Effect.fail(new UsageError({ command: commandPath.join(" "), problem: errors.map(problemOf).join("\n") }))
+  return Effect.fail(
+    new UsageError({ command: commandPath.join(" "), problem: errors.map(problemOf).join("\n") })
+  )
 }
 
 /** Runs the command line of this process, and ends it. */

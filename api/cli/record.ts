@@ -6,7 +6,12 @@ import * as Output from "./output.ts"
 const iso = (millis: number) => new Date(millis).toISOString()
 
 const stateText = ({ attempt, maxAttempts, state }: TaskView): string => {
-  const paint = { succeeded: Output.green, failed: Output.red, expired: Output.red, cancelled: Output.yellow } as const
+  const paint = {
+    succeeded: Output.green,
+    failed: Output.red,
+    expired: Output.red,
+    cancelled: Output.yellow
+  } as const
   const shown = state in paint ? paint[state as keyof typeof paint](state) : state
   return attempt === 0 ? shown : `${shown}, attempt ${attempt} of ${maxAttempts}`
 }
@@ -26,12 +31,28 @@ const attemptText = (attempt: AttemptView): string =>
 
 /** One line a field, the absent ones left out. */
 export const recordText = (task: TaskView): string => {
-  const { attempts, dueAt, finishedAt, id, name, priority, progress, queue, startedAt, submittedAt, tags, worker } = task
+  const {
+    attempts,
+    dueAt,
+    finishedAt,
+    id,
+    name,
+    priority,
+    progress,
+    queue,
+    startedAt,
+    submittedAt,
+    tags,
+    worker
+  } = task
   const rows: ReadonlyArray<readonly [label: string, value: string | false | undefined]> = [
     ["id", id],
     ["name", name],
     ["state", stateText(task)],
-    ["progress", progress && `${Math.round(progress.fraction * 100)} %  ${Output.tame(progress.message ?? "")}`.trimEnd()],
+    [
+      "progress",
+      progress && `${Math.round(progress.fraction * 100)} %  ${Output.tame(progress.message ?? "")}`.trimEnd()
+    ],
     ["queue", `${queue}, priority ${priority}`],
     ["tags", tags.length > 0 && Output.tame(tags.join(", "))],
     ["submitted", iso(submittedAt)],
@@ -42,5 +63,7 @@ export const recordText = (task: TaskView): string => {
     ["error", errorText(task)],
     ["attempts", attempts.length > 0 && ["", ...attempts.map(attemptText)].join("\n")]
   ]
-  return rows.flatMap(([label, value]) => value ? [`${label.padEnd(11)}${value}`.replace(/ +\n/, "\n")] : []).join("\n")
+  return rows
+    .flatMap(([label, value]) => (value ? [`${label.padEnd(11)}${value}`.replace(/ +\n/, "\n")] : []))
+    .join("\n")
 }

@@ -9,7 +9,10 @@ import * as Output from "./output.ts"
 
 const config = {
   id: Flags.id,
-  wait: Flags.duration("wait").pipe(Flag.withDescription("Wait so long for the end; default: not at all"), Flag.optional),
+  wait: Flags.duration("wait").pipe(
+    Flag.withDescription("Wait so long for the end; default: not at all"),
+    Flag.optional
+  ),
   redis: Flags.redis,
   json: Flags.json
 }
@@ -18,8 +21,8 @@ export const result = (handlers: ReadonlyArray<TaskDefinition>) =>
   Command.make(
     "result",
     config,
-    Effect.fnUntraced(function*({ id, json, redis, wait }) {
-      yield* Effect.gen(function*() {
+    Effect.fnUntraced(function* ({ id, json, redis, wait }) {
+      yield* Effect.gen(function* () {
         const troupe = yield* Troupe
         if (Option.isNone(wait) && (yield* troupe.task(id)).finishedAt === undefined) {
           return yield* new ResultTimeout({ id, waitedMs: 0 })
@@ -29,10 +32,14 @@ export const result = (handlers: ReadonlyArray<TaskDefinition>) =>
       }).pipe(Flags.connected(handlers, { redis }))
     })
   ).pipe(
-    Command.withDescription("Prints a task's result; exits with 1 if the task failed, with 124 if it has not ended"),
+    Command.withDescription(
+      "Prints a task's result; exits with 1 if the task failed, with 124 if it has not ended"
+    ),
     Command.withShortDescription("Prints a task's result"),
-    Command.withExamples([{
-      command: "troupe result default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE --wait 30s",
-      description: "Wait at most 30 seconds"
-    }])
+    Command.withExamples([
+      {
+        command: "troupe result default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE --wait 30s",
+        description: "Wait at most 30 seconds"
+      }
+    ])
   )

@@ -33,7 +33,7 @@ const onSignals = {
  * reaches it. Put it above what drains, as in `serves.pipe(Layer.provideMerge(Tree.worker()))`.
  */
 export const serves: Layer.Layer<never, never, Shutdown | Settings> = Layer.effectDiscard(
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { hurry } = yield* Shutdown
     const { drain } = yield* Settings
     Object.assign(onSignals, { hurry, serves: true, stopMax: Duration.sum(drain, stopSlack) })
@@ -43,7 +43,10 @@ export const serves: Layer.Layer<never, never, Shutdown | Settings> = Layer.effe
 /** Ends the process when stopping takes longer than it may. */
 const giveUpAfter = (limit: Duration.Duration) =>
   setTimeout(() => {
-    Output.exitWith(exitCode.bug, `it did not stop within ${Duration.format(limit)}; what it still ran is handed on`)
+    Output.exitWith(
+      exitCode.bug,
+      `it did not stop within ${Duration.format(limit)}; what it still ran is handed on`
+    )
   }, Duration.toMillis(limit))
 
 const start = Runtime.makeRunMain(({ fiber }) => {

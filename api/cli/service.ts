@@ -33,7 +33,7 @@ export const worker = (handlers: ReadonlyArray<TaskDefinition>) =>
   Command.make(
     "worker",
     { redis: Environment.redis, queues: Environment.queues, handlers: Environment.handlers },
-    Effect.fnUntraced(function*(flags) {
+    Effect.fnUntraced(function* (flags) {
       return yield* workerLayer(handlers).pipe(
         Layer.tap(() => Effect.sync(() => tellNode({ kind: "ready" }))),
         Layer.provide(Tree.store("redis")),
@@ -45,14 +45,16 @@ export const worker = (handlers: ReadonlyArray<TaskDefinition>) =>
     })
   ).pipe(
     Command.withDescription("Runs tasks until it is told to stop; then it drains"),
-    Command.withExamples([{ command: "troupe worker --queues documents:8,default:4", description: "Serve two queues" }])
+    Command.withExamples([
+      { command: "troupe worker --queues documents:8,default:4", description: "Serve two queues" }
+    ])
   )
 
 export const api = (handlers: ReadonlyArray<TaskDefinition>) =>
   Command.make(
     "api",
     { redis: Environment.redis, port: Environment.port, handlers: Environment.handlers },
-    Effect.fnUntraced(function*(flags) {
+    Effect.fnUntraced(function* (flags) {
       return yield* apiLayer(handlers).pipe(
         Layer.tap((context) => {
           const url = Server.urlIn(context)
@@ -68,5 +70,7 @@ export const api = (handlers: ReadonlyArray<TaskDefinition>) =>
     })
   ).pipe(
     Command.withDescription("Serves the HTTP API until it is told to stop"),
-    Command.withExamples([{ command: "troupe api --port 8080", description: "Listen on port 8080 of this machine" }])
+    Command.withExamples([
+      { command: "troupe api --port 8080", description: "Listen on port 8080 of this machine" }
+    ])
   )

@@ -12,8 +12,8 @@ export const status = (handlers: ReadonlyArray<TaskDefinition>) =>
   Command.make(
     "status",
     { id: Flags.id, redis: Flags.redis, json: Flags.json },
-    Effect.fnUntraced(function*({ id, json, redis }) {
-      yield* Effect.gen(function*() {
+    Effect.fnUntraced(function* ({ id, json, redis }) {
+      yield* Effect.gen(function* () {
         const task = yield* (yield* Troupe).task(id)
         yield* Output.print(json ? JSON.stringify(taskJson(task)) : recordText(task))
       }).pipe(Flags.connected(handlers, { redis }))
@@ -21,8 +21,10 @@ export const status = (handlers: ReadonlyArray<TaskDefinition>) =>
   ).pipe(
     Command.withDescription("Prints a task's record: state, progress, times, attempts with their errors"),
     Command.withShortDescription("Prints a task's record"),
-    Command.withExamples([{
-      command: "troupe status default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE --json",
-      description: "The record as JSON"
-    }])
+    Command.withExamples([
+      {
+        command: "troupe status default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE --json",
+        description: "The record as JSON"
+      }
+    ])
   )

@@ -9,10 +9,13 @@ import { readInput } from "./input.ts"
 import * as Output from "./output.ts"
 
 /** A lane by its name or its number. */
-const priorities = lanes.flatMap((lane) => [
-  [lane, lane],
-  [String(lanePriority[lane]), lane]
-] as ReadonlyArray<readonly [string, Priority]>)
+const priorities = lanes.flatMap(
+  (lane) =>
+    [
+      [lane, lane],
+      [String(lanePriority[lane]), lane]
+    ] as ReadonlyArray<readonly [string, Priority]>
+)
 
 const config = {
   name: Argument.String("name").pipe(Argument.withDescription("The handler's name")),
@@ -73,20 +76,29 @@ const config = {
 /** The options that were given: an absent one is the handler's own. */
 const given = <Options extends Record<string, Option.Option<unknown>>>(options: Options) =>
   Object.fromEntries(
-    Object.entries(options).flatMap(([name, option]) => Option.toArray(Option.map(option, (value) => [name, value])))
+    Object.entries(options).flatMap(([name, option]) =>
+      Option.toArray(Option.map(option, (value) => [name, value]))
+    )
   ) as { readonly [K in keyof Options]?: Option.Option.Value<Options[K]> }
 
 export const submit = (handlers: ReadonlyArray<TaskDefinition>) =>
   Command.make(
     "submit",
     config,
-    Effect.fnUntraced(function*(flags) {
+    Effect.fnUntraced(function* (flags) {
       const { attempts, delay, json, name, priority, queue, runAt, tags, timeout, wait, waitMs } = flags
       const input = yield* readInput(flags)
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         const troupe = yield* Troupe
         const task = yield* troupe.submit(name, input, {
-          ...given({ delay, priority, queue, runAt, timeout, retry: Option.map(attempts, (attempts) => ({ attempts })) }),
+          ...given({
+            delay,
+            priority,
+            queue,
+            runAt,
+            timeout,
+            retry: Option.map(attempts, (attempts) => ({ attempts }))
+          }),
           tags
         })
         const { id } = task
@@ -95,14 +107,22 @@ export const submit = (handlers: ReadonlyArray<TaskDefinition>) =>
         }
         yield* Output.say(id)
         const output = yield* task.result(given({ timeout: Option.map(waitMs, Duration.millis) }))
-        yield* json ? Output.print(JSON.stringify({ id, state: "succeeded", output })) : Output.printOutput(output, false)
+        yield* json
+          ? Output.print(JSON.stringify({ id, state: "succeeded", output }))
+          : Output.printOutput(output, false)
       }).pipe(Flags.connected(handlers, flags))
     })
   ).pipe(
     Command.withDescription("Submits a task and prints its id"),
     Command.withExamples([
-      { command: `troupe submit document.process --input '{"path": "guide.pdf"}'`, description: "Process a document" },
-      { command: "echo '{}' | troupe submit my.task - --priority high --delay 10s", description: "Read the input from stdin" },
+      {
+        command: `troupe submit document.process --input '{"path": "guide.pdf"}'`,
+        description: "Process a document"
+      },
+      {
+        command: "echo '{}' | troupe submit my.task - --priority high --delay 10s",
+        description: "Read the input from stdin"
+      },
       { command: `troupe submit my.task --wait --json`, description: "Wait for the result" }
     ])
   )

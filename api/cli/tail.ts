@@ -16,20 +16,29 @@ const eventJson = (task: TaskId, { type, ...event }: FollowEvent): string => {
 }
 
 const failureOf = (id: TaskId, event: FollowEvent): Effect.Effect<void, TaskFailed> =>
-  event.type !== "end" || event.state === "succeeded" ? Effect.void : Effect.fail(
-    new TaskFailed({ id, state: event.state, error: event.error ?? { type: event.state, message: "no reason is kept" } })
-  )
+  event.type !== "end" || event.state === "succeeded"
+    ? Effect.void
+    : Effect.fail(
+        new TaskFailed({
+          id,
+          state: event.state,
+          error: event.error ?? { type: event.state, message: "no reason is kept" }
+        })
+      )
 
 export const tail = (handlers: ReadonlyArray<TaskDefinition>) =>
   Command.make(
     "tail",
     { id: Flags.id, after: Flags.after, redis: Flags.redis, json: Flags.json },
-    Effect.fnUntraced(function*({ after, id, json, redis }) {
+    Effect.fnUntraced(function* ({ after, id, json, redis }) {
       const transcript = makeTranscript()
-      const show = (event: FollowEvent) => json ? Output.print(eventJson(id, event)) : transcript(event)
-      yield* Effect.gen(function*() {
+      const show = (event: FollowEvent) => (json ? Output.print(eventJson(id, event)) : transcript(event))
+      yield* Effect.gen(function* () {
         const troupe = yield* Troupe
-        const events = troupe.events(id, Option.match(after, { onNone: () => ({}), onSome: (after) => ({ after }) }))
+        const events = troupe.events(
+          id,
+          Option.match(after, { onNone: () => ({}), onSome: (after) => ({ after }) })
+        )
         yield* Stream.runForEach(events, (event) => Effect.andThen(show(event), failureOf(id, event)))
       }).pipe(Flags.connected(handlers, { redis }))
     })
@@ -40,6 +49,9 @@ export const tail = (handlers: ReadonlyArray<TaskDefinition>) =>
     Command.withShortDescription("Follows a task to its end"),
     Command.withExamples([
       { command: "troupe tail default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE", description: "Read along" },
-      { command: "troupe tail default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE --after 1-17 --json", description: "Every event after 1-17, as JSON" }
+      {
+        command: "troupe tail default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE --after 1-17 --json",
+        description: "Every event after 1-17, as JSON"
+      }
     ])
   )

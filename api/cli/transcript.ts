@@ -18,7 +18,7 @@ const bar = (fraction: number, message = "") => {
 const eraseLine = "\r\u001b[K"
 
 /** Shows one event after the other. */
-export const makeTranscript = (): (event: FollowEvent) => Effect.Effect<void, Output.OutputClosed> => {
+export const makeTranscript = (): ((event: FollowEvent) => Effect.Effect<void, Output.OutputClosed>) => {
   let atLineStart = true
   let barShown = false
 
@@ -36,11 +36,12 @@ export const makeTranscript = (): (event: FollowEvent) => Effect.Effect<void, Ou
   }
 
   /** On a terminal, both streams share its lines. */
-  const endLine = Effect.suspend(() => atLineStart || !process.stdout.isTTY ? Effect.void : data("\n"))
+  const endLine = Effect.suspend(() => (atLineStart || !process.stdout.isTTY ? Effect.void : data("\n")))
 
-  const say = (message: string) => hideBar.pipe(Effect.andThen(endLine), Effect.andThen(Output.say(Output.dim(message))))
+  const say = (message: string) =>
+    hideBar.pipe(Effect.andThen(endLine), Effect.andThen(Output.say(Output.dim(message))))
 
-  const mention = (message: string) => Output.stderrIsTerminal ? say(message) : Effect.void
+  const mention = (message: string) => (Output.stderrIsTerminal ? say(message) : Effect.void)
 
   const showBar = (text: string) =>
     Effect.sync(() => {

@@ -5,7 +5,17 @@
  * it runs in this process on the memory store, and says that nothing survives a restart. Then it runs the sample job
  * once, and serves until it is told to stop.
  */
-import { Console, Context, Effect, type FileSystem, Layer, type Path, Redacted, Schema, type Scope } from "effect"
+import {
+  Console,
+  Context,
+  Effect,
+  type FileSystem,
+  Layer,
+  type Path,
+  Redacted,
+  Schema,
+  type Scope
+} from "effect"
 import { Command, Flag } from "effect/cli"
 import { type ChildSpec, Node } from "../../actors/node.ts"
 import * as NodeActor from "../../actors/node.ts"
@@ -22,16 +32,23 @@ import { serves } from "./run.ts"
 import { apiLayer, workerLayer } from "./service.ts"
 
 /** Where the system answers, however it was started. */
-class Up extends Context.Service<Up, {
-  readonly url: string
-  /** Never succeeds; fails when the system cannot go on. */
-  readonly failed: Effect.Effect<never, NodeActor.ChildFailing>
-}>()("troupe/Up") {}
+class Up extends Context.Service<
+  Up,
+  {
+    readonly url: string
+    /** Never succeeds; fails when the system cannot go on. */
+    readonly failed: Effect.Effect<never, NodeActor.ChildFailing>
+  }
+>()("troupe/Up") {}
 
 /** Worker processes, and one for the API after them. Compiled, the program is its own only argument. */
 const childrenOf = (workers: number, environment: Record<string, string>): ReadonlyArray<ChildSpec> => {
   const program = Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main]
-  const child = (name: string, command: string): ChildSpec => ({ name, command: [...program, command], env: environment })
+  const child = (name: string, command: string): ChildSpec => ({
+    name,
+    command: [...program, command],
+    env: environment
+  })
   const all = Array.from({ length: workers }, (_, at) => child(`worker ${at + 1}`, "worker"))
   return [...all, child("api", "api")]
 }
@@ -41,21 +58,31 @@ const processes = (environment: Variables, redisUrl: string) => {
   const said = { ...environment, REDIS_URL: redisUrl } as Record<string, string>
   return Layer.effect(
     Up,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const node = yield* Node
       const url = yield* Effect.raceFirst(node.url, node.failed)
       return { url, failed: node.failed }
     })
   ).pipe(
-    Layer.provide(Layer.unwrap(Settings.useSync(({ workers }) => NodeActor.layer(childrenOf(workers, said))))),
+    Layer.provide(
+      Layer.unwrap(Settings.useSync(({ workers }) => NodeActor.layer(childrenOf(workers, said))))
+    ),
     Layer.provide(Tree.store("redis")),
-    Layer.provide(Layer.effect(Settings, Settings.useSync((settings) => ({ ...settings, redisUrl: Redacted.make(redisUrl) }))))
+    Layer.provide(
+      Layer.effect(
+        Settings,
+        Settings.useSync((settings) => ({ ...settings, redisUrl: Redacted.make(redisUrl) }))
+      )
+    )
   )
 }
 
 /** The system in this process, over memory. */
 const alone = (handlers: ReadonlyArray<TaskDefinition>) =>
-  Layer.effect(Up, Server.HttpServer.useSync(({ url }) => ({ url, failed: Effect.never }))).pipe(
+  Layer.effect(
+    Up,
+    Server.HttpServer.useSync(({ url }) => ({ url, failed: Effect.never }))
+  ).pipe(
     Layer.provide(Layer.mergeAll(apiLayer(handlers), workerLayer(handlers))),
     Layer.provide(Tree.store("memory"))
   )
@@ -65,19 +92,33 @@ const findRedis: Effect.Effect<
   string | undefined,
   Effect.Error<ReturnType<typeof startPrivate>>,
   Settings | FileSystem.FileSystem | Path.Path | Scope.Scope
-> = Effect.gen(function*() {
+> = Effect.gen(function* () {
   const { redisUrl } = yield* Settings
   if (redisUrl !== undefined) return Redacted.value(redisUrl)
   return yield* startPrivate({ folder: privateFolder }).pipe(
     Effect.map(({ url }): string | undefined => url),
     Effect.catchIf(Schema.is(NoRedisServer), ({ message }) =>
-      Effect.as(Effect.logWarning(`${message}: this system lives in memory, and nothing survives a restart`), undefined))
+      Effect.as(
+        Effect.logWarning(`${message}: this system lives in memory, and nothing survives a restart`),
+        undefined
+      )
+    )
   )
 })
 
 const system = (handlers: ReadonlyArray<TaskDefinition>, environment: Variables) =>
-  Layer.unwrap(Effect.map(findRedis, (url): Layer.Layer<Up, Layer.Error<ReturnType<typeof alone>> | Layer.Error<ReturnType<typeof processes>>, Settings | Shutdown> =>
-    url === undefined ? alone(handlers) : processes(environment, url)))
+  Layer.unwrap(
+    Effect.map(
+      findRedis,
+      (
+        url
+      ): Layer.Layer<
+        Up,
+        Layer.Error<ReturnType<typeof alone>> | Layer.Error<ReturnType<typeof processes>>,
+        Settings | Shutdown
+      > => (url === undefined ? alone(handlers) : processes(environment, url))
+    )
+  )
 
 export const up = (handlers: ReadonlyArray<TaskDefinition>) =>
   Command.make(
@@ -88,15 +129,18 @@ export const up = (handlers: ReadonlyArray<TaskDefinition>) =>
       workers: Environment.workers,
       queues: Environment.queues,
       handlers: Environment.handlers,
-      once: Flag.Boolean("once").pipe(Flag.withDescription("Stop after the sample job"), Flag.withDefault(false)),
+      once: Flag.Boolean("once").pipe(
+        Flag.withDescription("Stop after the sample job"),
+        Flag.withDefault(false)
+      ),
       sample: Flag.Boolean("sample").pipe(
         Flag.withDescription("Run the sample job first; --no-sample leaves it out"),
         Flag.withDefault(true)
       )
     },
-    Effect.fnUntraced(function*({ once, sample, ...flags }) {
+    Effect.fnUntraced(function* ({ once, sample, ...flags }) {
       const environment = Environment.environment(flags)
-      const life = Effect.gen(function*() {
+      const life = Effect.gen(function* () {
         const { failed, url } = yield* Up
         yield* Console.error(`Troupe is up: ${url}  (guide: docs/guide.pdf)`)
         if (sample || once) yield* Effect.raceFirst(runSample(url), failed)
@@ -117,7 +161,10 @@ export const up = (handlers: ReadonlyArray<TaskDefinition>) =>
   ).pipe(
     Command.withDescription("Starts the whole system on this machine and runs a sample job"),
     Command.withExamples([
-      { command: "troupe up --workers 4 --port 8080", description: "Four worker processes, the API on port 8080" },
+      {
+        command: "troupe up --workers 4 --port 8080",
+        description: "Four worker processes, the API on port 8080"
+      },
       { command: "troupe up --once", description: "Run the sample job and stop" }
     ])
   )

@@ -12,7 +12,12 @@
  * The types of inputs and results are those of the definition; a name in its place knows neither.
  */
 import { Context, Duration, Effect, Layer, Redacted, Result, Schema, type Scope, Stream } from "effect"
-import { Dispatcher, type ResultTimeout, type SubmitError, type SubmitRefused } from "../../actors/dispatcher.ts"
+import {
+  Dispatcher,
+  type ResultTimeout,
+  type SubmitError,
+  type SubmitRefused
+} from "../../actors/dispatcher.ts"
 import { Follow, type FollowEvent, type PositionInvalid, readPosition } from "../../actors/follow.ts"
 import type { TaskNotFound } from "../../actors/replies.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
@@ -25,7 +30,14 @@ import { type State, TaskId } from "../../runtime/task.ts"
 import type { Ended, TaskView } from "../../runtime/view.ts"
 import { AskTimeout, InvalidTaskId, TaskFailed } from "./errors.ts"
 import { connected, logLevel } from "./settings.ts"
-import { type InputOf, type Named, nameOf, type OutputOf, submission, type SubmitOptions } from "./submission.ts"
+import {
+  type InputOf,
+  type Named,
+  nameOf,
+  type OutputOf,
+  submission,
+  type SubmitOptions
+} from "./submission.ts"
 
 export { CurrentTask, defineTask, Fatal } from "../../runtime/handler.ts"
 export * from "./vocabulary.ts"
@@ -85,49 +97,57 @@ export interface Submission<T extends Named> extends SubmitOptions {
   readonly input: InputOf<T>
 }
 
-export class Troupe extends Context.Service<Troupe, {
-  /** Stores a task, and succeeds once it is stored. After a `StoreError` it may be, under an id nobody was told. */
-  readonly submit: <T extends Named>(
-    task: T,
-    input: InputOf<T>,
-    options?: SubmitOptions
-  ) => Effect.Effect<Task<OutputOf<T>>, SubmitError>
+export class Troupe extends Context.Service<
+  Troupe,
+  {
+    /** Stores a task, and succeeds once it is stored. After a `StoreError` it may be, under an id nobody was told. */
+    readonly submit: <T extends Named>(
+      task: T,
+      input: InputOf<T>,
+      options?: SubmitOptions
+    ) => Effect.Effect<Task<OutputOf<T>>, SubmitError>
 
-  /** Stores many tasks in one go. One that is refused does not sink the others. */
-  readonly submitAll: <const Ts extends ReadonlyArray<Named>>(
-    tasks: { readonly [K in keyof Ts]: Submission<Ts[K]> }
-  ) => Effect.Effect<
-    { readonly [K in keyof Ts]: Result.Result<Task<OutputOf<Ts[K]>>, UnknownHandler | SubmitRefused> },
-    StoreError | StoreFull
-  >
+    /** Stores many tasks in one go. One that is refused does not sink the others. */
+    readonly submitAll: <const Ts extends ReadonlyArray<Named>>(tasks: {
+      readonly [K in keyof Ts]: Submission<Ts[K]>
+    }) => Effect.Effect<
+      { readonly [K in keyof Ts]: Result.Result<Task<OutputOf<Ts[K]>>, UnknownHandler | SubmitRefused> },
+      StoreError | StoreFull
+    >
 
-  /** Submits a task and waits for its result: the shortest way there and back. */
-  readonly ask: <T extends Named>(
-    task: T,
-    input: InputOf<T>,
-    options?: AskOptions
-  ) => Effect.Effect<OutputOf<T>, SubmitError | TaskNotFound | TaskFailed | AskTimeout>
+    /** Submits a task and waits for its result: the shortest way there and back. */
+    readonly ask: <T extends Named>(
+      task: T,
+      input: InputOf<T>,
+      options?: AskOptions
+    ) => Effect.Effect<OutputOf<T>, SubmitError | TaskNotFound | TaskFailed | AskTimeout>
 
-  /** Everything about a task but its input and output. */
-  readonly task: (id: string) => Effect.Effect<TaskView, InvalidTaskId | TaskNotFound | StoreError>
+    /** Everything about a task but its input and output. */
+    readonly task: (id: string) => Effect.Effect<TaskView, InvalidTaskId | TaskNotFound | StoreError>
 
-  /** Waits for a task's end. */
-  readonly result: (id: string, options?: WaitOptions) => Effect.Effect<unknown, InvalidTaskId | ResultError>
+    /** Waits for a task's end. */
+    readonly result: (
+      id: string,
+      options?: WaitOptions
+    ) => Effect.Effect<unknown, InvalidTaskId | ResultError>
 
-  /** What has happened to a task and what happens, up to its end. */
-  readonly events: (
-    id: string,
-    options?: EventOptions
-  ) => Stream.Stream<FollowEvent, InvalidTaskId | EventError>
+    /** What has happened to a task and what happens, up to its end. */
+    readonly events: (
+      id: string,
+      options?: EventOptions
+    ) => Stream.Stream<FollowEvent, InvalidTaskId | EventError>
 
-  /** Runs tasks in this process until the scope closes; then it drains. */
-  readonly work: (options?: WorkOptions) => Effect.Effect<void, never, Scope.Scope>
-}>()("troupe/Troupe") {
+    /** Runs tasks in this process until the scope closes; then it drains. */
+    readonly work: (options?: WorkOptions) => Effect.Effect<void, never, Scope.Scope>
+  }
+>()("troupe/Troupe") {
   /** Connects, and disconnects with the scope. */
   static readonly layer = (options: ConnectOptions = {}) =>
     Layer.effect(Troupe, make(options)).pipe(
       Layer.provide(Tree.client),
-      Layer.provide(Layer.mergeAll(Tree.store(options.store ?? "redis"), Tree.handlers(options.handlers ?? []))),
+      Layer.provide(
+        Layer.mergeAll(Tree.store(options.store ?? "redis"), Tree.handlers(options.handlers ?? []))
+      ),
       Layer.provide(logLevel),
       Layer.provide(settingsOf(options))
     )
@@ -143,17 +163,20 @@ const settingsOf = ({ namespace, redisUrl, settings, store }: ConnectOptions) =>
   return store === "memory" ? Settings.layer(over) : connected(over)
 }
 
-const readId = (id: string) => Schema.is(TaskId)(id) ? Effect.succeed(id) : Effect.fail(new InvalidTaskId({ id }))
+const readId = (id: string) =>
+  Schema.is(TaskId)(id) ? Effect.succeed(id) : Effect.fail(new InvalidTaskId({ id }))
 
 const outputOf = (ended: Ended, id?: TaskId): Effect.Effect<unknown, TaskFailed> =>
   ended.state === "succeeded"
     ? Effect.succeed(ended.output)
-    : Effect.fail(new TaskFailed({ ...(id === undefined ? {} : { id }), state: ended.state, error: ended.error }))
+    : Effect.fail(
+        new TaskFailed({ ...(id === undefined ? {} : { id }), state: ended.state, error: ended.error })
+      )
 
 const subscriptions = (queues: Readonly<Record<string, number>>): ReadonlyArray<Subscription> =>
   Object.entries(queues).map(([queue, concurrency]) => ({ queue, concurrency }))
 
-const make = Effect.fnUntraced(function*(options: ConnectOptions) {
+const make = Effect.fnUntraced(function* (options: ConnectOptions) {
   const dispatcher = yield* Dispatcher
   const follow = yield* Follow
   const handlers = yield* Handlers
@@ -166,13 +189,13 @@ const make = Effect.fnUntraced(function*(options: ConnectOptions) {
     return submission(task, input, options)
   }
 
-  const result = Effect.fnUntraced(function*(id: TaskId, options?: WaitOptions) {
+  const result = Effect.fnUntraced(function* (id: TaskId, options?: WaitOptions) {
     return yield* outputOf(yield* dispatcher.result(id, options?.timeout), id)
   })
 
   const events = (id: TaskId, options?: EventOptions) =>
     Stream.unwrap(
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         if (options?.after === undefined) return follow.follow(id)
         const after = yield* Effect.fromResult(readPosition(options.after))
         return after === "end" ? Stream.empty : follow.follow(id, after)
@@ -187,7 +210,7 @@ const make = Effect.fnUntraced(function*(options: ConnectOptions) {
     events: (options) => events(id, options)
   })
 
-  const work = Effect.fn("Troupe.work")(function*({ queues }: WorkOptions = {}) {
+  const work = Effect.fn("Troupe.work")(function* ({ queues }: WorkOptions = {}) {
     const over = queues === undefined ? settings : { ...settings, queues: subscriptions(queues) }
     const layer = Tree.worker().pipe(
       Layer.provide(Shutdown.layer),
@@ -208,12 +231,16 @@ const make = Effect.fnUntraced(function*(options: ConnectOptions) {
         Effect.map(({ id }) => handle<T>(id))
       ),
 
-    submitAll: Effect.fnUntraced(function*(tasks: ReadonlyArray<Submission<Named>>) {
+    submitAll: Effect.fnUntraced(function* (tasks: ReadonlyArray<Submission<Named>>) {
       const described = tasks.map(({ input, task, ...options }) => describe(task, input, options))
-      const stored = yield* dispatcher.submitAll(described.filter(Result.isSuccess).map(({ success }) => success))
+      const stored = yield* dispatcher.submitAll(
+        described.filter(Result.isSuccess).map(({ success }) => success)
+      )
       const answers = stored.values()
       // What was refused here has no answer there; the others have theirs in order.
-      return described.map((one) => Result.flatMap(one, () => Result.map(answers.next().value!, ({ id }) => handle(id)))) as never
+      return described.map((one) =>
+        Result.flatMap(one, () => Result.map(answers.next().value!, ({ id }) => handle(id)))
+      ) as never
     }),
 
     ask: <T extends Named>(task: T, input: InputOf<T>, { timeout, ...options }: AskOptions = {}) =>
@@ -221,10 +248,14 @@ const make = Effect.fnUntraced(function*(options: ConnectOptions) {
         const described = describe(task, input, options)
         if (Result.isFailure(described)) return Effect.fail(described.failure)
         const asked = dispatcher.ask(described.success)
-        const ended = timeout === undefined ? asked : Effect.timeoutOrElse(asked, {
-          duration: timeout,
-          orElse: () => Effect.fail(new AskTimeout({ handler: nameOf(task), waitedMs: Duration.toMillis(timeout) }))
-        })
+        const ended =
+          timeout === undefined
+            ? asked
+            : Effect.timeoutOrElse(asked, {
+                duration: timeout,
+                orElse: () =>
+                  Effect.fail(new AskTimeout({ handler: nameOf(task), waitedMs: Duration.toMillis(timeout) }))
+              })
         return Effect.flatMap(ended, (ended) => outputOf(ended) as Effect.Effect<OutputOf<T>, TaskFailed>)
       }),
 

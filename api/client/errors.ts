@@ -3,7 +3,9 @@ import { Schema } from "effect"
 import type { TaskError } from "../../runtime/task.ts"
 
 /** This text cannot be a task's id. Nothing was asked: correct it. */
-export class InvalidTaskId extends Schema.TaggedError<InvalidTaskId>()("InvalidTaskId", { id: Schema.String }) {
+export class InvalidTaskId extends Schema.TaggedError<InvalidTaskId>()("InvalidTaskId", {
+  id: Schema.String
+}) {
   override get message() {
     return `"${this.id}" is no task id, which looks like default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE`
   }

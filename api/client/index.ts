@@ -9,7 +9,20 @@
  * What cannot be done rejects with an error of its own class, of those exported here. The types of inputs and
  * results are those of the definition; a name in its place knows neither.
  */
-import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Logger, ManagedRuntime, Result, Scope, Stream } from "effect"
+import {
+  Cause,
+  Context,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  ManagedRuntime,
+  Result,
+  Scope,
+  Stream
+} from "effect"
 import type { SubmitRefused } from "../../actors/dispatcher.ts"
 import type { FollowEvent } from "../../actors/follow.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
@@ -58,9 +71,9 @@ export interface Troupe extends AsyncDisposable {
   ) => Promise<Task<OutputOf<T>>>
 
   /** Stores many tasks in one go. One that is refused does not sink the others. */
-  readonly submitAll: <const Ts extends ReadonlyArray<Named>>(
-    tasks: { readonly [K in keyof Ts]: Fx.Submission<Ts[K]> }
-  ) => Promise<{ readonly [K in keyof Ts]: Settled<OutputOf<Ts[K]>> }>
+  readonly submitAll: <const Ts extends ReadonlyArray<Named>>(tasks: {
+    readonly [K in keyof Ts]: Fx.Submission<Ts[K]>
+  }) => Promise<{ readonly [K in keyof Ts]: Settled<OutputOf<Ts[K]>> }>
 
   /**
    * Submits a task and waits for its result: the shortest way there and back. Rejects with `TaskFailed`, or with
@@ -86,7 +99,9 @@ export interface Troupe extends AsyncDisposable {
 
 /** Connects. Rejects with `SettingsError` or `RedisUnusable` when there is nothing to connect to. */
 export const connect = async (options: Fx.ConnectOptions = {}): Promise<Troupe> => {
-  const runtime = ManagedRuntime.make(Layer.provideMerge(Fx.Troupe.layer({ ...options, work: false }), messages))
+  const runtime = ManagedRuntime.make(
+    Layer.provideMerge(Fx.Troupe.layer({ ...options, work: false }), messages)
+  )
   const closed = Deferred.makeUnsafe<never, TroupeClosed>()
   const isClosed = () => Deferred.isDoneUnsafe(closed)
 
@@ -110,10 +125,12 @@ export const connect = async (options: Fx.ConnectOptions = {}): Promise<Troupe> 
     })
 
   const iterate = (follow: (troupe: Fx.Troupe["Service"]) => Stream.Stream<FollowEvent, unknown>) =>
-    Stream.unwrap(Effect.map(Effect.promise(() => run(Effect.succeed)), follow)).pipe(
-      Stream.interruptWhen(Deferred.await(closed)),
-      Stream.toAsyncIterable
-    )
+    Stream.unwrap(
+      Effect.map(
+        Effect.promise(() => run(Effect.succeed)),
+        follow
+      )
+    ).pipe(Stream.interruptWhen(Deferred.await(closed)), Stream.toAsyncIterable)
 
   const handle = <Output>(task: Fx.Task<Output>): Task<Output> => ({
     id: task.id,
@@ -151,9 +168,12 @@ export const connect = async (options: Fx.ConnectOptions = {}): Promise<Troupe> 
     throw error
   }
   return {
-    submit: async (task, input, options) => handle(await run((troupe) => troupe.submit(task, input, options))),
+    submit: async (task, input, options) =>
+      handle(await run((troupe) => troupe.submit(task, input, options))),
     submitAll: async (tasks) =>
-      (await run((troupe) => troupe.submitAll(tasks)) as ReadonlyArray<Parameters<typeof settled>[0]>).map(settled) as never,
+      ((await run((troupe) => troupe.submitAll(tasks))) as ReadonlyArray<Parameters<typeof settled>[0]>).map(
+        settled
+      ) as never,
     ask: (task, input, options) => run((troupe) => troupe.ask(task, input, options)),
     task: (id) => run((troupe) => troupe.task(id)),
     result: (id, options) => run((troupe) => troupe.result(id, options)),

@@ -14,7 +14,7 @@ export const privateFolder = ".troupe"
 /** How long a private Redis may take to answer before it counts as absent. */
 const answerMax = "3 seconds"
 
-const findPrivate = Effect.gen(function*() {
+const findPrivate = Effect.gen(function* () {
   const socket = socketIn(path.resolve(privateFolder))
   const there = yield* Effect.timeoutOrElse(answers(socket), {
     duration: answerMax,
@@ -32,11 +32,13 @@ const findPrivate = Effect.gen(function*() {
 export const connected = (over: Partial<SettingsShape>, environment?: Environment) =>
   Layer.effect(
     Settings,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const settings = yield* Settings
       return settings.redisUrl === undefined ? { ...settings, redisUrl: yield* findPrivate } : settings
     })
   ).pipe(Layer.provide(Settings.layer(over, environment)))
 
 /** What is built on this says no more than `TROUPE_LOG` allows. */
-export const logLevel = Layer.unwrap(Settings.useSync(({ log }) => Layer.succeed(References.MinimumLogLevel, log)))
+export const logLevel = Layer.unwrap(
+  Settings.useSync(({ log }) => Layer.succeed(References.MinimumLogLevel, log))
+)

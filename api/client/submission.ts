@@ -31,7 +31,7 @@ export interface SubmitOptions {
   readonly tags?: ReadonlyArray<string>
 }
 
-export const nameOf = (task: Named): string => typeof task === "string" ? task : task.name
+export const nameOf = (task: Named): string => (typeof task === "string" ? task : task.name)
 
 const refuse = (path: string, message: string) => new SubmitRefused({ faults: [{ path, message }] })
 
@@ -42,11 +42,15 @@ const millis = (path: string, duration: Duration.Input): Result.Result<number, S
   })
 
 /** An invalid date goes on as a text that the dispatcher refuses. */
-const time = (at: Date | string) => at instanceof Date && !Number.isNaN(at.getTime()) ? at.toISOString() : String(at)
+const time = (at: Date | string) =>
+  at instanceof Date && !Number.isNaN(at.getTime()) ? at.toISOString() : String(at)
 
 /** Gives an option that is there its name in the task, or says why it cannot be read. */
-const part = <A>(name: string, value: A | undefined, read: (value: A) => Result.Result<unknown, SubmitRefused>) =>
-  value === undefined ? Result.succeed({}) : Result.map(read(value), (read) => ({ [name]: read }))
+const part = <A>(
+  name: string,
+  value: A | undefined,
+  read: (value: A) => Result.Result<unknown, SubmitRefused>
+) => (value === undefined ? Result.succeed({}) : Result.map(read(value), (read) => ({ [name]: read })))
 
 const policy = (retry: RetryOptions) =>
   Result.try({ try: () => retryJson(retry), catch: (error) => refuse("/retry", String(error)) })
@@ -69,5 +73,7 @@ export const submission = (
     part("queue", queue, Result.succeed),
     part("tags", tags, Result.succeed)
   ])
-  return Result.map(parts, (parts): NewTaskJson => Object.assign({ name, input }, ...parts as Array<object>))
+  return Result.map(parts, (parts): NewTaskJson =>
+    Object.assign({ name, input }, ...(parts as Array<object>))
+  )
 }

@@ -81,7 +81,9 @@ class Heap {
 
   /** The worker that holds exactly this entry. */
   holderOf(entry: Entry): WorkerId | undefined {
-    return byScore(this.workers).map(([worker]) => worker).find((worker) => this.held.get(worker)?.has(entry))
+    return byScore(this.workers)
+      .map(([worker]) => worker)
+      .find((worker) => this.held.get(worker)?.has(entry))
   }
 
   ring(): void {
@@ -128,7 +130,12 @@ class Heap {
   }
 
   /** Puts entries back at the head of their lanes under their next run; a worker's death is counted. */
-  giveBack(entries: Iterable<Entry>, lostBy: WorkerId | undefined, now: number, retentionMs: number): Array<string> {
+  giveBack(
+    entries: Iterable<Entry>,
+    lostBy: WorkerId | undefined,
+    now: number,
+    retentionMs: number
+  ): Array<string> {
     const ended: Array<string> = []
     for (const entry of [...entries].sort().reverse()) {
       this.running.delete(entry)
@@ -143,7 +150,12 @@ class Heap {
           finishedAt: now,
           error: { type: "WorkerLost", message: `${crashes} workers died while they held this task` }
         }
-        this.finish(ulid, encodeRecord({ ...header, letter: "F", crashes }, JSON.stringify(outcome)), now, retentionMs)
+        this.finish(
+          ulid,
+          encodeRecord({ ...header, letter: "F", crashes }, JSON.stringify(outcome)),
+          now,
+          retentionMs
+        )
         ended.push(ulid)
       } else {
         this.write(ulid, encodeRecord({ ...header, run: header.run + 1, crashes }, json))
@@ -154,7 +166,7 @@ class Heap {
   }
 }
 
-const make = Effect.gen(function*() {
+const make = Effect.gen(function* () {
   const settings = yield* Settings
   const retentionMs = Duration.toMillis(settings.retention)
   const deadRetentionMs = Duration.toMillis(settings.deadRetention)
@@ -179,7 +191,7 @@ const make = Effect.gen(function*() {
     }
   }
 
-  const submit: Store["Service"]["submit"] = Effect.fnUntraced(function*(partition, tasks) {
+  const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks) {
     const heap = heapOf(partition)
     const now = yield* clock
     const first = tasks.find(({ due }) => due === undefined) ?? tasks[0]
@@ -200,7 +212,7 @@ const make = Effect.gen(function*() {
     if (next() !== before) heap.ring()
   })
 
-  const turn: Store["Service"]["turn"] = Effect.fnUntraced(function*(partition, turn) {
+  const turn: Store["Service"]["turn"] = Effect.fnUntraced(function* (partition, turn) {
     const heap = heapOf(partition)
     const now = yield* clock
     const { worker } = turn
@@ -219,7 +231,8 @@ const make = Effect.gen(function*() {
       const { entry } = settlement
       const ulid = ulidOfEntry(entry)
       if (!mine.has(entry)) {
-        const there = turn.again && (settlement.kind === "release" || heap.recordOf(ulid) === settlement.record)
+        const there =
+          turn.again && (settlement.kind === "release" || heap.recordOf(ulid) === settlement.record)
         if (!there) lost.push(entry)
         continue
       }
@@ -335,7 +348,7 @@ const make = Effect.gen(function*() {
       })
     })
 
-  const append: Store["Service"]["append"] = Effect.fnUntraced(function*(partition, worker, events) {
+  const append: Store["Service"]["append"] = Effect.fnUntraced(function* (partition, worker, events) {
     const heap = heapOf(partition)
     const now = yield* clock
     const told = new Set<string>()
@@ -361,14 +374,14 @@ const make = Effect.gen(function*() {
     return [...lost]
   })
 
-  const events: Store["Service"]["events"] = Effect.fnUntraced(function*(id, after, limit) {
+  const events: Store["Service"]["events"] = Effect.fnUntraced(function* (id, after, limit) {
     const now = yield* clock
     return (heapOf(partitionOfId(id)).streamOf(ulidOfId(id), now)?.list ?? [])
       .filter(({ run, seq }) => run > after.run || (run === after.run && seq > after.seq))
       .slice(0, limit)
   })
 
-  const inbox: Store["Service"]["inbox"] = Effect.gen(function*() {
+  const inbox: Store["Service"]["inbox"] = Effect.gen(function* () {
     const name = crypto.randomUUID()
     const queue = yield* Queue.unbounded<Hint>()
     yield* Effect.acquireRelease(
@@ -388,15 +401,19 @@ const make = Effect.gen(function*() {
     return Effect.succeed({ wait })
   }
 
-  const sweep: Store["Service"]["sweep"] = Effect.fnUntraced(function*(partition, limit) {
+  const sweep: Store["Service"]["sweep"] = Effect.fnUntraced(function* (partition, limit) {
     const heap = heapOf(partition)
     const now = yield* clock
-    const segments = byScore(heap.kept).filter(([, at]) => at <= now).slice(0, limit)
+    const segments = byScore(heap.kept)
+      .filter(([, at]) => at <= now)
+      .slice(0, limit)
     for (const [segment] of segments) {
       heap.tasks.delete(segment)
       heap.kept.delete(segment)
     }
-    const letters = byScore(heap.dead).filter(([, at]) => at <= now - deadRetentionMs).slice(0, limit)
+    const letters = byScore(heap.dead)
+      .filter(([, at]) => at <= now - deadRetentionMs)
+      .slice(0, limit)
     for (const [ulid] of letters) {
       heap.letters.delete(ulid)
       heap.dead.delete(ulid)

@@ -2,7 +2,10 @@
 import { Redacted, Result, Schema } from "effect"
 import type { RedisOptions } from "ioredis"
 
-export type RedisAddress = Pick<RedisOptions, "host" | "port" | "path" | "username" | "password" | "db" | "tls">
+export type RedisAddress = Pick<
+  RedisOptions,
+  "host" | "port" | "path" | "username" | "password" | "db" | "tls"
+>
 
 /** No Redis can be used as things are. Nothing was started; `problem` says what to mend. */
 export class RedisUnusable extends Schema.TaggedError<RedisUnusable>()("RedisUnusable", {
@@ -13,7 +16,9 @@ export class RedisUnusable extends Schema.TaggedError<RedisUnusable>()("RedisUnu
   static of(error: unknown, address: RedisAddress): RedisUnusable {
     if (error instanceof RedisUnusable) return error
     const detail = error instanceof Error ? error.message : String(error)
-    const problem = /NOAUTH|WRONGPASS|NOPERM|invalid password|without any password/i.test(detail) ? "password" : "unreachable"
+    const problem = /NOAUTH|WRONGPASS|NOPERM|invalid password|without any password/i.test(detail)
+      ? "password"
+      : "unreachable"
     return new RedisUnusable({ problem, where: shown(address), detail })
   }
 
@@ -29,7 +34,8 @@ export class RedisUnusable extends Schema.TaggedError<RedisUnusable>()("RedisUnu
   }
 }
 
-const shown = (address: RedisAddress) => address.path ?? `${address.host ?? "127.0.0.1"}:${address.port ?? 6379}`
+const shown = (address: RedisAddress) =>
+  address.path ?? `${address.host ?? "127.0.0.1"}:${address.port ?? 6379}`
 
 const bad = (detail: string) => Result.fail(new RedisUnusable({ problem: "address", where: "", detail }))
 
@@ -42,11 +48,15 @@ const decoded = (part: string): string | undefined => {
 }
 
 /** Reads `redis://[user[:password]@]host[:port][/db]`, `rediss://…` (TLS) or `unix:/path/to.sock`. */
-export const readAddress = (secret: Redacted.Redacted<string>): Result.Result<RedisAddress, RedisUnusable> => {
+export const readAddress = (
+  secret: Redacted.Redacted<string>
+): Result.Result<RedisAddress, RedisUnusable> => {
   const text = Redacted.value(secret)
   if (text.startsWith("unix:")) {
     const path = text.slice("unix:".length).replace(/^\/\/(?=\/)/, "")
-    return path.startsWith("/") || path.startsWith(".") ? Result.succeed({ path }) : bad("unix: wants a path, as in unix:/run/redis.sock")
+    return path.startsWith("/") || path.startsWith(".")
+      ? Result.succeed({ path })
+      : bad("unix: wants a path, as in unix:/run/redis.sock")
   }
   if (!URL.canParse(text)) return bad("it is not a URL such as redis://127.0.0.1:6379")
   const url = new URL(text)
@@ -59,7 +69,8 @@ export const readAddress = (secret: Redacted.Redacted<string>): Result.Result<Re
   const db = url.pathname.replace("/", "") || "0"
   if (!/^\d+$/.test(db)) return bad(`"${db}" is not the number of a database`)
   const [username, password] = [decoded(url.username), decoded(url.password)]
-  if (username === undefined || password === undefined) return bad("its user or password is not percent-encoded")
+  if (username === undefined || password === undefined)
+    return bad("its user or password is not percent-encoded")
   return Result.succeed({
     host: url.hostname.replace(/^\[(.*)\]$/, "$1") || "127.0.0.1",
     port: url.port === "" ? 6379 : Number(url.port),

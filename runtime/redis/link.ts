@@ -73,12 +73,17 @@ const connect = (options: LinkOptions, first: boolean): Effect.Effect<Redis, Red
       await options.onConnect?.(client, first)
       return client
     }
-    return Effect.tryPromise({ try: build, catch: (error) => RedisUnusable.of(reason ?? error, options.address) }).pipe(
+    return Effect.tryPromise({
+      try: build,
+      catch: (error) => RedisUnusable.of(reason ?? error, options.address)
+    }).pipe(
       Effect.timeoutOrElse({
         duration: connectMaxMs,
         orElse: () => Effect.fail(RedisUnusable.of(new Error("no answer"), options.address))
       }),
-      Effect.onExit((exit) => exit._tag === "Failure" ? Effect.sync(() => client.disconnect()) : Effect.void)
+      Effect.onExit((exit) =>
+        exit._tag === "Failure" ? Effect.sync(() => client.disconnect()) : Effect.void
+      )
     )
   })
 
@@ -86,7 +91,9 @@ const connect = (options: LinkOptions, first: boolean): Effect.Effect<Redis, Red
  * Opens a link, and closes it with the scope. Fails when the first connection cannot be made within some seconds,
  * at once when Redis can be reached but not used.
  */
-export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): Effect.fn.Return<Link, RedisUnusable, Scope.Scope> {
+export const openLink = Effect.fn("Link.open")(function* (
+  options: LinkOptions
+): Effect.fn.Return<Link, RedisUnusable, Scope.Scope> {
   let client: Redis | undefined
   let built = 0
   let drop = () => {}
@@ -124,7 +131,9 @@ export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): 
     Effect.tapError((error) => {
       const news = error.message !== told
       told = error.message
-      return news ? Effect.logWarning(`Redis is gone, ${options.name} tries to reconnect: ${error.message}`) : Effect.void
+      return news
+        ? Effect.logWarning(`Redis is gone, ${options.name} tries to reconnect: ${error.message}`)
+        : Effect.void
     }),
     Effect.retry(reconnectDelays),
     Effect.tap(() => {
@@ -167,15 +176,18 @@ export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): 
           resume(Effect.fail(new RedisError({ cause: new Error(`no answer within ${maxMs} ms`) })))
         }
         unanswered.set(expire, deadline)
-        send(used).then((answer) => {
-          unanswered.delete(expire)
-          resume(Effect.succeed(answer))
-        }, (cause: unknown) => {
-          unanswered.delete(expire)
-          const error = new RedisError({ cause })
-          if (wasNotSent(error) || isReplica(error)) dropUsed()
-          resume(wasNotSent(error) ? wait(send, maxMs, deadline - monotonicMs()) : Effect.fail(error))
-        })
+        send(used).then(
+          (answer) => {
+            unanswered.delete(expire)
+            resume(Effect.succeed(answer))
+          },
+          (cause: unknown) => {
+            unanswered.delete(expire)
+            const error = new RedisError({ cause })
+            if (wasNotSent(error) || isReplica(error)) dropUsed()
+            resume(wasNotSent(error) ? wait(send, maxMs, deadline - monotonicMs()) : Effect.fail(error))
+          }
+        )
         return Effect.sync(() => void unanswered.delete(expire))
       })
     })
@@ -187,13 +199,15 @@ export const openLink = Effect.fn("Link.open")(function*(options: LinkOptions): 
       if (used !== undefined && used === client) drop()
     }
     return connected.await.pipe(
-      Effect.andThen(Effect.tryPromise({
-        try: () => {
-          used = client
-          return used === undefined ? Promise.reject(new Error("not connected")) : send(used)
-        },
-        catch: (cause) => new RedisError({ cause })
-      })),
+      Effect.andThen(
+        Effect.tryPromise({
+          try: () => {
+            used = client
+            return used === undefined ? Promise.reject(new Error("not connected")) : send(used)
+          },
+          catch: (cause) => new RedisError({ cause })
+        })
+      ),
       Effect.tapError((error) =>
         Effect.sync(() => {
           if (wasNotSent(error) || isReplica(error)) dropUsed()

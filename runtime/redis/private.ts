@@ -44,7 +44,12 @@ export const socketIn = (folder: string): string => {
 /** Whether a Redis answers there. */
 export const answers = (socket: string): Effect.Effect<boolean> =>
   Effect.promise(async () => {
-    const client = new Redis({ path: socket, lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 })
+    const client = new Redis({
+      path: socket,
+      lazyConnect: true,
+      retryStrategy: () => null,
+      maxRetriesPerRequest: 0
+    })
     client.on("error", () => {})
     try {
       await client.connect()
@@ -69,102 +74,115 @@ const alive = (pid: number): boolean => {
  * Starts a Redis whose data and socket lie in `folder`, and succeeds with its URL. With `durable` (the default) it
  * keeps an append-only file, written through every second.
  */
-export const startPrivate = Effect.fn("PrivateRedis.start")(function*(options: {
-  readonly folder: string
-  readonly durable?: boolean
-}) {
-  const files = yield* FileSystem.FileSystem
-  const folder = (yield* Path.Path).resolve(options.folder)
-  const socket = socketIn(folder)
-  const url = `unix:${socket}`
-  const pidFile = `${folder}/redis.pid`
-  const ownerFile = `${folder}/redis.owner`
-  const numberIn = (file: string) =>
-    files.readFileString(file).pipe(Effect.map(Number), Effect.orElseSucceed(() => 0))
+export const startPrivate = Effect.fn("PrivateRedis.start")(
+  function* (options: { readonly folder: string; readonly durable?: boolean }) {
+    const files = yield* FileSystem.FileSystem
+    const folder = (yield* Path.Path).resolve(options.folder)
+    const socket = socketIn(folder)
+    const url = `unix:${socket}`
+    const pidFile = `${folder}/redis.pid`
+    const ownerFile = `${folder}/redis.owner`
+    const numberIn = (file: string) =>
+      files.readFileString(file).pipe(
+        Effect.map(Number),
+        Effect.orElseSucceed(() => 0)
+      )
 
-  yield* files.makeDirectory(folder, { recursive: true })
-  if (yield* answers(socket)) {
-    const owner = yield* numberIn(ownerFile)
-    if (owner !== process.pid && owner !== 0 && alive(owner)) {
-      const detail = `process ${owner} already runs one in ${folder}; name a Redis with REDIS_URL to run another system`
-      return yield* new PrivateRedisFailed({ detail })
+    yield* files.makeDirectory(folder, { recursive: true })
+    if (yield* answers(socket)) {
+      const owner = yield* numberIn(ownerFile)
+      if (owner !== process.pid && owner !== 0 && alive(owner)) {
+        const detail = `process ${owner} already runs one in ${folder}; name a Redis with REDIS_URL to run another system`
+        return yield* new PrivateRedisFailed({ detail })
+      }
     }
-  }
-  const server = findServer()
-  if (server === undefined) return yield* new NoRedisServer()
+    const server = findServer()
+    if (server === undefined) return yield* new NoRedisServer()
 
-  const stopped = yield* Deferred.make<void>()
-  const spawn = Effect.sync(() =>
-    Bun.spawn(
-      [
-        ...[server, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", folder],
-        ...["--daemonize", "no", "--pidfile", pidFile, "--save", "", "--maxmemory-policy", "noeviction"],
-        ...["--appendonly", options.durable === false ? "no" : "yes", "--appendfsync", "everysec"],
-        ...["--logfile", `${folder}/redis.log`]
-      ],
-      { stdin: "ignore", stdout: "ignore", stderr: "ignore", detached: true }
+    const stopped = yield* Deferred.make<void>()
+    const spawn = Effect.sync(() =>
+      Bun.spawn(
+        [
+          ...[server, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", folder],
+          ...["--daemonize", "no", "--pidfile", pidFile, "--save", "", "--maxmemory-policy", "noeviction"],
+          ...["--appendonly", options.durable === false ? "no" : "yes", "--appendfsync", "everysec"],
+          ...["--logfile", `${folder}/redis.log`]
+        ],
+        { stdin: "ignore", stdout: "ignore", stderr: "ignore", detached: true }
+      )
     )
-  )
-  const ready = answers(socket).pipe(
-    Effect.repeat({ until: (up) => up, schedule: Schedule.spaced("20 millis") }),
-    Effect.timeoutOrElse({
-      duration: startMaxMs,
-      orElse: () =>
-        files.readFileString(`${folder}/redis.log`).pipe(
-          Effect.map((log) => log.trim().split("\n").slice(-3).join(" · ")),
-          Effect.orElseSucceed(() => "it wrote no log"),
-          Effect.flatMap((detail) => Effect.fail(new PrivateRedisFailed({ detail })))
-        )
+    const ready = answers(socket).pipe(
+      Effect.repeat({ until: (up) => up, schedule: Schedule.spaced("20 millis") }),
+      Effect.timeoutOrElse({
+        duration: startMaxMs,
+        orElse: () =>
+          files.readFileString(`${folder}/redis.log`).pipe(
+            Effect.map((log) => log.trim().split("\n").slice(-3).join(" · ")),
+            Effect.orElseSucceed(() => "it wrote no log"),
+            Effect.flatMap((detail) => Effect.fail(new PrivateRedisFailed({ detail })))
+          )
+      })
+    )
+    const stop = Effect.fnUntraced(function* () {
+      yield* Deferred.succeed(stopped, undefined)
+      const pid = yield* numberIn(pidFile)
+      if (pid === 0 || !alive(pid)) return
+      process.kill(pid, "SIGTERM")
+      yield* Effect.sync(() => alive(pid)).pipe(
+        Effect.repeat({ while: (still) => still, schedule: Schedule.spaced("20 millis") }),
+        Effect.timeoutOrElse({
+          duration: stopMaxMs,
+          orElse: () => Effect.sync(() => process.kill(pid, "SIGKILL"))
+        })
+      )
+      yield* Effect.ignore(files.remove(ownerFile))
     })
-  )
-  const stop = Effect.fnUntraced(function*() {
-    yield* Deferred.succeed(stopped, undefined)
-    const pid = yield* numberIn(pidFile)
-    if (pid === 0 || !alive(pid)) return
-    process.kill(pid, "SIGTERM")
-    yield* Effect.sync(() => alive(pid)).pipe(
-      Effect.repeat({ while: (still) => still, schedule: Schedule.spaced("20 millis") }),
-      Effect.timeoutOrElse({ duration: stopMaxMs, orElse: () => Effect.sync(() => process.kill(pid, "SIGKILL")) })
-    )
-    yield* Effect.ignore(files.remove(ownerFile))
-  })
 
-  yield* Effect.addFinalizer(() => stop())
-  const adopted = yield* answers(socket)
-  yield* files.writeFileString(ownerFile, String(process.pid))
-  const first = adopted ? undefined : yield* spawn
-  if (first !== undefined) {
-    yield* Effect.raceFirst(
-      ready,
-      Effect.flatMap(Effect.promise(() => first.exited), (code) =>
+    yield* Effect.addFinalizer(() => stop())
+    const adopted = yield* answers(socket)
+    yield* files.writeFileString(ownerFile, String(process.pid))
+    const first = adopted ? undefined : yield* spawn
+    if (first !== undefined) {
+      yield* Effect.raceFirst(
+        ready,
         Effect.flatMap(
-          files.readFileString(`${folder}/redis.log`).pipe(Effect.orElseSucceed(() => "")),
-          (log) =>
-            Effect.fail(
-              new PrivateRedisFailed({ detail: `exit ${code}: ${log.trim().split("\n").slice(-3).join(" · ")}` })
+          Effect.promise(() => first.exited),
+          (code) =>
+            Effect.flatMap(
+              files.readFileString(`${folder}/redis.log`).pipe(Effect.orElseSucceed(() => "")),
+              (log) =>
+                Effect.fail(
+                  new PrivateRedisFailed({
+                    detail: `exit ${code}: ${log.trim().split("\n").slice(-3).join(" · ")}`
+                  })
+                )
             )
-        ))
-    )
-  }
-  const watch = Effect.gen(function*() {
-    let child = first
-    while (true) {
-      // One that was taken over is no child of ours: its socket tells when it is gone.
-      yield* child === undefined
-        ? answers(socket).pipe(Effect.repeat({ while: (up) => up, schedule: Schedule.spaced("1 second") }))
-        : Effect.promise(() => child!.exited)
-      if (yield* Deferred.isDone(stopped)) return
-      yield* Effect.logWarning("the private Redis died and is started again")
-      yield* Effect.sleep("200 millis")
-      child = yield* spawn
-      yield* Effect.ignore(ready)
+        )
+      )
     }
-  })
-  yield* watch.pipe(
-    Effect.tapCause((cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("the private Redis is no longer watched", cause)
-    ),
-    Effect.forkScoped
-  )
-  return { url }
-}, Effect.catchTag("PlatformError", ({ message }) => Effect.fail(new PrivateRedisFailed({ detail: message }))))
+    const watch = Effect.gen(function* () {
+      let child = first
+      while (true) {
+        // One that was taken over is no child of ours: its socket tells when it is gone.
+        yield* child === undefined
+          ? answers(socket).pipe(Effect.repeat({ while: (up) => up, schedule: Schedule.spaced("1 second") }))
+          : Effect.promise(() => child!.exited)
+        if (yield* Deferred.isDone(stopped)) return
+        yield* Effect.logWarning("the private Redis died and is started again")
+        yield* Effect.sleep("200 millis")
+        child = yield* spawn
+        yield* Effect.ignore(ready)
+      }
+    })
+    yield* watch.pipe(
+      Effect.tapCause((cause) =>
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.void
+          : Effect.logError("the private Redis is no longer watched", cause)
+      ),
+      Effect.forkScoped
+    )
+    return { url }
+  },
+  Effect.catchTag("PlatformError", ({ message }) => Effect.fail(new PrivateRedisFailed({ detail: message })))
+)

@@ -46,10 +46,9 @@ export type Scripts = Readonly<Record<ScriptName, Script>>
 export const buildScripts = (instead: Partial<Record<Piece, string>> = {}): Scripts => {
   const build = (name: string, source: string): Script => {
     const [flags, ...body] = source.split("\n")
-    const text = [flags, luaKeys, ...body].join("\n").replaceAll(
-      /^--- @include "(.+)"$/gm,
-      (_, piece: Piece) => instead[piece] ?? pieces[piece]
-    )
+    const text = [flags, luaKeys, ...body]
+      .join("\n")
+      .replaceAll(/^--- @include "(.+)"$/gm, (_, piece: Piece) => instead[piece] ?? pieces[piece])
     return { name, text, sha: new Bun.CryptoHasher("sha1").update(text).digest("hex") }
   }
   return Object.fromEntries(

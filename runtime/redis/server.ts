@@ -13,7 +13,11 @@ export const checkServer = async (client: Redis): Promise<void> => {
   const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? ""
   const version = field("redis_version")
   if (Number.parseInt(version) < majorMin) {
-    throw new RedisUnusable({ problem: "too-old", where, detail: `it is ${version}; use ${majorMin}.0 or newer, or Valkey` })
+    throw new RedisUnusable({
+      problem: "too-old",
+      where,
+      detail: `it is ${version}; use ${majorMin}.0 or newer, or Valkey`
+    })
   }
   const policy = field("maxmemory_policy")
   if (policy !== "" && policy !== "noeviction") {

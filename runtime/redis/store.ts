@@ -72,7 +72,7 @@ const during = (operation: string) =>
   Effect.mapError((error: RedisError) => new StoreError({ operation, cause: error.cause }))
 
 const make = (scripts: Scripts) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const settings = yield* Settings
     const address = yield* Result.match(
       readAddress(settings.redisUrl ?? Redacted.make("redis://127.0.0.1:6379")),
@@ -100,15 +100,15 @@ const make = (scripts: Scripts) =>
       link.call(async (client) => {
         const { base } = keysOf(partition)
         try {
-          return await evalsha(client, name, base, args) as A
+          return (await evalsha(client, name, base, args)) as A
         } catch (error) {
           if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error
           await client.script("LOAD", scripts[name].text)
-          return await evalsha(client, name, base, args) as A
+          return (await evalsha(client, name, base, args)) as A
         }
       })
 
-    const submit: Store["Service"]["submit"] = Effect.fnUntraced(function*(partition, tasks) {
+    const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks) {
       const args: Array<string | number> = [0]
       const delayed: Array<string | number> = []
       for (const { due, entry, record } of tasks) {
@@ -123,13 +123,14 @@ const make = (scripts: Scripts) =>
       )
     })
 
-    const turn: Store["Service"]["turn"] = Effect.fnUntraced(function*(partition, turn) {
+    const turn: Store["Service"]["turn"] = Effect.fnUntraced(function* (partition, turn) {
       const ended: Array<string | number> = []
       const retried: Array<string | number> = []
       const released: Array<string | number> = []
       for (const settlement of turn.settled) {
         if (settlement.kind === "end") ended.push(settlement.entry, settlement.record)
-        else if (settlement.kind === "retry") retried.push(settlement.entry, settlement.delayMs, settlement.record)
+        else if (settlement.kind === "retry")
+          retried.push(settlement.entry, settlement.delayMs, settlement.record)
         else released.push(settlement.entry)
       }
       const reply = yield* run<-1 | [number, number, Array<string>, Array<string>, Array<string>]>(
@@ -177,52 +178,50 @@ const make = (scripts: Scripts) =>
       ulids.length === 0
         ? Effect.succeed([])
         : run<Array<Parameters<typeof foundOf>[0]>>("task-read", partition, ulids).pipe(
-          Effect.map((replies) => replies.map(foundOf)),
-          during("Store.read")
-        )
+            Effect.map((replies) => replies.map(foundOf)),
+            during("Store.read")
+          )
 
     const ended: Store["Service"]["ended"] = (partition, ulids, options) =>
       ulids.length === 0
         ? Effect.succeed([])
         : run<Array<string | 1 | null>>("task-ended", partition, [options?.watch ?? "", ...ulids]).pipe(
-          Effect.map((replies) => replies.map((reply) => reply === 1 ? true : reply ?? undefined)),
-          during("Store.ended")
-        )
+            Effect.map((replies) => replies.map((reply) => (reply === 1 ? true : (reply ?? undefined)))),
+            during("Store.ended")
+          )
 
     const append: Store["Service"]["append"] = (partition, worker, events) =>
       events.length === 0
         ? Effect.succeed([])
-        : run<Array<string>>(
-          "event-append",
-          partition,
-          [
+        : run<Array<string>>("event-append", partition, [
             worker,
             eventsMax,
             streamMs,
             ...events.flatMap(({ data, entry, kind, seq }) => [entry, seq, kind, data])
-          ]
-        ).pipe(during("Store.append"))
+          ]).pipe(during("Store.append"))
 
     const events: Store["Service"]["events"] = (id, after, limit) =>
-      link.call((client) =>
-        client.xrange(
-          keysOf(partitionOfId(id)).events(ulidOfId(id)),
-          after.run === 0 ? "-" : `(${after.run}-${after.seq}`,
-          "+",
-          "COUNT",
-          limit
+      link
+        .call((client) =>
+          client.xrange(
+            keysOf(partitionOfId(id)).events(ulidOfId(id)),
+            after.run === 0 ? "-" : `(${after.run}-${after.seq}`,
+            "+",
+            "COUNT",
+            limit
+          )
         )
-      ).pipe(
-        Effect.map((entries) =>
-          entries.map(([position, [kind, data]]) => {
-            const [run, seq] = position.split("-")
-            return { run: Number(run), seq: Number(seq), kind: kind as EventKind, data: data! }
-          })
-        ),
-        during("Store.events")
-      )
+        .pipe(
+          Effect.map((entries) =>
+            entries.map(([position, [kind, data]]) => {
+              const [run, seq] = position.split("-")
+              return { run: Number(run), seq: Number(seq), kind: kind as EventKind, data: data! }
+            })
+          ),
+          during("Store.events")
+        )
 
-    const inbox: Store["Service"]["inbox"] = Effect.gen(function*() {
+    const inbox: Store["Service"]["inbox"] = Effect.gen(function* () {
       const name = crypto.randomUUID()
       const hints = yield* Queue.unbounded<Hint>()
       const channels = new Map<string, Partition>()
@@ -232,14 +231,17 @@ const make = (scripts: Scripts) =>
         address,
         onConnect: async (client, first) => {
           client.on("smessage", (channel: string, message: string) => {
-            Queue.offerUnsafe(hints, { partition: channels.get(channel)!, news: message.split("\n").map(newsOf) })
+            Queue.offerUnsafe(hints, {
+              partition: channels.get(channel)!,
+              news: message.split("\n").map(newsOf)
+            })
           })
           if (channels.size > 0) await client.ssubscribe(...channels.keys())
           // What was told while nobody listened is lost: everything waited for is read again.
           if (!first) Queue.offerUnsafe(hints, "all")
         }
       })
-      const tune = Effect.fnUntraced(function*(partition: Partition) {
+      const tune = Effect.fnUntraced(function* (partition: Partition) {
         const channel = keysOf(partition).reply(name)
         if (tuned.has(channel)) return
         // From here on a fresh connection subscribes to it by itself.
@@ -248,16 +250,13 @@ const make = (scripts: Scripts) =>
         tuned.add(channel)
       }, during("Store.inbox"))
       // A connection that only listens would never notice that nobody speaks at its other end any more.
-      yield* listener.call((client) => client.ping()).pipe(
-        Effect.ignore,
-        Effect.delay(inboxProbe),
-        Effect.forever,
-        Effect.forkScoped
-      )
+      yield* listener
+        .call((client) => client.ping())
+        .pipe(Effect.ignore, Effect.delay(inboxProbe), Effect.forever, Effect.forkScoped)
       return { name, next: Queue.take(hints), tune }
     }).pipe(Effect.mapError((cause) => new StoreError({ operation: "Store.inbox", cause })))
 
-    const bell: Store["Service"]["bell"] = Effect.fnUntraced(function*(partitions) {
+    const bell: Store["Service"]["bell"] = Effect.fnUntraced(function* (partitions) {
       const listener = yield* openLink({ name: "troupe-bell", address }).pipe(
         Effect.mapError((cause) => new StoreError({ operation: "Store.bell", cause }))
       )
@@ -265,15 +264,14 @@ const make = (scripts: Scripts) =>
       const wait = (maxMs: number) => {
         // Redis reads 0 as for ever, and rounds down to the millisecond.
         const seconds = Math.min(Math.max(maxMs, 1), bellWaitMaxMs) / 1_000
-        return listener.call((client) => client.call("blpop", ...bells, String(seconds)), callMaxMs + bellWaitMaxMs).pipe(
-          Effect.asVoid,
-          during("Store.bell")
-        )
+        return listener
+          .call((client) => client.call("blpop", ...bells, String(seconds)), callMaxMs + bellWaitMaxMs)
+          .pipe(Effect.asVoid, during("Store.bell"))
       }
       return { wait }
     })
 
-    const depth: Store["Service"]["depth"] = Effect.fnUntraced(function*(partition) {
+    const depth: Store["Service"]["depth"] = Effect.fnUntraced(function* (partition) {
       const keys = keysOf(partition)
       const workers = yield* link.call((client) => client.zrange(keys.workers, 0, "-1"))
       const counts = yield* link.call(async (client) => {
@@ -281,13 +279,18 @@ const make = (scripts: Scripts) =>
         for (const lane of lanes) pipeline.llen(keys.lane(lane))
         pipeline.zcard(keys.later).zcard(keys.dead)
         for (const worker of workers) pipeline.scard(keys.held(worker))
-        return (await pipeline.exec() ?? []).map(([error, count]) => {
+        return ((await pipeline.exec()) ?? []).map(([error, count]) => {
           if (error !== null) throw error
           return Number(count)
         })
       })
       const [urgent = 0, high = 0, normal = 0, low = 0, later = 0, dead = 0, ...held] = counts
-      return { lanes: { urgent, high, normal, low }, later, dead, held: held.reduce((sum, count) => sum + count, 0) }
+      return {
+        lanes: { urgent, high, normal, low },
+        later,
+        dead,
+        held: held.reduce((sum, count) => sum + count, 0)
+      }
     }, during("Store.depth"))
 
     return Store.of({

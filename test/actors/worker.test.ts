@@ -35,7 +35,10 @@ const gated = (name: string, body: (ctx: TaskContext) => unknown = () => "done")
   return { handler, started: Deferred.await(started), go: Deferred.succeed(go, undefined) }
 }
 
-for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]] as const) {
+for (const [store, system] of [
+  ["memory", memorySystem],
+  ["Redis", redisSystem]
+] as const) {
   describe(`a worker on ${store}`, () => {
     it.live("runs a plain handler on the checked input and keeps its checked output", () => {
       const double = defineTask({
@@ -44,9 +47,12 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
         output: z.object({ n: z.number() }),
         run: async ({ n }) => ({ n: n * 2, more: "dropped by the schema" })
       })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { ask } = yield* dispatcher
-        expect(yield* ask({ name: "double", input: { n: "21" } })).toEqual({ state: "succeeded", output: { n: 42 } })
+        expect(yield* ask({ name: "double", input: { n: "21" } })).toEqual({
+          state: "succeeded",
+          output: { n: 42 }
+        })
       }).pipe(Effect.provide(system([double])))
     })
 
@@ -57,7 +63,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
         name: "greet",
         input: Schema.Struct({ at: Schema.DateFromString }),
         output: Schema.Struct({ at: Schema.DateFromString, attempt: Schema.Int, word: Schema.String }),
-        run: Effect.fn(function*({ at }) {
+        run: Effect.fn(function* ({ at }) {
           const { attempt } = yield* CurrentTask
           const { word } = yield* Greeting
           return { at, attempt, word }
@@ -70,7 +76,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
           })
         )
       })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { ask } = yield* dispatcher
         const at = "2030-01-01T00:00:00.000Z"
         const output = { at, attempt: 1, word: "hello from 4000" }
@@ -91,7 +97,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
           return runs
         }
       })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { result, submit, task } = yield* dispatcher
         const { id } = yield* submit({ name: "flaky" })
 
@@ -115,12 +121,16 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
         retry: { attempts: 2, ...quick },
         run: () => Promise.reject(new Error("never"))
       })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { input, result, submit, task } = yield* dispatcher
         const { id } = yield* submit({ name: "broken", input: { kept: true } })
 
         expect(yield* result(id)).toMatchObject({ state: "failed", error: { message: "never" } })
-        expect(yield* task(id)).toMatchObject({ state: "failed", attempt: 2, attempts: [{ attempt: 1 }, { attempt: 2 }] })
+        expect(yield* task(id)).toMatchObject({
+          state: "failed",
+          attempt: 2,
+          attempts: [{ attempt: 1 }, { attempt: 2 }]
+        })
         expect(yield* input(id)).toMatchObject({ value: { kept: true } })
       }).pipe(Effect.provide(system([broken])))
     })
@@ -135,7 +145,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
           throw new Fatal("no such page", { type: "PageGone" })
         }
       })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { ask } = yield* dispatcher
         const error = { type: "PageGone", message: "no such page" }
         expect(yield* ask({ name: "fatal" })).toMatchObject({ state: "failed", error })
@@ -150,7 +160,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
         retry: { attempts: 1 },
         run: () => ({ n: "three" }) as unknown as { n: number }
       })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { ask } = yield* dispatcher
         expect(yield* ask({ name: "odd" })).toMatchObject({ state: "failed", error: { type: "Misfit" } })
       }).pipe(Effect.provide(system([odd])))
@@ -170,7 +180,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
             })
           })
       })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { ask } = yield* dispatcher
         expect(yield* ask({ name: "slow" })).toMatchObject({ state: "failed", error: { type: "TimedOut" } })
         expect(yield* Deferred.await(aborted)).toBeInstanceOf(AttemptOver)
@@ -187,7 +197,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
           return "said"
         }
       })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { result, submit } = yield* dispatcher
         const store = yield* Store
         const { id } = yield* submit({ name: "chatty" })
@@ -196,8 +206,18 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
         const events = yield* store.events(id, { run: 0, seq: 0 }, 1000)
 
         expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: 102 }, (_, at) => at + 1))
-        expect(events[0]).toEqual({ run: 1, seq: 1, kind: "progress", data: `{"fraction":0.5,"message":"half"}` })
-        expect(events[1]).toEqual({ run: 1, seq: 2, kind: "log", data: `{"level":"warn","message":"careful"}` })
+        expect(events[0]).toEqual({
+          run: 1,
+          seq: 1,
+          kind: "progress",
+          data: `{"fraction":0.5,"message":"half"}`
+        })
+        expect(events[1]).toEqual({
+          run: 1,
+          seq: 2,
+          kind: "log",
+          data: `{"level":"warn","message":"careful"}`
+        })
         expect(events[101]).toEqual({ run: 1, seq: 102, kind: "chunk", data: `{"n":100}` })
       }).pipe(Effect.provide(system([chatty])))
     })
@@ -205,7 +225,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
     it.live("refuses what a run writes after its end", () => {
       let kept: TaskContext | undefined
       const leaky = defineTask({ name: "leaky", run: (_, ctx) => void (kept = ctx) })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { ask } = yield* dispatcher
         yield* ask({ name: "leaky" })
 
@@ -220,7 +240,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
         name: "loud",
         run: (_, ctx) => ctx.emit("x".repeat(300_000)).catch((error: Error) => error.message)
       })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { ask } = yield* dispatcher
         const { output } = (yield* ask({ name: "loud" })) as { output: string }
         expect(output).toContain("at most 262144")
@@ -235,14 +255,16 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
         run: async () => {
           most = Math.max(most, ++now)
           await new Promise((resolve) => {
-          setImmediate(resolve)
-        })
+            setImmediate(resolve)
+          })
           now -= 1
         }
       })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { ask } = yield* dispatcher
-        yield* Effect.forEach(Array.from({ length: 100 }), () => ask({ name: "counted" }), { concurrency: 100 })
+        yield* Effect.forEach(Array.from({ length: 100 }), () => ask({ name: "counted" }), {
+          concurrency: 100
+        })
         expect(most).toBeLessThanOrEqual(5)
         expect(most).toBeGreaterThan(1)
       }).pipe(Effect.provide(system([counted], { queues: [{ queue: "default", concurrency: 5 }] })))
@@ -251,7 +273,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
     it.live("runs a delayed task when it is due, neither before nor a second later", () => {
       let ranAt = 0
       const late = defineTask({ name: "late", run: () => void (ranAt = performance.now()) })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { ask, result, submit, task } = yield* dispatcher
         // From here on the worker is idle, and waits at the bell.
         yield* ask({ name: "late" })
@@ -276,82 +298,100 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
           return long.handler.body.kind === "plain" ? long.handler.body.run(null, ctx) : undefined
         }
       })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { result, submit, task } = yield* dispatcher
         const { id } = yield* submit({ name: "long" })
         yield* long.started
 
         const seen = yield* task(id).pipe(
-          Effect.repeat({ until: ({ progress }) => progress !== undefined, schedule: Schedule.spaced("10 millis") }),
+          Effect.repeat({
+            until: ({ progress }) => progress !== undefined,
+            schedule: Schedule.spaced("10 millis")
+          }),
           Effect.timeout("5 seconds")
         )
 
-        expect(seen).toMatchObject({ state: "running", attempt: 1, progress: { fraction: 0.25, message: "a quarter" } })
+        expect(seen).toMatchObject({
+          state: "running",
+          attempt: 1,
+          progress: { fraction: 0.25, message: "a quarter" }
+        })
         expect(seen.worker).toBeString()
         yield* long.go
         yield* result(id)
       }).pipe(Effect.provide(system([withProgress])))
     })
 
-    it.live("is interrupted when its lease is lost, and its result is refused", () => {
-      const first = gated("stalled", () => "the loser's result")
-      return Effect.gen(function*() {
-        const { submit } = yield* dispatcher
-        const store = yield* Store
-        const { id } = yield* submit({ name: "stalled" })
-        const { signal } = yield* first.started
-        const held = (yield* store.read(partitionOf("default"), [ulidOfId(id)]))[0]!.place
-        if (held.kind !== "held") throw new Error("nobody holds it")
-        const stopped = new Promise((resolve) => {
-          signal.addEventListener("abort", resolve)
-        })
+    it.live(
+      "is interrupted when its lease is lost, and its result is refused",
+      () => {
+        const first = gated("stalled", () => "the loser's result")
+        return Effect.gen(function* () {
+          const { submit } = yield* dispatcher
+          const store = yield* Store
+          const { id } = yield* submit({ name: "stalled" })
+          const { signal } = yield* first.started
+          const held = (yield* store.read(partitionOf("default"), [ulidOfId(id)]))[0]!.place
+          if (held.kind !== "held") throw new Error("nobody holds it")
+          const stopped = new Promise((resolve) => {
+            signal.addEventListener("abort", resolve)
+          })
 
-        // Somebody else takes a turn, reaps it, and holds the task under its next run.
-        yield* store.evict(partitionOf("default"), held.worker)
-        const other = yield* store.turn(partitionOf("default"), {
-          worker: "other",
-          leaseMs: 60_000,
-          join: true,
-          again: false,
-          expectedNow: 0,
-          want: 1,
-          settled: [],
-          noted: [],
-          streamed: [],
-          notes: [],
-          hints: []
-        })
+          // Somebody else takes a turn, reaps it, and holds the task under its next run.
+          yield* store.evict(partitionOf("default"), held.worker)
+          const other = yield* store.turn(partitionOf("default"), {
+            worker: "other",
+            leaseMs: 60_000,
+            join: true,
+            again: false,
+            expectedNow: 0,
+            want: 1,
+            settled: [],
+            noted: [],
+            streamed: [],
+            notes: [],
+            hints: []
+          })
 
-        yield* Effect.promise(() => stopped)
-        yield* first.go
-        expect(other.claimed.length).toBe(1)
-        const after = (yield* store.read(partitionOf("default"), [ulidOfId(id)]))[0]!
-        expect(after.place).toMatchObject({ kind: "held", worker: "other" })
-      }).pipe(Effect.provide(system([first.handler])))
-    }, 20_000)
+          yield* Effect.promise(() => stopped)
+          yield* first.go
+          expect(other.claimed.length).toBe(1)
+          const after = (yield* store.read(partitionOf("default"), [ulidOfId(id)]))[0]!
+          expect(after.place).toMatchObject({ kind: "held", worker: "other" })
+        }).pipe(Effect.provide(system([first.handler])))
+      },
+      20_000
+    )
   })
 
   describe(`a worker of several queues on ${store}`, () => {
-    it.live("goes on under a fresh id when it lost its lease in one of them", () => {
-      const here = defineTask({ name: "here", queue: "here", run: () => "done" })
-      const there = defineTask({ name: "there", queue: "there", run: () => "done" })
-      const stuck = gated("stuck")
-      return Effect.gen(function*() {
-        const { ask, submit } = yield* dispatcher
-        const store = yield* Store
-        const { id } = yield* submit({ name: "stuck" })
-        yield* stuck.started
-        const { place } = (yield* store.read(partitionOf("default"), [ulidOfId(id)]))[0]!
-        if (place.kind !== "held") throw new Error("nobody holds it")
+    it.live(
+      "goes on under a fresh id when it lost its lease in one of them",
+      () => {
+        const here = defineTask({ name: "here", queue: "here", run: () => "done" })
+        const there = defineTask({ name: "there", queue: "there", run: () => "done" })
+        const stuck = gated("stuck")
+        return Effect.gen(function* () {
+          const { ask, submit } = yield* dispatcher
+          const store = yield* Store
+          const { id } = yield* submit({ name: "stuck" })
+          yield* stuck.started
+          const { place } = (yield* store.read(partitionOf("default"), [ulidOfId(id)]))[0]!
+          if (place.kind !== "held") throw new Error("nobody holds it")
 
-        yield* store.evict(partitionOf("here"), place.worker)
-        yield* stuck.go
+          yield* store.evict(partitionOf("here"), place.worker)
+          yield* stuck.go
 
-        for (const name of ["here", "there"]) {
-          expect(yield* ask({ name }).pipe(Effect.timeout("10 seconds"))).toEqual({ state: "succeeded", output: "done" })
-        }
-      }).pipe(Effect.provide(system([here, there, stuck.handler])))
-    }, 20_000)
+          for (const name of ["here", "there"]) {
+            expect(yield* ask({ name }).pipe(Effect.timeout("10 seconds"))).toEqual({
+              state: "succeeded",
+              output: "done"
+            })
+          }
+        }).pipe(Effect.provide(system([here, there, stuck.handler])))
+      },
+      20_000
+    )
   })
 
   describe(`a worker that stops on ${store}`, () => {
@@ -371,7 +411,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
 
     it.live("lets what runs finish, and leaves nothing registered", () => {
       const task = gated("finishing", () => "finished in time")
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { result, submit } = yield* dispatcher
         const scope = yield* Scope.make()
         yield* Layer.buildWithScope(Worker.layer(), scope)
@@ -401,7 +441,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
           return Promise.race([body.run(input, ctx), aborted])
         }
       })
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { result, submit, task } = yield* dispatcher
         const first = yield* Scope.make()
         yield* Layer.buildWithScope(Worker.layer(), first)
@@ -421,7 +461,7 @@ for (const [store, system] of [["memory", memorySystem], ["Redis", redisSystem]]
 
     it.live("waits no longer once somebody is in a hurry", () => {
       const stubborn = gated("stubborn")
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         const { submit, task } = yield* dispatcher
         const { hurry } = yield* Shutdown
         const scope = yield* Scope.make()
@@ -445,7 +485,7 @@ describe("a worker whose turns get no answer", () => {
   const lossy = (every: number) =>
     Layer.effect(
       Store,
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* Store
         let turns = 0
         return {
@@ -453,34 +493,46 @@ describe("a worker whose turns get no answer", () => {
           turn: (partition, turn) =>
             Effect.flatMap(store.turn(partition, turn), (reply) =>
               ++turns % every === 0
-                ? Effect.fail(new StoreError({ operation: "Store.turn", cause: new Error("the answer was lost") }))
-                : Effect.succeed(reply))
+                ? Effect.fail(
+                    new StoreError({ operation: "Store.turn", cause: new Error("the answer was lost") })
+                  )
+                : Effect.succeed(reply)
+            )
         }
       })
     )
 
-  it.live("still runs every task, and commits each result once", () => {
-    const runs = new Map<number, number>()
-    const once = defineTask({
-      name: "once",
-      run: (n) => {
-        runs.set(n as number, (runs.get(n as number) ?? 0) + 1)
-        return n
-      }
-    })
-    const base = Layer.mergeAll(redisSettings(), Shutdown.layer, Handlers.layer({ given: [once] }))
-    const system = Layer.mergeAll(
-      Dispatcher.layer,
-      Worker.layer().pipe(Layer.provide(lossy(3)))
-    ).pipe(Layer.provideMerge(Replies.layer), Layer.provideMerge(Redis.layer()), Layer.provideMerge(base))
-    return Effect.gen(function*() {
-      const { ask } = yield* dispatcher
-      const asked = Array.from({ length: 300 }, (_, n) => n)
+  it.live(
+    "still runs every task, and commits each result once",
+    () => {
+      const runs = new Map<number, number>()
+      const once = defineTask({
+        name: "once",
+        run: (n) => {
+          runs.set(n as number, (runs.get(n as number) ?? 0) + 1)
+          return n
+        }
+      })
+      const base = Layer.mergeAll(redisSettings(), Shutdown.layer, Handlers.layer({ given: [once] }))
+      const system = Layer.mergeAll(Dispatcher.layer, Worker.layer().pipe(Layer.provide(lossy(3)))).pipe(
+        Layer.provideMerge(Replies.layer),
+        Layer.provideMerge(Redis.layer()),
+        Layer.provideMerge(base)
+      )
+      return Effect.gen(function* () {
+        const { ask } = yield* dispatcher
+        const asked = Array.from({ length: 300 }, (_, n) => n)
 
-      const results = yield* Effect.forEach(asked, (input) => ask({ name: "once", input }), { concurrency: 30 })
+        const results = yield* Effect.forEach(asked, (input) => ask({ name: "once", input }), {
+          concurrency: 30
+        })
 
-      expect(results.map((result) => result.state === "succeeded" ? result.output : result)).toEqual(asked)
-      expect([...runs.values()].every((count) => count >= 1)).toBe(true)
-    }).pipe(Effect.provide(system))
-  }, 60_000)
+        expect(results.map((result) => (result.state === "succeeded" ? result.output : result))).toEqual(
+          asked
+        )
+        expect([...runs.values()].every((count) => count >= 1)).toBe(true)
+      }).pipe(Effect.provide(system))
+    },
+    60_000
+  )
 })

@@ -53,7 +53,9 @@ const places = Semaphore.makeUnsafe(3)
 
 const gather = async (stream: ReadableStream<Uint8Array>, started = () => {}) => {
   let text = ""
-  for await (const piece of stream.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)) {
+  for await (const piece of stream.pipeThrough(
+    new TextDecoderStream() as TransformStream<Uint8Array, string>
+  )) {
     text += piece
     started()
   }
@@ -104,9 +106,28 @@ const absent = "default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE"
 describe("the program troupe", () => {
   describe("troupe submit", () => {
     does("prints the id of a task that it stored, with what was said of it", async () => {
-      const flags = ["--priority", "15", "--queue", "later", "--delay", "10m", "--attempts", "7", "--tag", "a", "--tag", "b"]
+      const flags = [
+        "--priority",
+        "15",
+        "--queue",
+        "later",
+        "--delay",
+        "10m",
+        "--attempts",
+        "7",
+        "--tag",
+        "a",
+        "--tag",
+        "b"
+      ]
 
-      const { code, stderr, stdout } = await installed(["submit", "shop.add", "--input", `{"a":1,"b":2}`, ...flags])
+      const { code, stderr, stdout } = await installed([
+        "submit",
+        "shop.add",
+        "--input",
+        `{"a":1,"b":2}`,
+        ...flags
+      ])
 
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
       expect(stdout.trimEnd()).toMatch(idPattern)
@@ -120,7 +141,9 @@ describe("the program troupe", () => {
     })
 
     does("reads the input from stdin, waits, and prints the result", async () => {
-      const { code, stderr, stdout } = await troupe(["submit", "shop.add", "-", "--wait"], { stdin: `{"a": 1, "b": 2}` })
+      const { code, stderr, stdout } = await troupe(["submit", "shop.add", "-", "--wait"], {
+        stdin: `{"a": 1, "b": 2}`
+      })
 
       expect({ code, stdout }).toEqual({ code: 0, stdout: `{\n  "sum": 3\n}\n` })
       expect(stderr.trimEnd()).toMatch(idPattern)
@@ -224,7 +247,10 @@ describe("the program troupe", () => {
     does("waits no longer than it is told, which by default is not at all", async () => {
       const { id } = await system.submit(shop.add, { a: 1, b: 2 }, { delay: "1 hour" })
 
-      const [now, later] = await Promise.all([troupe(["result", id]), troupe(["result", id, "--wait", "100ms"])])
+      const [now, later] = await Promise.all([
+        troupe(["result", id]),
+        troupe(["result", id, "--wait", "100ms"])
+      ])
 
       expect([now, later]).toEqual([
         { code: 124, stdout: "", stderr: `troupe: ${id} has not ended within 0 ms\n` },
@@ -237,7 +263,11 @@ describe("the program troupe", () => {
     does("prints what a task puts out, and nothing else where there is no terminal", async () => {
       const id = await ended("shop.speak", { chunks: ["Hello, ", "world", { at: 1 }, "bye"] })
 
-      expect(await troupe(["tail", id])).toEqual({ code: 0, stdout: `Hello, world\n{"at":1}\nbye`, stderr: "" })
+      expect(await troupe(["tail", id])).toEqual({
+        code: 0,
+        stdout: `Hello, world\n{"at":1}\nbye`,
+        stderr: ""
+      })
     })
 
     does("prints every event after a place for programs", async () => {
@@ -246,7 +276,12 @@ describe("the program troupe", () => {
       const { code, stdout } = await troupe(["tail", id, "--after", "1-3", "--json"])
 
       expect(code).toBe(0)
-      expect(stdout.trimEnd().split("\n").map((line) => JSON.parse(line))).toEqual([
+      expect(
+        stdout
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line))
+      ).toEqual([
         { event: "chunk", task: id, id: "1-4", data: { attempt: 1, seq: 4, chunk: "b" } },
         { event: "progress", task: id, id: "1-5", data: { attempt: 1, seq: 5, fraction: 1 } },
         { event: "end", task: id, id: "1-end", data: { state: "succeeded" } }
@@ -267,7 +302,11 @@ describe("the program troupe", () => {
       const task = await system.submit(shop.chatter, {}, { timeout: "10 seconds", retry: { attempts: 1 } })
       const script = `{ "${executable}" tail ${task.id}; echo "ended with $?" >&2; } | head -n 1`
 
-      expect(await start(["sh", "-c", script])).toEqual({ code: 0, stdout: "more\n", stderr: "ended with 141\n" })
+      expect(await start(["sh", "-c", script])).toEqual({
+        code: 0,
+        stdout: "more\n",
+        stderr: "ended with 141\n"
+      })
     })
 
     does("stops at a signal, and does not say that all is done", async () => {
@@ -303,8 +342,12 @@ describe("the program troupe", () => {
         "there is no file nowhere.json\nsee troupe submit --help",
         "TROUPE_PROT: there is no such setting; did you mean TROUPE_PORT?"
       ]
-      expect(runs.map(({ stderr }) => stderr)).toEqual(complaints.map((complaint) => `troupe: ${complaint}\n`))
-      expect(runs.map(({ code, stdout }) => ({ code, stdout }))).toEqual(runs.map(() => ({ code: 2, stdout: "" })))
+      expect(runs.map(({ stderr }) => stderr)).toEqual(
+        complaints.map((complaint) => `troupe: ${complaint}\n`)
+      )
+      expect(runs.map(({ code, stdout }) => ({ code, stdout }))).toEqual(
+        runs.map(() => ({ code: 2, stdout: "" }))
+      )
     })
 
     does("shows help with an example, without colours where there is no terminal", async () => {
@@ -322,12 +365,19 @@ describe("the program troupe", () => {
       const file = path.join(folder, "input.json")
       await Bun.write(file, `{"a": 2, "b": 2}`)
 
-      const { code, stdout } = await troupe(["submit", "shop.add", "--input-file", file, "--wait-ms", "60000", "--json"], {
-        env: { REDIS_URL: undefined }
-      })
+      const { code, stdout } = await troupe(
+        ["submit", "shop.add", "--input-file", file, "--wait-ms", "60000", "--json"],
+        {
+          env: { REDIS_URL: undefined }
+        }
+      )
 
       expect(code).toBe(0)
-      expect(JSON.parse(stdout)).toEqual({ id: expect.stringMatching(idPattern), state: "succeeded", output: { sum: 4 } })
+      expect(JSON.parse(stdout)).toEqual({
+        id: expect.stringMatching(idPattern),
+        state: "succeeded",
+        output: { sum: 4 }
+      })
     })
   })
 
@@ -339,10 +389,14 @@ describe("the program troupe", () => {
     }
 
     const withServer = (options: ReadonlyArray<string>) =>
-      Effect.runPromise(Effect.scoped(Effect.flatMap(aServer(...options), ({ url }) => Effect.promise(() => complaints(url)))))
+      Effect.runPromise(
+        Effect.scoped(Effect.flatMap(aServer(...options), ({ url }) => Effect.promise(() => complaints(url))))
+      )
 
     does("when nobody answers", async () => {
-      expect(await complaints("redis://127.0.0.1:1")).toMatch(/^troupe: no Redis answers at 127\.0\.0\.1:1: .*ECONNREFUSED/)
+      expect(await complaints("redis://127.0.0.1:1")).toMatch(
+        /^troupe: no Redis answers at 127\.0\.0\.1:1: .*ECONNREFUSED/
+      )
     })
 
     does("when the address is none", async () => {
@@ -352,11 +406,15 @@ describe("the program troupe", () => {
     })
 
     does("when it asks for a password", async () => {
-      expect(await withServer(["--requirepass", "secret"])).toMatch(/^troupe: Redis at .* refuses the user or password/)
+      expect(await withServer(["--requirepass", "secret"])).toMatch(
+        /^troupe: Redis at .* refuses the user or password/
+      )
     })
 
     does("when it may evict", async () => {
-      expect(await withServer(["--maxmemory-policy", "allkeys-lru"])).toMatch(/maxmemory-policy is allkeys-lru; set it with/)
+      expect(await withServer(["--maxmemory-policy", "allkeys-lru"])).toMatch(
+        /maxmemory-policy is allkeys-lru; set it with/
+      )
     })
 
     does("when it is too old", async () => {
@@ -372,13 +430,19 @@ describe("the program troupe", () => {
         }
       })
 
-      expect(await complaints(`redis://127.0.0.1:${old.port}`)).toMatch(/is too old: it is 6\.2\.14; use 7\.0 or newer/)
+      expect(await complaints(`redis://127.0.0.1:${old.port}`)).toMatch(
+        /is too old: it is 6\.2\.14; use 7\.0 or newer/
+      )
     })
   })
 
   describe("a program that is told to stop", () => {
     does("drains at the first signal, and exits with 0 if it serves", async () => {
-      expect(await troupe(["hold", "a while"], { signals: ["SIGTERM"] })).toEqual({ code: 0, stdout: "running\nfinished\n", stderr: "" })
+      expect(await troupe(["hold", "a while"], { signals: ["SIGTERM"] })).toEqual({
+        code: 0,
+        stdout: "running\nfinished\n",
+        stderr: ""
+      })
     })
 
     does("waits no longer at the second one", async () => {

@@ -28,7 +28,9 @@ const effect = defineTask.effect({
 const untyped = defineTask({ name: "untyped", run: () => "done" })
 
 /** Compiles only where both types are the same. */
-const same = <A>() => <B>(_: (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? B : never): void => {}
+const same =
+  <A>() =>
+  <B>(_: (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? B : never): void => {}
 
 export const promises = async (troupe: Troupe): Promise<void> => {
   const task = await troupe.submit(zod, { url: "https://example.org" })
@@ -75,7 +77,7 @@ export const promises = async (troupe: Troupe): Promise<void> => {
   if (many[0]?.status === "fulfilled") same<number>()(await many[0].value.result())
 }
 
-export const effects = Effect.gen(function*() {
+export const effects = Effect.gen(function* () {
   const troupe = yield* Fx.Troupe
   const task = yield* troupe.submit(zod, { url: "https://example.org" })
   same<{ pages: number }>()(yield* task.result())

@@ -124,13 +124,18 @@ for (const [name, place] of Object.entries(stores)) {
         await rejection(troupe.submit(add, input, { queue: "Not A Queue" }))
       ]
 
-      expect(faults).toMatchObject(["/delay", "/runAt", "/retry", "/queue"].map((path) => ({ faults: [{ path }] })))
+      expect(faults).toMatchObject(
+        ["/delay", "/runAt", "/retry", "/queue"].map((path) => ({ faults: [{ path }] }))
+      )
     })
 
     test("says which name may have been meant", async () => {
       await using troupe = await connected()
 
-      expect(await rejection(troupe.submit("ad", {}))).toMatchObject({ _tag: "UnknownHandler", nearest: "add" })
+      expect(await rejection(troupe.submit("ad", {}))).toMatchObject({
+        _tag: "UnknownHandler",
+        nearest: "add"
+      })
     })
 
     test("stores many tasks at once, and one that is refused does not sink the others", async () => {
@@ -154,13 +159,17 @@ for (const [name, place] of Object.entries(stores)) {
     test("keeps what was said of a task in its record", async () => {
       await using troupe = await connected({ work: false })
 
-      const { id } = await troupe.submit(add, { a: 1, b: 2 }, {
-        delay: "10 minutes",
-        priority: "urgent",
-        queue: "numbers",
-        retry: { attempts: 7 },
-        tags: ["one", "two"]
-      })
+      const { id } = await troupe.submit(
+        add,
+        { a: 1, b: 2 },
+        {
+          delay: "10 minutes",
+          priority: "urgent",
+          queue: "numbers",
+          retry: { attempts: 7 },
+          tags: ["one", "two"]
+        }
+      )
 
       expect(await troupe.task(id)).toMatchObject({
         id,
@@ -209,7 +218,9 @@ for (const [name, place] of Object.entries(stores)) {
       await using troupe = await connected({ work: false })
 
       expect(await rejection(troupe.task("7"))).toMatchObject({ _tag: "InvalidTaskId", id: "7" })
-      expect(await rejection(troupe.result("default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE"))).toMatchObject({ _tag: "TaskNotFound" })
+      expect(await rejection(troupe.result("default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE"))).toMatchObject({
+        _tag: "TaskNotFound"
+      })
       expect(await rejection(Array.fromAsync(troupe.events("7")))).toMatchObject({ _tag: "InvalidTaskId" })
     })
 
@@ -219,12 +230,14 @@ for (const [name, place] of Object.entries(stores)) {
 
       const events = await Array.fromAsync(task.events())
 
-      const chunks = events.flatMap((event) => event.type === "chunk" ? [event] : [])
+      const chunks = events.flatMap((event) => (event.type === "chunk" ? [event] : []))
       expect(chunks.map(({ chunk }) => chunk)).toEqual(["a", "b", "c"])
       expect(events.at(-1)).toMatchObject({ type: "end", state: "succeeded" })
       const rest = await Array.fromAsync(troupe.events(task.id, { after: chunks[1]!.id }))
-      expect(rest.flatMap((event) => event.type === "chunk" ? [event.chunk] : [])).toEqual(["c"])
-      expect(await rejection(Array.fromAsync(task.events({ after: "c" })))).toMatchObject({ _tag: "PositionInvalid" })
+      expect(rest.flatMap((event) => (event.type === "chunk" ? [event.chunk] : []))).toEqual(["c"])
+      expect(await rejection(Array.fromAsync(task.events({ after: "c" })))).toMatchObject({
+        _tag: "PositionInvalid"
+      })
     })
 
     test("lets a follower leave while nothing happens", async () => {
@@ -243,7 +256,7 @@ for (const [name, place] of Object.entries(stores)) {
       const troupe = await connected()
       const at = crypto.randomUUID()
       const task = await troupe.submit(wait, { gate: at })
-      while (await task.state() !== "running") await Bun.sleep(5)
+      while ((await task.state()) !== "running") await Bun.sleep(5)
       const following = rejection(Array.fromAsync(task.events()))
 
       const closing = troupe.close()
@@ -285,16 +298,17 @@ for (const [name, place] of Object.entries(stores)) {
     })
 
     it.live("is the same in Effect", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const troupe = yield* Fx.Troupe
         const task = yield* troupe.submit(speak, { words: ["a", "b"] })
 
         const events = yield* Stream.runCollect(task.events())
 
-        expect(events.flatMap((event) => event.type === "chunk" ? [event.chunk] : [])).toEqual(["a", "b"])
+        expect(events.flatMap((event) => (event.type === "chunk" ? [event.chunk] : []))).toEqual(["a", "b"])
         expect(yield* task.result()).toBe(2)
         expect(yield* Effect.flip(troupe.ask("ad", {}))).toMatchObject({ _tag: "UnknownHandler" })
-      }).pipe(Effect.provide(Fx.Troupe.layer({ ...place(), handlers, work: true }))))
+      }).pipe(Effect.provide(Fx.Troupe.layer({ ...place(), handlers, work: true })))
+    )
   })
 }
 
@@ -312,7 +326,11 @@ describe("the library", () => {
 
   test("takes the newest definition of a name for what counts", async () => {
     await using troupe = await connect({ ...stores.memory(), handlers: [add], work: true })
-    const join = defineTask({ name: "add", input: z.object({ a: z.string(), b: z.string() }), run: ({ a, b }) => a + b })
+    const join = defineTask({
+      name: "add",
+      input: z.object({ a: z.string(), b: z.string() }),
+      run: ({ a, b }) => a + b
+    })
 
     expect(await troupe.ask(join, { a: "to", b: "day" })).toBe("today")
     expect(await rejection(troupe.ask("add", { a: 1, b: 2 }))).toMatchObject({ _tag: "SubmitRefused" })
@@ -334,6 +352,8 @@ describe("the library", () => {
     })
     await using troupe = await connect({ ...stores.memory(), handlers: [when], work: true })
 
-    expect(await troupe.ask(when, { at: "2030-01-01T00:00:00.000Z" })).toEqual({ at: "2030-01-01T00:00:00.000Z" })
+    expect(await troupe.ask(when, { at: "2030-01-01T00:00:00.000Z" })).toEqual({
+      at: "2030-01-01T00:00:00.000Z"
+    })
   })
 })

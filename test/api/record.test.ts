@@ -60,6 +60,8 @@ describe("a record to read", () => {
   })
 
   test("shows when a task is due", () => {
-    expect(recordText(aTask({ state: "scheduled", dueAt: at + 60_000 }))).toContain("due        2030-01-01T09:01:00.000Z")
+    expect(recordText(aTask({ state: "scheduled", dueAt: at + 60_000 }))).toContain(
+      "due        2030-01-01T09:01:00.000Z"
+    )
   })
 })

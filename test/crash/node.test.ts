@@ -32,7 +32,7 @@ describe("a node that is told to stop", () => {
   test("lets running tasks finish, leaves nothing behind, and exits with 0", async () => {
     await using node = await startNode({ workers: 2 })
     const ids = await Promise.all(Array.from({ length: 8 }, (_, n) => node.submit("crash.unhurried", n)))
-    await eventually("all to run", () => node.lines().length >= 8 ? true : undefined)
+    await eventually("all to run", () => (node.lines().length >= 8 ? true : undefined))
     const pids = [...node.workers(), ...node.api()]
 
     node.child.kill("SIGTERM")
@@ -52,7 +52,16 @@ describe("a node that is told to stop", () => {
     expect(await node.child.exited).toBe(0)
 
     const again = Bun.spawn(
-      [process.execPath, `${import.meta.dir}/../../api/main.ts`, "up", "--no-sample", "--port", "0", "--workers", "1"],
+      [
+        process.execPath,
+        `${import.meta.dir}/../../api/main.ts`,
+        "up",
+        "--no-sample",
+        "--port",
+        "0",
+        "--workers",
+        "1"
+      ],
       {
         cwd: node.folder,
         env: {
@@ -78,7 +87,7 @@ describe("a node that is told to stop", () => {
     await eventually("the first run", () => node.lines()[0])
 
     node.child.kill("SIGTERM")
-    await eventually("the API to be gone", () => node.api().length === 0 ? true : undefined)
+    await eventually("the API to be gone", () => (node.api().length === 0 ? true : undefined))
     node.child.kill("SIGTERM")
 
     expect(await node.child.exited).toBe(0)
@@ -93,7 +102,7 @@ describe("a node that is killed", () => {
 
     node.child.kill("SIGKILL")
 
-    await eventually("the children to end", () => pids.some(isAlive) ? undefined : true)
+    await eventually("the children to end", () => (pids.some(isAlive) ? undefined : true))
   }, 60_000)
 })
 
@@ -115,13 +124,15 @@ describe("a Redis that is killed under load", () => {
 
     for (const round of [1, 2]) {
       const before = acknowledged.length
-      await eventually("load", () => acknowledged.length > before + 200 ? true : undefined)
+      await eventually("load", () => (acknowledged.length > before + 200 ? true : undefined))
       const [redis] = node.redis()
       process.kill(redis!, "SIGKILL")
-      await eventually(`Redis to be back, round ${round}`, () => node.redis().some((pid) => pid !== redis) ? true : undefined)
+      await eventually(`Redis to be back, round ${round}`, () =>
+        node.redis().some((pid) => pid !== redis) ? true : undefined
+      )
     }
     const before = acknowledged.length
-    await eventually("load after it came back", () => acknowledged.length > before + 200 ? true : undefined)
+    await eventually("load after it came back", () => (acknowledged.length > before + 200 ? true : undefined))
     on = false
     await Promise.all(submitters)
 
@@ -132,6 +143,8 @@ describe("a Redis that is killed under load", () => {
     expect(states.slice(0, before).filter((status) => status !== 200 && status !== 404)).toEqual([])
     expect(states.slice(before).filter((status) => status !== 200)).toEqual([])
     expect([...node.workers(), ...node.api()]).toEqual(pids)
-    console.log(`${states.length - lost} acknowledged tasks ended, ${lost} went with Redis, ${refused} submits were refused`)
+    console.log(
+      `${states.length - lost} acknowledged tasks ended, ${lost} went with Redis, ${refused} submits were refused`
+    )
   }, 120_000)
 })

@@ -17,7 +17,11 @@ type Body<A, E> = () => Effect.Effect<A, E, Scope.Scope>
 
 export const it = {
   effect: <A, E>(name: string, body: Body<A, E>, timeoutMs?: number) =>
-    test(name, () => run(Effect.suspend(body).pipe(Effect.scoped, Effect.provide(testEnvironment))), timeoutMs),
+    test(
+      name,
+      () => run(Effect.suspend(body).pipe(Effect.scoped, Effect.provide(testEnvironment))),
+      timeoutMs
+    ),
   live: <A, E>(name: string, body: Body<A, E>, timeoutMs?: number) =>
     test(name, () => run(Effect.suspend(body).pipe(Effect.scoped)), timeoutMs)
 }

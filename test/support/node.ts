@@ -63,7 +63,16 @@ export const startNode = async ({ env = {}, privateRedis = false, workers = 2 }:
   const folder = mkdtempSync(`${tmpdir()}/troupe-node-`)
   const namespace = aNamespace()
   const child = Bun.spawn(
-    [process.execPath, `${root}/api/main.ts`, "up", "--no-sample", "--port", "0", "--workers", String(workers)],
+    [
+      process.execPath,
+      `${root}/api/main.ts`,
+      "up",
+      "--no-sample",
+      "--port",
+      "0",
+      "--workers",
+      String(workers)
+    ],
     {
       cwd: folder,
       env: {
@@ -94,7 +103,7 @@ export const startNode = async ({ env = {}, privateRedis = false, workers = 2 }:
 
   const json = async (way: string, init?: RequestInit) => {
     const response = await fetch(`${url}/v1${way}`, init)
-    return { status: response.status, body: await response.json() as Record<string, unknown> }
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
   }
 
   return {
@@ -119,7 +128,11 @@ export const startNode = async ({ env = {}, privateRedis = false, workers = 2 }:
     task: async (id: string) => (await json(`/tasks/${id}`)).body,
     lines: (): ReadonlyArray<Line> => {
       try {
-        return readFileSync(history, "utf8").trim().split("\n").filter(Boolean).map((line) => JSON.parse(line))
+        return readFileSync(history, "utf8")
+          .trim()
+          .split("\n")
+          .filter(Boolean)
+          .map((line) => JSON.parse(line))
       } catch {
         return []
       }

@@ -68,7 +68,7 @@ export const aSequence = (seed: number): Sequence => {
   const segments = crowd ? 3 : swift ? 1 : 1 + below(3)
   const submits: Array<ReadonlyArray<NewTask>> = []
   const ulids: Array<string> = []
-  const workers: Array<Worker> = Array.from({ length: crowd ? 2 : 4 }, (_, at) => aWorker(`w${at}`))
+  const workers: Array<Worker> = Array.from({ length: crowd || swift ? 2 : 4 }, (_, at) => aWorker(`w${at}`))
   /** Every entry that was ever handed out, with its record. */
   const records = new Map<Entry, string>()
   const seqs = new Map<Entry, number>()
@@ -150,7 +150,7 @@ export const aSequence = (seed: number): Sequence => {
         // A worker that was fenced and does not know it, or one that is told to go on under its old name.
         join: !worker.joined && !chance(0.05),
         expectedNow: chance(0.7) ? 0 : now + one([0, 500, -clockJumpMs, clockJumpMs + 1, 60_000]),
-        want: crowd ? one([0, 20, 100, 100]) : below(4),
+        want: crowd ? one([0, 20, 100, 100]) : swift ? 3 : below(4),
         again: chance(0.1),
         settled,
         noted: settledEntries.filter((entry) => noted.has(entry)),
@@ -201,7 +201,7 @@ export const aSequence = (seed: number): Sequence => {
   const someUlids = () => Array.from({ length: 1 + below(3) }, anUlid)
 
   const kinds: ReadonlyArray<readonly [weight: number, make: () => Command]> = [
-    [14, submit],
+    [swift ? 6 : 14, submit],
     [34, turn],
     [10, append],
     [11, advance],

@@ -25,8 +25,10 @@ const over = (
   )
 
 /** On the memory store: time is the test's clock. */
-export const memorySystem = (handlers: ReadonlyArray<TaskDefinition>, settings: Partial<SettingsShape> = {}) =>
-  over(Memory.layer, memorySettings(settings), handlers)
+export const memorySystem = (
+  handlers: ReadonlyArray<TaskDefinition>,
+  settings: Partial<SettingsShape> = {}
+) => over(Memory.layer, memorySettings(settings), handlers)
 
 /** On the tests' Redis, in a namespace of its own. */
 export const redisSystem = (handlers: ReadonlyArray<TaskDefinition>, settings: Partial<SettingsShape> = {}) =>

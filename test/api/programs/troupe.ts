@@ -34,18 +34,22 @@ const system = Layer.mergeAll(serves, Tree.client).pipe(
   Layer.provide(Settings.layer({ log: "None", drain: Duration.seconds(30) }, {}))
 )
 
-const hold = Command.make("hold", { howLong: Argument.Literals("how-long", ["a while", "for ever"]) }, ({ howLong }) =>
-  Dispatcher.use((dispatcher) => dispatcher.submit({ name: "held", input: howLong })).pipe(
-    Effect.andThen(Effect.never),
-    Effect.provide(system)
-  ))
+const hold = Command.make(
+  "hold",
+  { howLong: Argument.Literals("how-long", ["a while", "for ever"]) },
+  ({ howLong }) =>
+    Dispatcher.use((dispatcher) => dispatcher.submit({ name: "held", input: howLong })).pipe(
+      Effect.andThen(Effect.never),
+      Effect.provide(system)
+    )
+)
 
 const stick = Command.make("stick", {}, () =>
-  Output.print("running").pipe(
-    Effect.andThen(Effect.never),
-    Effect.ensuring(Effect.never)
-  ))
+  Output.print("running").pipe(Effect.andThen(Effect.never), Effect.ensuring(Effect.never))
+)
 
-const root = Command.make("troupe").pipe(Command.withSubcommands([hold, stick, ...commands(Object.values(shop))]))
+const root = Command.make("troupe").pipe(
+  Command.withSubcommands([hold, stick, ...commands(Object.values(shop))])
+)
 
 runProgram(root, { version: "0.0.0" })
