@@ -105,24 +105,31 @@ export const connect = async (options: Fx.ConnectOptions = {}): Promise<Troupe> 
   const closed = Deferred.makeUnsafe<never, TroupeClosed>()
   const isClosed = () => Deferred.isDoneUnsafe(closed)
 
-  const context = await runtime.context()
+  const context = await runtime.context().catch(async (error: unknown) => {
+    await runtime.dispose()
+    throw error
+  })
   const service = Context.get(context, Fx.Troupe)
   const fork = Effect.runForkWith(context)
   /** What somebody waits for; it ends with the connection. */
   const waiting = new Set<Fiber.Fiber<unknown, unknown>>()
 
-  const run = <A>(use: (troupe: Fx.Troupe["Service"]) => Effect.Effect<A, unknown>): Promise<A> =>
-    new Promise((resolve, reject) => {
-      if (isClosed()) return reject(new TroupeClosed())
-      const fiber = fork(use(service))
+  const exitOf = <A>(effect: Effect.Effect<A, unknown>) =>
+    new Promise<Exit.Exit<A, unknown>>((resolve) => {
+      const fiber = fork(effect)
       waiting.add(fiber)
       fiber.addObserver((exit) => {
         waiting.delete(fiber)
-        if (Exit.isSuccess(exit)) return resolve(exit.value)
-        const { cause } = exit
-        reject(isClosed() && Cause.hasInterruptsOnly(cause) ? new TroupeClosed() : Cause.squash(cause))
+        resolve(exit)
       })
     })
+
+  const run = async <A>(use: (troupe: Fx.Troupe["Service"]) => Effect.Effect<A, unknown>): Promise<A> => {
+    if (isClosed()) throw new TroupeClosed()
+    const exit = await exitOf(use(service))
+    if (Exit.isSuccess(exit)) return exit.value
+    throw isClosed() && Cause.hasInterruptsOnly(exit.cause) ? new TroupeClosed() : Cause.squash(exit.cause)
+  }
 
   const iterate = (follow: (troupe: Fx.Troupe["Service"]) => Stream.Stream<FollowEvent, unknown>) =>
     Stream.unwrap(

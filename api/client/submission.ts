@@ -73,7 +73,8 @@ export const submission = (
     part("queue", queue, Result.succeed),
     part("tags", tags, Result.succeed)
   ])
-  return Result.map(parts, (parts): NewTaskJson =>
-    Object.assign({ name, input }, ...(parts as Array<object>))
+  return Result.map(
+    parts,
+    (parts) => Object.assign({ name, input }, ...(parts as Array<object>)) as NewTaskJson
   )
 }
