@@ -29,7 +29,11 @@ const input = Schema.Struct({
   file: Schema.optionalKey(Schema.NonEmptyString),
   /** An http or https address. */
   url: Schema.optionalKey(
-    Schema.String.check(Schema.isPattern(/^https?:\/\/./iu, { message: "must be an http or https URL" }))
+    Schema.String.check(
+      Schema.isPattern(/^https?:\/\/[^/?#@\s]+([/?#]|$)/iu, {
+        message: "must be an http or https URL without a user and password"
+      })
+    )
   ),
   /** A path below one of the folders in `TROUPE_FOLDERS`. */
   path: Schema.optionalKey(Schema.NonEmptyString),
