@@ -141,6 +141,8 @@ export const startPrivate = Effect.fn("PrivateRedis.start")(
     yield* Effect.addFinalizer(() => stop())
     const adopted = yield* answers(socket)
     yield* files.writeFileString(ownerFile, String(process.pid))
+    // One that was killed left its number behind, which may be that of any other process by now.
+    if (!adopted) yield* Effect.ignore(files.remove(pidFile))
     const first = adopted ? undefined : yield* spawn
     if (first !== undefined) {
       yield* Effect.raceFirst(

@@ -24,7 +24,7 @@ describe("memory and Redis", () => {
 })
 
 /** Seeds that between them told every planted bug when they were chosen, so that few of the others are needed. */
-const telling = [116, 86, 38, 140, 7, 146, 177, 71, 96, 272]
+const telling = [2, 9, 44, 76, 21, 79, 116, 7, 22, 38]
 
 describe("the comparison finds a planted bug:", () => {
   for (const plant of plants) {

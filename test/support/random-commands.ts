@@ -64,11 +64,12 @@ export const aSequence = (seed: number): Sequence => {
   const crowd = chance(0.05)
   // In others tasks end as soon as they can, and much time passes: segments come and go.
   const swift = !crowd && chance(0.3)
+  const leasesMs = swift ? [3_000, 2 * retentionMs] : [1_000, 3_000, 5_000]
   const drains = chance(0.4)
   const segments = crowd ? 3 : swift ? 1 : 1 + below(3)
   const submits: Array<ReadonlyArray<NewTask>> = []
   const ulids: Array<string> = []
-  const workers: Array<Worker> = Array.from({ length: crowd || swift ? 2 : 4 }, (_, at) => aWorker(`w${at}`))
+  const workers: Array<Worker> = Array.from({ length: crowd || swift ? 2 : 3 }, (_, at) => aWorker(`w${at}`))
   /** Every entry that was ever handed out, with its record. */
   const records = new Map<Entry, string>()
   const seqs = new Map<Entry, number>()
@@ -146,11 +147,11 @@ export const aSequence = (seed: number): Sequence => {
     return {
       do: "turn",
       turn: aTurn(worker.name, {
-        leaseMs: one([1_000, 3_000, 5_000]),
+        leaseMs: one(leasesMs),
         // A worker that was fenced and does not know it, or one that is told to go on under its old name.
         join: !worker.joined && !chance(0.05),
         expectedNow: chance(0.7) ? 0 : now + one([0, 500, -clockJumpMs, clockJumpMs + 1, 60_000]),
-        want: crowd ? one([0, 20, 100, 100]) : swift ? 3 : below(4),
+        want: crowd ? one([0, 20, 100, 100]) : swift ? 3 : one([0, 1, 2, 3, 3]),
         again: chance(0.1),
         settled,
         noted: settledEntries.filter((entry) => noted.has(entry)),
@@ -201,15 +202,15 @@ export const aSequence = (seed: number): Sequence => {
   const someUlids = () => Array.from({ length: 1 + below(3) }, anUlid)
 
   const kinds: ReadonlyArray<readonly [weight: number, make: () => Command]> = [
-    [swift ? 6 : 14, submit],
-    [34, turn],
-    [10, append],
-    [11, advance],
+    [swift ? 6 : 9, submit],
+    [50, turn],
+    [9, append],
+    [10, advance],
     [1, () => ({ do: "setBack", ms: one([1, 500, 5_000, 60_000]) })],
-    [crowd ? 12 : 5, () => ({ do: chance(0.7) ? "evict" : "leave", worker: one(workers).name })],
-    [6, () => ({ do: "listen" })],
-    [5, watch],
-    [2, () => ({ do: "ended", ulids: someUlids() })],
+    [crowd ? 12 : 4, () => ({ do: chance(0.7) ? "evict" : "leave", worker: one(workers).name })],
+    [4, () => ({ do: "listen" })],
+    [4, watch],
+    [1, () => ({ do: "ended", ulids: someUlids() })],
     [
       3,
       () => ({
@@ -217,9 +218,9 @@ export const aSequence = (seed: number): Sequence => {
         ...(watches.length > 0 ? one(watches) : { ulids: someUlids(), inbox: one(inboxNames) })
       })
     ],
-    [3, () => ({ do: "read", ulids: someUlids() })],
+    [2, () => ({ do: "read", ulids: someUlids() })],
     [3, () => ({ do: "events", ulid: anUlid(), run: below(3), seq: below(4), limit: 1 + below(5) })],
-    [2, () => ({ do: "depth" })],
+    [1, () => ({ do: "depth" })],
     [swift ? 8 : 3, () => ({ do: "sweep", limit: 1 + below(3) })],
     [1, () => ({ do: "hear" })]
   ]
@@ -275,7 +276,7 @@ export const aSequence = (seed: number): Sequence => {
     yield { do: "hear" }
 
     if (!drains) return
-    yield { do: "advance", ms: 10_000 + wentBack }
+    yield { do: "advance", ms: Math.max(...leasesMs) + wentBack }
     let rest: ReadonlyArray<Entry> = []
     let left = true
     while (left) {
@@ -296,7 +297,7 @@ export const aSequence = (seed: number): Sequence => {
     yield { do: "look" }
   }
 
-  return { length: crowd ? 10 + below(12) : 8 + below(32), next, observe, last }
+  return { length: crowd ? 10 + below(12) : 12 + below(36), next, observe, last }
 }
 
 const aWorker = (name: string): Worker => ({ name, joined: false, runs: new Set(), unanswered: undefined })
