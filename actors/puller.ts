@@ -110,6 +110,8 @@ export const openPuller = Effect.fnUntraced(function* (
   let again = true
   let joined = false
   let draining = false
+  /** Whether it has left: from then on a turn would only find that it is not registered. */
+  let left = false
   let lastTurnMono = 0
   let lastAnswerMono = 0
   /** Until then no other worker's lease is judged: after an outage all of them seem to have run out. */
@@ -238,6 +240,7 @@ export const openPuller = Effect.fnUntraced(function* (
   const mayClaim = () => claiming < claimers && !draining && free() > 0
 
   const hasReason = (): boolean => {
+    if (left) return false
     // Joining, and asking for everything held, are done alone: another turn on its way would blur the answer.
     if (again) return inFlight === 0
     return settled.length > 0 || owed || mayClaim() || notesDue().length > 0 || renewDue()
@@ -458,6 +461,7 @@ export const openPuller = Effect.fnUntraced(function* (
     yield* Effect.raceFirst(said, Effect.ignore(Deferred.await(fenced))).pipe(
       Effect.timeoutOption(options.lease)
     )
+    left = true
     yield* Effect.ignore(store.leave(partition, worker))
   })
 

@@ -115,14 +115,16 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
 
       // Its own scope, closed only after the drain.
       const incarnations = yield* Scope.make()
+      let stopping = false
       yield* Effect.scoped(live()).pipe(
         Effect.tapError((error) => Effect.logError(`${error.message}; a fresh incarnation takes over`)),
-        Effect.retry(Schedule.spaced("100 millis")),
+        Effect.retry({ schedule: Schedule.spaced("100 millis"), while: () => !stopping }),
         Effect.tapCause((cause) => Effect.logDebug("the worker ended", cause)),
         Effect.forkIn(incarnations)
       )
       yield* Effect.addFinalizer(() =>
         Effect.gen(function* () {
+          stopping = true
           const running = pullers.reduce((sum, puller) => sum + puller.running(), 0)
           yield* Effect.logInfo(
             `draining: ${running} tasks run, and may do so for ${Duration.format(settings.drain)}`

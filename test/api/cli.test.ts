@@ -423,9 +423,15 @@ describe("the program troupe", () => {
         port: 0,
         socket: {
           data(socket, bytes) {
-            const isInfo = new TextDecoder().decode(bytes).toLowerCase().includes("info")
             const info = "# Server\r\nredis_version:6.2.14\r\nloading:0\r\n"
-            socket.write(isInfo ? `$${info.length}\r\n${info}\r\n` : "+OK\r\n")
+            // Several commands may come in one piece; each gets its answer.
+            const commands = new TextDecoder()
+              .decode(bytes)
+              .split(/^\*\d+\r$/m)
+              .slice(1)
+            for (const command of commands) {
+              socket.write(/^info\r$/im.test(command) ? `$${info.length}\r\n${info}\r\n` : "+OK\r\n")
+            }
           }
         }
       })
