@@ -92,7 +92,10 @@ export const openRedisSide = Effect.fnUntraced(function* (scripts: Scripts) {
         Context.add(TestTime, yield* redisTimeOf(client, base)),
         Context.add(Bell, { rang: Effect.promise(async () => (await client.lpop(bell)) !== null) })
       )
-      yield* Effect.addFinalizer(() => Effect.promise(() => client.unlink(...ofTest)))
+      // Nothing stays for the next sequences: to look for keys is to look at all there are.
+      yield* Effect.addFinalizer(() =>
+        Effect.promise(async () => client.unlink(await client.keys(`${base}*`)))
+      )
       const keys = Effect.promise(async () => {
         const all = await client.keys(`${base}*`)
         return all
