@@ -5,7 +5,7 @@
  * handler is known, the input fits its schema, the options are in their bounds.
  */
 import { Clock, Context, DateTime, Duration, Effect, Exit, Layer, Option, Result, Schema } from "effect"
-import { Fault, type Misfit, type TaskDefinition } from "../runtime/handler.ts"
+import { Fault, faultsOfIssues, type Misfit, type TaskDefinition } from "../runtime/handler.ts"
 import { faultsOf } from "../runtime/input.ts"
 import { Handlers, type UnknownHandler } from "../runtime/registry.ts"
 import { RetryJson } from "../runtime/retry.ts"
@@ -156,10 +156,7 @@ const readOptions = (task: unknown): Result.Result<NewTaskJson, SubmitRefused> =
     ? Result.succeed(result.value)
     : Result.fail(
         new SubmitRefused({
-          faults: result.issues.map(({ message, path = [] }) => ({
-            path: path.map((part) => `/${String(typeof part === "object" ? part.key : part)}`).join(""),
-            message
-          }))
+          faults: faultsOfIssues(result.issues)
         })
       )
 }

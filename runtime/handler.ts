@@ -265,13 +265,19 @@ export class Misfit extends Schema.TaggedError<Misfit>()("Misfit", { faults: Sch
   }
 }
 
-const pointer = (
+/** A path as a JSON pointer. */
+export const pointer = (
   path: ReadonlyArray<PropertyKey | StandardSchema.StandardSchemaV1.PathSegment> | undefined
 ) =>
   (path ?? [])
     .map((part) => String(typeof part === "object" ? part.key : part))
     .map((part) => `/${part.replaceAll("~", "~0").replaceAll("/", "~1")}`)
     .join("")
+
+/** The faults that a Standard Schema found. */
+export const faultsOfIssues = (
+  issues: ReadonlyArray<StandardSchema.StandardSchemaV1.Issue>
+): ReadonlyArray<Fault> => issues.map(({ message, path }) => ({ path: pointer(path), message }))
 
 /** What a check says: the value as the schema gives it out, or every fault. A promise only where the schema is async. */
 export type Checked = Result.Result<unknown, Misfit> | Promise<Result.Result<unknown, Misfit>>
@@ -286,9 +292,7 @@ const check = (
   const settle = (result: StandardSchema.StandardSchemaV1.Result<unknown>): Result.Result<unknown, Misfit> =>
     result.issues === undefined
       ? Result.succeed(result.value)
-      : Result.fail(
-          new Misfit({ faults: result.issues.map(({ message, path }) => ({ path: pointer(path), message })) })
-        )
+      : Result.fail(new Misfit({ faults: faultsOfIssues(result.issues) }))
   return (value) => {
     const result = validate(value)
     return result instanceof Promise ? result.then(settle) : settle(result)

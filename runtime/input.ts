@@ -4,15 +4,12 @@
  * The depth is counted before anything is parsed, since a parser of text a million levels deep needs a stack as deep.
  */
 import { Result } from "effect"
-import type { Fault } from "./handler.ts"
+import { type Fault, pointer } from "./handler.ts"
 
 /** How deep arrays and objects may be nested. */
 export const depthMax = 64
 
 const forbidden = new Set(["__proto__", "constructor", "prototype"])
-
-const pointer = (path: ReadonlyArray<string>) =>
-  path.map((part) => `/${part.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("")
 
 /** The depth at which text goes beyond `depthMax`, as JSON would nest it. */
 const tooDeep = (text: string): boolean => {

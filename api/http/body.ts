@@ -3,6 +3,7 @@
  * depth before it is parsed, and without keys that would reach an object's prototype.
  */
 import { Effect, Result, Schema } from "effect"
+import { faultsOfIssues } from "../../runtime/handler.ts"
 import { faultsOf, parseJson } from "../../runtime/input.ts"
 import { BodyMalformed, BodyRefused, BodyTooLarge, MediaTypeRefused } from "./refusals.ts"
 
@@ -81,10 +82,6 @@ export const fitting = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) 
   return Effect.fnUntraced(function* (value: unknown): Effect.fn.Return<S["Type"], BodyRefused> {
     const result = yield* Effect.promise(async () => validate(value))
     if (result.issues === undefined) return result.value
-    const faults = result.issues.map(({ message, path = [] }) => ({
-      path: path.map((part) => `/${String(typeof part === "object" ? part.key : part)}`).join(""),
-      message
-    }))
-    return yield* new BodyRefused({ faults })
+    return yield* new BodyRefused({ faults: faultsOfIssues(result.issues) })
   })
 }
