@@ -85,12 +85,15 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       const context = yield* Effect.context<never>()
       const queues = subscriptionsOf(settings.queues, handlers.all)
       let pullers: ReadonlyArray<Puller> = []
+      let stopping = false
 
       const live = Effect.fnUntraced(function* (): Effect.fn.Return<
         never,
         Fenced | StoreError,
         Store | Handlers | Scope.Scope
       > {
+        // Stopping may begin between the end of one incarnation and the start of the next.
+        if (stopping) return yield* Effect.never
         const worker = freshId()
         options.onIncarnation?.({ worker, partitions: queues.map(({ queue }) => partitionOf(queue)) })
         pullers = yield* Effect.forEach(
@@ -115,7 +118,6 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
 
       // Its own scope, closed only after the drain.
       const incarnations = yield* Scope.make()
-      let stopping = false
       yield* Effect.scoped(live()).pipe(
         Effect.tapError((error) => Effect.logError(`${error.message}; a fresh incarnation takes over`)),
         Effect.retry({ schedule: Schedule.spaced("100 millis"), while: () => !stopping }),

@@ -43,12 +43,17 @@ export const partitionKeys = (namespace: string, partition: Partition): Partitio
   ]) as PartitionKeys
 }
 
-/** The same table as Lua source, put before every script: `key.live`, `key.task(segment)`, and so on. */
+/**
+ * The same table as Lua source, put before every script: `key.live`, `key.task(segment)`, and so on. Most calls of a
+ * script name a few of them, so the names are made when they are asked for.
+ */
 export const luaKeys = [
   "local base = KEYS[1]",
-  "local key = {",
-  ...fixed.map((name) => `  ${name} = base .. '${name}',`),
-  ...families.map((family) => `  ${family} = function(member) return base .. '${family}:' .. member end,`),
-  "}",
+  `local families = { ${families.map((family) => `${family} = true`).join(", ")} }`,
+  "local key = setmetatable({}, { __index = function(names, name)",
+  "  local made = families[name] and function(member) return base .. name .. ':' .. member end or base .. name",
+  "  rawset(names, name, made)",
+  "  return made",
+  "end })",
   `local lanes = { ${lanes.map((lane) => `'${lane}'`).join(", ")} }`
 ].join("\n")

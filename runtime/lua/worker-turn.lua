@@ -54,106 +54,110 @@ for list = 1, #widths do
   at = at + tonumber(ARGV[9 + list]) * widths[list]
 end
 
--- What the worker still holds of all it names, the notes included: `members` goes along with the arguments.
-local named, size = {}, 0
-for list = 1, 4 do
-  for i = starts[list], starts[list + 1] - 1, widths[list] do
-    size = size + 1
-    named[size] = ARGV[i]
+-- What is said of entries, if anything is: `settled` are those that were still held, in the order of `records`.
+local lost, settled, records, count = {}, {}, {}, 0
+if at > starts[1] then
+  -- What the worker still holds of all it names, the notes included: `members` goes along with the arguments.
+  local named, size = {}, 0
+  for list = 1, 4 do
+    for i = starts[list], starts[list + 1] - 1, widths[list] do
+      size = size + 1
+      named[size] = ARGV[i]
+    end
   end
-end
-local members, place, lost = size > 0 and ask("SMISMEMBER", held, named) or {}, 0, {}
-local function next_is_mine()
-  place = place + 1
-  return members[place] == 1
-end
+  local members, place = size > 0 and ask("SMISMEMBER", held, named) or {}, 0
+  local function next_is_mine()
+    place = place + 1
+    return members[place] == 1
+  end
 
--- Settle.
-local settled, ids, records, count = {}, {}, {}, 0
-local unheld, expect = {}, {}
-for i = starts[1], starts[2] - 1, 2 do
-  local entry = ARGV[i]
-  if next_is_mine() then
-    count = count + 1
-    settled[count] = entry
-    ids[count] = sub(entry, 1, 26)
-    records[count] = ARGV[i + 1]
-  else
-    unheld[#unheld + 1] = entry
-    expect[#expect + 1] = ARGV[i + 1]
+  -- Settle.
+  local ids = {}
+  local unheld, expect = {}, {}
+  for i = starts[1], starts[2] - 1, 2 do
+    local entry = ARGV[i]
+    if next_is_mine() then
+      count = count + 1
+      settled[count] = entry
+      ids[count] = sub(entry, 1, 26)
+      records[count] = ARGV[i + 1]
+    else
+      unheld[#unheld + 1] = entry
+      expect[#expect + 1] = ARGV[i + 1]
+    end
   end
-end
-local later, writes, told = {}, {}, {}
-for i = starts[2], starts[3] - 1, 3 do
-  local entry = ARGV[i]
-  if next_is_mine() then
-    settled[#settled + 1] = entry
-    later[#later + 1] = now + tonumber(ARGV[i + 1])
-    later[#later + 1] = next_run(entry)
-    told[#told + 1] = id_of(entry)
-    local segment = string.sub(entry, 1, 8)
-    writes[segment] = writes[segment] or {}
-    table.insert(writes[segment], id_of(entry))
-    table.insert(writes[segment], ARGV[i + 2])
-  else
-    unheld[#unheld + 1] = entry
-    expect[#expect + 1] = ARGV[i + 2]
+  local later, writes, told = {}, {}, {}
+  for i = starts[2], starts[3] - 1, 3 do
+    local entry = ARGV[i]
+    if next_is_mine() then
+      settled[#settled + 1] = entry
+      later[#later + 1] = now + tonumber(ARGV[i + 1])
+      later[#later + 1] = next_run(entry)
+      told[#told + 1] = id_of(entry)
+      local segment = string.sub(entry, 1, 8)
+      writes[segment] = writes[segment] or {}
+      table.insert(writes[segment], id_of(entry))
+      table.insert(writes[segment], ARGV[i + 2])
+    else
+      unheld[#unheld + 1] = entry
+      expect[#expect + 1] = ARGV[i + 2]
+    end
   end
-end
-local released = {}
-for i = starts[3], starts[4] - 1 do
-  if next_is_mine() then
-    settled[#settled + 1] = ARGV[i]
-    released[#released + 1] = ARGV[i]
-  elseif not again then
-    lost[#lost + 1] = ARGV[i]
+  local released = {}
+  for i = starts[3], starts[4] - 1 do
+    if next_is_mine() then
+      settled[#settled + 1] = ARGV[i]
+      released[#released + 1] = ARGV[i]
+    elseif not again then
+      lost[#lost + 1] = ARGV[i]
+    end
   end
-end
--- A settlement said again finds its own outcome already there, and counts as done.
-local present = again and #unheld > 0 and records_or_letters_of(unheld) or {}
-for i, entry in ipairs(unheld) do
-  if present[i] ~= expect[i] then
-    lost[#lost + 1] = entry
+  -- A settlement said again finds its own outcome already there, and counts as done.
+  local present = again and #unheld > 0 and records_or_letters_of(unheld) or {}
+  for i, entry in ipairs(unheld) do
+    if present[i] ~= expect[i] then
+      lost[#lost + 1] = entry
+    end
   end
-end
 
-send("SREM", held, settled)
-if #ids > 0 then
-  finish(ids, records, now, retention)
-end
-for segment, write in pairs(writes) do
-  send("HSET", key.task(segment), write)
-end
-send("ZADD", key.later, later)
-if #released > 0 then
-  give_back(released, nil, now, retention, crashes_max)
-end
-
--- Notes on what still runs, and what is left to tidy of what does not.
-local notes = {}
-for i = starts[4], starts[5] - 1, 2 do
-  if next_is_mine() then
-    notes[#notes + 1] = ARGV[i]
-    notes[#notes + 1] = ARGV[i + 1]
-    told[#told + 1] = id_of(ARGV[i])
-  else
-    lost[#lost + 1] = ARGV[i]
+  send("SREM", held, settled)
+  if #ids > 0 then
+    finish(ids, records, now, retention)
   end
-end
-send("HSET", key.running, notes)
-tell_watchers(told, false)
-local noted = {}
-for i = starts[5], starts[6] - 1 do
-  noted[#noted + 1] = ARGV[i]
-end
-send("HDEL", key.running, noted)
-local is_lost = {}
-for _, entry in ipairs(lost) do
-  is_lost[entry] = true
-end
-for i = starts[6], starts[7] - 1 do
-  if not is_lost[ARGV[i]] then
-    redis.call("PEXPIRE", key.events(id_of(ARGV[i])), digits(retention))
+  for segment, write in pairs(writes) do
+    send("HSET", key.task(segment), write)
+  end
+  send("ZADD", key.later, later)
+  if #released > 0 then
+    give_back(released, nil, now, retention, crashes_max)
+  end
+
+  -- Notes on what still runs, and what is left to tidy of what does not.
+  local notes = {}
+  for i = starts[4], starts[5] - 1, 2 do
+    if next_is_mine() then
+      notes[#notes + 1] = ARGV[i]
+      notes[#notes + 1] = ARGV[i + 1]
+      told[#told + 1] = id_of(ARGV[i])
+    else
+      lost[#lost + 1] = ARGV[i]
+    end
+  end
+  send("HSET", key.running, notes)
+  tell_watchers(told, false)
+  local noted = {}
+  for i = starts[5], starts[6] - 1 do
+    noted[#noted + 1] = ARGV[i]
+  end
+  send("HDEL", key.running, noted)
+  local is_lost = {}
+  for _, entry in ipairs(lost) do
+    is_lost[entry] = true
+  end
+  for i = starts[6], starts[7] - 1 do
+    if not is_lost[ARGV[i]] then
+      redis.call("PEXPIRE", key.events(id_of(ARGV[i])), digits(retention))
+    end
   end
 end
 
@@ -202,33 +206,32 @@ if head[1] then
 end
 
 -- Claim, strictly by priority.
-local claims, given_up = {}, false
-for _, lane in ipairs(lanes) do
-  local rounds = stale_rounds
-  while want > 0 and rounds > 0 do
-    local entries = redis.call("LPOP", key.lane(lane), want)
-    if not entries then
-      break
+local claims, given_up, rounds = {}, false, stale_rounds
+while want > 0 do
+  local popped = redis.call("LMPOP", #lanes, key.lane(lanes[1]), key.lane(lanes[2]), key.lane(lanes[3]),
+    key.lane(lanes[4]), "LEFT", "COUNT", want)
+  if not popped then
+    break
+  end
+  local entries, valid, size, total = popped[2], {}, 0, #claims
+  local found = records_of(entries)
+  for i = 1, #entries do
+    local entry = entries[i]
+    if is_current(found[i], entry) then
+      size = size + 1
+      valid[size] = entry
+      claims[total + 1] = entry
+      claims[total + 2] = found[i]
+      total = total + 2
     end
-    local found, valid, size, total = records_of(entries), {}, 0, #claims
-    for i = 1, #entries do
-      local entry = entries[i]
-      if is_current(found[i], entry) then
-        size = size + 1
-        valid[size] = entry
-        claims[total + 1] = entry
-        claims[total + 2] = found[i]
-        total = total + 2
-      end
-    end
-    send("SADD", held, valid)
-    local emptied = #entries < want
-    want = want - #valid
-    if emptied then
-      break
-    end
-    rounds = rounds - 1
-    given_up = given_up or rounds == 0
+  end
+  send("SADD", held, valid)
+  want = want - size
+  -- Entries of tasks that ended meanwhile are passed over, a bounded number of times.
+  rounds = size == #entries and rounds or rounds - 1
+  if rounds == 0 then
+    given_up = true
+    break
   end
 end
 

@@ -138,15 +138,15 @@ export const plants: ReadonlyArray<Plant> = [
   plant("the next due time is the one that has just passed", "next_due = tonumber(head[2] or -1)", ""),
   plant(
     "the newest is claimed first",
-    `redis.call("LPOP", key.lane(lane), want)`,
-    `redis.call("RPOP", key.lane(lane), want)`
+    `key.lane(lanes[4]), "LEFT", "COUNT", want)`,
+    `key.lane(lanes[4]), "RIGHT", "COUNT", want)`
   ),
   plant(
     "one more is claimed than was wanted",
-    `redis.call("LPOP", key.lane(lane), want)`,
-    `redis.call("LPOP", key.lane(lane), want + 1)`
+    `key.lane(lanes[4]), "LEFT", "COUNT", want)`,
+    `key.lane(lanes[4]), "LEFT", "COUNT", want + 1)`
   ),
-  plant("a claim is not held", `    send("SADD", held, valid)\n`, ""),
+  plant("a claim is not held", `  send("SADD", held, valid)\n`, ""),
   plant("the bell never rings", `    redis.call("RPUSH", key.bell, "1")\n`, ""),
   plant("a turn that leaves work behind does not ring", "if want == 0 or given_up then", "if false then"),
 
