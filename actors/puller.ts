@@ -226,9 +226,7 @@ export const openPuller = Effect.fnUntraced(function* (
     again = false
     for (const entry of reply.held) {
       const known =
-        runs.has(entry) ||
-        saying.has(entry) ||
-        settled.some(({ settlement }) => settlement.entry === entry)
+        runs.has(entry) || saying.has(entry) || settled.some(({ settlement }) => settlement.entry === entry)
       if (!known)
         settled.push({
           settlement: { kind: "release", entry },

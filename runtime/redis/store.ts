@@ -3,10 +3,8 @@
  *
  * This file alone knows the order of the scripts' arguments and the shapes of their replies.
  */
-import { Duration, Effect, Layer, Queue, Redacted, Result } from "effect"
-import type { Redis } from "ioredis"
+import { Duration, Effect, Layer, Queue } from "effect"
 import { Settings } from "../config.ts"
-import { type PartitionKeys, partitionKeys } from "../keys.ts"
 import {
   bellWaitMaxMs,
   type Claim,
@@ -25,15 +23,11 @@ import {
   type TurnReply
 } from "../store.ts"
 import { lanes, type Partition, partitionOfId, ulidLength, ulidOfId } from "../task.ts"
-import { readAddress } from "./address.ts"
 import { callMaxMs, openLink, type RedisError } from "./link.ts"
-import { buildScripts, type ScriptName, type Scripts } from "./scripts.ts"
+import { during, Scripted } from "./scripted.ts"
 
 /** How often an inbox makes sure that its connection is alive. */
 const inboxProbe = Duration.seconds(5)
-
-/** How many partitions' keys are kept at hand. */
-const keptKeysMax = 1_000
 
 /** A list of claims as the turn's script gives it: entry, record, entry, record, … */
 const claimsOf = (flat: ReadonlyArray<string>): ReadonlyArray<Claim> => {
@@ -68,256 +62,220 @@ const foundOf = (
 /** What a script, once reached, did not do because Redis is at its `maxmemory`. */
 const isFull = (error: RedisError) => /^OOM\b|-OOM\b/.test(error.message)
 
-const during = (operation: string) =>
-  Effect.mapError((error: RedisError) => new StoreError({ operation, cause: error.cause }))
+const make = Effect.gen(function* () {
+  const settings = yield* Settings
+  const { address, call, keysOf, run, scripts } = yield* Scripted
+  const retentionMs = Duration.toMillis(settings.retention)
+  const streamMs = Math.max(retentionMs, streamIdleMs)
 
-const make = (scripts: Scripts) =>
-  Effect.gen(function* () {
-    const settings = yield* Settings
-    const address = yield* Result.match(
-      readAddress(settings.redisUrl ?? Redacted.make("redis://127.0.0.1:6379")),
-      { onFailure: Effect.fail, onSuccess: Effect.succeed }
-    )
-    const keys = new Map<Partition, PartitionKeys>()
-    const keysOf = (partition: Partition) => {
-      const there = keys.get(partition)
-      if (there !== undefined) return there
-      // A stranger may ask for tasks of ever new queues.
-      if (keys.size >= keptKeysMax) keys.clear()
-      const made = partitionKeys(settings.namespace, partition)
-      keys.set(partition, made)
-      return made
+  const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks) {
+    const args: Array<string | number> = [0]
+    const delayed: Array<string | number> = []
+    for (const { due, entry, record } of tasks) {
+      if (due === undefined) args.push(entry, record)
+      else delayed.push(entry, "at" in due ? due.at : `+${due.afterMs}`, record)
     }
-    const retentionMs = Duration.toMillis(settings.retention)
-    const streamMs = Math.max(retentionMs, streamIdleMs)
-    const link = yield* openLink({ name: "troupe", address, scripts })
-
-    const evalsha = (client: Redis, name: ScriptName, base: string, args: ReadonlyArray<string | number>) =>
-      client.evalsha(scripts[name].sha, 1, base, ...args)
-
-    /** NOSCRIPT says that nothing ran (someone flushed the cache), so loading and running it is no repetition. */
-    const run = <A>(name: ScriptName, partition: Partition, args: ReadonlyArray<string | number>) =>
-      link.call(async (client) => {
-        const { base } = keysOf(partition)
-        try {
-          return (await evalsha(client, name, base, args)) as A
-        } catch (error) {
-          if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error
-          await client.script("LOAD", scripts[name].text)
-          return (await evalsha(client, name, base, args)) as A
-        }
-      })
-
-    const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks) {
-      const args: Array<string | number> = [0]
-      const delayed: Array<string | number> = []
-      for (const { due, entry, record } of tasks) {
-        if (due === undefined) args.push(entry, record)
-        else delayed.push(entry, "at" in due ? due.at : `+${due.afterMs}`, record)
-      }
-      args[0] = (args.length - 1) / 2
-      yield* run<number>("task-submit", partition, args.concat(delayed)).pipe(
-        Effect.mapError((error) =>
-          isFull(error) ? new StoreFull() : new StoreError({ operation: "Store.submit", cause: error.cause })
-        )
+    args[0] = (args.length - 1) / 2
+    yield* run<number>("task-submit", partition, args.concat(delayed)).pipe(
+      Effect.mapError((error) =>
+        isFull(error) ? new StoreFull() : new StoreError({ operation: "Store.submit", cause: error.cause })
       )
-    })
-
-    const turn: Store["Service"]["turn"] = Effect.fnUntraced(function* (partition, turn) {
-      const ended: Array<string | number> = []
-      const retried: Array<string | number> = []
-      const released: Array<string | number> = []
-      for (const settlement of turn.settled) {
-        if (settlement.kind === "end") ended.push(settlement.entry, settlement.record)
-        else if (settlement.kind === "retry")
-          retried.push(settlement.entry, settlement.delayMs, settlement.record)
-        else released.push(settlement.entry)
-      }
-      const reply = yield* run<-1 | [number, number, Array<string>, Array<string>, Array<string>]>(
-        "worker-turn",
-        partition,
-        [
-          turn.worker,
-          turn.leaseMs,
-          turn.want,
-          turn.expectedNow,
-          turn.join ? 1 : 0,
-          turn.again ? 1 : 0,
-          retentionMs,
-          crashesMax,
-          clockJumpMs,
-          ended.length / 2,
-          retried.length / 3,
-          released.length,
-          turn.notes.length,
-          turn.noted.length,
-          turn.streamed.length,
-          turn.hints.length
-        ].concat(
-          ended as Array<never>,
-          retried as Array<never>,
-          released as Array<never>,
-          turn.notes.flat() as Array<never>,
-          turn.noted as Array<never>,
-          turn.streamed as Array<never>,
-          turn.hints.flatMap(([channel, entries]) => [channel, entries.join(" ")]) as Array<never>
-        )
-      ).pipe(during("Store.turn"))
-      if (reply === -1) return yield* new Fenced({ worker: turn.worker })
-      const [now, nextDue, lost, claimed, held] = reply
-      return {
-        now,
-        nextDue: nextDue < 0 ? undefined : nextDue,
-        lost,
-        claimed: claimsOf(claimed),
-        held
-      } satisfies TurnReply
-    })
-
-    const read: Store["Service"]["read"] = (partition, ulids) =>
-      ulids.length === 0
-        ? Effect.succeed([])
-        : run<Array<Parameters<typeof foundOf>[0]>>("task-read", partition, ulids).pipe(
-            Effect.map((replies) => replies.map(foundOf)),
-            during("Store.read")
-          )
-
-    const ended: Store["Service"]["ended"] = (partition, ulids, options) =>
-      ulids.length === 0
-        ? Effect.succeed([])
-        : run<Array<string | 1 | null>>("task-ended", partition, [options?.watch ?? "", ...ulids]).pipe(
-            Effect.map((replies) => replies.map((reply) => (reply === 1 ? true : (reply ?? undefined)))),
-            during("Store.ended")
-          )
-
-    const append: Store["Service"]["append"] = (partition, worker, events) =>
-      events.length === 0
-        ? Effect.succeed([])
-        : run<Array<string>>("event-append", partition, [
-            worker,
-            eventsMax,
-            streamMs,
-            ...events.flatMap(({ data, entry, kind, seq }) => [entry, seq, kind, data])
-          ]).pipe(during("Store.append"))
-
-    const events: Store["Service"]["events"] = (id, after, limit) =>
-      link
-        .call((client) =>
-          client.xrange(
-            keysOf(partitionOfId(id)).events(ulidOfId(id)),
-            after.run === 0 ? "-" : `(${after.run}-${after.seq}`,
-            "+",
-            "COUNT",
-            limit
-          )
-        )
-        .pipe(
-          Effect.map((entries) =>
-            entries.map(([position, [kind, data]]) => {
-              const [run, seq] = position.split("-")
-              return { run: Number(run), seq: Number(seq), kind: kind as EventKind, data: data! }
-            })
-          ),
-          during("Store.events")
-        )
-
-    const inbox: Store["Service"]["inbox"] = Effect.gen(function* () {
-      const name = crypto.randomUUID()
-      const hints = yield* Queue.unbounded<Hint>()
-      const channels = new Map<string, Partition>()
-      const tuned = new Set<string>()
-      const listener = yield* openLink({
-        name: "troupe-inbox",
-        address,
-        onConnect: async (client, first) => {
-          client.on("smessage", (channel: string, message: string) => {
-            Queue.offerUnsafe(hints, {
-              partition: channels.get(channel)!,
-              news: message.split("\n").map(newsOf)
-            })
-          })
-          if (channels.size > 0) await client.ssubscribe(...channels.keys())
-          // What was told while nobody listened is lost: everything waited for is read again.
-          if (!first) Queue.offerUnsafe(hints, "all")
-        }
-      })
-      const tune = Effect.fnUntraced(function* (partition: Partition) {
-        const channel = keysOf(partition).reply(name)
-        if (tuned.has(channel)) return
-        // From here on a fresh connection subscribes to it by itself.
-        channels.set(channel, partition)
-        yield* listener.call((client) => client.ssubscribe(channel))
-        tuned.add(channel)
-      }, during("Store.inbox"))
-      // A connection that only listens would never notice that nobody speaks at its other end any more.
-      yield* listener
-        .call((client) => client.ping())
-        .pipe(Effect.ignore, Effect.delay(inboxProbe), Effect.forever, Effect.forkScoped)
-      return { name, next: Queue.take(hints), tune }
-    }).pipe(Effect.mapError((cause) => new StoreError({ operation: "Store.inbox", cause })))
-
-    const bell: Store["Service"]["bell"] = Effect.fnUntraced(function* (partitions) {
-      const listener = yield* openLink({ name: "troupe-bell", address }).pipe(
-        Effect.mapError((cause) => new StoreError({ operation: "Store.bell", cause }))
-      )
-      const bells = partitions.map((partition) => keysOf(partition).bell)
-      const wait = (maxMs: number) => {
-        // Redis reads 0 as for ever, and rounds down to the millisecond.
-        const seconds = Math.min(Math.max(maxMs, 1), bellWaitMaxMs) / 1_000
-        return listener
-          .call((client) => client.call("blpop", ...bells, String(seconds)), callMaxMs + bellWaitMaxMs)
-          .pipe(Effect.asVoid, during("Store.bell"))
-      }
-      return { wait }
-    })
-
-    const depth: Store["Service"]["depth"] = Effect.fnUntraced(function* (partition) {
-      const keys = keysOf(partition)
-      const workers = yield* link.call((client) => client.zrange(keys.workers, 0, "-1"))
-      const counts = yield* link.call(async (client) => {
-        const pipeline = client.pipeline()
-        for (const lane of lanes) pipeline.llen(keys.lane(lane))
-        pipeline.zcard(keys.later).zcard(keys.dead)
-        for (const worker of workers) pipeline.scard(keys.held(worker))
-        return ((await pipeline.exec()) ?? []).map(([error, count]) => {
-          if (error !== null) throw error
-          return Number(count)
-        })
-      })
-      const [urgent = 0, high = 0, normal = 0, low = 0, later = 0, dead = 0, ...held] = counts
-      return {
-        lanes: { urgent, high, normal, low },
-        later,
-        dead,
-        held: held.reduce((sum, count) => sum + count, 0)
-      }
-    }, during("Store.depth"))
-
-    return Store.of({
-      submit,
-      turn,
-      evict: (partition, worker) =>
-        Effect.asVoid(run("worker-evict", partition, [worker, 0])).pipe(during("Store.evict")),
-      leave: (partition, worker) =>
-        Effect.asVoid(run("worker-evict", partition, [worker, 1])).pipe(during("Store.leave")),
-      read,
-      ended,
-      unwatch: (partition, ulids, inbox) =>
-        ulids.length === 0
-          ? Effect.void
-          : Effect.asVoid(run("task-unwatch", partition, [inbox, ...ulids])).pipe(during("Store.unwatch")),
-      append,
-      events,
-      inbox,
-      bell,
-      depth,
-      sweep: (partition, limit) =>
-        run<number>("segment-sweep", partition, [limit, Duration.toMillis(settings.deadRetention)]).pipe(
-          during("Store.sweep")
-        ),
-      ping: Effect.asVoid(link.call((client) => client.ping())).pipe(during("Store.ping"))
-    })
+    )
   })
 
-/** The store at `Settings.redisUrl`. Fails with `RedisUnusable` when there is none that can be trusted. */
-export const layer = (scripts: Scripts = buildScripts()) => Layer.effect(Store, make(scripts))
+  const turn: Store["Service"]["turn"] = Effect.fnUntraced(function* (partition, turn) {
+    const ended: Array<string | number> = []
+    const retried: Array<string | number> = []
+    const released: Array<string | number> = []
+    for (const settlement of turn.settled) {
+      if (settlement.kind === "end") ended.push(settlement.entry, settlement.record)
+      else if (settlement.kind === "retry")
+        retried.push(settlement.entry, settlement.delayMs, settlement.record)
+      else released.push(settlement.entry)
+    }
+    const reply = yield* run<-1 | [number, number, Array<string>, Array<string>, Array<string>]>(
+      "worker-turn",
+      partition,
+      [
+        turn.worker,
+        turn.leaseMs,
+        turn.want,
+        turn.expectedNow,
+        turn.join ? 1 : 0,
+        turn.again ? 1 : 0,
+        retentionMs,
+        crashesMax,
+        clockJumpMs,
+        ended.length / 2,
+        retried.length / 3,
+        released.length,
+        turn.notes.length,
+        turn.noted.length,
+        turn.streamed.length,
+        turn.hints.length
+      ].concat(
+        ended as Array<never>,
+        retried as Array<never>,
+        released as Array<never>,
+        turn.notes.flat() as Array<never>,
+        turn.noted as Array<never>,
+        turn.streamed as Array<never>,
+        turn.hints.flatMap(([channel, entries]) => [channel, entries.join(" ")]) as Array<never>
+      )
+    ).pipe(during("Store.turn"))
+    if (reply === -1) return yield* new Fenced({ worker: turn.worker })
+    const [now, nextDue, lost, claimed, held] = reply
+    return {
+      now,
+      nextDue: nextDue < 0 ? undefined : nextDue,
+      lost,
+      claimed: claimsOf(claimed),
+      held
+    } satisfies TurnReply
+  })
+
+  const read: Store["Service"]["read"] = (partition, ulids) =>
+    ulids.length === 0
+      ? Effect.succeed([])
+      : run<Array<Parameters<typeof foundOf>[0]>>("task-read", partition, ulids).pipe(
+          Effect.map((replies) => replies.map(foundOf)),
+          during("Store.read")
+        )
+
+  const ended: Store["Service"]["ended"] = (partition, ulids, options) =>
+    ulids.length === 0
+      ? Effect.succeed([])
+      : run<Array<string | 1 | null>>("task-ended", partition, [options?.watch ?? "", ...ulids]).pipe(
+          Effect.map((replies) => replies.map((reply) => (reply === 1 ? true : (reply ?? undefined)))),
+          during("Store.ended")
+        )
+
+  const append: Store["Service"]["append"] = (partition, worker, events) =>
+    events.length === 0
+      ? Effect.succeed([])
+      : run<Array<string>>("event-append", partition, [
+          worker,
+          eventsMax,
+          streamMs,
+          ...events.flatMap(({ data, entry, kind, seq }) => [entry, seq, kind, data])
+        ]).pipe(during("Store.append"))
+
+  const events: Store["Service"]["events"] = (id, after, limit) =>
+    call((client) =>
+      client.xrange(
+        keysOf(partitionOfId(id)).events(ulidOfId(id)),
+        after.run === 0 ? "-" : `(${after.run}-${after.seq}`,
+        "+",
+        "COUNT",
+        limit
+      )
+    ).pipe(
+      Effect.map((entries) =>
+        entries.map(([position, [kind, data]]) => {
+          const [run, seq] = position.split("-")
+          return { run: Number(run), seq: Number(seq), kind: kind as EventKind, data: data! }
+        })
+      ),
+      during("Store.events")
+    )
+
+  const inbox: Store["Service"]["inbox"] = Effect.gen(function* () {
+    const name = crypto.randomUUID()
+    const hints = yield* Queue.unbounded<Hint>()
+    const channels = new Map<string, Partition>()
+    const tuned = new Set<string>()
+    const listener = yield* openLink({
+      name: "troupe-inbox",
+      address,
+      onConnect: async (client, first) => {
+        client.on("smessage", (channel: string, message: string) => {
+          Queue.offerUnsafe(hints, {
+            partition: channels.get(channel)!,
+            news: message.split("\n").map(newsOf)
+          })
+        })
+        if (channels.size > 0) await client.ssubscribe(...channels.keys())
+        // What was told while nobody listened is lost: everything waited for is read again.
+        if (!first) Queue.offerUnsafe(hints, "all")
+      }
+    })
+    const tune = Effect.fnUntraced(function* (partition: Partition) {
+      const channel = keysOf(partition).reply(name)
+      if (tuned.has(channel)) return
+      // From here on a fresh connection subscribes to it by itself.
+      channels.set(channel, partition)
+      yield* listener.call((client) => client.ssubscribe(channel))
+      tuned.add(channel)
+    }, during("Store.inbox"))
+    // A connection that only listens would never notice that nobody speaks at its other end any more.
+    yield* listener
+      .call((client) => client.ping())
+      .pipe(Effect.ignore, Effect.delay(inboxProbe), Effect.forever, Effect.forkScoped)
+    return { name, next: Queue.take(hints), tune }
+  }).pipe(Effect.mapError((cause) => new StoreError({ operation: "Store.inbox", cause })))
+
+  const bell: Store["Service"]["bell"] = Effect.fnUntraced(function* (partitions) {
+    const listener = yield* openLink({ name: "troupe-bell", address }).pipe(
+      Effect.mapError((cause) => new StoreError({ operation: "Store.bell", cause }))
+    )
+    const bells = partitions.map((partition) => keysOf(partition).bell)
+    const wait = (maxMs: number) => {
+      // Redis reads 0 as for ever, and rounds down to the millisecond.
+      const seconds = Math.min(Math.max(maxMs, 1), bellWaitMaxMs) / 1_000
+      return listener
+        .call((client) => client.call("blpop", ...bells, String(seconds)), callMaxMs + bellWaitMaxMs)
+        .pipe(Effect.asVoid, during("Store.bell"))
+    }
+    return { wait }
+  })
+
+  const depth: Store["Service"]["depth"] = Effect.fnUntraced(function* (partition) {
+    const keys = keysOf(partition)
+    const workers = yield* call((client) => client.zrange(keys.workers, 0, "-1"))
+    const counts = yield* call(async (client) => {
+      const pipeline = client.pipeline()
+      for (const lane of lanes) pipeline.llen(keys.lane(lane))
+      pipeline.zcard(keys.later).zcard(keys.dead)
+      for (const worker of workers) pipeline.scard(keys.held(worker))
+      return ((await pipeline.exec()) ?? []).map(([error, count]) => {
+        if (error !== null) throw error
+        return Number(count)
+      })
+    })
+    const [urgent = 0, high = 0, normal = 0, low = 0, later = 0, dead = 0, ...held] = counts
+    return {
+      lanes: { urgent, high, normal, low },
+      later,
+      dead,
+      held: held.reduce((sum, count) => sum + count, 0)
+    }
+  }, during("Store.depth"))
+
+  return Store.of({
+    submit,
+    turn,
+    evict: (partition, worker) =>
+      Effect.asVoid(run("worker-evict", partition, [worker, 0])).pipe(during("Store.evict")),
+    leave: (partition, worker) =>
+      Effect.asVoid(run("worker-evict", partition, [worker, 1])).pipe(during("Store.leave")),
+    read,
+    ended,
+    unwatch: (partition, ulids, inbox) =>
+      ulids.length === 0
+        ? Effect.void
+        : Effect.asVoid(run("task-unwatch", partition, [inbox, ...ulids])).pipe(during("Store.unwatch")),
+    append,
+    events,
+    inbox,
+    bell,
+    depth,
+    sweep: (partition, limit) =>
+      run<number>("segment-sweep", partition, [limit, Duration.toMillis(settings.deadRetention)]).pipe(
+        during("Store.sweep")
+      ),
+    ping: Effect.asVoid(call((client) => client.ping())).pipe(during("Store.ping"))
+  })
+})
+
+/** The store in the Redis that `Scripted` reaches. */
+export const layer = Layer.effect(Store, make)

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test"
 import { Effect, Exit, Fiber, Layer, Result, Scope, Stream } from "effect"
 import * as Follow from "../../actors/follow.ts"
-import * as Memory from "../../runtime/memory/store.ts"
-import * as Redis from "../../runtime/redis/store.ts"
+import * as Memory from "../../runtime/memory/stores.ts"
+import * as Redis from "../../runtime/redis/stores.ts"
 import { TaskId } from "../../runtime/task.ts"
 import { it } from "../support/effect.ts"
 import {

@@ -1,7 +1,7 @@
 import { describe, expect } from "bun:test"
 import { Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import * as Memory from "../../runtime/memory/store.ts"
+import * as Memory from "../../runtime/memory/stores.ts"
 import { Store, StoreError } from "../../runtime/store.ts"
 import { idIn, ulidOfId } from "../../runtime/task.ts"
 import { it } from "../support/effect.ts"

@@ -1,7 +1,7 @@
 import { describe, expect } from "bun:test"
 import { Duration, Effect, Layer } from "effect"
 import { partitionKeys } from "../../runtime/keys.ts"
-import * as RedisStore from "../../runtime/redis/store.ts"
+import * as RedisStore from "../../runtime/redis/stores.ts"
 import { Store } from "../../runtime/store.ts"
 import { ulidOfEntry } from "../../runtime/task.ts"
 import { storeSuite } from "../suite/store.ts"
