@@ -16,18 +16,75 @@
  * | `held:<worker>`    | set    | entries a worker incarnation has claimed                 | empty                        |
  * | `running`          | hash   | entry → JSON note of a run that has lasted over 100 ms   | field: the run ends          |
  * | `workers`          | zset   | worker incarnation → lease deadline                      | member: left or reaped       |
- * | `later`            | zset   | entry → due time: delayed tasks and retries              | member: due                  |
+ * | `later`            | zset   | entry → due time; `!<id>`, `#<id>`: expiry and deadline  | member: due, or its task ends |
  * | `dead`             | zset   | id of a dead letter → time of death                      | member: purged or too old    |
  * | `letters`          | hash   | id → record of a dead letter                             | with its member of `dead`    |
  * | `bell`             | list   | at most one token; idle workers block on it              | popped                       |
  * | `events:<id>`      | stream | `<run>-<seq>` → progress, logs and chunks of a task      | retention after the end      |
  * | `watched`          | hash   | id → reply channels of those who follow a live task      | field: the task ends         |
+ * | `segments`         | zset   | segments with records, all of score 0                    | member: its segment goes     |
+ * | `boxes`            | hash   | box → its limit, `o` when ordered, `r` while in its ring | field: no work, no run       |
+ * | `box:<box>`        | list   | entries waiting in a box, oldest left                    | empty                        |
+ * | `taken:<box>`      | set    | entries that take up its room                            | empty                        |
+ * | `ready:<ring>`     | list   | boxes of a ring with work and room, the next one left    | empty                        |
+ * | `rings`            | zset   | ring with limits → when it may be asked for              | member: its ring is empty    |
+ * | `pausedKeys`       | set    | keys whose boxes hand out nothing                        | member: resumed              |
+ * | `suspects`         | list   | entries of tasks that two workers died with              | empty                        |
+ * | `ties`             | hash   | id → lines: what is to be tidied at the task's end       | field: the task ends         |
+ * | `steps:<id>`       | hash   | number → name and JSON of what a task's runs remember    | the task ends                |
+ * | `children:<id>`    | set    | ids of a task's living children                          | the task ends                |
+ * | `awaited:<id>`     | set    | those of them that it waits for                          | the task ends                |
+ * | `waiting`          | hash   | id → entry that runs when its children have ended        | field: they have             |
+ * | `outbox`           | list   | messages for tasks of this and other partitions          | relayed                      |
+ * | `guard:<kind>:<…>` | string | id, and a hash of the input: what a second submit finds  | its rule ends                |
+ * | `control`          | hash   | what operators set: paused, bounds                       | field: unset                 |
+ * | `about`            | hash   | worker incarnation → JSON of what it says of itself      | field: left or reaped        |
  * | `reply:<process>`  | –      | channel (sharded pub/sub): ids that have news            | nothing is stored            |
+ * | `limit:<name>`     | hash   | what was used of a limit lately, and its pause's end     | neither counts any more      |
+ * | `permits:<name>`   | zset   | permit of a limit that is out → lease deadline           | the last lease's end         |
+ * | `orders:<worker>`  | –      | channel: entries to stop, and `drain`                    | nothing is stored            |
  */
 import { lanes, type Partition } from "./task.ts"
 
-const fixed = ["live", "kept", "running", "workers", "later", "dead", "letters", "bell", "watched"] as const
-const families = ["lane", "task", "held", "events", "reply"] as const
+const fixed = [
+  "live",
+  "kept",
+  "running",
+  "workers",
+  "later",
+  "dead",
+  "letters",
+  "bell",
+  "watched",
+  "segments",
+  "boxes",
+  "rings",
+  "pausedKeys",
+  "suspects",
+  "ties",
+  "waiting",
+  "outbox",
+  "control",
+  "about"
+] as const
+const families = [
+  "lane",
+  "task",
+  "held",
+  "events",
+  "reply",
+  "box",
+  "taken",
+  "ready",
+  "steps",
+  "children",
+  "awaited",
+  "guard",
+  "stat",
+  "orders",
+  "limit",
+  "permits"
+] as const
 
 export type PartitionKeys = { readonly base: string } & {
   readonly [name in (typeof fixed)[number]]: string

@@ -23,6 +23,20 @@ export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
   }
 }
 
+/** A bound of the queue is reached. Nothing was stored. */
+export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
+  partition: Schema.String,
+  /** What is full: the tasks that have not ended, the age of the oldest waiting one, or the waiting ones of a key. */
+  bound: Schema.Literals(["maxDepth", "maxAgeMs", "maxKeyDepth"]),
+  limit: Schema.Number,
+  /** When there may be room again, as the dispatcher estimates it. */
+  retryAfterMs: Schema.optionalKey(Schema.Number)
+}) {
+  override get message() {
+    return `${this.partition} takes no more tasks: ${this.bound} is ${this.limit}`
+  }
+}
+
 /** The store has no memory left for new tasks. Nothing was stored; come back when some have ended. */
 export class StoreFull extends Schema.TaggedError<StoreFull>()("StoreFull", {}) {
   override get message() {
@@ -54,7 +68,36 @@ export interface NewTask {
   readonly record: string
   /** When it becomes due: at once, after a delay in milliseconds, or at a Unix time in milliseconds. */
   readonly due?: { readonly afterMs: number } | { readonly at: number }
+  /** The box it waits in instead of a lane; its entry and record then have a capital lane letter. */
+  readonly box?: Box
+  /** The task that waits for its end. */
+  readonly parent?: TaskId
+  /** It is expired if it has not started by then, in Unix milliseconds. */
+  readonly expiresAt?: number
+  /** It has failed if it has not ended by then, in Unix milliseconds. */
+  readonly deadlineAt?: number
 }
+
+/** Whether nothing is to be said of a task but where it waits: those of one submit come first. */
+export const isPlain = (task: NewTask): boolean =>
+  task.due === undefined &&
+  task.box === undefined &&
+  task.parent === undefined &&
+  task.expiresAt === undefined &&
+  task.deadlineAt === undefined
+
+/** The mailbox of one key, with or without limits; what the newest submit says of it counts. */
+export interface Box {
+  /** `<ring>|<key>`; a ring has no `|`. */
+  readonly name: string
+  /** How many of its tasks run at once; 0 for as many as there are workers for. */
+  readonly limit: number
+  /** Whether a task that is to be tried again keeps the later ones of its box waiting. */
+  readonly ordered: boolean
+}
+
+/** The ring a box belongs to: its limits and what they cost, or `""` without limits. */
+export const ringOf = (box: string): string => box.slice(0, box.indexOf("|"))
 
 // ---------------------------------------------------------------------------------------------------------
 // The turn
@@ -68,6 +111,16 @@ export type Settlement =
   | { readonly kind: "retry"; readonly entry: Entry; readonly record: string; readonly delayMs: number }
   /** The worker gives the task back unfinished: it goes to the head of its lane, under its next run. */
   | { readonly kind: "release"; readonly entry: Entry }
+  /**
+   * The task waits for children that it adopted: `record` (letter Q, the next run) takes the place of the old one, and
+   * that run starts when all of these have ended, at once if they have already.
+   */
+  | {
+      readonly kind: "wait"
+      readonly entry: Entry
+      readonly record: string
+      readonly children: ReadonlyArray<TaskId>
+    }
 
 export interface Turn {
   readonly worker: WorkerId
@@ -84,6 +137,21 @@ export interface Turn {
 
   /** How many tasks to hand out at most: as many as can start running now. */
   readonly want: number
+
+  /** How many of them come first from the lanes below `urgent`, whatever waits above. */
+  readonly share: readonly [high: number, normal: number, low: number]
+
+  /** Whether one of them may be a suspect, whose workers died twice: true when this worker runs none. */
+  readonly suspect: boolean
+
+  /** Rings with limits, each with how many permits this worker has for it; other such rings are left alone. */
+  readonly permits: ReadonlyArray<readonly [ring: string, count: number]>
+
+  /** Rings whose limits allow nothing now, each with the milliseconds after which it may be asked for again. */
+  readonly deferred: ReadonlyArray<readonly [ring: string, afterMs: number]>
+
+  /** What this worker says of itself, as JSON; `undefined` when that was said lately. */
+  readonly about: string | undefined
 
   /** An earlier turn may have got no answer: settlements may be repeated, and `held` is to be told. */
   readonly again: boolean
@@ -104,6 +172,8 @@ export interface Turn {
 export interface Claim {
   readonly entry: Entry
   readonly record: string
+  /** The ring it was taken from, one of `permits`. */
+  readonly ring?: string
 }
 
 export interface TurnReply {
@@ -114,12 +184,22 @@ export interface TurnReply {
   /** Settled or noted entries that were not this worker's any more. Nothing of theirs was written. */
   readonly lost: ReadonlyArray<Entry>
   readonly claimed: ReadonlyArray<Claim>
+  /** Rings with limits that have work now, each with how much of it, up to 100; permits for them are worth asking for. */
+  readonly rings: ReadonlyArray<readonly [ring: string, waiting: number]>
+  /** Whether the outbox has messages to be relayed. */
+  readonly outbox: boolean
   /** With `again`: every entry the worker holds after this turn, `claimed` aside. Empty otherwise. */
   readonly held: ReadonlyArray<Entry>
 }
 
 /** A jump of Redis's clock that is no mere delay of an answer, in milliseconds. */
 export const clockJumpMs = 1_000
+
+/** A task with so many worker deaths is a suspect: a worker runs one of them at a time. */
+export const crashesSuspect = 2
+
+/** How many tasks of one box are claimed before the next box of its ring has its turn. */
+export const quantum = 10
 
 /** How many worker deaths make a task a dead letter: one that kills its workers must not take the pool down. */
 export const crashesMax = 3
@@ -135,6 +215,8 @@ export interface Found {
     | { readonly kind: "lane" }
     | { readonly kind: "later"; readonly due: number }
     | { readonly kind: "held"; readonly worker: WorkerId; readonly note: string | undefined }
+    /** Until its children have ended. */
+    | { readonly kind: "waiting" }
     | { readonly kind: "ended" }
 }
 
@@ -182,8 +264,30 @@ export interface Inbox {
   readonly tune: (partition: Partition) => Effect.Effect<void, StoreError>
 }
 
+/** What a worker is told while it runs: to stop a run at once, to drain, or that news may have been missed. */
+export type Order =
+  | { readonly kind: "stop"; readonly partition: Partition; readonly entry: Entry }
+  | { readonly kind: "drain" }
+  | { readonly kind: "all" }
+
+/** What came of a cancel. */
+export type Cancelled =
+  /** It has ended by this; its living children are to be cancelled next. */
+  | { readonly kind: "cancelled"; readonly children: ReadonlyArray<TaskId> }
+  /** It had ended before, and stays as it was. */
+  | { readonly kind: "ended"; readonly record: string }
+  | { readonly kind: "missing" }
+
+/** What one partition has to tell another, or itself. Doing it twice is harmless. */
+export type Message =
+  | { readonly kind: "ended"; readonly child: TaskId; readonly parent: TaskId }
+  | { readonly kind: "cancel"; readonly task: TaskId }
+
 export interface Depth {
   readonly lanes: Readonly<Record<Lane, number>>
+  /** Waiting in boxes, and for their children. */
+  readonly boxed: number
+  readonly waiting: number
   readonly later: number
   readonly held: number
   readonly dead: number
@@ -202,7 +306,7 @@ export class Store extends Context.Service<
     readonly submit: (
       partition: Partition,
       tasks: ReadonlyArray<NewTask>
-    ) => Effect.Effect<void, StoreError | StoreFull>
+    ) => Effect.Effect<void, StoreError | StoreFull | QueueFull>
 
     /**
      * The exchange between a worker and a partition: settle, renew the lease, reap one dead worker a piece at a
@@ -216,6 +320,26 @@ export class Store extends Context.Service<
 
     /** Ends the registration of a worker that holds nothing; one that does hold something is evicted. Repeatable. */
     readonly leave: (partition: Partition, worker: WorkerId) => Effect.Effect<void, StoreError>
+
+    /** Ends a living task as cancelled, wherever it is; whoever runs it is told. Repeatable. */
+    readonly cancel: (
+      partition: Partition,
+      ulid: string,
+      reason: string
+    ) => Effect.Effect<Cancelled, StoreError>
+
+    /** Opens the channel on which one worker incarnation hears its orders. An order may be lost. */
+    readonly orders: (
+      worker: WorkerId,
+      partitions: ReadonlyArray<Partition>
+    ) => Effect.Effect<{ readonly next: Effect.Effect<Order> }, StoreError, Scope.Scope>
+
+    /** Tells a parent that a child has ended: its next run starts if that was the last one it waits for. Repeatable. */
+    readonly childEnded: (parent: TaskId, child: TaskId) => Effect.Effect<void, StoreError>
+
+    /** Up to `most` messages of the outbox, oldest first. They stay until they are dropped. */
+    readonly outbox: (partition: Partition, most: number) => Effect.Effect<ReadonlyArray<Message>, StoreError>
+    readonly drop: (partition: Partition, messages: ReadonlyArray<Message>) => Effect.Effect<void, StoreError>
 
     /** Reads tasks of one partition by ULID; `undefined` for one that is not, or no longer, there. */
     readonly read: (

@@ -89,20 +89,26 @@ export const submittedAt = (ulid: string): number => {
 
 /**
  * What a mailbox holds: `<ULID><lane letter><run>`. The run is 1 at first and grows by one each time the task
- * is handed out again, for whatever reason; a write made for an older run finds no such entry held.
+ * is handed out again, for whatever reason; a write made for an older run finds no such entry held. The letter of a
+ * task that waits in a box is a capital.
  */
 export type Entry = string
 
-export const entryOf = (ulid: string, lane: Lane, run: number): Entry => `${ulid}${letterOf[lane]}${run}`
+const laneLetter = (lane: Lane, boxed: boolean | undefined) =>
+  boxed === true ? letterOf[lane].toUpperCase() : letterOf[lane]
+
+export const entryOf = (ulid: string, lane: Lane, run: number, boxed?: boolean): Entry =>
+  `${ulid}${laneLetter(lane, boxed)}${run}`
+
+export const isBoxed = (entry: Entry): boolean => entry[ulidLength]! < "a"
 
 export const ulidOfEntry = (entry: Entry): string => entry.slice(0, ulidLength)
 
-export const laneOfEntry = (entry: Entry): Lane => laneOfLetter[entry[ulidLength]!] ?? "normal"
+export const laneOfEntry = (entry: Entry): Lane => laneOfLetter[entry[ulidLength]!.toLowerCase()] ?? "normal"
 
 export const runOfEntry = (entry: Entry): number => Number(entry.slice(ulidLength + 1))
 
-export const nextRun = (entry: Entry): Entry =>
-  entryOf(ulidOfEntry(entry), laneOfEntry(entry), runOfEntry(entry) + 1)
+export const nextRun = (entry: Entry): Entry => entry.slice(0, ulidLength + 1) + (runOfEntry(entry) + 1)
 
 // ---------------------------------------------------------------------------------------------------------
 // Records
@@ -111,12 +117,14 @@ export const nextRun = (entry: Entry): Entry =>
 /** `Q` alive (where its entry lies says more); `S` succeeded, `F` failed, `C` cancelled, `E` expired. */
 export type Letter = "Q" | "S" | "F" | "C" | "E"
 
-/** An error as it is kept and shown: at most 4 KiB of message and 8 KiB of stack. */
+/** An error as it is kept and shown: at most 4 KiB of message and 8 KiB of stack; less in causes. */
 export interface TaskError {
   /** The error's tag or class name. */
   readonly type: string
   readonly message: string
   readonly stack?: string
+  /** What led to it, at most four deep. */
+  readonly cause?: TaskError
 }
 
 /** One finished run that did not end the task. Times in Unix milliseconds on Redis's clock. */
@@ -125,7 +133,10 @@ export interface PastAttempt {
   readonly worker: string
   readonly startedAt: number
   readonly finishedAt: number
-  readonly error: TaskError
+  /** Absent when it was no failure: the run snoozed, or ended to wait for its children. */
+  readonly error?: TaskError
+  /** `false` when it used up none of the task's attempts. */
+  readonly counted?: false
 }
 
 /** What was submitted, as it is stored while the task lives. Absent fields have the handler's default. */
@@ -138,9 +149,28 @@ export interface Envelope {
   readonly retry?: RetryJson
   /** The reply channel of the process that waits for the result, if one does. */
   readonly reply?: string
-  /** Runs that failed or were lost, oldest first. */
+  /** Earlier runs that came to an end without ending the task, oldest first; only the newest `pastMax` are kept. */
   readonly past?: ReadonlyArray<PastAttempt>
+  /** How many of its runs are no longer listed in `past`. */
+  readonly pastDropped?: number
+  /** How many of its runs have failed and count, listed or not. Absent while none has. */
+  readonly failed?: number
+  /** When its newest run became due, if that was later than it was submitted. */
+  readonly dueAt?: number
+  /** It is expired if it has not started by then, in Unix milliseconds. */
+  readonly expiresAt?: number
+  /** When it must have ended, in Unix milliseconds; its children get this or an earlier time. */
+  readonly deadlineAt?: number
+  /** The task whose run submitted it. */
+  readonly parent?: TaskId
 }
+
+/** How many earlier runs a task's record lists. */
+export const pastMax = 32
+
+/** How many runs of a task have failed and count. */
+export const failedOf = ({ failed, past = [] }: Pick<Envelope, "failed" | "past">): number =>
+  failed ?? past.filter(({ counted }) => counted !== false).length
 
 /** What is stored once a task has ended, beside its envelope (whose large input is then left out). */
 export interface Outcome {
@@ -157,15 +187,17 @@ export interface Outcome {
 export interface Header {
   readonly letter: Letter
   readonly lane: Lane
+  /** Whether it waits in a box when it waits. */
+  readonly boxed?: boolean
   readonly run: number
   /** How many workers died holding this task. */
   readonly crashes: number
 }
 
 export const encodeRecord = (header: Header, json: string): string =>
-  `${header.letter}${letterOf[header.lane]}${header.run}.${header.crashes}${json}`
+  `${header.letter}${laneLetter(header.lane, header.boxed)}${header.run}.${header.crashes}${json}`
 
-const record = /^([QSFCE])([uhnl])(\d+)\.(\d+)/
+const record = /^([QSFCE])([uhnlUHNL])(\d+)\.(\d+)/
 
 /** Splits a record. A record of ours always parses; one that does not is a defect, not bad input. */
 export const decodeRecord = (text: string): { readonly header: Header; readonly json: string } => {
@@ -175,7 +207,8 @@ export const decodeRecord = (text: string): { readonly header: Header; readonly 
   return {
     header: {
       letter: letter as Letter,
-      lane: laneOfLetter[lane!]!,
+      lane: laneOfLetter[lane!.toLowerCase()]!,
+      ...(lane! < "a" ? { boxed: true } : {}),
       run: Number(run),
       crashes: Number(crashes)
     },

@@ -46,6 +46,7 @@ export interface TaskView {
   readonly maxAttempts: number
   readonly progress?: Progress
   readonly worker?: string
+  readonly key?: string
   readonly tags: ReadonlyArray<string>
   readonly submittedAt: number
   readonly startedAt?: number
@@ -71,6 +72,7 @@ const common = (id: TaskId, lane: Lane, task: Omit<Envelope, "input">, handlers:
   queue: queueOf(partitionOfId(id)),
   priority: lane,
   maxAttempts: retryPolicy(handlers(task.name)?.retry, task.retry).attempts,
+  ...(task.key === undefined ? {} : { key: task.key }),
   tags: task.tags ?? [],
   submittedAt: submittedAt(ulidOfId(id))
 })
@@ -89,6 +91,8 @@ const standing = ({ letter, run }: Header, place: Found["place"]): Standing => {
       return { state: "running", attempt: run }
     case "later":
       return { state: run === 1 ? "scheduled" : "retrying", attempt: run - 1 }
+    case "waiting":
+      return { state: "waiting", attempt: run - 1 }
     case "lane":
       return { state: "queued", attempt: run - 1 }
   }
@@ -126,6 +130,7 @@ const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
       }
     }
     case "lane":
+    case "waiting":
     case "ended":
       return { ...task, attempts: past }
   }

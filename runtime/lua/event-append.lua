@@ -16,6 +16,8 @@
 --- @include "clock"
 --- @include "calls"
 --- @include "records"
+--- @include "bell"
+--- @include "boxes"
 --- @include "finish"
 
 local order, batches = {}, {}

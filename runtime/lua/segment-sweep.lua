@@ -18,6 +18,7 @@ for _, segment in ipairs(dropped) do
   redis.call("UNLINK", key.task(segment))
 end
 send("ZREM", key.kept, dropped)
+send("ZREM", key.segments, dropped)
 local letters = redis.call("ZRANGEBYSCORE", key.dead, "-inf", now - tonumber(ARGV[2]), "LIMIT", 0, ARGV[1])
 send("ZREM", key.dead, letters)
 send("HDEL", key.letters, letters)

@@ -9,7 +9,8 @@
   ARGV     ids
 
   Returns for each id: false, or {record, place, detail, note}, the place being
-    "ended"  · "lane" · "later", with the due time in ms · "held", with the worker and the note or ""
+    "ended"  · "lane" (or a box) · "later", with the due time in ms · "held", with the worker and the note or ""
+    "waiting", for its children
 ]]
 --- @include "calls"
 --- @include "records"
@@ -21,10 +22,12 @@ for i, record in ipairs(records_or_letters_of(ARGV)) do
   elseif string.byte(record) ~= 81 then
     replies[i] = { record, "ended" }
   else
-    local entry = ARGV[i] .. string.match(record, "^Q(%l%d+)")
+    local entry = ARGV[i] .. string.match(record, "^Q(%a%d+)")
     local due = redis.call("ZSCORE", key.later, entry)
     if due then
       replies[i] = { record, "later", due }
+    elseif redis.call("HEXISTS", key.waiting, ARGV[i]) == 1 then
+      replies[i] = { record, "waiting" }
     else
       workers = workers or redis.call("ZRANGE", key.workers, 0, -1)
       replies[i] = { record, "lane" }

@@ -6,20 +6,37 @@
   and stores nothing. It always looks: a call whose connection was given up may still lie in the server's buffer
   and run after its own repetition. It may not run when memory is full: Redis refuses it before its first write.
 
-  KEYS[1]  base     string   the partition's key prefix
-  ARGV[1]  at once  integer  how many tasks are due at once
+  KEYS[1]  base   string   the partition's key prefix
+  ARGV[1]  plain  integer  how many tasks wait in lanes from now on and have nothing more to be said of them
   then for each of those  entry, record
-  then for each other     entry, due (a Unix time in ms, or +<delay in ms>), record
+  then for each other     entry, record, due ("" for at once, a Unix time in ms, or +<delay in ms>), box or "", its
+                          limit, "o" when it is ordered, parent or "", expiry and deadline in Unix ms or ""
 
-  Returns how many were stored.
+  Returns how many were stored; or what refuses them: {"d" | "a" | "k", limit}, the bound of depth, age, a key's depth.
 ]]
 --- @include "clock"
 --- @include "calls"
 --- @include "records"
 --- @include "bell"
+--- @include "boxes"
+--- @include "keep"
 
 if #ARGV < 2 or records_or_letters_of({ ARGV[2] })[1] then
   return 0
+end
+
+local first_other, fields_of_other = 2 + tonumber(ARGV[1]) * 2, 9
+local count, added, now = tonumber(ARGV[1]), {}, clock()
+for at = first_other, #ARGV, fields_of_other do
+  count = count + 1
+  local box = ARGV[at + 3]
+  if box ~= "" then
+    added[box] = (added[box] or 0) + 1
+  end
+end
+local bound, limit = refusal(count, added, now)
+if bound then
+  return { bound, limit }
 end
 
 -- Tasks of one submit mostly share a segment and a lane: what is gathered for both goes on until it changes.
@@ -31,15 +48,13 @@ local function keep(entry, record)
     segment = sub(entry, 1, 8)
     writes[segment] = writes[segment] or {}
     write = writes[segment]
-    size = #write
   end
+  size = #write
   write[size + 1] = sub(entry, 1, 26)
   write[size + 2] = record
-  size = size + 2
 end
 
-local first_due = 2 + tonumber(ARGV[1]) * 2
-for at = 2, first_due - 1, 2 do
+for at = 2, first_other - 1, 2 do
   local entry = ARGV[at]
   keep(entry, ARGV[at + 1])
   local letter = byte(entry, 27)
@@ -54,36 +69,44 @@ for at = 2, first_due - 1, 2 do
   list[length] = entry
 end
 
-local later, now = {}, first_due <= #ARGV and clock()
-for at = first_due, #ARGV, 3 do
-  local entry, due = ARGV[at], ARGV[at + 1]
-  keep(entry, ARGV[at + 2])
-  later[#later + 1] = sub(due, 1, 1) == "+" and now + tonumber(due) or tonumber(due)
-  later[#later + 1] = entry
-end
-
-local stored = 0
-for name, fields in pairs(writes) do
-  local count = #fields / 2
-  stored = stored + count
-  send("HSET", key.task(name), fields)
-  if redis.call("HINCRBY", key.live, name, count) == count then
-    redis.call("PERSIST", key.task(name))
-    redis.call("ZREM", key.kept, name)
+local later, boxed, order = {}, {}, {}
+for at = first_other, #ARGV, fields_of_other do
+  local entry, due, box = ARGV[at], ARGV[at + 2], ARGV[at + 3]
+  keep(entry, ARGV[at + 1])
+  keep_ties(sub(entry, 1, 26), box, ARGV[at + 6], ARGV[at + 7], ARGV[at + 8])
+  if box ~= "" and added[box] then
+    set_box(box, ARGV[at + 4], ARGV[at + 5])
+    added[box] = nil
+  end
+  if due ~= "" then
+    later[#later + 1] = sub(due, 1, 1) == "+" and now + tonumber(due) or tonumber(due)
+    later[#later + 1] = entry
+  elseif box ~= "" then
+    if not boxed[box] then
+      boxed[box] = {}
+      order[#order + 1] = box
+    end
+    table.insert(boxed[box], entry)
+  else
+    local name = lane_of_entry(entry)
+    lists[name] = lists[name] or {}
+    table.insert(lists[name], entry)
   end
 end
+
+local before = first_other <= #ARGV and redis.call("ZRANGE", key.later, 0, 0)[1]
+local stored = keep_records(writes)
 for name, entries in pairs(lists) do
   send("RPUSH", key.lane(name), entries)
 end
-if #later > 0 then
-  local before = redis.call("ZRANGE", key.later, 0, 0)[1]
-  send("ZADD", key.later, later)
-  -- Idle workers sleep until the next due time they know of: one must hear of an earlier one.
-  if redis.call("ZRANGE", key.later, 0, 0)[1] ~= before then
-    ring()
-  end
+for _, name in ipairs(order) do
+  send("RPUSH", key.box(name), boxed[name])
+  mark_ready(name)
 end
-if next(lists) then
+send("ZADD", key.later, later)
+-- Idle workers sleep until the next due time they know of: one must hear of an earlier one, an alarm included.
+local sooner = first_other <= #ARGV and redis.call("ZRANGE", key.later, 0, 0)[1] ~= before
+if sooner or next(lists) or next(boxed) then
   ring()
 end
 return stored

@@ -16,6 +16,7 @@ if not redis.call("ZSCORE", key.workers, ARGV[1]) then
 end
 if ARGV[2] == "1" and redis.call("EXISTS", key.held(ARGV[1])) == 0 then
   redis.call("ZREM", key.workers, ARGV[1])
+  redis.call("HDEL", key.about, ARGV[1])
 else
   redis.call("ZADD", key.workers, 0, ARGV[1])
   ring()

@@ -14,31 +14,43 @@
   ARGV[5]   join         0 | 1    1: register this incarnation
   ARGV[6]   again        0 | 1    1: an earlier turn got no answer
   ARGV[7]   retention    ms       how long outcomes and streams are kept
-  ARGV[8]   crashes max  integer  worker deaths that make a task a dead letter
-  ARGV[9]   jump         ms       a difference between now and expected that is a jump of the clock
-  ARGV[10]  ended        integer  then as many of  entry, record
-  ARGV[11]  retried      integer  then as many of  entry, delay in ms, record
-  ARGV[12]  released     integer  then as many of  entry
-  ARGV[13]  notes        integer  then as many of  entry, JSON
-  ARGV[14]  noted        integer  then as many of  entry
-  ARGV[15]  streamed     integer  then as many of  entry
-  ARGV[16]  hints        integer  then as many of  reply channel, ended entries separated by blanks
+  ARGV[8]   suspect from integer  worker deaths that make a task a suspect
+  ARGV[9]   crashes max  integer  worker deaths that make a task a dead letter
+  ARGV[10]  jump         ms       a difference between now and expected that is a jump of the clock
+  ARGV[11]  share        text     how many to claim first from high, normal and low: three numbers; "" for none
+  ARGV[12]  suspect      0 | 1    1: one suspect may be among the claims
+  ARGV[13]  about        JSON     what the worker says of itself; "" when it says nothing
+  ARGV[14]  ended        integer  then, after all counts, as many of  entry, record
+  ARGV[15]  retried      integer  as many of  entry, delay in ms, record
+  ARGV[16]  waiting      integer  as many of  entry, record, children separated by blanks
+  ARGV[17]  released     integer  as many of  entry
+  ARGV[18]  notes        integer  as many of  entry, JSON
+  ARGV[19]  noted        integer  as many of  entry
+  ARGV[20]  streamed     integer  as many of  entry
+  ARGV[21]  hints        integer  as many of  reply channel, ended entries separated by blanks
+  ARGV[22]  permits      integer  as many of  ring, how many may be claimed from it
+  ARGV[23]  deferred     integer  as many of  ring, ms after which it may be asked for
 
   Returns
     -1  the incarnation is not registered; nothing was written
-    {now, next due or -1, lost entries, claimed (entry, record)*, with again all other held entries}
+    {now, next due or -1, lost entries, claimed (entry, record)*, with again all other held entries, rings that have
+    work (ring, how much)*, how many of the last claims came from each ring of the permits, 1 when the outbox is not empty}
 ]]
 --- @include "clock"
 --- @include "calls"
 --- @include "records"
 --- @include "bell"
+--- @include "boxes"
 --- @include "finish"
 --- @include "give-back"
+--- @include "end-early"
 
 local reap_max, promote_max, stale_rounds, hint_record_max = 50, 500, 8, 4096
+local rings_max, ring_waiting_max = 16, 100
 
 local worker, lease, want, expected = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local again, retention, crashes_max = ARGV[6] == "1", tonumber(ARGV[7]), tonumber(ARGV[8])
+local again, retention = ARGV[6] == "1", tonumber(ARGV[7])
+local crashes_suspect, crashes_max = tonumber(ARGV[8]), tonumber(ARGV[9])
 local now, held = clock(), key.held(worker)
 
 local registered = redis.call("ZSCORE", key.workers, worker)
@@ -48,18 +60,19 @@ if ARGV[5] == "0" and (not registered or tonumber(registered) == 0) then
 end
 
 -- Where each list of arguments starts.
-local widths, starts, at = { 2, 3, 1, 2, 1, 1, 2 }, {}, 17
+local widths, starts, at = { 2, 3, 3, 1, 2, 1, 1, 2, 2, 2 }, {}, 24
 for list = 1, #widths do
   starts[list] = at
-  at = at + tonumber(ARGV[9 + list]) * widths[list]
+  at = at + tonumber(ARGV[13 + list]) * widths[list]
 end
+starts[#widths + 1] = at
 
 -- What is said of entries, if anything is: `settled` are those that were still held, in the order of `records`.
 local lost, settled, records, count = {}, {}, {}, 0
-if at > starts[1] then
+if starts[8] > starts[1] then
   -- What the worker still holds of all it names, the notes included: `members` goes along with the arguments.
   local named, size = {}, 0
-  for list = 1, 4 do
+  for list = 1, 5 do
     for i = starts[list], starts[list + 1] - 1, widths[list] do
       size = size + 1
       named[size] = ARGV[i]
@@ -86,25 +99,40 @@ if at > starts[1] then
       expect[#expect + 1] = ARGV[i + 1]
     end
   end
-  local later, writes, told = {}, {}, {}
+  local later, writes, told, left, nexts = {}, {}, {}, {}, {}
+  local function goes_on(entry, record)
+    local segment, next_entry = sub(entry, 1, 8), next_run(entry)
+    settled[#settled + 1] = entry
+    told[#told + 1] = id_of(entry)
+    left[#left + 1] = entry
+    nexts[#nexts + 1] = next_entry
+    writes[segment] = writes[segment] or {}
+    table.insert(writes[segment], id_of(entry))
+    table.insert(writes[segment], record)
+    return next_entry
+  end
   for i = starts[2], starts[3] - 1, 3 do
     local entry = ARGV[i]
     if next_is_mine() then
-      settled[#settled + 1] = entry
       later[#later + 1] = now + tonumber(ARGV[i + 1])
-      later[#later + 1] = next_run(entry)
-      told[#told + 1] = id_of(entry)
-      local segment = string.sub(entry, 1, 8)
-      writes[segment] = writes[segment] or {}
-      table.insert(writes[segment], id_of(entry))
-      table.insert(writes[segment], ARGV[i + 2])
+      later[#later + 1] = goes_on(entry, ARGV[i + 2])
     else
       unheld[#unheld + 1] = entry
       expect[#expect + 1] = ARGV[i + 2]
     end
   end
+  local parents = {}
+  for i = starts[3], starts[4] - 1, 3 do
+    local entry = ARGV[i]
+    if next_is_mine() then
+      parents[#parents + 1] = { goes_on(entry, ARGV[i + 1]), ARGV[i + 2] }
+    else
+      unheld[#unheld + 1] = entry
+      expect[#expect + 1] = ARGV[i + 1]
+    end
+  end
   local released = {}
-  for i = starts[3], starts[4] - 1 do
+  for i = starts[4], starts[5] - 1 do
     if next_is_mine() then
       settled[#settled + 1] = ARGV[i]
       released[#released + 1] = ARGV[i]
@@ -127,14 +155,31 @@ if at > starts[1] then
   for segment, write in pairs(writes) do
     send("HSET", key.task(segment), write)
   end
+  give_up_room(left, nexts)
   send("ZADD", key.later, later)
+  -- A parent waits for those of its children that live. An ordered box goes on being taken meanwhile.
+  for _, parent in ipairs(parents) do
+    local id, awaited = id_of(parent[1]), {}
+    for child in string.gmatch(parent[2], "%S+") do
+      if redis.call("SISMEMBER", key.children(id), child) == 1 then
+        awaited[#awaited + 1] = child
+      end
+    end
+    redis.call("DEL", key.awaited(id))
+    if #awaited > 0 then
+      send("SADD", key.awaited(id), awaited)
+      redis.call("HSET", key.waiting, id, parent[1])
+    else
+      put({ parent[1] }, true)
+    end
+  end
   if #released > 0 then
-    give_back(released, nil, now, retention, crashes_max)
+    give_back(released, nil, now, retention, crashes_suspect, crashes_max)
   end
 
   -- Notes on what still runs, and what is left to tidy of what does not.
   local notes = {}
-  for i = starts[4], starts[5] - 1, 2 do
+  for i = starts[5], starts[6] - 1, 2 do
     if next_is_mine() then
       notes[#notes + 1] = ARGV[i]
       notes[#notes + 1] = ARGV[i + 1]
@@ -146,7 +191,7 @@ if at > starts[1] then
   send("HSET", key.running, notes)
   tell_watchers(told, false)
   local noted = {}
-  for i = starts[5], starts[6] - 1 do
+  for i = starts[6], starts[7] - 1 do
     noted[#noted + 1] = ARGV[i]
   end
   send("HDEL", key.running, noted)
@@ -154,7 +199,7 @@ if at > starts[1] then
   for _, entry in ipairs(lost) do
     is_lost[entry] = true
   end
-  for i = starts[6], starts[7] - 1 do
+  for i = starts[7], starts[8] - 1 do
     if not is_lost[ARGV[i]] then
       redis.call("PEXPIRE", key.events(id_of(ARGV[i])), digits(retention))
     end
@@ -164,7 +209,10 @@ end
 -- Renew, then look for a worker whose time is up: at once when it was evicted (deadline 0), else only if the
 -- clock did not jump, for after a jump every lease seems to have run out.
 redis.call("ZADD", key.workers, now + lease, worker)
-local calm = expected == 0 or math.abs(now - expected) <= tonumber(ARGV[9])
+if ARGV[13] ~= "" then
+  redis.call("HSET", key.about, worker, ARGV[13])
+end
+local calm = expected == 0 or math.abs(now - expected) <= tonumber(ARGV[10])
 local function expired()
   local first = redis.call("ZRANGE", key.workers, 0, 0, "WITHSCORES")
   local deadline = tonumber(first[2])
@@ -175,9 +223,10 @@ if dead then
   -- The newest first: each further piece goes to the head of the lanes, before what is newer.
   local theirs = redis.call("SORT", key.held(dead), "ALPHA", "DESC", "LIMIT", 0, reap_max)
   send("SREM", key.held(dead), theirs)
-  give_back(theirs, dead, now, retention, crashes_max)
+  give_back(theirs, dead, now, retention, crashes_suspect, crashes_max)
   if #theirs < reap_max then
     redis.call("ZREM", key.workers, dead)
+    redis.call("HDEL", key.about, dead)
   end
   if expired() then
     ring()
@@ -190,31 +239,58 @@ local head = redis.call("ZRANGE", key.later, 0, 0, "WITHSCORES")
 if head[1] then
   next_due = tonumber(head[2])
   if next_due <= now then
-    local due, lists = redis.call("ZRANGEBYSCORE", key.later, "-inf", now, "LIMIT", 0, promote_max), {}
+    local due = redis.call("ZRANGEBYSCORE", key.later, "-inf", now, "LIMIT", 0, promote_max)
     redis.call("ZREMRANGEBYRANK", key.later, 0, #due - 1)
-    for _, entry in ipairs(due) do
-      local lane = lane_of_entry(entry)
-      lists[lane] = lists[lane] or {}
-      lists[lane][#lists[lane] + 1] = entry
+    local ready, unstarted, overdue = {}, {}, {}
+    for i = 1, #due do
+      local entry = due[i]
+      local sign = byte(entry)
+      if sign == 33 then
+        unstarted[#unstarted + 1] = sub(entry, 2)
+      elseif sign == 35 then
+        overdue[#overdue + 1] = sub(entry, 2)
+      else
+        ready[#ready + 1] = entry
+      end
     end
-    for lane, list in pairs(lists) do
-      send("RPUSH", key.lane(lane), list)
+    put(ready, false)
+    if #unstarted > 0 then
+      local expired_ids = {}
+      for i, record in ipairs(records_of(unstarted)) do
+        local first = record and string.match(record, "^Q(%a1)%.")
+        if first and not holder_of(unstarted[i] .. first) then
+          expired_ids[#expired_ids + 1] = unstarted[i]
+        end
+      end
+      end_early(expired_ids, "E", '{"type":"Expired","message":"it had not started when its time was over"}', now, retention)
+    end
+    if #overdue > 0 then
+      end_early(overdue, "F", '{"type":"Deadline","message":"it had not ended when its time was over"}', now, retention)
     end
     head = redis.call("ZRANGE", key.later, 0, 0, "WITHSCORES")
     next_due = tonumber(head[2] or -1)
   end
 end
 
--- Claim, strictly by priority.
-local claims, given_up, rounds = {}, false, stale_rounds
-while want > 0 do
-  local popped = redis.call("LMPOP", #lanes, key.lane(lanes[1]), key.lane(lanes[2]), key.lane(lanes[3]),
-    key.lane(lanes[4]), "LEFT", "COUNT", want)
-  if not popped then
-    break
+-- Claim.
+local claims, given_up, room = {}, false, want
+local control = want > 0 and redis.call("HMGET", key.control, "paused", "concurrency") or {}
+local paused, capped = control[1] == "1", false
+if paused then
+  want = 0
+elseif control[2] then
+  -- Counted, since a number that is kept would drift: a worker may die at any time.
+  local running = 0
+  for _, other in ipairs(redis.call("ZRANGE", key.workers, 0, -1)) do
+    running = running + redis.call("SCARD", key.held(other))
   end
-  local entries, valid, size, total = popped[2], {}, 0, #claims
-  local found = records_of(entries)
+  local allowed = math.max(0, tonumber(control[2]) - running)
+  capped, want = allowed < want, math.min(want, allowed)
+end
+
+-- Takes entries that were popped, and says how many of them are of living tasks.
+local function claim(entries)
+  local found, valid, size, total = records_of(entries), {}, 0, #claims
   for i = 1, #entries do
     local entry = entries[i]
     if is_current(found[i], entry) then
@@ -227,31 +303,110 @@ while want > 0 do
   end
   send("SADD", held, valid)
   want = want - size
-  -- Entries of tasks that ended meanwhile are passed over, a bounded number of times.
-  rounds = size == #entries and rounds or rounds - 1
-  if rounds == 0 then
-    given_up = true
-    break
+  return size
+end
+
+if want > 0 and ARGV[12] == "1" then
+  claim(redis.call("LPOP", key.suspects, 1) or {})
+end
+if want > 0 and ARGV[11] ~= "" then
+  local place = 1
+  for count in string.gmatch(ARGV[11], "%d+") do
+    place = place + 1
+    count = math.min(tonumber(count), want)
+    claim(count > 0 and redis.call("LPOP", key.lane(lanes[place]), count) or {})
   end
 end
 
--- Work is left only where all that was asked for was there, or where the search among stale entries was given up.
-if want == 0 or given_up then
-  for _, lane in ipairs(lanes) do
-    if redis.call("LLEN", key.lane(lane)) > 0 then
-      ring()
-      break
+-- Rings whose limits allow something, as the worker has permits for; where their claims begin, and how many they are.
+local from_rings = {}
+for i = starts[9], starts[10] - 1, 2 do
+  local first = #claims / 2
+  local count = claim_ring(ARGV[i], math.min(tonumber(ARGV[i + 1]), want), held, claims)
+  want = want - count
+  from_rings[#from_rings + 1] = first
+  from_rings[#from_rings + 1] = count
+end
+
+-- Takes up to `most` from some lanes, the first ones first. Entries of tasks that ended are passed over, a bounded
+-- number of times.
+local rounds = stale_rounds
+local function claim_lanes(most, first, last)
+  local enough, arguments = want - most, { "LMPOP", last - first + 1 }
+  for lane = first, last do
+    arguments[#arguments + 1] = key.lane(lanes[lane])
+  end
+  local size = #arguments
+  arguments[size + 1], arguments[size + 2] = "LEFT", "COUNT"
+  while want > enough do
+    arguments[size + 3] = want - enough
+    local popped = redis.call(unpack(arguments))
+    if not popped then
+      return
+    end
+    rounds = claim(popped[2]) == #popped[2] and rounds or rounds - 1
+    if rounds == 0 then
+      given_up = true
+      return
     end
   end
 end
+if want > 0 then
+  if redis.call("EXISTS", key.ready("")) == 0 then
+    claim_lanes(want, 1, #lanes)
+  else
+    -- Lanes and boxes share; a single claim goes to one or the other as the clock has it.
+    claim_lanes(want, 1, 2)
+    want = want - claim_ring("", math.floor((want + now % 2) / 2), held, claims)
+    claim_lanes(want, 3, #lanes)
+    want = want - claim_ring("", want, held, claims)
+  end
+end
+
+-- Rings with limits that have work, for which permits are worth asking.
+for i = starts[10], starts[11] - 1, 2 do
+  redis.call("ZADD", key.rings, "XX", now + tonumber(ARGV[i + 1]), ARGV[i])
+end
+local rings, some_ring = {}, false
+if redis.call("EXISTS", key.rings) == 1 and not paused then
+  for _, ring_name in ipairs(redis.call("ZRANGEBYSCORE", key.rings, "-inf", now, "LIMIT", 0, rings_max)) do
+    local box = redis.call("LINDEX", key.ready(ring_name), 0)
+    if box then
+      some_ring = true
+      rings[#rings + 1] = ring_name
+      rings[#rings + 1] =
+        math.min(ring_waiting_max, math.max(redis.call("LLEN", key.ready(ring_name)), redis.call("LLEN", key.box(box))))
+    else
+      redis.call("ZREM", key.rings, ring_name)
+    end
+  end
+  local next_ring = redis.call("ZRANGEBYSCORE", key.rings, "(" .. digits(now), "+inf", "WITHSCORES", "LIMIT", 0, 1)
+  if next_ring[2] and (next_due < 0 or tonumber(next_ring[2]) < next_due) then
+    next_due = tonumber(next_ring[2])
+  end
+end
+
+-- Work is left only where all that was asked for was there, or where the search among stale entries was given up; a
+-- full worker leaves the limited rings to others.
+local function work_is_left()
+  for _, lane in ipairs(lanes) do
+    if redis.call("LLEN", key.lane(lane)) > 0 then
+      return true
+    end
+  end
+  return redis.call("EXISTS", key.ready(""), key.suspects) > 0 or (some_ring and room == 0)
+end
+if not paused and not capped and (want == 0 or given_up) and work_is_left() then
+  ring()
+end
 
 -- Tell those who wait for what has ended. A small outcome goes along, but only one that was accepted.
-if starts[7] < at then
+if starts[8] < starts[9] then
   local outcomes = {}
   for k = 1, count do
     outcomes[settled[k]] = records[k]
   end
-  for i = starts[7], at - 1, 2 do
+  for i = starts[8], starts[9] - 1, 2 do
     local news, size = {}, 0
     for entry in string.gmatch(ARGV[i + 1], "%S+") do
       local outcome = outcomes[entry]
@@ -274,4 +429,4 @@ if again then
     end
   end
 end
-return { now, next_due, lost, claims, also }
+return { now, next_due, lost, claims, also, rings, from_rings, redis.call("EXISTS", key.outbox) }

@@ -9,182 +9,59 @@ import { Clock, Duration, Effect, Layer, Queue } from "effect"
 import { Settings } from "../config.ts"
 import {
   bellWaitMaxMs,
-  clockJumpMs,
-  crashesMax,
   eventsMax,
-  Fenced,
   type Found,
-  hintRecordMax,
   type Hint,
-  type News,
+  isPlain,
+  type Order,
   Store,
   streamIdleMs,
-  type TaskEvent,
-  type TurnReply,
   type WorkerId
 } from "../store.ts"
 import {
   decodeRecord,
-  encodeRecord,
   type Entry,
-  entryOf,
-  type Lane,
-  laneOfEntry,
-  lanes,
-  nextRun,
-  type Outcome,
   type Partition,
   partitionOfId,
-  readEnvelope,
   runOfEntry,
-  segmentOf,
   ulidOfEntry,
   ulidOfId
 } from "../task.ts"
-import { type Heap, Heaps } from "./heap.ts"
+import { entryOfHeader, type Heap, Heaps } from "./heap.ts"
 import { add, byScore } from "./scores.ts"
-
-/** How many entries of a dead worker one turn hands back, and how many due ones it promotes. */
-const reapMax = 50
-const promoteMax = 500
+import { takeTurn } from "./turn.ts"
 
 const make = Effect.gen(function* () {
   const settings = yield* Settings
   const retentionMs = Duration.toMillis(settings.retention)
   const deadRetentionMs = Duration.toMillis(settings.deadRetention)
-  const { of: heapOf } = yield* Heaps
-  const inboxes = new Map<string, Queue.Queue<Hint>>()
+  const { channels, of: heapOf } = yield* Heaps
   const clock = Effect.map(Clock.currentTimeMillis, Math.floor)
-
-  const tell = (inbox: string, partition: Partition, news: ReadonlyArray<News>) => {
-    const queue = inboxes.get(inbox)
-    if (queue !== undefined) Queue.offerUnsafe(queue, { partition, news })
-  }
-  const tellWatchers = (partition: Partition, ulids: ReadonlyArray<string>, last: boolean) => {
-    const { watched } = heapOf(partition)
-    for (const ulid of ulids) {
-      for (const inbox of watched.get(ulid) ?? []) tell(inbox, partition, [{ ulid, record: undefined }])
-      if (last) watched.delete(ulid)
-    }
-  }
 
   const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks) {
     const heap = heapOf(partition)
     const now = yield* clock
-    const first = tasks.find(({ due }) => due === undefined) ?? tasks[0]
+    const first = tasks.find(isPlain) ?? tasks[0]
     if (first === undefined || heap.recordOf(ulidOfEntry(first.entry)) !== undefined) return
+    const added = new Map<string, number>()
+    for (const { box } of tasks) if (box !== undefined) added.set(box.name, (added.get(box.name) ?? 0) + 1)
+    const full = heap.refusal(tasks.length, added, now)
+    if (full !== undefined) return yield* full
     const next = () => byScore(heap.later)[0]?.[0]
     const before = next()
-    for (const { due, entry, record } of tasks) {
-      const ulid = ulidOfEntry(entry)
-      const segment = segmentOf(entry)
-      heap.write(ulid, record)
-      heap.live.set(segment, (heap.live.get(segment) ?? 0) + 1)
-      heap.kept.delete(segment)
+    const ordered = [...tasks.filter(isPlain), ...tasks.filter((task) => !isPlain(task))]
+    for (const task of ordered) heap.keep(task)
+    for (const { due, entry } of ordered) {
       if (due === undefined) {
-        heap.lanes[laneOfEntry(entry)].push(entry)
+        heap.put([entry], false)
         heap.ring()
       } else heap.later.set(entry, "at" in due ? due.at : now + due.afterMs)
     }
     if (next() !== before) heap.ring()
   })
 
-  const turn: Store["Service"]["turn"] = Effect.fnUntraced(function* (partition, turn) {
-    const heap = heapOf(partition)
-    const now = yield* clock
-    const { worker } = turn
-    // One that was evicted (deadline 0) is over, though nobody has reaped it yet.
-    if (!turn.join && (heap.workers.get(worker) ?? 0) === 0) return yield* new Fenced({ worker })
-    const held = heap.heldBy(worker)
-    const mine = new Set(held)
-    const lost: Array<Entry> = []
-    const ended: Array<string> = []
-    const released: Array<Entry> = []
-    const told: Array<string> = []
-    const outcomes = new Map<Entry, string>()
-    const newsOf = (entry: Entry): News => ({ ulid: ulidOfEntry(entry), record: outcomes.get(entry) })
-
-    for (const settlement of turn.settled) {
-      const { entry } = settlement
-      const ulid = ulidOfEntry(entry)
-      if (!mine.has(entry)) {
-        const there =
-          turn.again && (settlement.kind === "release" || heap.recordOf(ulid) === settlement.record)
-        if (!there) lost.push(entry)
-        continue
-      }
-      held.delete(entry)
-      if (settlement.kind === "end") {
-        heap.finish(ulid, settlement.record, now, retentionMs)
-        ended.push(ulid)
-        if (settlement.record.length <= hintRecordMax) outcomes.set(entry, settlement.record)
-      } else if (settlement.kind === "retry") {
-        heap.write(ulid, settlement.record)
-        heap.later.set(nextRun(entry), now + settlement.delayMs)
-        told.push(ulid)
-      } else released.push(entry)
-    }
-    tellWatchers(partition, ended, true)
-    heap.giveBack(released, undefined, now, retentionMs)
-
-    for (const [entry, note] of turn.notes) {
-      if (mine.has(entry)) {
-        heap.running.set(entry, note)
-        told.push(ulidOfEntry(entry))
-      } else lost.push(entry)
-    }
-    tellWatchers(partition, told, false)
-    for (const entry of turn.noted) heap.running.delete(entry)
-    for (const entry of turn.streamed) {
-      if (!lost.includes(entry)) heap.keepStream(ulidOfEntry(entry), now, retentionMs)
-    }
-
-    heap.workers.set(worker, now + turn.leaseMs)
-    const calm = turn.expectedNow === 0 || Math.abs(now - turn.expectedNow) <= clockJumpMs
-    const expired = () => {
-      const [first, deadline] = byScore(heap.workers)[0]!
-      return first !== worker && (deadline === 0 || (calm && deadline <= now)) ? first : undefined
-    }
-    const dead = expired()
-    if (dead !== undefined) {
-      // The newest first: each further piece goes to the head of the lanes, before what is newer.
-      const theirs = [...heap.heldBy(dead)].sort().reverse().slice(0, reapMax)
-      for (const entry of theirs) heap.heldBy(dead).delete(entry)
-      tellWatchers(partition, heap.giveBack(theirs, dead, now, retentionMs), true)
-      if (theirs.length < reapMax) {
-        heap.workers.delete(dead)
-        heap.held.delete(dead)
-      }
-      if (expired() !== undefined) heap.ring()
-    }
-
-    for (const [entry, due] of byScore(heap.later).slice(0, promoteMax)) {
-      if (due > now) break
-      heap.later.delete(entry)
-      heap.lanes[laneOfEntry(entry)].push(entry)
-    }
-
-    const before = new Set(held)
-    const claimed: Array<Entry> = []
-    for (const lane of lanes) {
-      while (claimed.length < turn.want && heap.lanes[lane].length > 0) {
-        const entry = heap.lanes[lane].shift()!
-        if (heap.isCurrent(entry)) claimed.push(entry)
-      }
-    }
-    for (const entry of claimed) held.add(entry)
-    if (claimed.length === turn.want && lanes.some((lane) => heap.lanes[lane].length > 0)) heap.ring()
-    for (const [inbox, entries] of turn.hints) tell(inbox, partition, entries.map(newsOf))
-
-    const claimOf = (entry: Entry) => ({ entry, record: heap.recordOf(ulidOfEntry(entry))! })
-    return {
-      now,
-      nextDue: byScore(heap.later)[0]?.[1],
-      lost,
-      claimed: claimed.map(claimOf),
-      held: turn.again ? [...before] : []
-    } satisfies TurnReply
-  })
+  const turn: Store["Service"]["turn"] = (partition, turn) =>
+    Effect.flatMap(clock, (now) => takeTurn({ heap: heapOf(partition), now, retentionMs }, turn))
 
   const evict = (partition: Partition, worker: WorkerId, leaves: boolean) =>
     Effect.sync(() => {
@@ -192,6 +69,7 @@ const make = Effect.gen(function* () {
       if (!heap.workers.has(worker)) return
       if (leaves && heap.heldBy(worker).size === 0) {
         heap.workers.delete(worker)
+        heap.about.delete(worker)
         heap.held.delete(worker)
       } else {
         heap.workers.set(worker, 0)
@@ -199,12 +77,33 @@ const make = Effect.gen(function* () {
       }
     })
 
+  const cancel: Store["Service"]["cancel"] = Effect.fnUntraced(function* (partition, ulid, reason) {
+    const heap = heapOf(partition)
+    const now = yield* clock
+    const record = heap.recordOf(ulid)
+    if (record === undefined) return { kind: "missing" } as const
+    if (!record.startsWith("Q")) return { kind: "ended", record } as const
+    const children = [...(heap.children.get(ulid) ?? [])]
+    heap.endEarly([ulid], "C", { type: "Cancelled", message: reason }, now, retentionMs)
+    return { kind: "cancelled", children } as const
+  })
+
+  const orders: Store["Service"]["orders"] = Effect.fnUntraced(function* (worker) {
+    const queue = yield* Queue.unbounded<Order>()
+    yield* Effect.acquireRelease(
+      Effect.sync(() => channels.orders.set(worker, queue)),
+      () => Effect.sync(() => channels.orders.delete(worker))
+    )
+    return { next: Queue.take(queue) }
+  })
+
   const find = (heap: Heap, ulid: string): Found | undefined => {
     const record = heap.recordOf(ulid)
     if (record === undefined) return undefined
     const { header } = decodeRecord(record)
     if (header.letter !== "Q") return { record, place: { kind: "ended" } }
-    const entry = entryOf(ulid, header.lane, header.run)
+    const entry = entryOfHeader(ulid, header)
+    if (heap.waiting.has(ulid)) return { record, place: { kind: "waiting" } }
     const due = heap.later.get(entry)
     if (due !== undefined) return { record, place: { kind: "later", due } }
     const worker = heap.holderOf(entry)
@@ -247,7 +146,7 @@ const make = Effect.gen(function* () {
       }
       told.add(ulid)
     }
-    tellWatchers(partition, [...told], false)
+    heap.tellWatchers([...told], false)
     return [...lost]
   })
 
@@ -262,8 +161,8 @@ const make = Effect.gen(function* () {
     const name = crypto.randomUUID()
     const queue = yield* Queue.unbounded<Hint>()
     yield* Effect.acquireRelease(
-      Effect.sync(() => inboxes.set(name, queue)),
-      () => Effect.sync(() => inboxes.delete(name))
+      Effect.sync(() => channels.inboxes.set(name, queue)),
+      () => Effect.sync(() => channels.inboxes.delete(name))
     )
     return { name, next: Queue.take(queue), tune: () => Effect.void }
   })
@@ -287,6 +186,7 @@ const make = Effect.gen(function* () {
     for (const [segment] of segments) {
       heap.tasks.delete(segment)
       heap.kept.delete(segment)
+      heap.segments.delete(segment)
     }
     const letters = byScore(heap.dead)
       .filter(([, at]) => at <= now - deadRetentionMs)
@@ -302,6 +202,19 @@ const make = Effect.gen(function* () {
   return Store.of({
     submit,
     turn,
+    cancel,
+    orders,
+    childEnded: (parent, child) =>
+      Effect.sync(() => heapOf(partitionOfId(parent)).childEnded(ulidOfId(parent), child)),
+    outbox: (partition, most) => Effect.sync(() => heapOf(partition).outbox.slice(0, most)),
+    drop: (partition, messages) =>
+      Effect.sync(() => {
+        const { outbox } = heapOf(partition)
+        for (const message of messages) {
+          const at = outbox.indexOf(message)
+          if (at >= 0) outbox.splice(at, 1)
+        }
+      }),
     evict: (partition, worker) => evict(partition, worker, false),
     leave: (partition, worker) => evict(partition, worker, true),
     read: (partition, ulids) => Effect.sync(() => ulids.map((ulid) => find(heapOf(partition), ulid))),
@@ -325,6 +238,8 @@ const make = Effect.gen(function* () {
         const { high, low, normal, urgent } = heap.lanes
         return {
           lanes: { urgent: urgent.length, high: high.length, normal: normal.length, low: low.length },
+          boxed: [...heap.box.values()].reduce((sum, box) => sum + box.length, heap.suspects.length),
+          waiting: heap.waiting.size,
           later: heap.later.size,
           held: [...heap.held.values()].reduce((sum, held) => sum + held.size, 0),
           dead: heap.dead.size

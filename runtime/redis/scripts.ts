@@ -5,14 +5,26 @@
  * of keys and the pieces from `runtime/lua/lib` that it includes. It is called by the SHA-1 of that text.
  */
 import { luaKeys } from "../keys.ts"
+import childEnded from "../lua/child-ended.lua" with { type: "text" }
 import eventAppend from "../lua/event-append.lua" with { type: "text" }
 import bell from "../lua/lib/bell.lua" with { type: "text" }
+import boxes from "../lua/lib/boxes.lua" with { type: "text" }
 import calls from "../lua/lib/calls.lua" with { type: "text" }
 import clock from "../lua/lib/clock.lua" with { type: "text" }
+import endEarly from "../lua/lib/end-early.lua" with { type: "text" }
 import finish from "../lua/lib/finish.lua" with { type: "text" }
 import giveBack from "../lua/lib/give-back.lua" with { type: "text" }
+import keep from "../lua/lib/keep.lua" with { type: "text" }
+import limit from "../lua/lib/limit.lua" with { type: "text" }
 import records from "../lua/lib/records.lua" with { type: "text" }
+import window from "../lua/lib/window.lua" with { type: "text" }
+import limitCool from "../lua/limit-cool.lua" with { type: "text" }
+import limitRenew from "../lua/limit-renew.lua" with { type: "text" }
+import limitSettle from "../lua/limit-settle.lua" with { type: "text" }
+import limitStates from "../lua/limit-states.lua" with { type: "text" }
+import limitTake from "../lua/limit-take.lua" with { type: "text" }
 import segmentSweep from "../lua/segment-sweep.lua" with { type: "text" }
+import taskCancel from "../lua/task-cancel.lua" with { type: "text" }
 import taskEnded from "../lua/task-ended.lua" with { type: "text" }
 import taskRead from "../lua/task-read.lua" with { type: "text" }
 import taskSubmit from "../lua/task-submit.lua" with { type: "text" }
@@ -26,12 +38,31 @@ export interface Script {
   readonly sha: string
 }
 
-const pieces = { bell, calls, clock, finish, "give-back": giveBack, records }
+const pieces = {
+  bell,
+  boxes,
+  calls,
+  clock,
+  "end-early": endEarly,
+  finish,
+  "give-back": giveBack,
+  keep,
+  limit,
+  records,
+  window
+}
 export type Piece = keyof typeof pieces
 
 const sources = {
+  "child-ended": childEnded,
   "event-append": eventAppend,
+  "limit-cool": limitCool,
+  "limit-renew": limitRenew,
+  "limit-settle": limitSettle,
+  "limit-states": limitStates,
+  "limit-take": limitTake,
   "segment-sweep": segmentSweep,
+  "task-cancel": taskCancel,
   "task-ended": taskEnded,
   "task-read": taskRead,
   "task-submit": taskSubmit,

@@ -5,36 +5,98 @@
  */
 import { Duration, Effect, Layer, Queue } from "effect"
 import { Settings } from "../config.ts"
+import type { PartitionKeys } from "../keys.ts"
 import {
   bellWaitMaxMs,
   type Claim,
   clockJumpMs,
   crashesMax,
+  crashesSuspect,
   type EventKind,
   eventsMax,
   Fenced,
   type Found,
   type Hint,
+  isPlain,
+  type Message,
   type News,
+  type NewTask,
+  type Order,
+  QueueFull,
   Store,
   StoreError,
   StoreFull,
   streamIdleMs,
   type TurnReply
 } from "../store.ts"
-import { lanes, type Partition, partitionOfId, ulidLength, ulidOfId } from "../task.ts"
+import { lanes, type Partition, partitionOfId, type TaskId, ulidLength, ulidOfId } from "../task.ts"
 import { callMaxMs, openLink, type RedisError } from "./link.ts"
 import { during, Scripted } from "./scripted.ts"
 
 /** How often an inbox makes sure that its connection is alive. */
 const inboxProbe = Duration.seconds(5)
 
+type TurnScriptReply = [
+  now: number,
+  nextDue: number,
+  lost: Array<string>,
+  claimed: Array<string>,
+  held: Array<string>,
+  rings: Array<string | number>,
+  /** For each ring of the permits: where its claims begin, and how many they are. */
+  fromRings: Array<number>,
+  outbox: 0 | 1
+]
+
 /** A list of claims as the turn's script gives it: entry, record, entry, record, … */
-const claimsOf = (flat: ReadonlyArray<string>): ReadonlyArray<Claim> => {
+const claimsOf = (
+  flat: ReadonlyArray<string>,
+  rings: ReadonlyArray<string>,
+  fromRings: ReadonlyArray<number>
+): ReadonlyArray<Claim> => {
   const claims: Array<Claim> = []
   for (let at = 0; at < flat.length; at += 2) claims.push({ entry: flat[at]!, record: flat[at + 1]! })
+  for (const [index, ring] of rings.entries()) {
+    const first = fromRings[2 * index]!
+    for (let at = first; at < first + fromRings[2 * index + 1]!; at++) claims[at] = { ...claims[at]!, ring }
+  }
   return claims
 }
+
+const pairsOf = (flat: ReadonlyArray<string | number>): ReadonlyArray<readonly [string, number]> => {
+  const pairs: Array<readonly [string, number]> = []
+  for (let at = 0; at < flat.length; at += 2) pairs.push([String(flat[at]), Number(flat[at + 1])])
+  return pairs
+}
+
+/** Any other task, as the scripts that store tasks are given it. */
+export const otherOf = (task: NewTask): ReadonlyArray<string | number> => [
+  task.entry,
+  task.record,
+  task.due === undefined ? "" : "at" in task.due ? task.due.at : `+${task.due.afterMs}`,
+  task.box?.name ?? "",
+  task.box?.limit ?? "",
+  task.box?.ordered === true ? "o" : "",
+  task.parent ?? "",
+  task.expiresAt ?? "",
+  task.deadlineAt ?? ""
+]
+
+const bounds = { d: "maxDepth", a: "maxAgeMs", k: "maxKeyDepth" } as const
+
+/** What refuses a submit, as the scripts that store tasks say it. */
+export const fullOf = (partition: Partition, [letter, limit]: readonly [string, string]) =>
+  new QueueFull({ partition, bound: bounds[letter as keyof typeof bounds], limit: Number(limit) })
+
+const messageOf = (line: string): Message => {
+  const [kind, task, rest = ""] = line.split(" ")
+  return kind === "ended"
+    ? { kind, child: task as TaskId, parent: rest as TaskId }
+    : { kind: "cancel", task: task as TaskId }
+}
+
+const lineOf = (message: Message) =>
+  message.kind === "ended" ? `ended ${message.child} ${message.parent}` : `cancel ${message.task}`
 
 /** A line of a hint: an id, and its record if that came along. */
 const newsOf = (line: string): News => ({
@@ -53,7 +115,8 @@ const foundOf = (
     case "held":
       return { record, place: { kind: "held", worker: detail, note: note === "" ? undefined : note } }
     case "ended":
-      return { record, place: { kind: "ended" } }
+    case "waiting":
+      return { record, place: { kind: place } }
     default:
       return { record, place: { kind: "lane" } }
   }
@@ -70,30 +133,34 @@ const make = Effect.gen(function* () {
 
   const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks) {
     const args: Array<string | number> = [0]
-    const delayed: Array<string | number> = []
-    for (const { due, entry, record } of tasks) {
-      if (due === undefined) args.push(entry, record)
-      else delayed.push(entry, "at" in due ? due.at : `+${due.afterMs}`, record)
+    const others: Array<string | number> = []
+    for (const task of tasks) {
+      if (isPlain(task)) args.push(task.entry, task.record)
+      else others.push(...otherOf(task))
     }
     args[0] = (args.length - 1) / 2
-    yield* run<number>("task-submit", partition, args.concat(delayed)).pipe(
+    const reply = yield* run<number | [string, string]>("task-submit", partition, args.concat(others)).pipe(
       Effect.mapError((error) =>
         isFull(error) ? new StoreFull() : new StoreError({ operation: "Store.submit", cause: error.cause })
       )
     )
+    if (typeof reply !== "number") return yield* fullOf(partition, reply)
   })
 
   const turn: Store["Service"]["turn"] = Effect.fnUntraced(function* (partition, turn) {
     const ended: Array<string | number> = []
     const retried: Array<string | number> = []
+    const waiting: Array<string | number> = []
     const released: Array<string | number> = []
     for (const settlement of turn.settled) {
-      if (settlement.kind === "end") ended.push(settlement.entry, settlement.record)
-      else if (settlement.kind === "retry")
-        retried.push(settlement.entry, settlement.delayMs, settlement.record)
-      else released.push(settlement.entry)
+      const { entry } = settlement
+      if (settlement.kind === "end") ended.push(entry, settlement.record)
+      else if (settlement.kind === "retry") retried.push(entry, settlement.delayMs, settlement.record)
+      else if (settlement.kind === "wait")
+        waiting.push(entry, settlement.record, settlement.children.join(" "))
+      else released.push(entry)
     }
-    const reply = yield* run<-1 | [number, number, Array<string>, Array<string>, Array<string>]>(
+    const reply = yield* run<-1 | TurnScriptReply>(
       "worker-turn",
       partition,
       [
@@ -104,35 +171,111 @@ const make = Effect.gen(function* () {
         turn.join ? 1 : 0,
         turn.again ? 1 : 0,
         retentionMs,
+        crashesSuspect,
         crashesMax,
         clockJumpMs,
+        turn.share.some((count) => count > 0) ? turn.share.join(" ") : "",
+        turn.suspect ? 1 : 0,
+        turn.about ?? "",
         ended.length / 2,
         retried.length / 3,
+        waiting.length / 3,
         released.length,
         turn.notes.length,
         turn.noted.length,
         turn.streamed.length,
-        turn.hints.length
+        turn.hints.length,
+        turn.permits.length,
+        turn.deferred.length
       ].concat(
         ended as Array<never>,
         retried as Array<never>,
+        waiting as Array<never>,
         released as Array<never>,
         turn.notes.flat() as Array<never>,
         turn.noted as Array<never>,
         turn.streamed as Array<never>,
-        turn.hints.flatMap(([channel, entries]) => [channel, entries.join(" ")]) as Array<never>
+        turn.hints.flatMap(([channel, entries]) => [channel, entries.join(" ")]) as Array<never>,
+        turn.permits.flat() as Array<never>,
+        turn.deferred.flat() as Array<never>
       )
     ).pipe(during("Store.turn"))
     if (reply === -1) return yield* new Fenced({ worker: turn.worker })
-    const [now, nextDue, lost, claimed, held] = reply
+    const [now, nextDue, lost, claimed, held, rings, fromRings, outbox] = reply
     return {
       now,
       nextDue: nextDue < 0 ? undefined : nextDue,
       lost,
-      claimed: claimsOf(claimed),
+      claimed: claimsOf(
+        claimed,
+        turn.permits.map(([ring]) => ring),
+        fromRings
+      ),
+      rings: pairsOf(rings),
+      outbox: outbox === 1,
       held
     } satisfies TurnReply
   })
+
+  const cancel: Store["Service"]["cancel"] = Effect.fnUntraced(function* (partition, ulid, reason) {
+    const error = JSON.stringify({ type: "Cancelled", message: reason })
+    const reply = yield* run<0 | string | Array<string>>("task-cancel", partition, [
+      ulid,
+      error,
+      retentionMs
+    ]).pipe(during("Store.cancel"))
+    if (reply === 0) return { kind: "missing" } as const
+    return typeof reply === "string"
+      ? ({ kind: "ended", record: reply } as const)
+      : ({ kind: "cancelled", children: reply as Array<TaskId> } as const)
+  })
+
+  const orders: Store["Service"]["orders"] = Effect.fnUntraced(function* (worker, partitions) {
+    const heard = yield* Queue.unbounded<Order>()
+    const channels = new Map(partitions.map((partition) => [keysOf(partition).orders(worker), partition]))
+    yield* openLink({
+      name: "troupe-orders",
+      address,
+      onConnect: async (client, first) => {
+        client.on("smessage", (channel: string, message: string) => {
+          const partition = channels.get(channel)!
+          const [kind, entry] = message.split(" ")
+          Queue.offerUnsafe(heard, kind === "stop" ? { kind, partition, entry: entry! } : { kind: "drain" })
+        })
+        for (const channel of channels.keys()) await client.ssubscribe(channel)
+        if (!first) Queue.offerUnsafe(heard, { kind: "all" })
+      }
+    }).pipe(
+      Effect.tap((listener) =>
+        // A connection that only listens would never notice that nobody speaks at its other end any more.
+        listener
+          .call((client) => client.ping())
+          .pipe(Effect.ignore, Effect.delay(inboxProbe), Effect.forever, Effect.forkScoped)
+      ),
+      Effect.mapError((cause) => new StoreError({ operation: "Store.orders", cause }))
+    )
+    return { next: Queue.take(heard) }
+  })
+
+  const childEnded: Store["Service"]["childEnded"] = (parent, child) =>
+    Effect.asVoid(run("child-ended", partitionOfId(parent), [ulidOfId(parent), child])).pipe(
+      during("Store.childEnded")
+    )
+
+  const outbox: Store["Service"]["outbox"] = (partition, most) =>
+    call((client) => client.lrange(keysOf(partition).outbox, 0, most - 1)).pipe(
+      Effect.map((lines) => lines.map(messageOf)),
+      during("Store.outbox")
+    )
+
+  const drop: Store["Service"]["drop"] = (partition, messages) =>
+    messages.length === 0
+      ? Effect.void
+      : call(async (client) => {
+          const pipeline = client.pipeline()
+          for (const message of messages) pipeline.lrem(keysOf(partition).outbox, 1, lineOf(message))
+          await pipeline.exec()
+        }).pipe(Effect.asVoid, during("Store.drop"))
 
   const read: Store["Service"]["read"] = (partition, ulids) =>
     ulids.length === 0
@@ -229,6 +372,24 @@ const make = Effect.gen(function* () {
     return { wait }
   })
 
+  /** How many entries wait in boxes: those of some boxes at a time. */
+  const boxedIn = Effect.fnUntraced(function* (keys: PartitionKeys) {
+    let cursor = "0"
+    let count = 0
+    do {
+      const [next, fields] = yield* call((client) => client.hscan(keys.boxes, cursor, "COUNT", 500))
+      const names = fields.filter((_, at) => at % 2 === 0)
+      const lengths = yield* call(async (client) => {
+        const pipeline = client.pipeline()
+        for (const name of names) pipeline.llen(keys.box(name))
+        return (await pipeline.exec()) ?? []
+      })
+      for (const [, length] of lengths) count += Number(length)
+      cursor = next
+    } while (cursor !== "0")
+    return count
+  })
+
   const depth: Store["Service"]["depth"] = Effect.fnUntraced(function* (partition) {
     const keys = keysOf(partition)
     const workers = yield* call((client) => client.zrange(keys.workers, 0, "-1"))
@@ -236,15 +397,28 @@ const make = Effect.gen(function* () {
       const pipeline = client.pipeline()
       for (const lane of lanes) pipeline.llen(keys.lane(lane))
       pipeline.zcard(keys.later).zcard(keys.dead)
+      pipeline.hlen(keys.waiting).llen(keys.suspects)
       for (const worker of workers) pipeline.scard(keys.held(worker))
       return ((await pipeline.exec()) ?? []).map(([error, count]) => {
         if (error !== null) throw error
         return Number(count)
       })
     })
-    const [urgent = 0, high = 0, normal = 0, low = 0, later = 0, dead = 0, ...held] = counts
+    const [
+      urgent = 0,
+      high = 0,
+      normal = 0,
+      low = 0,
+      later = 0,
+      dead = 0,
+      waiting = 0,
+      suspects = 0,
+      ...held
+    ] = counts
     return {
       lanes: { urgent, high, normal, low },
+      boxed: (yield* boxedIn(keys)) + suspects,
+      waiting,
       later,
       dead,
       held: held.reduce((sum, count) => sum + count, 0)
@@ -254,6 +428,11 @@ const make = Effect.gen(function* () {
   return Store.of({
     submit,
     turn,
+    cancel,
+    orders,
+    childEnded,
+    outbox,
+    drop,
     evict: (partition, worker) =>
       Effect.asVoid(run("worker-evict", partition, [worker, 0])).pipe(during("Store.evict")),
     leave: (partition, worker) =>

@@ -13,6 +13,7 @@ import { Handlers } from "../../runtime/registry.ts"
 import { Store, StoreError } from "../../runtime/store.ts"
 import { partitionOf, ulidOfId } from "../../runtime/task.ts"
 import { it } from "../support/effect.ts"
+import { aTurn } from "../support/tasks.ts"
 import { memorySettings, redisSettings } from "../support/redis.ts"
 import { memorySystem, redisSystem } from "../support/system.ts"
 
@@ -339,19 +340,7 @@ for (const [store, system] of [
 
           // Somebody else takes a turn, reaps it, and holds the task under its next run.
           yield* store.evict(partitionOf("default"), held.worker)
-          const other = yield* store.turn(partitionOf("default"), {
-            worker: "other",
-            leaseMs: 60_000,
-            join: true,
-            again: false,
-            expectedNow: 0,
-            want: 1,
-            settled: [],
-            noted: [],
-            streamed: [],
-            notes: [],
-            hints: []
-          })
+          const other = yield* store.turn(partitionOf("default"), aTurn("other", { leaseMs: 60_000, want: 1 }))
 
           yield* Effect.promise(() => stopped)
           yield* first.go

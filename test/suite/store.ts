@@ -145,7 +145,9 @@ export const storeSuite = (
         lanes: { urgent: 0, high: 0, normal: 1, low: 0 },
         later: 1,
         held: 1,
-        dead: 1
+        dead: 1,
+        boxed: 0,
+        waiting: 0
       })
     })
 
@@ -657,7 +659,9 @@ export const storeSuite = (
         lanes: { urgent: 0, high: 0, normal: 0, low: 2 },
         later: 1,
         held: 3,
-        dead: 1
+        dead: 1,
+        boxed: 0,
+        waiting: 0
       })
     })
 

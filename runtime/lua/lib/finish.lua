@@ -1,3 +1,5 @@
+-- What goes on when tasks change and end. Needs: calls, records, bell, boxes.
+
 -- Tells the reply channels that watch any of these tasks; `last` forgets the watch, as at a task's end.
 local function tell_watchers(ids, last)
   if #ids == 0 or redis.call("HLEN", key.watched) == 0 then
@@ -17,6 +19,59 @@ local function tell_watchers(ids, last)
   end
   if last then
     send("HDEL", key.watched, watched)
+  end
+end
+
+local partition = string.match(base, "{(.-)}")
+
+-- Tells a parent in this partition that a child has ended. The last one it waits for lets its next run start.
+local function child_ended(parent, child)
+  redis.call("SREM", key.children(parent), child)
+  redis.call("SREM", key.awaited(parent), child)
+  local entry = redis.call("HGET", key.waiting, parent)
+  if entry and redis.call("EXISTS", key.awaited(parent)) == 0 then
+    redis.call("HDEL", key.waiting, parent)
+    put({ entry }, true)
+    ring()
+  end
+end
+
+-- What a task's end means for others: its box, its parent, its children, its guards, its alarms.
+local function untie(id, record, lines)
+  for line in string.gmatch(lines, "[^\n]+") do
+    local kind, rest = sub(line, 1, 1), sub(line, 2)
+    if kind == "b" then
+      -- The record names the run whose entry takes up the room.
+      redis.call("SREM", key.taken(rest), id .. string.match(record, "^.(%a%d+)"))
+      mark_ready(rest)
+    elseif kind == "p" then
+      local child, home, parent = partition .. "." .. id, string.match(rest, "^(.*)%.(%w+)$")
+      if home == partition then
+        child_ended(parent, child)
+      else
+        redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest)
+      end
+    elseif kind == "s" then
+      if byte(record) == 67 then
+        for _, child in ipairs(redis.call("SMEMBERS", key.children(id))) do
+          redis.call("RPUSH", key.outbox, "cancel " .. child)
+        end
+      end
+      redis.call("UNLINK", key.steps(id), key.children(id), key.awaited(id))
+      redis.call("HDEL", key.waiting, id)
+    elseif kind == "a" then
+      redis.call("ZREM", key.later, "!" .. id, "#" .. id)
+    elseif kind == "g" then
+      local keep, member = string.match(rest, "^(%d+):(.*)$")
+      local points_at = redis.call("GET", key.guard(member))
+      if points_at and sub(points_at, 1, 26) == id then
+        if keep == "0" or (sub(member, 1, 5) == "cache" and byte(record) ~= 83) then
+          redis.call("DEL", key.guard(member))
+        else
+          redis.call("PEXPIRE", key.guard(member), keep)
+        end
+      end
+    end
   end
 end
 
@@ -52,10 +107,28 @@ local function finish(ids, records, now, retention)
       redis.call("HDEL", key.live, segment)
       if redis.call("PEXPIRE", task, digits(retention + 3600000)) == 1 then
         redis.call("ZADD", key.kept, now + retention, segment)
+      else
+        redis.call("ZREM", key.segments, segment)
       end
     end
+  end
+  if redis.call("HEXISTS", key.control, "living") == 1 then
+    redis.call("HINCRBY", key.control, "living", -#ids)
   end
   send("HSET", key.letters, letters)
   send("ZADD", key.dead, deaths)
   tell_watchers(ids, true)
+  if redis.call("EXISTS", key.ties) == 1 then
+    local tied, ends = {}, {}
+    for i, lines in ipairs(ask("HMGET", key.ties, ids)) do
+      if lines then
+        tied[#tied + 1] = ids[i]
+        ends[#ends + 1] = { ids[i], records[i], lines }
+      end
+    end
+    for _, one in ipairs(ends) do
+      untie(one[1], one[2], one[3])
+    end
+    send("HDEL", key.ties, tied)
+  end
 end

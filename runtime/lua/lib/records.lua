@@ -8,12 +8,28 @@ local function id_of(entry)
   return sub(entry, 1, 26)
 end
 
+-- An entry whose lane letter is a capital waits in a box.
+local function is_boxed(entry)
+  return byte(entry, 27) < 97
+end
+
 local function lane_of_entry(entry)
   return lane_of[sub(entry, 27, 27)]
 end
 
 local function run_of(entry)
   return tonumber(sub(entry, 28))
+end
+
+local letters_of_time = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+-- When a task was submitted, in Unix milliseconds: the first ten letters of its id, in Crockford's base 32.
+local function time_of(id)
+  local time = 0
+  for i = 1, 10 do
+    time = time * 32 + find(letters_of_time, sub(id, i, i), 1, true) - 1
+  end
+  return time
 end
 
 local function next_run(entry)

@@ -1,0 +1,96 @@
+/**
+ * Limits that all processes share: how often, and how many at once, a named resource may be used.
+ *
+ * A run needs a permit of each of its limits before it is claimed. Permits live in one partition of their own, since a
+ * limit is shared by all queues. A worker that dies keeps its permits until its lease on them ends; what they took of
+ * a rate stays counted. Everything goes by itself once it does not count any more.
+ *
+ * There are two layers, Redis and memory; one suite holds both to what is written here.
+ */
+import { Context, type Effect } from "effect"
+import type { StoreError, WorkerId } from "./store.ts"
+import type { Partition } from "./task.ts"
+
+/** Where limits are kept: no queue's name begins with a sign, so none has this partition. */
+export const limitsPartition: Partition = "_limits.0"
+
+/** How soon a worker may ask again for a place among so many at once: one may come free at any time. */
+export const placePollMs = 250
+
+/** The longest pause of a limit, a day: somebody's clock or header may say anything. */
+const coolMaxMs = 86_400_000
+
+/** A pause as stores take it: whole milliseconds. */
+export const coolFor = (forMs: number): number => Math.min(coolMaxMs, Math.max(0, Math.ceil(forMs) || 0))
+
+/** What is asked of one limit. The limit is what the newest call says it is: handlers define them. */
+export interface LimitRequest {
+  /** 1 to 63 of `a-z A-Z 0-9 _ . -`. */
+  readonly name: string
+  /**
+   * At most so much of it in any `perMs`, a sliding window. `amount` is what one permit takes of it, at first: 0 or
+   * more, and all of `count` where it is more than that. Parts of a whole number are rounded so that less is granted.
+   */
+  readonly rate?: { readonly count: number; readonly perMs: number; readonly amount: number }
+  /** At most so many permits at once. */
+  readonly concurrency?: number
+}
+
+/** Permits for runs of the same limits. */
+export interface Granted {
+  /** One text for each run that may start; it is named when the run has ended. At most as many as were asked for. */
+  readonly permits: ReadonlyArray<string>
+  /** When to ask again, in milliseconds from now, if fewer than asked for were granted. */
+  readonly retryAfterMs: number | undefined
+}
+
+/** What one run did with its permit. */
+export interface Used {
+  readonly permit: string
+  /** What it really took of each rate, by the limit's name, where it differs from the `amount` that was reserved. */
+  readonly actual?: Readonly<Record<string, number>>
+  /** It never started: all that it took is given back. */
+  readonly unused?: boolean
+}
+
+/** A limit as it stands. */
+export interface LimitState {
+  readonly name: string
+  /** Used within the window, and permits that are out. */
+  readonly used: number
+  readonly running: number
+  /** Until when nothing is granted, in Unix milliseconds. */
+  readonly coolsUntil?: number
+}
+
+export class Limits extends Context.Service<
+  Limits,
+  {
+    /**
+     * Takes up to `want` permits, each good for all of these limits together: all of them or none. No limit is named
+     * twice. After a `StoreError` some may be out that nobody knows of: their lease ends, and what they took of a
+     * rate goes with its window.
+     */
+    readonly take: (
+      worker: WorkerId,
+      limits: ReadonlyArray<LimitRequest>,
+      want: number,
+      leaseMs: number
+    ) => Effect.Effect<Granted, StoreError>
+
+    /**
+     * Ends permits. What a run took over its amount is counted as of now; what it left is taken off where it was
+     * counted. Repeatable: a permit that is not out is passed over.
+     */
+    readonly settle: (used: ReadonlyArray<Used>) => Effect.Effect<void, StoreError>
+
+    /** Renews the lease on permits. One that is not out any more is passed over. Repeatable. */
+    readonly renew: (permits: ReadonlyArray<string>, leaseMs: number) => Effect.Effect<void, StoreError>
+
+    /** Grants nothing of a limit for so long, as after a 429, a day at most. A longer pause that is there already stays. Repeatable. */
+    readonly cool: (name: string, forMs: number) => Effect.Effect<void, StoreError>
+
+    /** How limits stand, in the order of `names`; one that was never used stands at 0. */
+    readonly states: (names: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<LimitState>, StoreError>
+  }
+>()("troupe/Limits") {}

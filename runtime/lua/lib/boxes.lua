@@ -1,0 +1,166 @@
+-- Boxes and rings. A box is `<ring>|<key>`; its field in `boxes` is its limit, then `o` when it is ordered and `r`
+-- while it is in its ring. Needs: records.
+local quantum, ring_rounds = 10, 64
+
+local function box_of(name)
+  local value = redis.call("HGET", key.boxes, name)
+  if not value then
+    return nil, ""
+  end
+  local limit, flags = string.match(value, "^(%d+)(.*)$")
+  return tonumber(limit), flags
+end
+
+local some_paused
+local function is_paused(name)
+  if some_paused == nil then
+    some_paused = redis.call("EXISTS", key.pausedKeys) == 1
+  end
+  return some_paused and redis.call("SISMEMBER", key.pausedKeys, sub(name, find(name, "|", 1, true) + 1)) == 1
+end
+
+-- The boxes that ids wait in, in their order; false for one that waits in none.
+local function boxes_of(ids)
+  local names = {}
+  for i, lines in ipairs(ask("HMGET", key.ties, ids)) do
+    names[i] = lines and string.match("\n" .. lines, "\nb([^\n]*)") or false
+  end
+  return names
+end
+
+-- Puts a box into its ring if it has work and room and is not there; forgets one that has neither work nor run.
+local function mark_ready(name)
+  local limit, flags = box_of(name)
+  if not limit or find(flags, "r", 1, true) then
+    return
+  end
+  if redis.call("EXISTS", key.box(name)) == 0 then
+    if redis.call("EXISTS", key.taken(name)) == 0 then
+      redis.call("HDEL", key.boxes, name)
+    end
+  elseif (limit == 0 or redis.call("SCARD", key.taken(name)) < limit) and not is_paused(name) then
+    local ring = sub(name, 1, find(name, "|", 1, true) - 1)
+    redis.call("HSET", key.boxes, name, limit .. flags .. "r")
+    redis.call("RPUSH", key.ready(ring), name)
+    if ring ~= "" then
+      redis.call("ZADD", key.rings, "NX", 0, ring)
+    end
+  end
+end
+
+-- Puts entries into the mailboxes they wait in: at the tail, or at the head in their order. One that kept its place
+-- in an ordered box goes to its head.
+local function put(entries, at_head)
+  local lists, boxed, ids = {}, {}, {}
+  for i = 1, #entries do
+    local entry = entries[i]
+    if is_boxed(entry) then
+      boxed[#boxed + 1] = entry
+      ids[#ids + 1] = id_of(entry)
+    else
+      local lane = lane_of_entry(entry)
+      lists[lane] = lists[lane] or {}
+      lists[lane][#lists[lane] + 1] = entry
+    end
+  end
+  for lane, list in pairs(lists) do
+    if at_head then
+      local reversed, size = {}, #list
+      for i = 1, size do
+        reversed[i] = list[size + 1 - i]
+      end
+      send("LPUSH", key.lane(lane), reversed)
+    else
+      send("RPUSH", key.lane(lane), list)
+    end
+  end
+  if #boxed == 0 then
+    return
+  end
+  local touched, seen, names = {}, {}, boxes_of(ids)
+  for i = 1, #boxed do
+    -- The head takes them one after the other, so the last of them goes first.
+    local k = at_head and #boxed + 1 - i or i
+    local name = names[k]
+    if name then
+      local kept = redis.call("SREM", key.taken(name), boxed[k]) == 1
+      redis.call((at_head or kept) and "LPUSH" or "RPUSH", key.box(name), boxed[k])
+      if not seen[name] then
+        seen[name] = true
+        touched[#touched + 1] = name
+      end
+    end
+  end
+  for _, name in ipairs(touched) do
+    mark_ready(name)
+  end
+end
+
+-- Gives up the room of entries that run no more. An ordered box keeps it for the next run, `kept[i]`, where one comes.
+local function give_up_room(entries, kept)
+  local boxed, ids, at = {}, {}, {}
+  for i = 1, #entries do
+    if is_boxed(entries[i]) then
+      boxed[#boxed + 1] = entries[i]
+      ids[#ids + 1] = id_of(entries[i])
+      at[#at + 1] = i
+    end
+  end
+  if #boxed == 0 then
+    return
+  end
+  local touched, names = {}, boxes_of(ids)
+  for k = 1, #boxed do
+    local name = names[k]
+    if name and redis.call("SREM", key.taken(name), boxed[k]) == 1 then
+      local _, flags = box_of(name)
+      if kept and find(flags, "o", 1, true) then
+        redis.call("SADD", key.taken(name), kept[at[k]])
+      else
+        touched[#touched + 1] = name
+      end
+    end
+  end
+  for _, name in ipairs(touched) do
+    mark_ready(name)
+  end
+end
+
+-- Claims up to `want` entries from the boxes of a ring, each box a quantum at a time. Appends entry and record to
+-- `claims` and says how many it claimed.
+local function claim_ring(ring, want, held, claims)
+  local ready, claimed = key.ready(ring), 0
+  for _ = 1, ring_rounds do
+    if claimed >= want then
+      break
+    end
+    local name = redis.call("LPOP", ready)
+    if not name then
+      if ring ~= "" then
+        redis.call("ZREM", key.rings, ring)
+      end
+      break
+    end
+    local limit, flags = box_of(name)
+    limit, flags = limit or 0, string.gsub(flags, "r", "")
+    local room = limit == 0 and quantum or limit - redis.call("SCARD", key.taken(name))
+    local count = is_paused(name) and 0 or math.min(quantum, room, want - claimed)
+    local entries = count > 0 and redis.call("LPOP", key.box(name), count) or {}
+    local found, valid = records_of(entries), {}
+    for i = 1, #entries do
+      if is_current(found[i], entries[i]) then
+        valid[#valid + 1] = entries[i]
+        claims[#claims + 1] = entries[i]
+        claims[#claims + 1] = found[i]
+      end
+    end
+    claimed = claimed + #valid
+    send("SADD", held, valid)
+    if limit > 0 then
+      send("SADD", key.taken(name), valid)
+    end
+    redis.call("HSET", key.boxes, name, limit .. flags)
+    mark_ready(name)
+  end
+  return claimed
+end

@@ -1,0 +1,38 @@
+-- Ends living tasks before their time, wherever they are. Needs: clock, finish.
+
+-- The worker that holds an entry, or nothing.
+local function holder_of(entry)
+  for _, worker in ipairs(redis.call("ZRANGE", key.workers, 0, -1)) do
+    if redis.call("SISMEMBER", key.held(worker), entry) == 1 then
+      return worker
+    end
+  end
+end
+
+-- Ends tasks with an outcome of this letter and error (JSON). Whoever runs one is told to stop; its entry is no longer
+-- held, so that nothing it still says counts. An entry left in a mailbox is passed over when it is claimed. Gives the
+-- ids that were alive.
+local function end_early(ids, letter, error, now, retention)
+  local ended, outcomes = {}, {}
+  for i, record in ipairs(records_of(ids)) do
+    if record and byte(record) == 81 then
+      local head, crashes, json = string.match(record, "^Q(%a%d+)%.(%d+)(.*)$")
+      local entry = ids[i] .. head
+      local worker = holder_of(entry)
+      if worker then
+        redis.call("SREM", key.held(worker), entry)
+        redis.call("HDEL", key.running, entry)
+        redis.call("SPUBLISH", key.orders(worker), "stop " .. entry)
+      else
+        redis.call("ZREM", key.later, entry)
+      end
+      ended[#ended + 1] = ids[i]
+      outcomes[#outcomes + 1] = letter .. head .. "." .. crashes .. '{"task":' .. json .. ',"worker":"'
+        .. (worker or "") .. '","finishedAt":' .. digits(now) .. ',"error":' .. error .. "}"
+    end
+  end
+  if #ended > 0 then
+    finish(ended, outcomes, now, retention)
+  end
+  return ended
+end

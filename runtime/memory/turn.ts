@@ -1,0 +1,238 @@
+/** The turn in memory: the readable specification of `runtime/lua/worker-turn.lua`, in the same order. */
+import { Effect } from "effect"
+import {
+  clockJumpMs,
+  Fenced,
+  hintRecordMax,
+  type News,
+  type Settlement,
+  type Turn,
+  type TurnReply
+} from "../store.ts"
+import { decodeRecord, type Entry, type Lane, lanes, nextRun, type TaskError, ulidOfEntry } from "../task.ts"
+import { entryOfHeader, type Heap } from "./heap.ts"
+import { byScore } from "./scores.ts"
+
+/** How many entries of a dead worker one turn hands back, and how many due ones it promotes. */
+const reapMax = 50
+const promoteMax = 500
+
+/** How many rings with limits a reply names, and how much waiting work it counts in one. */
+const ringsMax = 16
+const ringWaitingMax = 100
+
+const expired: TaskError = { type: "Expired", message: "it had not started when its time was over" }
+const overdue: TaskError = { type: "Deadline", message: "it had not ended when its time was over" }
+
+/** Where and when a turn is taken. */
+export interface Circumstances {
+  readonly heap: Heap
+  readonly now: number
+  readonly retentionMs: number
+}
+
+/** Settles what the worker still holds; says what it does not, and the outcomes that were accepted. */
+const settle = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
+  const held = heap.heldBy(turn.worker)
+  const mine = new Set(held)
+  const lost: Array<Entry> = []
+  const ended: Array<readonly [string, string]> = []
+  const outcomes = new Map<Entry, string>()
+  const released: Array<Entry> = []
+  const told: Array<string> = []
+  const goesOn: Array<Extract<Settlement, { kind: "retry" | "wait" }>> = []
+  const wereHeld = turn.settled.filter((settlement) => {
+    const { entry } = settlement
+    if (mine.has(entry)) return held.delete(entry)
+    const there =
+      turn.again && (settlement.kind === "release" || heap.recordOf(ulidOfEntry(entry)) === settlement.record)
+    if (!there) lost.push(entry)
+    return false
+  })
+  for (const settlement of wereHeld) {
+    const { entry } = settlement
+    if (settlement.kind === "end") {
+      ended.push([ulidOfEntry(entry), settlement.record])
+      if (settlement.record.length <= hintRecordMax) outcomes.set(entry, settlement.record)
+    } else if (settlement.kind === "release") released.push(entry)
+    else goesOn.push(settlement)
+  }
+  heap.finish(ended, now, retentionMs)
+  // Retries first, as their arguments come first.
+  goesOn.sort((a, b) => (a.kind === b.kind ? 0 : a.kind === "retry" ? -1 : 1))
+  for (const { entry, record } of goesOn) {
+    heap.write(ulidOfEntry(entry), record)
+    told.push(ulidOfEntry(entry))
+  }
+  heap.giveUpRoom(goesOn.map(({ entry }) => entry))
+  for (const settlement of goesOn)
+    if (settlement.kind === "retry") heap.later.set(nextRun(settlement.entry), now + settlement.delayMs)
+  for (const settlement of goesOn) {
+    if (settlement.kind !== "wait") continue
+    const ulid = ulidOfEntry(settlement.entry)
+    const living = settlement.children.filter((child) => heap.children.get(ulid)?.has(child))
+    if (living.length > 0) {
+      heap.awaited.set(ulid, new Set(living))
+      heap.waiting.set(ulid, nextRun(settlement.entry))
+    } else heap.put([nextRun(settlement.entry)], true)
+  }
+  heap.giveBack(released, undefined, now, retentionMs)
+
+  for (const [entry, note] of turn.notes) {
+    if (mine.has(entry)) {
+      heap.running.set(entry, note)
+      told.push(ulidOfEntry(entry))
+    } else lost.push(entry)
+  }
+  heap.tellWatchers(told, false)
+  for (const entry of turn.noted) heap.running.delete(entry)
+  for (const entry of turn.streamed) {
+    if (!lost.includes(entry)) heap.keepStream(ulidOfEntry(entry), now, retentionMs)
+  }
+  return { lost, outcomes }
+}
+
+/** Reaps a worker whose lease ran out, a piece at a time. */
+const reap = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
+  const calm = turn.expectedNow === 0 || Math.abs(now - turn.expectedNow) <= clockJumpMs
+  const dead = () => {
+    const [first, deadline] = byScore(heap.workers)[0]!
+    return first !== turn.worker && (deadline === 0 || (calm && deadline <= now)) ? first : undefined
+  }
+  const worker = dead()
+  if (worker === undefined) return
+  // The newest first: each further piece goes to the head of the lanes, before what is newer.
+  const theirs = [...heap.heldBy(worker)].sort().reverse().slice(0, reapMax)
+  for (const entry of theirs) heap.heldBy(worker).delete(entry)
+  heap.giveBack(theirs, worker, now, retentionMs)
+  if (theirs.length < reapMax) {
+    heap.workers.delete(worker)
+    heap.about.delete(worker)
+    heap.held.delete(worker)
+  }
+  if (dead() !== undefined) heap.ring()
+}
+
+/** Puts what is due into its mailbox, and ends what has expired. */
+const promote = ({ heap, now, retentionMs }: Circumstances) => {
+  const due = byScore(heap.later)
+    .slice(0, promoteMax)
+    .filter(([, at]) => at <= now)
+    .map(([member]) => member)
+  for (const member of due) heap.later.delete(member)
+  heap.put(
+    due.filter((member) => !/^[!#]/.test(member)),
+    false
+  )
+  const alarms = (sign: string) =>
+    due.filter((member) => member.startsWith(sign)).map((member) => member.slice(1))
+  const unstarted = alarms("!").filter((ulid) => {
+    const record = heap.recordOf(ulid)
+    if (!record?.startsWith("Q")) return false
+    const { header } = decodeRecord(record)
+    return header.run === 1 && heap.holderOf(entryOfHeader(ulid, header)) === undefined
+  })
+  heap.endEarly(unstarted, "E", expired, now, retentionMs)
+  heap.endEarly(alarms("#"), "F", overdue, now, retentionMs)
+}
+
+/** Claims by priority, with the shares of lower lanes, boxes, and rings that the worker has permits for. */
+const claim = ({ heap, now }: Circumstances, turn: Turn) => {
+  const held = heap.heldBy(turn.worker)
+  const claimed: Array<{ readonly entry: Entry; readonly ring?: string }> = []
+  let { want } = turn
+  const paused = turn.want > 0 && heap.control.get("paused") === "1"
+  const concurrency = heap.control.get("concurrency")
+  let capped = false
+  if (paused) want = 0
+  else if (want > 0 && concurrency !== undefined) {
+    const running = byScore(heap.workers).reduce((sum, [worker]) => sum + heap.heldBy(worker).size, 0)
+    const allowed = Math.max(0, Number(concurrency) - running)
+    capped = allowed < want
+    want = Math.min(want, allowed)
+  }
+  const take = (entries: ReadonlyArray<Entry>, ring?: string) => {
+    for (const entry of entries) {
+      claimed.push(ring === undefined ? { entry } : { entry, ring })
+      held.add(entry)
+    }
+    want -= entries.length
+  }
+  const current = (entries: ReadonlyArray<Entry>) => entries.filter((entry) => heap.isCurrent(entry))
+  const takeLanes = (most: number, among: ReadonlyArray<Lane>) => {
+    const enough = want - most
+    for (const lane of among) {
+      while (want > enough && heap.lanes[lane].length > 0)
+        take(current(heap.lanes[lane].splice(0, want - enough)))
+    }
+  }
+
+  if (want > 0 && turn.suspect) take(current(heap.suspects.splice(0, 1)))
+  if (want > 0) {
+    for (const [at, count] of turn.share.entries())
+      take(current(heap.lanes[lanes[at + 1]!].splice(0, Math.min(count, want))))
+  }
+  for (const [ring, count] of turn.permits) take(heap.claimRing(ring, Math.min(count, want), held), ring)
+  if (want > 0) {
+    if ((heap.ready.get("")?.length ?? 0) === 0) takeLanes(want, lanes)
+    else {
+      takeLanes(want, lanes.slice(0, 2))
+      take(heap.claimRing("", Math.floor((want + (now % 2)) / 2), held))
+      takeLanes(want, lanes.slice(2))
+      take(heap.claimRing("", want, held))
+    }
+  }
+  return { claimed, left: want === 0 && !paused && !capped, paused }
+}
+
+/** Says which rings with limits have work, and when the next of them may be asked for. */
+const lookAtRings = ({ heap, now }: Circumstances, turn: Turn, paused: boolean) => {
+  for (const [ring, afterMs] of turn.deferred) if (heap.rings.has(ring)) heap.rings.set(ring, now + afterMs)
+  if (paused) return { rings: [], nextRing: undefined }
+  const rings: Array<readonly [string, number]> = []
+  for (const [ring, at] of byScore(heap.rings).slice(0, ringsMax)) {
+    if (at > now) break
+    const boxes = heap.ready.get(ring) ?? []
+    const waits = boxes.length === 0 ? 0 : (heap.box.get(boxes[0]!)?.length ?? 0)
+    if (boxes.length > 0) rings.push([ring, Math.min(ringWaitingMax, Math.max(boxes.length, waits))])
+    else heap.rings.delete(ring)
+  }
+  return { rings, nextRing: byScore(heap.rings).find(([, at]) => at > now)?.[1] }
+}
+
+export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply, Fenced> =>
+  Effect.suspend(() => {
+    const { heap, now } = at
+    const { worker } = turn
+    // One that was evicted (deadline 0) is over, though nobody has reaped it yet.
+    if (!turn.join && (heap.workers.get(worker) ?? 0) === 0) return new Fenced({ worker })
+    const { lost, outcomes } = settle(at, turn)
+    heap.workers.set(worker, now + turn.leaseMs)
+    if (turn.about !== undefined) heap.about.set(worker, turn.about)
+    reap(at, turn)
+    promote(at)
+
+    const before = [...heap.heldBy(worker)]
+    const { claimed, left, paused } = claim(at, turn)
+    const { nextRing, rings } = lookAtRings(at, turn, paused)
+    const works =
+      lanes.some((lane) => heap.lanes[lane].length > 0) ||
+      (heap.ready.get("")?.length ?? 0) > 0 ||
+      heap.suspects.length > 0 ||
+      (rings.length > 0 && turn.want === 0)
+    if (left && works) heap.ring()
+
+    const newsOf = (entry: Entry): News => ({ ulid: ulidOfEntry(entry), record: outcomes.get(entry) })
+    for (const [inbox, entries] of turn.hints) heap.tell(inbox, entries.map(newsOf))
+
+    const due = byScore(heap.later)[0]?.[1]
+    return Effect.succeed({
+      now,
+      nextDue: due === undefined ? nextRing : nextRing === undefined ? due : Math.min(due, nextRing),
+      lost,
+      claimed: claimed.map((one) => ({ ...one, record: heap.recordOf(ulidOfEntry(one.entry))! })),
+      rings,
+      outbox: heap.outbox.length > 0,
+      held: turn.again ? before : []
+    } satisfies TurnReply)
+  })
