@@ -13,16 +13,20 @@ import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, type Scope } fro
 import type { Handlers } from "../runtime/registry.ts"
 import {
   bellWaitMaxMs,
+  crashesSuspect,
   Fenced,
+  type Order,
   Store,
   StoreError,
   type Turn,
   type TurnReply,
   type WorkerId
 } from "../runtime/store.ts"
-import type { Entry, Partition } from "../runtime/task.ts"
+import { crashesOf, type Entry, type Partition } from "../runtime/task.ts"
 import type { Services } from "./attempt.ts"
+import { relay } from "./relay.ts"
 import { openRuns, type Settled } from "./runs.ts"
+import { sharesOf } from "./share.ts"
 
 /** How much one turn carries at most. A script over these stays under 5 ms. */
 const claimMax = 250
@@ -39,6 +43,9 @@ const pulseMs = 25
 const backoffMinMs = 25
 const backoffMaxMs = 1_000
 
+/** How often it says something of itself, in milliseconds. */
+const aboutEveryMs = 5_000
+
 /** How long it waits after the bell could not be heard, in milliseconds. */
 const deafMs = 100
 
@@ -51,7 +58,11 @@ export interface Puller {
    * Succeeds when all of that is stored, or has been tried for a lease.
    */
   readonly drain: (hurry: Effect.Effect<void>) => Effect.Effect<void>
+  /** Obeys an order to this worker. */
+  readonly obey: (order: Order) => void
   readonly running: () => number
+  /** How many runs have ended. */
+  readonly done: () => number
 }
 
 export interface PullerOptions {
@@ -60,6 +71,8 @@ export interface PullerOptions {
   readonly concurrency: number
   readonly lease: Duration.Duration
   readonly services: Services
+  /** What its worker says of itself. */
+  readonly about: () => unknown
 }
 
 export const openPuller = Effect.fnUntraced(function* (
@@ -79,6 +92,10 @@ export const openPuller = Effect.fnUntraced(function* (
   /** How many turns may claim at once: two while the lanes gave all that was asked for, one to see, none. */
   let claimers: 0 | 1 | 2 = 1
   let claiming = 0
+  /** How many tasks it has claimed, and the suspect it runs, if it runs one. */
+  let claimed = 0
+  let done = 0
+  let suspect: Entry | undefined
   /** Whether a token of the bell was taken, or something fell due, for which a turn is owed. */
   let owed = false
   let again = true
@@ -138,7 +155,10 @@ export const openPuller = Effect.fnUntraced(function* (
     services,
     mono,
     redisNow,
-    onSettled: (one) => settled.push(one),
+    onSettled: (one) => {
+      done += 1
+      settled.push(one)
+    },
     onChange: () => change()
   })
 
@@ -207,7 +227,12 @@ export const openPuller = Effect.fnUntraced(function* (
       noted,
       streamed,
       notes: runs.takeNotes(notesMax),
-      hints: [...hints]
+      hints: [...hints],
+      share: sharesOf(claimed, want),
+      suspect: suspect === undefined || !runs.has(suspect),
+      permits: [],
+      deferred: [],
+      about: aboutNow()
     }
   }
 
@@ -220,10 +245,18 @@ export const openPuller = Effect.fnUntraced(function* (
     joined = true
     backoffMs = 0
     if (turn.want > 0) claimers = reply.claimed.length === turn.want ? 2 : 0
-    for (const claim of reply.claimed) runs.start(claim, now)
+    claimed += reply.claimed.length
+    for (const claim of reply.claimed) {
+      if (crashesOf(claim.record) >= crashesSuspect) suspect = claim.entry
+      runs.start(claim, now)
+    }
     for (const entry of reply.lost) runs.interrupt(entry, "lost")
+    if (reply.outbox) carry()
     if (!turn.again) return
     again = false
+    // What was cancelled while no order could be heard is not held any more.
+    const held = new Set([...reply.held, ...reply.claimed.map(({ entry }) => entry)])
+    for (const entry of runs.entries()) if (!held.has(entry)) runs.interrupt(entry, "lost")
     for (const entry of reply.held) {
       const known =
         runs.has(entry) || saying.has(entry) || settled.some(({ settlement }) => settlement.entry === entry)
@@ -235,6 +268,27 @@ export const openPuller = Effect.fnUntraced(function* (
           reply: undefined
         })
     }
+  }
+
+  let carrying = false
+  /** Carries the outbox away, beside the turns. */
+  const carry = () => {
+    if (carrying) return
+    carrying = true
+    fly(Effect.provideService(relay(partition), Store, store), (exit) => {
+      carrying = false
+      if (Exit.isFailure(exit)) run(tell(Effect.logWarning("the outbox waits to be relayed", exit.cause)))
+      else if (exit.value) carry()
+    })
+  }
+
+  let aboutMono = Number.NEGATIVE_INFINITY
+  /** What this worker says of itself, now and then. */
+  const aboutNow = () => {
+    const now = mono()
+    if (now - aboutMono < aboutEveryMs) return undefined
+    aboutMono = now
+    return JSON.stringify(options.about())
   }
 
   /** Ends everything without a word: none of it is ours any more. */
@@ -375,5 +429,20 @@ export const openPuller = Effect.fnUntraced(function* (
     yield* Effect.ignore(store.leave(partition, worker))
   })
 
-  return { partition, fenced: Deferred.await(fenced), drain, running: () => runs.size() }
+  const obey = (order: Order) => {
+    if (order.kind === "stop") {
+      if (order.partition === partition) runs.interrupt(order.entry, "lost")
+    } else if (order.kind === "drain") draining = true
+    else again = true
+    change()
+  }
+
+  return {
+    partition,
+    fenced: Deferred.await(fenced),
+    drain,
+    obey,
+    running: () => runs.size(),
+    done: () => done
+  }
 })

@@ -5,12 +5,12 @@
  * ran, and followed by the next. When the scope closes it drains: it claims no more, lets running tasks finish for
  * `Settings.drain`, hands the rest back, and leaves.
  */
-import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
 import { hostname } from "node:os"
 import { concurrencyDefault, Settings, type Subscription } from "../runtime/config.ts"
 import type { TaskDefinition } from "../runtime/handler.ts"
 import { Handlers } from "../runtime/registry.ts"
-import { type Fenced, type Store, type StoreError, type WorkerId } from "../runtime/store.ts"
+import { type Fenced, Store, type StoreError, type WorkerId } from "../runtime/store.ts"
 import { type Partition, partitionOf } from "../runtime/task.ts"
 import type { Services } from "./attempt.ts"
 import { openPuller, type Puller } from "./puller.ts"
@@ -86,6 +86,7 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       const queues = subscriptionsOf(settings.queues, handlers.all)
       let pullers: ReadonlyArray<Puller> = []
       let stopping = false
+      const startedAt = yield* Clock.currentTimeMillis
 
       const live = Effect.fnUntraced(function* (): Effect.fn.Return<
         never,
@@ -104,12 +105,30 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
               worker,
               concurrency,
               lease: settings.lease,
-              services
+              services,
+              about: () => ({
+                node: `${hostname()}-${process.ppid}`,
+                pid: process.pid,
+                host: hostname(),
+                startedAt,
+                memoryBytes: process.memoryUsage.rss(),
+                done: pullers.reduce((sum, puller) => sum + puller.done(), 0),
+                concurrency
+              })
             }),
           {
             concurrency: "unbounded"
           }
         )
+        const { next } = yield* (yield* Store).orders(
+          worker,
+          queues.map(({ queue }) => partitionOf(queue))
+        )
+        yield* Effect.forever(
+          Effect.map(next, (order) => {
+            for (const puller of pullers) puller.obey(order)
+          })
+        ).pipe(Effect.forkScoped)
         yield* Effect.logInfo(
           `worker ${worker} serves ${queues.map((q) => `${q.queue}:${q.concurrency}`).join(", ")}`
         )

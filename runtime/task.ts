@@ -216,6 +216,9 @@ export const decodeRecord = (text: string): { readonly header: Header; readonly 
   }
 }
 
+/** How many workers died holding the task of this record. */
+export const crashesOf = (text: string): number => Number.parseInt(text.slice(text.indexOf(".") + 1), 10)
+
 /** Reads the JSON of a living task's record. */
 export const readEnvelope = (json: string): Envelope => JSON.parse(json) as Envelope
 
