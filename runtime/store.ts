@@ -86,7 +86,7 @@ export const isPlain = (task: NewTask): boolean =>
   task.expiresAt === undefined &&
   task.deadlineAt === undefined
 
-/** The mailbox of one key, with or without limits; what the newest submit says of it counts. */
+/** The mailbox of one key, with or without limits; what the newest submit says of it counts while it has work. */
 export interface Box {
   /** `<ring>|<key>`; a ring has no `|`. */
   readonly name: string

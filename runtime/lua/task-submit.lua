@@ -69,14 +69,14 @@ for at = 2, first_other - 1, 2 do
   list[length] = entry
 end
 
+local before = first_other <= #ARGV and redis.call("ZRANGE", key.later, 0, 0)[1]
 local later, boxed, order = {}, {}, {}
 for at = first_other, #ARGV, fields_of_other do
   local entry, due, box = ARGV[at], ARGV[at + 2], ARGV[at + 3]
   keep(entry, ARGV[at + 1])
-  keep_ties(sub(entry, 1, 26), box, ARGV[at + 6], ARGV[at + 7], ARGV[at + 8])
-  if box ~= "" and added[box] then
+  keep_ties(sub(entry, 1, 26), box, ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8])
+  if box ~= "" then
     set_box(box, ARGV[at + 4], ARGV[at + 5])
-    added[box] = nil
   end
   if due ~= "" then
     later[#later + 1] = sub(due, 1, 1) == "+" and now + tonumber(due) or tonumber(due)
@@ -94,7 +94,6 @@ for at = first_other, #ARGV, fields_of_other do
   end
 end
 
-local before = first_other <= #ARGV and redis.call("ZRANGE", key.later, 0, 0)[1]
 local stored = keep_records(writes)
 for name, entries in pairs(lists) do
   send("RPUSH", key.lane(name), entries)

@@ -306,8 +306,17 @@ local function claim(entries)
   return size
 end
 
+local suspects_left = false
 if want > 0 and ARGV[12] == "1" then
-  claim(redis.call("LPOP", key.suspects, 1) or {})
+  for _ = 1, stale_rounds do
+    local suspect = redis.call("LPOP", key.suspects, 1)
+    if not suspect then
+      break
+    elseif claim(suspect) > 0 then
+      suspects_left = redis.call("EXISTS", key.suspects) == 1
+      break
+    end
+  end
 end
 if want > 0 and ARGV[11] ~= "" then
   local place = 1
@@ -396,7 +405,7 @@ local function work_is_left()
   end
   return redis.call("EXISTS", key.ready(""), key.suspects) > 0 or (some_ring and room == 0)
 end
-if not paused and not capped and (want == 0 or given_up) and work_is_left() then
+if suspects_left or (not paused and not capped and (want == 0 or given_up) and work_is_left()) then
   ring()
 end
 

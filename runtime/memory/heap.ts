@@ -4,6 +4,7 @@
  */
 import { Context, Effect, Latch, Layer, Queue } from "effect"
 import {
+  type Box,
   crashesMax,
   crashesSuspect,
   type Hint,
@@ -94,6 +95,7 @@ export class Heap {
   readonly guards = new Map<string, { readonly ulid: string; readonly hash: string; goesAt?: number }>()
   readonly control = new Map<string, string>()
   readonly stat = new Map<number, Map<string, number>>()
+  readonly queues: Scores = new Map()
 
   readonly partition: Partition
   readonly #channels: Channels
@@ -205,7 +207,7 @@ export class Heap {
     this.countLiving(1)
     const { box, deadlineAt, expiresAt, parent } = task
     const ties = [
-      ...(box === undefined ? [] : [`b${box.name}`]),
+      ...(box === undefined ? [] : [`b${box.limit}${box.ordered ? "o" : ""} ${box.name}`]),
       ...(parent === undefined ? [] : [`p${parent}`]),
       ...(expiresAt === undefined && deadlineAt === undefined ? [] : ["a"])
     ]
@@ -233,11 +235,11 @@ export class Heap {
   // Boxes (`lib/boxes.lua`)
   // -------------------------------------------------------------------------------------------------------
 
-  boxOf(ulid: string): string | undefined {
-    return this.ties
-      .get(ulid)
-      ?.find((line) => line.startsWith("b"))
-      ?.slice(1)
+  /** The box a task waits in, as it was said when the task was submitted. */
+  boxOf(ulid: string): Box | undefined {
+    const line = this.ties.get(ulid)?.find((line) => line.startsWith("b"))
+    const [, limit, ordered, name] = /^b(\d+)(o?) (.*)$/.exec(line ?? "") ?? []
+    return name === undefined ? undefined : { name, limit: Number(limit), ordered: ordered === "o" }
   }
 
   /** Puts a box into its ring if it has work and room; forgets one that has neither work nor run. */
@@ -251,7 +253,9 @@ export class Heap {
     } else if ((box.limit === 0 || runs < box.limit) && !this.pausedKeys.has(keyOf(name))) {
       const ring = ringOf(name)
       box.ready = true
-      this.ready.set(ring, [...(this.ready.get(ring) ?? []), name])
+      const boxes = this.ready.get(ring) ?? []
+      boxes.push(name)
+      this.ready.set(ring, boxes)
       if (ring !== "" && !this.rings.has(ring)) this.rings.set(ring, 0)
     }
   }
@@ -265,8 +269,11 @@ export class Heap {
         else lane.push(entry)
         continue
       }
-      const name = this.boxOf(ulidOfEntry(entry))
-      if (name === undefined) continue
+      const box = this.boxOf(ulidOfEntry(entry))
+      if (box === undefined) continue
+      const { limit, name, ordered } = box
+      // While none of its tasks waited or ran it was forgotten.
+      if (!this.boxes.has(name)) this.boxes.set(name, { limit, ordered, ready: false })
       const kept = this.taken.get(name)?.delete(entry) ?? false
       const list = this.box.get(name) ?? []
       this.box.set(name, list)
@@ -280,7 +287,7 @@ export class Heap {
   giveUpRoom(entries: ReadonlyArray<Entry>): void {
     for (const entry of entries) {
       if (!isBoxed(entry)) continue
-      const name = this.boxOf(ulidOfEntry(entry))
+      const name = this.boxOf(ulidOfEntry(entry))?.name
       if (name === undefined || !this.taken.get(name)?.delete(entry)) continue
       if (this.boxes.get(name)?.ordered) this.taken.get(name)!.add(nextRun(entry))
       else this.markReady(name)
@@ -372,8 +379,8 @@ export class Heap {
     const rest = line.slice(1)
     switch (line[0]) {
       case "b":
-        this.taken.get(rest)?.delete(entryOfHeader(ulid, decodeRecord(record).header))
-        return this.markReady(rest)
+        this.taken.get(nameOfTie(rest))?.delete(entryOfHeader(ulid, decodeRecord(record).header))
+        return this.markReady(nameOfTie(rest))
       case "p": {
         const child = idIn(this.partition, ulid)
         const parent = rest as TaskId
@@ -424,6 +431,8 @@ export class Heap {
         this.heldBy(worker).delete(entry)
         this.running.delete(entry)
         this.order(worker, { kind: "stop", partition: this.partition, entry })
+        // Its first run may have left a stream that nobody will tell of.
+        this.keepStream(ulid, now, retentionMs)
       }
       const outcome: Outcome = {
         task: readEnvelope(json),
@@ -470,6 +479,8 @@ export class Heap {
     if (ended.length > 0) this.finish(ended, now, retentionMs)
   }
 }
+
+const nameOfTie = (tie: string) => tie.slice(tie.indexOf(" ") + 1)
 
 const keyOf = (box: string) => box.slice(box.indexOf("|") + 1)
 

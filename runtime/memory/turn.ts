@@ -17,6 +17,9 @@ import { byScore } from "./scores.ts"
 const reapMax = 50
 const promoteMax = 500
 
+/** How many suspects that have ended meanwhile are passed over. */
+const staleRounds = 8
+
 /** How many rings with limits a reply names, and how much waiting work it counts in one. */
 const ringsMax = 16
 const ringWaitingMax = 100
@@ -167,7 +170,16 @@ const claim = ({ heap, now }: Circumstances, turn: Turn) => {
     }
   }
 
-  if (want > 0 && turn.suspect) take(current(heap.suspects.splice(0, 1)))
+  let suspectsLeft = false
+  if (want > 0 && turn.suspect) {
+    for (let round = 0; round < staleRounds && heap.suspects.length > 0; round++) {
+      const suspect = current(heap.suspects.splice(0, 1))
+      if (suspect.length === 0) continue
+      take(suspect)
+      suspectsLeft = heap.suspects.length > 0
+      break
+    }
+  }
   if (want > 0) {
     for (const [at, count] of turn.share.entries())
       take(current(heap.lanes[lanes[at + 1]!].splice(0, Math.min(count, want))))
@@ -182,7 +194,7 @@ const claim = ({ heap, now }: Circumstances, turn: Turn) => {
       take(heap.claimRing("", want, held))
     }
   }
-  return { claimed, left: want === 0 && !paused && !capped, paused }
+  return { claimed, left: want === 0 && !paused && !capped, suspectsLeft, paused }
 }
 
 /** Says which rings with limits have work, and when the next of them may be asked for. */
@@ -213,14 +225,14 @@ export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply
     promote(at)
 
     const before = [...heap.heldBy(worker)]
-    const { claimed, left, paused } = claim(at, turn)
+    const { claimed, left, paused, suspectsLeft } = claim(at, turn)
     const { nextRing, rings } = lookAtRings(at, turn, paused)
     const works =
       lanes.some((lane) => heap.lanes[lane].length > 0) ||
       (heap.ready.get("")?.length ?? 0) > 0 ||
       heap.suspects.length > 0 ||
       (rings.length > 0 && turn.want === 0)
-    if (left && works) heap.ring()
+    if (suspectsLeft || (left && works)) heap.ring()
 
     const newsOf = (entry: Entry): News => ({ ulid: ulidOfEntry(entry), record: outcomes.get(entry) })
     for (const [inbox, entries] of turn.hints) heap.tell(inbox, entries.map(newsOf))

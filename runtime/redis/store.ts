@@ -123,7 +123,7 @@ const foundOf = (
 }
 
 /** What a script, once reached, did not do because Redis is at its `maxmemory`. */
-const isFull = (error: RedisError) => /^OOM\b|-OOM\b/.test(error.message)
+export const isFull = (error: RedisError) => /^OOM\b|-OOM\b/.test(error.message)
 
 const make = Effect.gen(function* () {
   const settings = yield* Settings

@@ -14,6 +14,7 @@ export type Command =
   | { readonly do: "submit"; readonly tasks: ReadonlyArray<NewTask> }
   | { readonly do: "turn"; readonly turn: Turn }
   | { readonly do: "evict" | "leave"; readonly worker: string }
+  | { readonly do: "cancel"; readonly ulid: string }
   | { readonly do: "read"; readonly ulids: ReadonlyArray<string> }
   | { readonly do: "ended"; readonly ulids: ReadonlyArray<string>; readonly watch?: InboxName }
   | { readonly do: "unwatch"; readonly ulids: ReadonlyArray<string>; readonly inbox: InboxName }
@@ -76,6 +77,8 @@ export const runOn = ({ inboxes, keys, partition }: Stage) => {
         const watch = command.watch && { watch: inboxes[command.watch].name }
         return yield* store.ended(partition, command.ulids, watch)
       }
+      case "cancel":
+        return yield* store.cancel(partition, command.ulid, "nobody wants it")
       case "unwatch":
         return yield* store.unwatch(partition, command.ulids, inboxes[command.inbox].name)
       case "append":

@@ -3,6 +3,7 @@
  * hold or once held, say turns again whose answers they never saw, and append to streams where they left off.
  */
 import {
+  type Box,
   clockJumpMs,
   type NewEvent,
   type NewTask,
@@ -82,6 +83,16 @@ export const aSequence = (seed: number): Sequence => {
   let passed = 0
   let wentBack = 0
 
+  /** How often tasks wait in boxes, and have alarms. */
+  const boxes = chance(0.5) ? 0.5 : 0
+  const alarms = chance(0.3) ? 0.2 : 0
+  const alarmMs = [0, 500, 1_000, 3_000, 5_000]
+  const aBox = (): Box => ({
+    name: one(["|a", "|a", "|b", "openai|a", "openai|~low"]),
+    limit: one([0, 1, 1, 2]),
+    ordered: chance(0.5)
+  })
+
   const aNewTask = (): NewTask => {
     // Tasks are not submitted in the order of their ids.
     const ulid = ulidAt(1_900_000_000_000 + below(segments) * 5_000, below(1_000_000) * 1_000 + ulids.length)
@@ -92,7 +103,15 @@ export const aSequence = (seed: number): Sequence => {
         : chance(0.5)
           ? { afterMs: one([0, 1, 500, 1_000, 4_000, 30_000]) }
           : { at: now + one([-5_000, 0, 1, 1_000, 2_500]) }
-    return aTask({ ulid, lane: one(lanes), input: ulids.length, ...(due === undefined ? {} : { due }) })
+    return aTask({
+      ulid,
+      lane: one(lanes),
+      input: ulids.length,
+      ...(due === undefined ? {} : { due }),
+      ...(chance(boxes) ? { box: aBox() } : {}),
+      ...(chance(alarms) ? { expiresAt: now + one(alarmMs) } : {}),
+      ...(chance(alarms) ? { deadlineAt: now + one(alarmMs) } : {})
+    })
   }
 
   const submit = (): Command => {
@@ -125,6 +144,8 @@ export const aSequence = (seed: number): Sequence => {
     if (chance(0.4)) return release(entry)
     const { header } = decodeRecord(records.get(entry)!)
     const record = encodeRecord({ ...header, letter: "Q", run: header.run + 1 }, anEnvelope(++outcomes))
+    // Children it never adopted: it goes on at once.
+    if (chance(0.2)) return { kind: "wait", entry, record, children: [] }
     return { kind: "retry", entry, record, delayMs: one([0, 1, 500, 1_000, 3_000]) }
   }
 
@@ -152,6 +173,10 @@ export const aSequence = (seed: number): Sequence => {
         join: !worker.joined && !chance(0.05),
         expectedNow: chance(0.7) ? 0 : now + one([0, 500, -clockJumpMs, clockJumpMs + 1, 60_000]),
         want: crowd ? one([0, 20, 100, 100]) : swift ? 3 : one([0, 1, 2, 3, 3]),
+        share: chance(0.3) ? [below(2), below(2), below(2)] : [0, 0, 0],
+        suspect: chance(0.7),
+        permits: boxes > 0 && chance(0.5) ? [["openai", below(3)]] : [],
+        deferred: boxes > 0 && chance(0.1) ? [["openai", one([0, 500, 3_000])]] : [],
         again: chance(0.1),
         settled,
         noted: settledEntries.filter((entry) => noted.has(entry)),
@@ -208,6 +233,7 @@ export const aSequence = (seed: number): Sequence => {
     [10, advance],
     [1, () => ({ do: "setBack", ms: one([1, 500, 5_000, 60_000]) })],
     [crowd ? 12 : 4, () => ({ do: chance(0.7) ? "evict" : "leave", worker: one(workers).name })],
+    [chance(0.5) ? 3 : 0, () => ({ do: "cancel", ulid: anUlid() })],
     [4, () => ({ do: "listen" })],
     [4, watch],
     [1, () => ({ do: "ended", ulids: someUlids() })],
@@ -283,7 +309,7 @@ export const aSequence = (seed: number): Sequence => {
       const settled = rest.map((entry) => end(entry))
       const { claimed, nextDue } = (yield {
         do: "turn",
-        turn: aTurn("last", { want: 1_000, settled })
+        turn: aTurn("last", { want: 1_000, settled, permits: [["openai", 1_000]] })
       }) as TurnReply
       rest = claimed.map(({ entry }) => entry)
       if (nextDue !== undefined) yield { do: "advance", ms: 30_000 }

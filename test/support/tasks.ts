@@ -6,6 +6,7 @@ import {
   encodeRecord,
   type Entry,
   entryOf,
+  isBoxed,
   type Lane,
   laneOfEntry,
   type Letter,
@@ -39,15 +40,15 @@ export const aTask = (
     readonly ulid?: string
     readonly lane?: Lane
     readonly input?: unknown
-    readonly due?: NewTask["due"]
-  } = {}
+  } & Pick<NewTask, "due" | "box" | "parent" | "expiresAt" | "deadlineAt"> = {}
 ): TestTask => {
-  const { due, input, lane = "normal", ulid = aUlid() } = over
+  const { input, lane = "normal", ulid = aUlid(), ...rest } = over
+  const boxed = rest.box !== undefined
   return {
     ulid,
-    entry: entryOf(ulid, lane, 1),
-    record: encodeRecord({ letter: "Q", lane, run: 1, crashes: 0 }, anEnvelope(input)),
-    ...(due === undefined ? {} : { due })
+    entry: entryOf(ulid, lane, 1, boxed),
+    record: encodeRecord({ letter: "Q", lane, boxed, run: 1, crashes: 0 }, anEnvelope(input)),
+    ...rest
   }
 }
 
@@ -57,7 +58,7 @@ export const tasks = (count: number, over: Parameters<typeof aTask>[0] = {}): Re
 /** The record of an end, as a worker writes it. */
 export const anEnd = (entry: Entry, letter: Exclude<Letter, "Q"> = "S", output: unknown = "done"): string =>
   encodeRecord(
-    { letter, lane: laneOfEntry(entry), run: runOfEntry(entry), crashes: 0 },
+    { letter, lane: laneOfEntry(entry), boxed: isBoxed(entry), run: runOfEntry(entry), crashes: 0 },
     JSON.stringify({ task: { name: "test" }, worker: "w", finishedAt: 1, output })
   )
 
@@ -70,7 +71,7 @@ export const end = (entry: Entry, letter?: Exclude<Letter, "Q">, output?: unknow
 /** The record under which a task runs again after the run that `entry` started. */
 export const aRetry = (entry: Entry): string =>
   encodeRecord(
-    { letter: "Q", lane: laneOfEntry(entry), run: runOfEntry(entry) + 1, crashes: 0 },
+    { letter: "Q", lane: laneOfEntry(entry), boxed: isBoxed(entry), run: runOfEntry(entry) + 1, crashes: 0 },
     anEnvelope(`after ${entry}`)
   )
 

@@ -19,13 +19,15 @@ local function is_paused(name)
   return some_paused and redis.call("SISMEMBER", key.pausedKeys, sub(name, find(name, "|", 1, true) + 1)) == 1
 end
 
--- The boxes that ids wait in, in their order; false for one that waits in none.
+-- The boxes that ids wait in, in their order, and what was said of each when the task was submitted; false for one
+-- that waits in none.
 local function boxes_of(ids)
-  local names = {}
+  local names, configs = {}, {}
   for i, lines in ipairs(ask("HMGET", key.ties, ids)) do
-    names[i] = lines and string.match("\n" .. lines, "\nb([^\n]*)") or false
+    local config, name = string.match("\n" .. (lines or ""), "\nb(%d+o?) ([^\n]*)")
+    names[i], configs[i] = name or false, config
   end
-  return names
+  return names, configs
 end
 
 -- Puts a box into its ring if it has work and room and is not there; forgets one that has neither work nor run.
@@ -77,12 +79,14 @@ local function put(entries, at_head)
   if #boxed == 0 then
     return
   end
-  local touched, seen, names = {}, {}, boxes_of(ids)
+  local touched, seen, names, configs = {}, {}, boxes_of(ids)
   for i = 1, #boxed do
     -- The head takes them one after the other, so the last of them goes first.
     local k = at_head and #boxed + 1 - i or i
     local name = names[k]
     if name then
+      -- While none of its tasks waited or ran it was forgotten.
+      redis.call("HSETNX", key.boxes, name, configs[k])
       local kept = redis.call("SREM", key.taken(name), boxed[k]) == 1
       redis.call((at_head or kept) and "LPUSH" or "RPUSH", key.box(name), boxed[k])
       if not seen[name] then

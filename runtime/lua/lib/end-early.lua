@@ -23,6 +23,8 @@ local function end_early(ids, letter, error, now, retention)
         redis.call("SREM", key.held(worker), entry)
         redis.call("HDEL", key.running, entry)
         redis.call("SPUBLISH", key.orders(worker), "stop " .. entry)
+        -- Its first run may have left a stream that nobody will tell of.
+        redis.call("PEXPIRE", key.events(ids[i]), digits(retention))
       else
         redis.call("ZREM", key.later, entry)
       end

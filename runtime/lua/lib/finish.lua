@@ -42,8 +42,9 @@ local function untie(id, record, lines)
     local kind, rest = sub(line, 1, 1), sub(line, 2)
     if kind == "b" then
       -- The record names the run whose entry takes up the room.
-      redis.call("SREM", key.taken(rest), id .. string.match(record, "^.(%a%d+)"))
-      mark_ready(rest)
+      local box = string.match(rest, " (.*)$")
+      redis.call("SREM", key.taken(box), id .. string.match(record, "^.(%a%d+)"))
+      mark_ready(box)
     elseif kind == "p" then
       local child, home, parent = partition .. "." .. id, string.match(rest, "^(.*)%.(%w+)$")
       if home == partition then

@@ -60,10 +60,10 @@ local function set_box(name, limit, ordered)
 end
 
 -- Makes the task that `parent` names, if it does, find this one among its children's ends; and sets its alarms.
-local function keep_ties(id, box, parent, expires, deadline)
+local function keep_ties(id, box, limit, ordered, parent, expires, deadline)
   local lines = {}
   if box ~= "" then
-    lines[#lines + 1] = "b" .. box
+    lines[#lines + 1] = "b" .. limit .. ordered .. " " .. box
   end
   if parent ~= "" then
     lines[#lines + 1] = "p" .. parent
