@@ -6,31 +6,18 @@
  * for no longer than `stopGrace`.
  */
 import { type Context, Effect, type Layer, Result } from "effect"
-import { type Failure, failureOf, failureOfCause } from "../runtime/fault.ts"
+import { type Unfinished, unfinished, unfinishedCause } from "../runtime/fault.ts"
 import {
-  AttemptOver,
   type Body,
   type Checked,
   CurrentTask,
-  type EventRefused,
   Fatal,
-  type LogLevel,
   type Misfit,
   type TaskContext,
-  type TaskDefinition,
-  type TaskInfo
+  type TaskDefinition
 } from "../runtime/handler.ts"
-import {
-  type Entry,
-  type Envelope,
-  idIn,
-  laneOfEntry,
-  type Partition,
-  queueOf,
-  runOfEntry,
-  submittedAt,
-  ulidOfEntry
-} from "../runtime/task.ts"
+import type { TaskId } from "../runtime/task.ts"
+import { Run, type RunOf } from "./context.ts"
 
 /** How long an interrupted plain function may take to stop before it is left to itself. */
 const stopGrace = "1 second"
@@ -40,25 +27,12 @@ export const outputBytesMax = 8 * 1024 * 1024
 
 export type Ending =
   | { readonly kind: "output"; readonly json: string }
-  | { readonly kind: "failure"; readonly failure: Failure }
-
-/** What a run writes while it lasts. */
-export interface Writes {
-  readonly progress: (
-    fraction: number,
-    message: string | undefined
-  ) => Effect.Effect<void, AttemptOver | EventRefused>
-  readonly log: (message: string, level: LogLevel) => Effect.Effect<void, AttemptOver | EventRefused>
-  readonly emit: (chunk: unknown) => Effect.Effect<void, AttemptOver | EventRefused>
-}
+  | Unfinished
+  /** It has submitted children, and goes on when these have ended. */
+  | { readonly kind: "wait"; readonly children: ReadonlyArray<TaskId> }
 
 /** One claimed run of a handler. */
-export interface Given {
-  readonly definition: TaskDefinition
-  readonly partition: Partition
-  readonly entry: Entry
-  readonly envelope: Envelope
-  readonly writes: Writes
+export interface Given extends RunOf {
   readonly services: Services
 }
 
@@ -67,80 +41,15 @@ export type Services = (
   layer: Layer.Layer<unknown, unknown, unknown>
 ) => Effect.Effect<Context.Context<unknown>, unknown>
 
-/** The two contexts over one state: open until the run ends, then nothing it writes is kept. */
-class Run implements TaskContext {
-  readonly #given: Given
-  #task: TaskInfo | undefined
-  #abort: AbortController | undefined
-  #over = false
-
-  constructor(given: Given) {
-    this.#given = given
-  }
-
-  // Made when it is asked for: most short runs never look.
-  get task(): TaskInfo {
-    const { entry, envelope, partition } = this.#given
-    const ulid = ulidOfEntry(entry)
-    this.#task ??= {
-      id: idIn(partition, ulid),
-      name: envelope.name,
-      queue: queueOf(partition),
-      priority: laneOfEntry(entry),
-      ...(envelope.key === undefined ? {} : { key: envelope.key }),
-      tags: envelope.tags ?? [],
-      submittedAt: submittedAt(ulid)
-    }
-    return this.#task
-  }
-
-  get attempt(): number {
-    return runOfEntry(this.#given.entry)
-  }
-
-  get idempotencyKey(): string {
-    return this.task.id
-  }
-
-  get signal(): AbortSignal {
-    this.#abort ??= new AbortController()
-    if (this.#over) this.#abort.abort(this.#gone())
-    return this.#abort.signal
-  }
-
-  close(): void {
-    this.#over = true
-    this.#abort?.abort(this.#gone())
-  }
-
-  #gone(): AttemptOver {
-    return new AttemptOver({ task: this.task.id, attempt: this.attempt })
-  }
-
-  guarded(write: (writes: Writes) => Effect.Effect<void, AttemptOver | EventRefused>) {
-    return Effect.suspend(() => (this.#over ? Effect.fail(this.#gone()) : write(this.#given.writes)))
-  }
-
-  // Bound, so that a handler may take them out of its context.
-  readonly progress = (fraction: number, message?: string) =>
-    Effect.runPromise(this.guarded((writes) => writes.progress(fraction, message)))
-  readonly log = (message: string, level: LogLevel = "info") =>
-    Effect.runPromise(this.guarded((writes) => writes.log(message, level)))
-  readonly emit = (chunk: unknown) => Effect.runPromise(this.guarded((writes) => writes.emit(chunk)))
-
-  asService(): CurrentTask["Service"] {
-    const signal = () => this.signal
-    return {
-      task: this.task,
-      attempt: this.attempt,
-      idempotencyKey: this.idempotencyKey,
-      get signal() {
-        return signal()
-      },
-      progress: (fraction, message) => this.guarded((writes) => writes.progress(fraction, message)),
-      log: (message, level = "info") => this.guarded((writes) => writes.log(message, level)),
-      emit: (chunk) => this.guarded((writes) => writes.emit(chunk))
-    }
+/** How a run ends whose handler ended so: what was decided before counts, whatever the handler made of it. */
+const concluded = ({ verdict }: Run, ending: Ending): Ending => {
+  switch (verdict?.kind) {
+    case undefined:
+      return ending
+    case "wait":
+      return { kind: "wait", children: [...verdict.children] }
+    case "changed":
+      return unfinished(verdict.error)
   }
 }
 
@@ -154,30 +63,24 @@ const runPlain = async (
   try {
     const checked = definition.readInput(given)
     const input = checked instanceof Promise ? await checked : checked
-    if (Result.isFailure(input)) return failed(unfit(input.failure))
-    const written = definition.writeOutput(await run(input.success, ctx))
-    const output = written instanceof Promise ? await written : written
-    return Result.isFailure(output) ? failed(output.failure) : outputOf(output.success)
+    if (Result.isFailure(input)) return unfinished(unfit(input.failure))
+    return await written(definition, await run(input.success, ctx))
   } catch (thrown) {
-    return failed(thrown)
+    return unfinished(thrown)
   }
 }
 
-const plain = (
-  definition: TaskDefinition,
-  run: (input: unknown, ctx: TaskContext) => unknown,
-  input: unknown,
-  ctx: Run
-) =>
-  Effect.callback<Ending>((resume) => {
-    const ending = runPlain(definition, run, input, ctx).then((ending) => {
-      ctx.close()
-      resume(Effect.succeed(ending))
+/** Interrupts a promise: `stop` is called, and then it is waited for no longer than `stopGrace`. */
+const stoppable = <A>(start: () => Promise<A>, stop: () => void) =>
+  Effect.callback<A>((resume) => {
+    const ended = start().then((value) => {
+      stop()
+      resume(Effect.succeed(value))
     })
     return Effect.suspend(() => {
-      ctx.close()
+      stop()
       // A cleanup is not interruptible by itself, and so would not heed its own time limit.
-      return Effect.interruptible(Effect.promise(() => ending)).pipe(
+      return Effect.interruptible(Effect.promise(() => ended)).pipe(
         Effect.timeoutOption(stopGrace),
         Effect.asVoid
       )
@@ -202,7 +105,7 @@ const effectful = (
   const run = Effect.suspend(() => checked(definition.readInput(given))).pipe(
     Effect.mapError(unfit),
     Effect.flatMap((input) => body.run(input) as Effect.Effect<unknown, unknown, CurrentTask>),
-    Effect.flatMap((output) => checked(definition.writeOutput(output))),
+    Effect.flatMap((output) => Effect.mapError(checked(definition.writeOutput(output)), misfitting)),
     Effect.provideService(CurrentTask, ctx.asService())
   )
   const served =
@@ -212,10 +115,8 @@ const effectful = (
           Effect.provideContext(run, context as Context.Context<never>)
         )
   return served.pipe(
-    Effect.matchCauseEager({
-      onSuccess: outputOf,
-      onFailure: (cause): Ending => ({ kind: "failure", failure: failureOfCause(cause) })
-    }),
+    Effect.matchCauseEager({ onSuccess: outputOf, onFailure: (cause): Ending => unfinishedCause(cause) }),
+    Effect.map((ending) => concluded(ctx, ending)),
     Effect.onExit(() => Effect.sync(() => ctx.close()))
   )
 }
@@ -223,26 +124,25 @@ const effectful = (
 /** What was valid when it was submitted and is not any more will not become so by waiting. */
 const unfit = (misfit: Misfit) => new Fatal(misfit.message, { type: "InputInvalid" })
 
-const failed = (thrown: unknown): Ending => ({ kind: "failure", failure: failureOf(thrown) })
+/** Nor will what its handler makes of it. */
+const misfitting = (misfit: Misfit) => new Fatal(misfit.message, { type: "Misfit" })
 
-const tooLarge = (bytes: number): Failure => ({
-  fatal: true,
-  error: {
-    type: "OutputTooLarge",
-    message: `the output is ${bytes} bytes of JSON; at most ${outputBytesMax} are kept`
-  }
-})
+const written = async (definition: TaskDefinition, output: unknown): Promise<Ending> => {
+  const checked = definition.writeOutput(output)
+  const result = checked instanceof Promise ? await checked : checked
+  return Result.isFailure(result) ? unfinished(misfitting(result.failure)) : outputOf(result.success)
+}
 
 const outputOf = (output: unknown): Ending => {
   let json: string
   try {
     json = JSON.stringify(output) ?? "null"
   } catch (thrown) {
-    return failed(thrown)
+    return unfinished(thrown)
   }
-  return json.length > outputBytesMax
-    ? { kind: "failure", failure: tooLarge(json.length) }
-    : { kind: "output", json }
+  if (json.length <= outputBytesMax) return { kind: "output", json }
+  const message = `the output is ${json.length} bytes of JSON; at most ${outputBytesMax} are kept`
+  return { kind: "failure", failure: { fatal: true, error: { type: "OutputTooLarge", message } } }
 }
 
 /** Runs a handler once on what an entry holds. Interrupting it ends the run without an ending. */
@@ -250,7 +150,75 @@ export const attempt = (given: Given): Effect.Effect<Ending> => {
   const { definition, envelope, services } = given
   const ctx = new Run(given)
   const { body } = definition
-  return body.kind === "plain"
-    ? plain(definition, body.run, envelope.input, ctx)
-    : effectful(definition, body, envelope.input, ctx, services)
+  switch (body.kind) {
+    case "plain":
+      return Effect.map(
+        stoppable(
+          () => runPlain(definition, body.run, envelope.input, ctx),
+          () => ctx.close()
+        ),
+        (ending) => concluded(ctx, ending)
+      )
+    case "effect":
+      return effectful(definition, body, envelope.input, ctx, services)
+    case "batch":
+      return Effect.map(attemptAll(definition, body, [{ ctx, input: envelope.input }]), ([ending]) => ending!)
+  }
 }
+
+/** A run that is one of a batch. */
+export interface Member {
+  readonly ctx: Run
+  /** As it was submitted. */
+  readonly input: unknown
+}
+
+const outcomesOf = async (
+  definition: TaskDefinition,
+  body: Extract<Body, { readonly kind: "batch" }>,
+  members: ReadonlyArray<Member>,
+  signal: AbortSignal
+): Promise<ReadonlyArray<Ending>> => {
+  const endings: Array<Ending | undefined> = []
+  const fitting: Array<{ readonly at: number; readonly item: ReturnType<Run["asItem"]> }> = []
+  for (const [at, { ctx, input }] of members.entries()) {
+    const read = await definition.readInput(input)
+    if (Result.isFailure(read)) endings[at] = unfinished(unfit(read.failure))
+    else fitting.push({ at, item: ctx.asItem(read.success) })
+  }
+  if (fitting.length > 0) {
+    const outcomes: unknown = await body.runAll(
+      fitting.map(({ item }) => item),
+      { signal }
+    )
+    if (!Array.isArray(outcomes) || outcomes.length !== fitting.length) {
+      const got = Array.isArray(outcomes) ? `${outcomes.length} outcomes` : "no list of outcomes"
+      throw new Fatal(`runAll gave ${got} for ${fitting.length} items`, { type: "BatchMismatch" })
+    }
+    for (const [k, { at }] of fitting.entries()) {
+      const outcome: unknown = outcomes[k]
+      endings[at] = outcome instanceof Error ? unfinished(outcome) : await written(definition, outcome)
+    }
+  }
+  return endings as ReadonlyArray<Ending>
+}
+
+/** Runs many tasks of one handler in one call, and gives each its own ending, in their order. */
+export const attemptAll = (
+  definition: TaskDefinition,
+  body: Extract<Body, { readonly kind: "batch" }>,
+  members: ReadonlyArray<Member>
+): Effect.Effect<ReadonlyArray<Ending>> =>
+  Effect.suspend(() => {
+    const abort = new AbortController()
+    return stoppable(
+      () =>
+        outcomesOf(definition, body, members, abort.signal).catch((thrown: unknown) =>
+          members.map(() => unfinished(thrown))
+        ),
+      () => {
+        for (const { ctx } of members) ctx.close()
+        abort.abort()
+      }
+    )
+  })

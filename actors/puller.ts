@@ -11,6 +11,7 @@
  */
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, type Scope } from "effect"
 import type { Handlers } from "../runtime/registry.ts"
+import type { Steps } from "../runtime/steps.ts"
 import {
   bellWaitMaxMs,
   crashesSuspect,
@@ -24,6 +25,7 @@ import {
 } from "../runtime/store.ts"
 import { crashesOf, type Entry, type Partition } from "../runtime/task.ts"
 import type { Services } from "./attempt.ts"
+import type { Offspring } from "./offspring.ts"
 import { relay } from "./relay.ts"
 import { openRuns, type Settled } from "./runs.ts"
 import { sharesOf } from "./share.ts"
@@ -77,7 +79,7 @@ export interface PullerOptions {
 
 export const openPuller = Effect.fnUntraced(function* (
   options: PullerOptions
-): Effect.fn.Return<Puller, StoreError, Store | Handlers | Scope.Scope> {
+): Effect.fn.Return<Puller, StoreError, Store | Steps | Offspring | Handlers | Scope.Scope> {
   const { concurrency, partition, services, worker } = options
   const leaseMs = Duration.toMillis(options.lease)
   const store = yield* Store

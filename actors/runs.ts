@@ -1,17 +1,31 @@
 /**
  * The runs of one worker incarnation in one partition: a fiber each, from its claim to what is to be said of it.
  *
- * However a run ends, it is settled once, unless it was lost: then it is over for us at once, and nothing is said.
+ * However a run ends, it is settled once, unless it was lost or cancelled: then it is over for us at once, and nothing
+ * is said. Runs of a batch handler share a fiber, and each is settled by itself.
  */
 import { Cause, Effect, Exit, Fiber, type Scope } from "effect"
 import { describe } from "../runtime/fault.ts"
-import type { LogLevel } from "../runtime/handler.ts"
+import type { Limit, LogLevel, TaskDefinition } from "../runtime/handler.ts"
 import { Handlers } from "../runtime/registry.ts"
-import type { Claim, Settlement, Store, WorkerId } from "../runtime/store.ts"
-import { decodeRecord, type Entry, type Partition, readEnvelope } from "../runtime/task.ts"
+import { Steps } from "../runtime/steps.ts"
+import { type Claim, type Settlement, Store, type WorkerId } from "../runtime/store.ts"
+import {
+  decodeRecord,
+  type Entry,
+  type Envelope,
+  type Partition,
+  readEnvelope,
+  runOfEntry,
+  submittedAt,
+  ulidOfEntry
+} from "../runtime/task.ts"
 import { attempt, type Ending, type Services } from "./attempt.ts"
+import { type Gathered, makeBatches } from "./batches.ts"
+import { type Keeping, Run, type RunOf } from "./context.ts"
 import { type Emitter, openEmitter } from "./emitter.ts"
-import { type Claimed, settlementOf } from "./settlement.ts"
+import { Offspring } from "./offspring.ts"
+import { type Claimed, outcomeOf, type RunOutcome, settlementOf } from "./settlement.ts"
 
 /** A run that has lasted longer than this gets a note, so that others can see who runs it, in milliseconds. */
 const noteAfterMs = 100
@@ -19,35 +33,55 @@ const noteAfterMs = 100
 /** The least time between two notes of one run, in milliseconds. */
 const noteEveryMs = 250
 
-/** Why a run was interrupted. */
-export type Stop = "timeout" | "drain" | "lost"
+/** Why a run was interrupted. One that is lost or cancelled is not the task's current one any more. */
+export type Stop = "timeout" | "drain" | "lost" | "cancelled"
 
 interface Running extends Claimed {
   readonly timeoutMs: number | undefined
-  /** On Redis's clock, and on ours. */
-  readonly startedAt: number
-  readonly startedMono: number
+  readonly limits: ReadonlyArray<Limit>
+  readonly ring: string | undefined
+  readonly permit: string | undefined
+  /** On Redis's clock, and on ours; in a batch that gathers, later than any time. */
+  startedAt: number
+  startedMono: number
   fiber: Fiber.Fiber<Ending> | undefined
+  /** In its place, in a batch. */
+  gathered: Gathered | undefined
   stop: Stop | undefined
+  used: Record<string, number> | undefined
   progress: { readonly fraction: number; readonly message?: string } | undefined
   notedMono: number
   noteDue: boolean
 }
 
-/** What has finished and is to be said. */
+/** What has finished and is to be said, and what is known of the run; nothing is of one that was never ours. */
 export interface Settled {
   readonly settlement: Settlement
   readonly noted: boolean
   readonly streamed: boolean
   readonly reply: string | undefined
+  /** What it was claimed with. */
+  readonly ring?: string | undefined
+  readonly permit?: string | undefined
+  /** What it says it has used of its limits, by name. */
+  readonly used?: Readonly<Record<string, number>> | undefined
+  /** Limits that are to grant nothing for a while, since the run was told to come back later. */
+  readonly cool?: ReadonlyArray<{ readonly name: string; readonly forMs: number }>
+  readonly outcome?: RunOutcome
+  /** From when it was due to its start, where that is known, and from there to its end, in milliseconds. */
+  readonly waitMs?: number | undefined
+  readonly runMs?: number
 }
 
 export interface Runs {
   readonly size: () => number
   readonly has: (entry: Entry) => boolean
   readonly entries: () => ReadonlyArray<Entry>
-  readonly start: (claim: Claim, nowMono: number) => void
-  /** Ends a run early. One that is `lost` is forgotten at once; its fiber may take a moment to notice. */
+  /** How many runs have ended, lost and cancelled ones aside. */
+  readonly done: () => number
+  /** `permit` is what its limits have granted it. */
+  readonly start: (claim: Claim, nowMono: number, permit?: string) => void
+  /** Ends a run early. One that is lost or cancelled is forgotten at once; its fiber may take a moment to notice. */
   readonly interrupt: (entry: Entry, stop: Stop) => void
   /** Looks at every run: whose time is up is interrupted, whose note is due gets one. */
   readonly look: () => void
@@ -67,14 +101,23 @@ export interface RunsOptions {
   readonly onChange: () => void
 }
 
+const isGone = (stop: Stop | undefined) => stop === "lost" || stop === "cancelled"
+
 /** Opens a set of runs. What still runs when the scope closes is interrupted, and nothing is said of it. */
 export const openRuns = Effect.fnUntraced(function* (
   options: RunsOptions
-): Effect.fn.Return<Runs, never, Store | Handlers | Scope.Scope> {
+): Effect.fn.Return<Runs, never, Store | Steps | Offspring | Handlers | Scope.Scope> {
   const { mono, onChange, onSettled, partition, redisNow, services, worker } = options
   const handlers = yield* Handlers
+  const keeping: Keeping = {
+    steps: yield* Steps,
+    store: yield* Store,
+    offspring: yield* Offspring,
+    learn: handlers.learn
+  }
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const running = new Map<Entry, Running>()
+  let done = 0
   /** Runs that a look found to be due for a note. */
   let noting: Array<Running> = []
 
@@ -83,34 +126,54 @@ export const openRuns = Effect.fnUntraced(function* (
     worker,
     onLost: (entry) => interrupt(entry, "lost")
   })
+  const batches = makeBatches(fork)
 
   const interrupt = (entry: Entry, stop: Stop) => {
     const run = running.get(entry)
     if (run === undefined || run.stop !== undefined) return
     run.stop = stop
-    if (stop === "lost") running.delete(entry)
-    if (run.fiber !== undefined) fork(Fiber.interrupt(run.fiber))
+    if (isGone(stop)) running.delete(entry)
+    // What is handed back waits for its handler to have stopped; nothing else has to.
+    if (run.gathered !== undefined) batches.leave(run.gathered, stop !== "drain")
+    else if (run.fiber !== undefined) fork(Fiber.interrupt(run.fiber))
     onChange()
   }
 
-  const settle = (run: Running, settlement: Settlement) => {
+  const settle = (run: Running, settlement: Settlement, cool: NonNullable<Settled["cool"]>) => {
     running.delete(run.entry)
+    done += 1
+    const runMs = Math.max(0, mono() - run.startedMono)
     onSettled({
       settlement,
       noted: run.notedMono > 0,
       streamed: emitter.streamed(run.entry),
-      reply: settlement.kind === "end" ? run.envelope.reply : undefined
+      reply: settlement.kind === "end" ? run.envelope.reply : undefined,
+      ring: run.ring,
+      permit: run.permit,
+      used: run.used,
+      cool,
+      outcome: outcomeOf(settlement),
+      waitMs: waitOf(run),
+      runMs
     })
     emitter.forget(run.entry)
     onChange()
   }
 
   const settleEnding = (run: Running, exit: Exit.Exit<Ending>) => {
-    if (run.stop === "lost") return emitter.forget(run.entry)
-    if (run.stop === "drain") return settle(run, { kind: "release", entry: run.entry })
+    if (isGone(run.stop)) return emitter.forget(run.entry)
+    if (run.stop === "drain") return settle(run, { kind: "release", entry: run.entry }, [])
     const { startedAt } = run
+    const ending = endingOf(run, exit)
     const at = { worker, startedAt, finishedAt: redisNow(), random: Math.random() }
-    settle(run, settlementOf(run, endingOf(run, exit), at))
+    settle(run, settlementOf(run, ending, at), coolOf(run, ending))
+  }
+
+  /** What a run wrote without waiting is stored first: afterwards the entry is no longer held. */
+  const conclude = (run: Running, exit: Exit.Exit<Ending>) => {
+    const flushed = emitter.flushed(run.entry)
+    if (flushed === undefined) settleEnding(run, exit)
+    else fork(Effect.map(flushed, () => settleEnding(run, exit)))
   }
 
   const writesOf = (run: Running) => ({
@@ -120,10 +183,39 @@ export const openRuns = Effect.fnUntraced(function* (
       return emitter.emit(run.entry, "progress", run.progress)
     },
     log: (message: string, level: LogLevel) => emitter.emit(run.entry, "log", { level, message }),
-    emit: (chunk: unknown) => emitter.emit(run.entry, "chunk", chunk)
+    emit: (chunk: unknown) => emitter.emit(run.entry, "chunk", chunk),
+    spend: (limit: string, amount: number) => {
+      run.used = { ...run.used, [limit]: (run.used?.[limit] ?? 0) + amount }
+    },
+    lost: () => interrupt(run.entry, "lost")
   })
 
-  const start = ({ entry, record }: Claim, now: number) => {
+  const gather = (
+    run: Running,
+    of: RunOf,
+    body: Extract<TaskDefinition["body"], { readonly kind: "batch" }>
+  ) => {
+    run.startedMono = Number.POSITIVE_INFINITY
+    run.gathered = {
+      ctx: new Run(of),
+      input: run.envelope.input,
+      onStart: () => {
+        run.startedMono = mono()
+        run.startedAt = redisNow(run.startedMono)
+      },
+      onEnd: (exit) => conclude(run, exit)
+    }
+    batches.add(of.definition, body, run.gathered)
+  }
+
+  const launch = (run: Running, effect: Effect.Effect<Ending>) => {
+    run.fiber = fork(effect)
+    // What it did before its first pause may have led to its own end.
+    if (run.stop !== undefined) fork(Fiber.interrupt(run.fiber))
+    run.fiber.addObserver((exit) => conclude(run, exit))
+  }
+
+  const start: Runs["start"] = ({ entry, record, ring }, now, permit) => {
     const { header, json } = decodeRecord(record)
     const envelope = readEnvelope(json)
     const definition = handlers.find(envelope.name)
@@ -133,29 +225,26 @@ export const openRuns = Effect.fnUntraced(function* (
       json,
       envelope,
       retry: definition?.retry,
+      backoff: definition?.backoff,
+      limits: definition?.limits ?? [],
       timeoutMs: envelope.timeoutMs ?? definition?.timeoutMs,
+      ring,
+      permit,
       startedAt: redisNow(now),
       startedMono: now,
       fiber: undefined,
+      gathered: undefined,
       stop: undefined,
+      used: undefined,
       progress: undefined,
       notedMono: 0,
       noteDue: false
     }
     running.set(entry, run)
-    run.fiber = fork(
-      definition === undefined
-        ? Effect.succeed(missing(envelope.name))
-        : attempt({ definition, partition, entry, envelope, writes: writesOf(run), services })
-    )
-    // What it did before its first pause may have led to its own end.
-    if (run.stop !== undefined) fork(Fiber.interrupt(run.fiber))
-    run.fiber.addObserver((exit) => {
-      // What it wrote without waiting is stored first: afterwards the entry is no longer held.
-      const flushed = emitter.flushed(entry)
-      if (flushed === undefined) settleEnding(run, exit)
-      else fork(Effect.map(flushed, () => settleEnding(run, exit)))
-    })
+    if (definition === undefined) return launch(run, Effect.succeed(missing(envelope.name)))
+    const of = { definition, partition, worker, entry, envelope, writes: writesOf(run), keeping }
+    if (definition.body.kind === "batch") gather(run, of, definition.body)
+    else launch(run, attempt({ ...of, services }))
   }
 
   const look = () => {
@@ -183,21 +272,17 @@ export const openRuns = Effect.fnUntraced(function* (
   }
 
   // However it ends, nothing it started outlives it.
-  yield* Effect.addFinalizer(() =>
-    Effect.forEach(
-      [...running.values()],
-      (run) => {
-        run.stop ??= "lost"
-        return run.fiber === undefined ? Effect.void : Fiber.interrupt(run.fiber)
-      },
-      { discard: true, concurrency: "unbounded" }
-    )
-  )
+  yield* Effect.addFinalizer(() => {
+    for (const run of running.values()) run.stop ??= "lost"
+    const fibers = [...running.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
+    return Effect.andThen(Fiber.interruptAll(fibers), batches.close)
+  })
 
   return {
     size: () => running.size,
     has: (entry) => running.has(entry),
     entries: () => [...running.keys()],
+    done: () => done,
     start,
     interrupt,
     look,
@@ -219,4 +304,23 @@ const endingOf = (run: Running, exit: Exit.Exit<Ending>): Ending => {
   return Exit.isSuccess(exit)
     ? exit.value
     : { kind: "failure", failure: { error: describe(Cause.squash(exit.cause)), fatal: false } }
+}
+
+/** When a run became due, in Unix milliseconds; `undefined` after one that was lost, handed back, or waited. */
+const dueOf = ({ dueAt, past }: Envelope, entry: Entry): number | undefined => {
+  if (runOfEntry(entry) === 1) return dueAt ?? submittedAt(ulidOfEntry(entry))
+  return past?.at(-1)?.attempt === runOfEntry(entry) - 1 ? dueAt : undefined
+}
+
+const waitOf = ({ entry, envelope, startedAt }: Running): number | undefined => {
+  const due = dueOf(envelope, entry)
+  return due === undefined ? undefined : Math.max(0, startedAt - due)
+}
+
+/** Which limits a `RetryAfter` means: the one it names, or all of its handler's. */
+const coolOf = ({ limits }: Running, ending: Ending): NonNullable<Settled["cool"]> => {
+  const after = ending.kind === "failure" ? ending.failure.after : undefined
+  if (after === undefined) return []
+  const names = after.limit === undefined ? limits.map(({ name }) => name) : [after.limit]
+  return names.map((name) => ({ name, forMs: after.ms }))
 }

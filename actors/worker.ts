@@ -11,8 +11,11 @@ import { concurrencyDefault, Settings, type Subscription } from "../runtime/conf
 import type { TaskDefinition } from "../runtime/handler.ts"
 import { Handlers } from "../runtime/registry.ts"
 import { type Fenced, Store, type StoreError, type WorkerId } from "../runtime/store.ts"
+import type { Steps } from "../runtime/steps.ts"
 import { type Partition, partitionOf } from "../runtime/task.ts"
 import type { Services } from "./attempt.ts"
+import * as Dispatcher from "./dispatcher.ts"
+import type { Offspring } from "./offspring.ts"
 import { openPuller, type Puller } from "./puller.ts"
 import { Shutdown } from "./shutdown.ts"
 
@@ -91,7 +94,7 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       const live = Effect.fnUntraced(function* (): Effect.fn.Return<
         never,
         Fenced | StoreError,
-        Store | Handlers | Scope.Scope
+        Store | Steps | Offspring | Handlers | Scope.Scope
       > {
         // Stopping may begin between the end of one incarnation and the start of the next.
         if (stopping) return yield* Effect.never
@@ -164,4 +167,5 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       )
       return Worker.of({ queues, running: () => pullers.reduce((sum, puller) => sum + puller.running(), 0) })
     })
-  )
+    // Runs submit as everybody else does.
+  ).pipe(Layer.provide(Dispatcher.offspring))

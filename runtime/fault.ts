@@ -1,41 +1,87 @@
-/** Errors as they are kept with a task and shown to people: a type, a message and a stack, each of bounded size. */
+/** Errors as they are kept with a task and shown to people: type, message, stack and cause, each of bounded size. */
 import { Cause } from "effect"
-import { Fatal } from "./handler.ts"
+import { ChildFailed, StepChanged, StepTooLarge } from "./current-task.ts"
 import type { TaskError } from "./task.ts"
+import { Fatal, RetryAfter, Snooze } from "./verdict.ts"
 
+/** In characters. A cause is kept shorter than the error it led to, and at most so many of them. */
 const messageMax = 4_096
 const stackMax = 8_192
+const causeMessageMax = 1_024
+const causeStackMax = 2_048
+const causesMax = 4
 
 const cut = (text: string, max: number) => (text.length <= max ? text : `${text.slice(0, max)}…`)
 
-const message = (error: Error): string =>
-  error.cause === undefined ? error.message : `${error.message} (cause: ${describe(error.cause).message})`
-
-/** Describes anything that was thrown or failed with. */
-export const describe = (thrown: unknown): TaskError => {
-  if (thrown instanceof Error) {
-    const tag = "_tag" in thrown && typeof thrown._tag === "string" ? thrown._tag : thrown.name
-    return {
-      type: tag || "Error",
-      message: cut(message(thrown), messageMax),
-      ...(thrown.stack === undefined ? {} : { stack: cut(thrown.stack, stackMax) })
-    }
+/** A value that was thrown and is no error, as text. */
+const textOf = (thrown: unknown): string => {
+  if (typeof thrown !== "object" || thrown === null) return String(thrown)
+  try {
+    return JSON.stringify(thrown) ?? String(thrown)
+  } catch {
+    return String(thrown)
   }
-  if (typeof thrown === "object" && thrown !== null && "_tag" in thrown) {
-    return { type: String(thrown._tag), message: cut(JSON.stringify(thrown) ?? "", messageMax) }
-  }
-  return { type: "Error", message: cut(String(thrown), messageMax) }
 }
 
-/** What a run failed with, and whether trying again could help. */
+const typeOf = (thrown: object): string | undefined => {
+  if ("_tag" in thrown && typeof thrown._tag === "string") return thrown._tag || undefined
+  return thrown instanceof Error ? thrown.name || undefined : undefined
+}
+
+const describeTo = (thrown: unknown, causes: number): TaskError => {
+  const [most, stackMost] = causes === causesMax ? [messageMax, stackMax] : [causeMessageMax, causeStackMax]
+  if (typeof thrown !== "object" || thrown === null)
+    return { type: "Error", message: cut(textOf(thrown), most) }
+  const type = cut(typeOf(thrown) ?? "Error", 256)
+  if (!(thrown instanceof Error)) return { type, message: cut(textOf(thrown), most) }
+  return {
+    type,
+    message: cut(thrown.message, most),
+    ...(thrown.stack === undefined ? {} : { stack: cut(thrown.stack, stackMost) }),
+    ...(thrown.cause === undefined || causes === 0 ? {} : { cause: describeTo(thrown.cause, causes - 1) })
+  }
+}
+
+/** Describes anything that was thrown or failed with, and what caused it. */
+export const describe = (thrown: unknown): TaskError => describeTo(thrown, causesMax)
+
+/** The same in one line, causes included. */
+export const inOneLine = (thrown: unknown): string => {
+  const messages: Array<string> = []
+  for (let error: TaskError | undefined = describe(thrown); error !== undefined; error = error.cause) {
+    messages.push(error.message)
+  }
+  return messages.join(": ")
+}
+
+/** What a run failed with, and what it said about being tried again. */
 export interface Failure {
   readonly error: TaskError
+  /** Trying again cannot help. */
   readonly fatal: boolean
+  /** What a `RetryAfter` asked for; otherwise the policy decides. */
+  readonly after?: { readonly ms: number; readonly counted: boolean; readonly limit: string | undefined }
 }
 
-export const failureOf = (thrown: unknown): Failure => ({
-  error: describe(thrown),
-  fatal: thrown instanceof Fatal
-})
+/** How a run that gave no output ended. */
+export type Unfinished =
+  | { readonly kind: "failure"; readonly failure: Failure }
+  | { readonly kind: "snooze"; readonly afterMs: number }
 
-export const failureOfCause = (cause: Cause.Cause<unknown>): Failure => failureOf(Cause.squash(cause))
+/** Trying again would come to the same. */
+const isFatal = (thrown: unknown) =>
+  [Fatal, StepChanged, StepTooLarge, ChildFailed].some((kind) => thrown instanceof kind)
+
+export const unfinished = (thrown: unknown): Unfinished => {
+  if (thrown instanceof Snooze) return { kind: "snooze", afterMs: thrown.afterMs }
+  const failure: Failure = {
+    error: describe(thrown),
+    fatal: isFatal(thrown),
+    ...(thrown instanceof RetryAfter
+      ? { after: { ms: thrown.afterMs, counted: thrown.counted, limit: thrown.limit } }
+      : {})
+  }
+  return { kind: "failure", failure }
+}
+
+export const unfinishedCause = (cause: Cause.Cause<unknown>): Unfinished => unfinished(Cause.squash(cause))

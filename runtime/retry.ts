@@ -4,8 +4,12 @@
  * The words are the field's: `attempts` counts the first try, backoff is exponential with a cap, and jitter is
  * "full" (a random part of the whole delay), which spreads a crowd that failed together best. Source: AWS
  * Architecture Blog, "Exponential Backoff And Jitter", 2015.
+ *
+ * Only failures that count use up attempts. A worker's death, a run that was handed back, a snooze and a run that
+ * ended to wait for its children do not, though each makes the next run's number greater: see `lastRun`.
  */
-import { Duration, Schema } from "effect"
+import { Duration, Option, Schema } from "effect"
+import type { TaskError } from "./task.ts"
 
 export interface Backoff {
   /** Delay before the second attempt, in milliseconds. */
@@ -16,6 +20,8 @@ export interface Backoff {
   readonly capMs: number
   /** Whether the delay is a random time between 0 and what was computed. */
   readonly jitter: boolean
+  /** Every delay is exactly this long, in milliseconds; nothing of the above counts then. */
+  readonly fixedMs?: number
 }
 
 export interface RetryPolicy {
@@ -30,15 +36,40 @@ export const defaultRetry: RetryPolicy = {
   backoff: { baseMs: 1_000, factor: 2, capMs: 60_000, jitter: true }
 }
 
+/** The longest delay before a retry, in milliseconds: a week. */
+export const retryDelayMaxMs = 7 * 86_400_000
+
 /** A retry policy as callers write it, all parts optional; durations as Effect writes them or in milliseconds. */
 export interface RetryOptions {
+  /** Runs that may fail, the first included. Default 3. */
   readonly attempts?: number
-  readonly backoff?: {
-    readonly base?: Duration.Input
-    readonly factor?: number
-    readonly cap?: Duration.Input
-    readonly jitter?: boolean
-  }
+  /** Exponential, from 1 second by 2 up to a minute, with jitter; or always the same. */
+  readonly backoff?: ExponentialOptions | FixedOptions
+}
+
+interface ExponentialOptions {
+  readonly base?: Duration.Input
+  readonly factor?: number
+  readonly cap?: Duration.Input
+  readonly jitter?: boolean
+  readonly fixed?: never
+}
+
+interface FixedOptions {
+  /** Every delay is exactly this long. */
+  readonly fixed: Duration.Input
+}
+
+/**
+ * Gives the delay after a failure. `failed` is how many attempts have failed, this one included; `error` is what is
+ * kept of this failure. One that throws, or gives no duration, is passed over for the backoff that would be there
+ * without it.
+ */
+export type BackoffFunction = (failed: number, error: TaskError) => Duration.Input
+
+/** The same of a handler, which is code and so may also say it by a function. */
+export interface HandlerRetryOptions extends Omit<RetryOptions, "backoff"> {
+  readonly backoff?: RetryOptions["backoff"] | BackoffFunction
 }
 
 /** The same over HTTP, where durations are milliseconds and end in `Ms`. */
@@ -48,33 +79,52 @@ export const RetryJson = Schema.Struct({
     Schema.Struct({
       baseMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 86_400_000 }))),
       factor: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 1, maximum: 100 }))),
-      capMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 604_800_000 }))),
-      jitter: Schema.optionalKey(Schema.Boolean)
+      capMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: retryDelayMaxMs }))),
+      jitter: Schema.optionalKey(Schema.Boolean),
+      /** In place of all of these. */
+      fixedMs: Schema.optionalKey(
+        Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: retryDelayMaxMs }))
+      )
     })
   )
 })
 export type RetryJson = typeof RetryJson.Type
 
-export const retryJson = (options: RetryOptions): RetryJson => ({
+const backoffJson = (backoff: ExponentialOptions | FixedOptions): NonNullable<RetryJson["backoff"]> => {
+  if (backoff.fixed !== undefined) return { fixedMs: Duration.toMillis(backoff.fixed) }
+  return {
+    ...(backoff.base === undefined ? {} : { baseMs: Duration.toMillis(backoff.base) }),
+    ...(backoff.factor === undefined ? {} : { factor: backoff.factor }),
+    ...(backoff.cap === undefined ? {} : { capMs: Duration.toMillis(backoff.cap) }),
+    ...(backoff.jitter === undefined ? {} : { jitter: backoff.jitter })
+  }
+}
+
+/** A function is left out: it stays with its handler. */
+export const retryJson = (options: HandlerRetryOptions): RetryJson => ({
   ...(options.attempts === undefined ? {} : { attempts: options.attempts }),
-  ...(options.backoff === undefined
+  ...(options.backoff === undefined || typeof options.backoff === "function"
     ? {}
-    : {
-        backoff: {
-          ...(options.backoff.base === undefined ? {} : { baseMs: Duration.toMillis(options.backoff.base) }),
-          ...(options.backoff.factor === undefined ? {} : { factor: options.backoff.factor }),
-          ...(options.backoff.cap === undefined ? {} : { capMs: Duration.toMillis(options.backoff.cap) }),
-          ...(options.backoff.jitter === undefined ? {} : { jitter: options.backoff.jitter })
-        }
-      })
+    : { backoff: backoffJson(options.backoff) })
 })
+
+/** Whether a backoff is said, in part or as a whole: it then counts before a handler's function. */
+export const saysBackoff = (retry: RetryJson | undefined): boolean =>
+  retry?.backoff !== undefined && Object.keys(retry.backoff).length > 0
+
+/** A fixed delay takes the place of an exponential one that was said before it, and the other way round. */
+const layBackoff = (under: Backoff, over: RetryJson["backoff"]): Backoff => {
+  if (over === undefined || Object.keys(over).length === 0) return under
+  const { fixedMs: _, ...exponential } = under
+  return { ...exponential, ...over }
+}
 
 /** Lays what is said later over what is said earlier, over the default. */
 export const retryPolicy = (...layers: ReadonlyArray<RetryJson | undefined>): RetryPolicy =>
   layers.reduce<RetryPolicy>(
     (policy, layer) => ({
       attempts: layer?.attempts ?? policy.attempts,
-      backoff: { ...policy.backoff, ...layer?.backoff }
+      backoff: layBackoff(policy.backoff, layer?.backoff)
     }),
     defaultRetry
   )
@@ -85,8 +135,32 @@ export const retryPolicy = (...layers: ReadonlyArray<RetryJson | undefined>): Re
  */
 export const nextDelay = (policy: RetryPolicy, failed: number, random: number): number | undefined => {
   if (failed >= policy.attempts) return undefined
-  const { baseMs, factor, capMs, jitter } = policy.backoff
+  const { baseMs, capMs, factor, fixedMs, jitter } = policy.backoff
+  if (fixedMs !== undefined) return fixedMs
   // 0 times a power too large for a number would be none.
   const delay = baseMs === 0 ? 0 : Math.min(capMs, baseMs * factor ** (failed - 1))
   return Math.round(jitter ? delay * random : delay)
 }
+
+/** What a function says, in whole milliseconds from 0 to `retryDelayMaxMs`; `undefined` when that is no duration. */
+export const delayFrom = (backoff: BackoffFunction, failed: number, error: TaskError): number | undefined => {
+  try {
+    return Option.match(Duration.fromInput(backoff(failed, error)), {
+      onNone: () => undefined,
+      onSome: (duration) => {
+        const millis = Duration.toMillis(duration)
+        return Number.isNaN(millis) ? undefined : Math.round(Math.min(Math.max(millis, 0), retryDelayMaxMs))
+      }
+    })
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The number of the run whose failure would be the task's, as things stand: "attempt 2 of 3". `run` is its newest run,
+ * and `failed` how many before that one have failed and count. A run that was lost, handed back, snoozed or ended to
+ * wait moves it up by one, so that no run is ever above it.
+ */
+export const lastRun = (policy: RetryPolicy, run: number, failed: number): number =>
+  Math.max(run, policy.attempts + run - 1 - failed)

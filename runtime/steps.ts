@@ -17,8 +17,9 @@ export class StepRefused extends Schema.TaggedError<StepRefused>()("StepRefused"
 /** One remembered part of a run: its number in the order of the run's calls from 0, its name, and what came of it. */
 export interface Step {
   readonly number: number
+  /** Without line breaks. */
   readonly name: string
-  /** JSON. */
+  /** JSON; empty when nothing came of it. */
   readonly value: string
 }
 

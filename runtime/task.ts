@@ -83,6 +83,15 @@ export const submittedAt = (ulid: string): number => {
   return time
 }
 
+/** The first segment of which no task was submitted at a time, in Unix milliseconds, or before it. */
+export const segmentAfter = (time: number): string => {
+  let text = ""
+  for (let rest = Math.floor(time / 1_024) + 1; text.length < segmentLength; rest = Math.floor(rest / 32)) {
+    text = crockford[rest % 32]! + text
+  }
+  return text
+}
+
 // ---------------------------------------------------------------------------------------------------------
 // Entries
 // ---------------------------------------------------------------------------------------------------------

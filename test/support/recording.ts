@@ -16,6 +16,9 @@ export interface Recording {
   readonly chunks: Array<unknown>
 }
 
+/** Handlers under test have no children, or bring what stands in for them with `over`. */
+const noChildren = () => Effect.die(new Error("this test has no children"))
+
 /** A context that records; `over` replaces parts of it, as to make `emit` fail. */
 export const recordingTask = (
   over: (recording: Recording) => Partial<CurrentTask["Service"]> = () => ({})
@@ -39,6 +42,13 @@ export const recordingTask = (
       progress: (fraction, message) => Effect.sync(() => void recording.progress.push({ fraction, message })),
       log: (message, level = "info") => Effect.sync(() => void recording.logs.push({ level, message })),
       emit: (chunk) => Effect.sync(() => void recording.chunks.push(chunk)),
+      spent: () => Effect.void,
+      step: (_, effect) => effect,
+      submit: noChildren,
+      all: noChildren,
+      group: noChildren,
+      chain: noChildren,
+      chord: noChildren,
       ...over(recording)
     }
   }

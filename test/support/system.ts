@@ -10,11 +10,10 @@ import * as Memory from "../../runtime/memory/stores.ts"
 import type { RedisUnusable } from "../../runtime/redis/address.ts"
 import * as Redis from "../../runtime/redis/stores.ts"
 import { Handlers } from "../../runtime/registry.ts"
-import type { Store } from "../../runtime/store.ts"
 import { memorySettings, redisSettings } from "./redis.ts"
 
 const over = (
-  store: Layer.Layer<Store, RedisUnusable, Settings>,
+  store: Layer.Layer<Layer.Success<typeof Memory.layer>, RedisUnusable, Settings>,
   settings: Layer.Layer<Settings, SettingsError>,
   handlers: ReadonlyArray<TaskDefinition>
 ) =>
