@@ -4,7 +4,8 @@
  * A child's id is remembered before the child is stored. So whenever the run dies, the next one finds the id, and the
  * task under it or none; then it stores that one. All numbers of a call are taken at the call, however long it takes.
  */
-import { Duration, Effect, Option, Result } from "effect"
+import { type Duration, Effect, Result } from "effect"
+import { millisOf } from "../runtime/duration.ts"
 import {
   type AllOptions,
   type AttemptOver,
@@ -47,11 +48,9 @@ const described = (handler: string, input: unknown, options: ChildOptions) =>
       const { delay, retry, timeout, ...rest } = options
       const millis = (field: string, duration: Duration.Input | undefined) => {
         if (duration === undefined) return {}
-        const read = Option.getOrThrowWith(
-          Duration.fromInput(duration),
-          () => new TypeError(`${field} ${JSON.stringify(duration)} is no duration`)
-        )
-        return { [`${field}Ms`]: Math.round(Duration.toMillis(read)) }
+        const read = millisOf(duration)
+        if (read === undefined) throw new TypeError(`${field} ${String(duration)} is no duration`)
+        return { [`${field}Ms`]: Math.round(read) }
       }
       return {
         name: handler,

@@ -1,10 +1,13 @@
 /**
- * Drops what is past its retention, a bounded piece at a time.
+ * Drops what is past its retention, or more than is to be kept, a bounded piece at a time; and notes the queues that
+ * are served, so that they are listed.
  *
  * Every worker process runs one. They need no leader: dropping is one atomic script that may be repeated, so two of
  * them share the work.
  */
 import { Cause, Effect, Layer, Schedule } from "effect"
+import { Settings } from "../runtime/config.ts"
+import { Operations } from "../runtime/operations.ts"
 import { Store } from "../runtime/store.ts"
 import { partitionOf } from "../runtime/task.ts"
 import { Worker } from "./worker.ts"
@@ -17,10 +20,20 @@ const interval = "10 seconds"
 /** Sweeps every queue that this process serves, and says how much was dropped. */
 export const pass = Effect.fn("Janitor.pass")(function* () {
   const store = yield* Store
+  const operations = yield* Operations
+  const { deadMax } = yield* Settings
   const { queues } = yield* Worker
-  const dropped = yield* Effect.forEach(queues, ({ queue }) =>
-    // A full piece means that more waits; go on until one is not full.
-    store.sweep(partitionOf(queue), limit).pipe(Effect.repeat({ while: (count) => count >= limit }))
+  const dropped = yield* Effect.forEach(
+    queues,
+    Effect.fnUntraced(function* ({ queue }) {
+      const partition = partitionOf(queue)
+      yield* operations.note(partition)
+      // A full piece means that more waits; go on until one is not full.
+      const swept = yield* store
+        .sweep(partition, limit)
+        .pipe(Effect.repeat({ while: (count) => count >= limit }))
+      return swept + (yield* operations.trim(partition, { deadMax }))
+    })
   )
   return dropped.reduce((sum, count) => sum + count, 0)
 })

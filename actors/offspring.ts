@@ -5,7 +5,7 @@
  * of another one; a task that is there already is not stored twice.
  */
 import { Context, type Effect } from "effect"
-import type { NewTask, StoreError, StoreFull } from "../runtime/store.ts"
+import type { NewTask, QueueFull, StoreError, StoreFull } from "../runtime/store.ts"
 import type { TaskId } from "../runtime/task.ts"
 
 /** A task that has passed every check, as it will be stored. */
@@ -36,6 +36,6 @@ export class Offspring extends Context.Service<
     readonly prepare: (task: unknown, birth: Birth) => Effect.Effect<Prepared, Refusal>
 
     /** Stores it; repeatable, and without effect where it is there. After a `StoreError` it may be stored. */
-    readonly store: (prepared: Prepared) => Effect.Effect<void, StoreError | StoreFull>
+    readonly store: (prepared: Prepared) => Effect.Effect<void, StoreError | StoreFull | QueueFull>
   }
 >()("troupe/Offspring") {}

@@ -5,12 +5,12 @@
  * A script that got no answer is said again until `submitMax` is over; its tasks are stored once however often
  * that happens.
  */
-import { Duration, Effect, type Exit, Schedule } from "effect"
-import { type NewTask, Store, StoreError, type StoreFull } from "../runtime/store.ts"
+import { Cause, Duration, Effect, Exit, Option, Schedule } from "effect"
+import { type NewTask, QueueFull, Store, StoreError, type StoreFull } from "../runtime/store.ts"
 import type { Partition } from "../runtime/task.ts"
 
 /** How many tasks, and how many characters of them, one script stores at most. */
-const batchMax = 1_000
+export const batchMax = 1_000
 const batchCharactersMax = 4 * 1024 * 1024
 
 /** How many scripts of one partition are on their way at once. */
@@ -23,7 +23,20 @@ const delays = Schedule.min([Schedule.exponential("25 millis"), Schedule.spaced(
   Schedule.jittered
 )
 
-type Failed = StoreError | StoreFull
+/** Says again what got no answer, if that does no harm; `unanswered` hears of the first time. */
+export const untilAnswered = <A, E, R>(
+  once: Effect.Effect<A, E | StoreError, R>,
+  unanswered: () => void = () => {}
+): Effect.Effect<A, E | StoreError, R> =>
+  Effect.catchIf(once, isUnanswered, () => {
+    unanswered()
+    return Effect.retry(once, {
+      schedule: delays.pipe(Schedule.upTo({ duration: submitMax })),
+      while: isUnanswered
+    })
+  })
+
+type Failed = StoreError | StoreFull | QueueFull
 
 type Done = (exit: Exit.Exit<void, Failed>) => void
 
@@ -40,10 +53,13 @@ interface Lane {
 }
 
 export interface Outbox {
-  /** Succeeds once all the tasks are stored. After a `StoreError` some may be, under the ids they were given. */
+  /**
+   * Succeeds once up to `batchMax` tasks are stored, all of them or none. After a `StoreError` they may be, under the
+   * ids they were given.
+   */
   readonly submit: (partition: Partition, tasks: ReadonlyArray<NewTask>) => Effect.Effect<void, Failed>
 
-  /** The same for up to `batchMax` tasks, telling how it went by a call. It cannot be taken back. */
+  /** The same, telling how it went by a call. It cannot be taken back. */
   readonly push: (partition: Partition, tasks: ReadonlyArray<NewTask>, done: Done) => void
 }
 
@@ -69,29 +85,32 @@ export const makeOutbox: Effect.Effect<Outbox, never, Store> = Effect.gen(functi
     return waiting.splice(0, count)
   }
 
-  /** Said once, and only if that got no answer again and again. */
-  const send = (partition: Partition, tasks: ReadonlyArray<NewTask>) => {
-    const once = store.submit(partition, tasks)
-    return Effect.catchIf(once, isUnanswered, () =>
-      Effect.retry(once, {
-        schedule: delays.pipe(Schedule.upTo({ duration: submitMax })),
-        while: isUnanswered
-      })
+  /** Stores what was gathered, and tells each batch. */
+  const send = (partition: Partition, batches: ReadonlyArray<Batch>): Effect.Effect<void> => {
+    let isClear = true
+    const all = store.submit(
+      partition,
+      batches.flatMap(({ tasks }) => tasks)
     )
+    const stored = untilAnswered(all, () => {
+      isClear = false
+    })
+    return Effect.flatMap(Effect.exit(stored), (exit) => {
+      // What fits in is let in, though others that happened to be gathered with it do not. Only after a clear no: a
+      // call that was given up may still run, and must then find its first task.
+      if (batches.length > 1 && isClear && isRefused(exit)) {
+        return Effect.forEach(batches, (batch) => send(partition, [batch]), { discard: true })
+      }
+      for (const { done } of batches) done(exit)
+      return Effect.void
+    })
   }
 
   const flush = (partition: Partition, lane: Lane) => {
     while (lane.waiting.length > 0 && lane.flights < flightsMax) {
-      const batches = take(lane.waiting)
       lane.flights += 1
-      fork(
-        send(
-          partition,
-          batches.flatMap(({ tasks }) => tasks)
-        )
-      ).addObserver((exit) => {
+      fork(send(partition, take(lane.waiting))).addObserver(() => {
         lane.flights -= 1
-        for (const { done } of batches) done(exit)
         flush(partition, lane)
       })
     }
@@ -109,22 +128,18 @@ export const makeOutbox: Effect.Effect<Outbox, never, Store> = Effect.gen(functi
     })
   }
 
-  const part = (partition: Partition, tasks: ReadonlyArray<NewTask>) =>
-    Effect.callback<void, Failed>((resume) => push(partition, tasks, resume))
-
   return {
     push,
-    submit: (partition, tasks) => {
-      if (tasks.length <= batchMax) return part(partition, tasks)
-      const parts = Array.from({ length: Math.ceil(tasks.length / batchMax) }, (_, at) =>
-        tasks.slice(at * batchMax, (at + 1) * batchMax)
-      )
-      return Effect.forEach(parts, (some) => part(partition, some), {
-        concurrency: "unbounded",
-        discard: true
-      })
-    }
+    submit: (partition, tasks) => Effect.callback<void, Failed>((resume) => push(partition, tasks, resume))
   }
 })
 
-const isUnanswered = (error: Failed): error is StoreError => error instanceof StoreError
+const isUnanswered = (error: unknown): error is StoreError => error instanceof StoreError
+
+/** Whether a bound of the queue refuses what may fit in by itself: one of age refuses everything. */
+const isRefused = (exit: Exit.Exit<void, Failed>): boolean =>
+  Exit.isFailure(exit) &&
+  Option.exists(
+    Cause.findErrorOption(exit.cause),
+    (error) => error instanceof QueueFull && error.bound !== "maxAgeMs"
+  )

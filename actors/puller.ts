@@ -10,7 +10,9 @@
  * fiber waits for the next turn, since a wake-up of each would cost more than the turn.
  */
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, type Scope } from "effect"
-import type { Handlers } from "../runtime/registry.ts"
+import { Limits } from "../runtime/limits.ts"
+import type { Operations } from "../runtime/operations.ts"
+import { Handlers } from "../runtime/registry.ts"
 import type { Steps } from "../runtime/steps.ts"
 import {
   bellWaitMaxMs,
@@ -26,9 +28,12 @@ import {
 import { crashesOf, type Entry, type Partition } from "../runtime/task.ts"
 import type { Services } from "./attempt.ts"
 import type { Offspring } from "./offspring.ts"
+import { openPermits } from "./permits.ts"
 import { relay } from "./relay.ts"
 import { openRuns, type Settled } from "./runs.ts"
+import { requestsOf } from "./rings.ts"
 import { sharesOf } from "./share.ts"
+import { bucketOf, makeTally } from "./tally.ts"
 
 /** How much one turn carries at most. A script over these stays under 5 ms. */
 const claimMax = 250
@@ -79,10 +84,16 @@ export interface PullerOptions {
 
 export const openPuller = Effect.fnUntraced(function* (
   options: PullerOptions
-): Effect.fn.Return<Puller, StoreError, Store | Steps | Offspring | Handlers | Scope.Scope> {
+): Effect.fn.Return<
+  Puller,
+  StoreError,
+  Store | Steps | Limits | Operations | Offspring | Handlers | Scope.Scope
+> {
   const { concurrency, partition, services, worker } = options
   const leaseMs = Duration.toMillis(options.lease)
   const store = yield* Store
+  const handlers = yield* Handlers
+  const limits = yield* Limits
   const fenced = yield* Deferred.make<never, Fenced>()
   const run = Effect.runForkWith(yield* Effect.context<never>())
 
@@ -96,7 +107,6 @@ export const openPuller = Effect.fnUntraced(function* (
   let claiming = 0
   /** How many tasks it has claimed, and the suspect it runs, if it runs one. */
   let claimed = 0
-  let done = 0
   let suspect: Entry | undefined
   /** Whether a token of the bell was taken, or something fell due, for which a turn is owed. */
   let owed = false
@@ -106,6 +116,8 @@ export const openPuller = Effect.fnUntraced(function* (
   /** Whether it has left or was fenced: from then on a turn would only find that it is not registered. */
   let left = false
   let resting = false
+  /** Whether permits came, or were refused, that no turn has heard of yet. */
+  let permitsNews = false
   let listening = false
   let lastTurnMono = 0
   let lastAnswerMono = 0
@@ -158,11 +170,40 @@ export const openPuller = Effect.fnUntraced(function* (
     mono,
     redisNow,
     onSettled: (one) => {
-      done += 1
       settled.push(one)
+      count(one)
+      endPermit(one.settlement.entry, one.used)
+      for (const { forMs, name } of one.cool ?? [])
+        run(tell(Effect.catch(limits.cool(name, forMs), (error) => Effect.logWarning(error.message))))
     },
     onChange: () => change()
   })
+
+  const tally = yield* makeTally
+  const count = ({ outcome, runMs, waitMs }: Settled) => {
+    if (outcome === "succeeded" || outcome === "failed" || outcome === "retried")
+      tally.add(partition, outcome, 1)
+    if (waitMs !== undefined) tally.add(partition, `wait:${bucketOf(waitMs)}`, 1)
+    if (runMs !== undefined) tally.add(partition, `run:${bucketOf(runMs)}`, 1)
+  }
+
+  const permits = yield* openPermits({
+    worker,
+    leaseMs,
+    limitsOf: (ring) => requestsOf(ring, handlers.all),
+    onChange: () => {
+      permitsNews = true
+      change()
+    }
+  })
+  /** The permits of what runs. */
+  const permitted = new Map<Entry, string>()
+  const endPermit = (entry: Entry, used?: Settled["used"]) => {
+    const permit = permitted.get(entry)
+    if (permit === undefined) return
+    permitted.delete(entry)
+    permits.ended(used === undefined ? { permit } : { permit, actual: used })
+  }
 
   const waiters = new Set<{ readonly holds: () => boolean; readonly resume: () => void }>()
   const until = (holds: () => boolean) =>
@@ -201,6 +242,7 @@ export const openPuller = Effect.fnUntraced(function* (
     if (left) return false
     // Joining, and asking for everything held, are done alone: another turn on its way would blur the answer.
     if (again) return inFlight === 0
+    if (permitsNews && !draining && free() > 0) return true
     return settled.length > 0 || owed || mayClaim() || runs.noteIsDue() || renewDue()
   }
 
@@ -232,8 +274,8 @@ export const openPuller = Effect.fnUntraced(function* (
       hints: [...hints],
       share: sharesOf(claimed, want),
       suspect: suspect === undefined || !runs.has(suspect),
-      permits: [],
-      deferred: [],
+      permits: want > 0 ? permits.have() : [],
+      deferred: permits.deferred(),
       about: aboutNow()
     }
   }
@@ -248,10 +290,15 @@ export const openPuller = Effect.fnUntraced(function* (
     backoffMs = 0
     if (turn.want > 0) claimers = reply.claimed.length === turn.want ? 2 : 0
     claimed += reply.claimed.length
+    tally.add(partition, "started", reply.claimed.length)
     for (const claim of reply.claimed) {
       if (crashesOf(claim.record) >= crashesSuspect) suspect = claim.entry
-      runs.start(claim, now)
+      const permit = claim.ring === undefined ? undefined : permits.claimed(claim.ring)
+      if (permit !== undefined) permitted.set(claim.entry, permit)
+      runs.start(claim, now, permit)
     }
+    permits.turned(turn.permits)
+    for (const [ring, waiting] of reply.rings) permits.want(ring, Math.min(waiting, free()))
     for (const entry of reply.lost) runs.interrupt(entry, "lost")
     if (reply.outbox) carry()
     if (!turn.again) return
@@ -319,6 +366,7 @@ export const openPuller = Effect.fnUntraced(function* (
     const turn = compose(said, want)
     for (const { settlement } of said) saying.add(settlement.entry)
     owed = false
+    permitsNews = false
     inFlight += 1
     reserved += want
     lastTurnMono = mono()
@@ -329,6 +377,7 @@ export const openPuller = Effect.fnUntraced(function* (
       for (const { settlement } of said) saying.delete(settlement.entry)
       if (Exit.isSuccess(exit)) takeReply(turn, exit.value)
       else {
+        permits.turned(turn.permits)
         const error = Cause.squash(exit.cause)
         if (error instanceof Fenced) giveUp(error)
         else {
@@ -400,6 +449,8 @@ export const openPuller = Effect.fnUntraced(function* (
       if (runs.size() === 0) yield* until(() => runs.size() > 0)
       yield* Effect.sleep(pulseMs)
       runs.look()
+      // What was lost or cancelled ends without a word.
+      for (const entry of permitted.keys()) if (!runs.has(entry)) endPermit(entry)
       change()
     })
   )
@@ -445,6 +496,6 @@ export const openPuller = Effect.fnUntraced(function* (
     drain,
     obey,
     running: () => runs.size(),
-    done: () => done
+    done: runs.done
   }
 })

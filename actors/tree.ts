@@ -13,6 +13,7 @@ import { Handlers } from "../runtime/registry.ts"
 import * as Dispatcher from "./dispatcher.ts"
 import * as Follow from "./follow.ts"
 import * as Janitor from "./janitor.ts"
+import * as Operator from "./operator.ts"
 import * as Replies from "./replies.ts"
 import * as Worker from "./worker.ts"
 
@@ -23,8 +24,8 @@ export const store = (kind: "redis" | "memory") => (kind === "redis" ? Redis.lay
 export const handlers = (given: ReadonlyArray<TaskDefinition>) =>
   Layer.unwrap(Settings.useSync(({ handlers: folder }) => Handlers.layer({ given, folder })))
 
-/** What it takes to submit, to ask and to follow. Give it a store, handlers and settings. */
-export const client = Layer.mergeAll(Dispatcher.layer, Follow.layer).pipe(Layer.provideMerge(Replies.layer))
+/** What it takes to submit, to ask, to follow and to operate. Give it a store, handlers and settings. */
+export const client = Layer.mergeAll(Dispatcher.layer, Follow.layer, Operator.layer).pipe(Layer.provideMerge(Replies.layer))
 
 /** What it takes to run tasks. Give it a store, handlers, settings and `Shutdown`. */
 export const worker = (options: Parameters<typeof Worker.layer>[0] = {}) =>

@@ -9,6 +9,8 @@ import { Clock, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Schedul
 import { hostname } from "node:os"
 import { concurrencyDefault, Settings, type Subscription } from "../runtime/config.ts"
 import type { TaskDefinition } from "../runtime/handler.ts"
+import type { Limits } from "../runtime/limits.ts"
+import { Operations } from "../runtime/operations.ts"
 import { Handlers } from "../runtime/registry.ts"
 import { type Fenced, Store, type StoreError, type WorkerId } from "../runtime/store.ts"
 import type { Steps } from "../runtime/steps.ts"
@@ -94,7 +96,7 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       const live = Effect.fnUntraced(function* (): Effect.fn.Return<
         never,
         Fenced | StoreError,
-        Store | Steps | Offspring | Handlers | Scope.Scope
+        Store | Steps | Limits | Operations | Offspring | Handlers | Scope.Scope
       > {
         // Stopping may begin between the end of one incarnation and the start of the next.
         if (stopping) return yield* Effect.never
@@ -123,6 +125,8 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
             concurrency: "unbounded"
           }
         )
+        const operations = yield* Operations
+        for (const { queue } of queues) yield* operations.note(partitionOf(queue))
         const { next } = yield* (yield* Store).orders(
           worker,
           queues.map(({ queue }) => partitionOf(queue))

@@ -78,6 +78,12 @@ export interface SettingsShape {
   /** `TROUPE_DEAD_RETENTION`, default 30 days. How long a dead letter is kept. */
   readonly deadRetention: Duration.Duration
 
+  /**
+   * `TROUPE_DEAD_MAX`, default 100 000. How many dead letters a queue keeps: over it the oldest go, whatever their age.
+   * A dead letter takes as much of Redis's memory as its input and its errors.
+   */
+  readonly deadMax: number
+
   /** `TROUPE_DRAIN`, default 30 seconds. How long a stopping worker lets its running tasks finish. */
   readonly drain: Duration.Duration
 
@@ -161,6 +167,7 @@ const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> 
   lease: ["TROUPE_LEASE", Duration.seconds(15), atLeast(Duration.seconds(1))],
   retention: ["TROUPE_RETENTION", Duration.days(1), atLeast(Duration.minutes(1))],
   deadRetention: ["TROUPE_DEAD_RETENTION", Duration.days(30), atLeast(Duration.minutes(1))],
+  deadMax: ["TROUPE_DEAD_MAX", 100_000, whole(0, 100_000_000)],
   drain: ["TROUPE_DRAIN", Duration.seconds(30), atLeast(Duration.zero)],
   log: ["TROUPE_LOG", "Info", level]
 }

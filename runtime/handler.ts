@@ -8,7 +8,7 @@
  * safe to repeat; `idempotencyKey` is the same in every run of a task and is made to be handed to the services it
  * calls.
  */
-import { Duration, type Effect, type Layer, Option, Schema, type StandardSchema } from "effect"
+import { type Duration, type Effect, type Layer, Schema, type StandardSchema } from "effect"
 import { type KeyOptions, type Keyed, keyedOf, type Limit, type LimitOptions, limitsOf } from "./terms.ts"
 import {
   type AnySchema,
@@ -20,6 +20,7 @@ import {
   type Whatever
 } from "./check.ts"
 import type { BatchContext, BatchItem, CurrentTask, TaskContext } from "./current-task.ts"
+import { millisOf } from "./duration.ts"
 import { brand, type Typed } from "./named.ts"
 import {
   type BackoffFunction,
@@ -143,11 +144,11 @@ const handlerName = /^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$/
 
 /** A duration of a handler in whole milliseconds, at least one. Throws `TypeError` on one that is none. */
 const millis = (handler: string, field: string, duration: Duration.Input): number => {
-  const read = Option.getOrUndefined(Duration.fromInput(duration))
-  if (read === undefined || !Duration.isFinite(read) || !(Duration.toMillis(read) > 0)) {
-    throw new TypeError(`handler ${handler}: ${field} ${JSON.stringify(duration)} is no duration above 0`)
+  const millis = millisOf(duration)
+  if (millis === undefined || !Number.isFinite(millis) || millis <= 0) {
+    throw new TypeError(`handler ${handler}: ${field} ${String(duration)} is no duration above 0`)
   }
-  return Math.ceil(Duration.toMillis(read))
+  return Math.ceil(millis)
 }
 
 const optionalMillis = (handler: string, field: string, duration: Duration.Input | undefined) =>

@@ -107,12 +107,6 @@ export interface StoreMemory {
   readonly policy: string
 }
 
-/** The partition in which the names of all queues are kept. No queue can be called so. */
-export const queuesPartition: Partition = "_queues.0"
-
-/** How many counters one call may count. */
-export const countersMax = 100
-
 /** How far back minutes are kept. */
 export const minutesMax = 120
 
@@ -175,8 +169,8 @@ export class Operations extends Context.Service<
     readonly drain: (partition: Partition, worker: WorkerId) => Effect.Effect<void, StoreError>
 
     /**
-     * Adds to the counters of the current minute, `countersMax` at most. A call without an answer may have counted: to
-     * say it again may count twice.
+     * Adds whole numbers to the counters of the current minute. A call without an answer may have counted: to say it
+     * again may count twice.
      */
     readonly count: (
       partition: Partition,

@@ -7,7 +7,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { readdir } from "node:fs/promises"
 import { resolve } from "node:path"
-import { describe } from "./fault.ts"
+import { describe, inOneLine } from "./fault.ts"
 import { isTaskDefinition, type TaskDefinition } from "./handler.ts"
 import { nearest } from "./nearest.ts"
 
@@ -106,7 +106,7 @@ const load = async (folder: string): Promise<Loaded> => {
   try {
     modules = await modulesIn(folder)
   } catch (thrown) {
-    return { definitions: [], broken: [{ module: folder, reason: describe(thrown).message }] }
+    return { definitions: [], broken: [{ module: folder, reason: inOneLine(thrown) }] }
   }
   const results = await Promise.all(
     modules.map(async (module): Promise<Loaded> => {
@@ -118,8 +118,8 @@ const load = async (folder: string): Promise<Loaded> => {
           ? { definitions: [], broken: [{ module, reason: "it exports no handler made by defineTask" }] }
           : { definitions: [...new Set(exports)].map((definition) => ({ definition, module })), broken: [] }
       } catch (thrown) {
-        const { message, type } = describe(thrown)
-        return { definitions: [], broken: [{ module, reason: `${type}: ${message}` }] }
+        const reason = `${describe(thrown).type}: ${inOneLine(thrown)}`
+        return { definitions: [], broken: [{ module, reason }] }
       }
     })
   )

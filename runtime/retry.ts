@@ -8,7 +8,8 @@
  * Only failures that count use up attempts. A worker's death, a run that was handed back, a snooze and a run that
  * ended to wait for its children do not, though each makes the next run's number greater: see `lastRun`.
  */
-import { Duration, Option, Schema } from "effect"
+import { Duration, Schema } from "effect"
+import { millisOf } from "./duration.ts"
 import type { TaskError } from "./task.ts"
 
 export interface Backoff {
@@ -145,13 +146,8 @@ export const nextDelay = (policy: RetryPolicy, failed: number, random: number): 
 /** What a function says, in whole milliseconds from 0 to `retryDelayMaxMs`; `undefined` when that is no duration. */
 export const delayFrom = (backoff: BackoffFunction, failed: number, error: TaskError): number | undefined => {
   try {
-    return Option.match(Duration.fromInput(backoff(failed, error)), {
-      onNone: () => undefined,
-      onSome: (duration) => {
-        const millis = Duration.toMillis(duration)
-        return Number.isNaN(millis) ? undefined : Math.round(Math.min(Math.max(millis, 0), retryDelayMaxMs))
-      }
-    })
+    const millis = millisOf(backoff(failed, error))
+    return millis === undefined ? undefined : Math.round(Math.min(Math.max(millis, 0), retryDelayMaxMs))
   } catch {
     return undefined
   }

@@ -1,6 +1,7 @@
 /** When a handler's tasks may start beside others: the limits they use, and the keys they share. */
-import { Duration, Option } from "effect"
+import type { Duration } from "effect"
 import type { Whatever } from "./check.ts"
+import { millisOf } from "./duration.ts"
 
 /** A limit as a handler says it. Handlers that name the same limit share it, and should say the same of it. */
 export interface LimitOptions<Input = unknown> {
@@ -58,11 +59,9 @@ const rateOf = (where: string, { per, rate }: LimitOptions<Whatever>): Limit["ra
   if (rate === undefined && per === undefined) return undefined
   if (rate === undefined || per === undefined) throw new TypeError(`${where}: give rate and per together`)
   if (!isCount(rate, Number.MIN_VALUE)) throw new TypeError(`${where}: rate ${rate} is no number above 0`)
-  const perMs = Math.ceil(
-    Option.match(Duration.fromInput(per), { onNone: () => 0, onSome: Duration.toMillis })
-  )
+  const perMs = Math.ceil(millisOf(per) ?? 0)
   if (!(perMs > 0 && perMs <= perMaxMs)) {
-    throw new TypeError(`${where}: per ${JSON.stringify(per)} is no duration above 0 and up to 31 days`)
+    throw new TypeError(`${where}: per ${String(per)} is no duration above 0 and up to 31 days`)
   }
   return { count: rate, perMs }
 }

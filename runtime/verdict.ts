@@ -3,7 +3,8 @@
  *
  * A plain handler throws them; one in Effect fails with them.
  */
-import { Duration, Option } from "effect"
+import type { Duration } from "effect"
+import { millisOf } from "./duration.ts"
 
 /** This input can never succeed. The task fails at once, whatever attempts it has left. */
 export class Fatal extends Error {
@@ -17,15 +18,15 @@ export class Fatal extends Error {
 }
 
 /** The longest a run may ask to be left alone: ten years. */
-const delayMax = Duration.days(3650)
+const delayMaxMs = 3_650 * 86_400_000
 
-/** In whole milliseconds. Throws `TypeError` on what is no duration from 0 to `delayMax`. */
+/** In whole milliseconds. Throws `TypeError` on what is no duration from 0 to `delayMaxMs`. */
 const millis = (who: string, duration: Duration.Input): number => {
-  const read = Option.getOrUndefined(Duration.fromInput(duration))
-  if (read === undefined || !(Duration.toMillis(read) >= 0) || Duration.isGreaterThan(read, delayMax)) {
-    throw new TypeError(`${who}: ${JSON.stringify(duration)} is no duration of at most ten years`)
+  const millis = millisOf(duration)
+  if (millis === undefined || millis < 0 || millis > delayMaxMs) {
+    throw new TypeError(`${who}: ${String(duration)} is no duration of at most ten years`)
   }
-  return Math.ceil(Duration.toMillis(read))
+  return Math.ceil(millis)
 }
 
 /**

@@ -1,12 +1,13 @@
 /** A task as people and programs see it, made of what lies in the store: a decision over plain values. */
 import { Option } from "effect"
-import { retryPolicy } from "./retry.ts"
+import { lastRun, retryPolicy } from "./retry.ts"
 import type { TaskDefinition } from "./handler.ts"
 import type { Found } from "./store.ts"
 import {
   decodeRecord,
   endedStateOf,
   type Envelope,
+  failedOf,
   type Header,
   type Lane,
   partitionOfId,
@@ -27,6 +28,8 @@ export interface AttemptView {
   readonly startedAt: number
   readonly finishedAt?: number
   readonly error?: TaskError
+  /** `false` when it used up none of the task's attempts. */
+  readonly counted?: false
 }
 
 export interface Progress {
@@ -43,6 +46,10 @@ export interface TaskView {
   readonly state: State
   /** The number of its newest run; 0 before the first. */
   readonly attempt: number
+  /**
+   * The number of the run whose failure would be the task's. Runs that use up no attempt (lost, handed back, snoozed,
+   * ended to wait) move it up, so that `attempt` is never above it.
+   */
   readonly maxAttempts: number
   readonly progress?: Progress
   readonly worker?: string
@@ -52,6 +59,8 @@ export interface TaskView {
   readonly startedAt?: number
   readonly finishedAt?: number
   readonly dueAt?: number
+  readonly expiresAt?: number
+  readonly deadlineAt?: number
   readonly error?: TaskError
   readonly attempts: ReadonlyArray<AttemptView>
 }
@@ -66,13 +75,15 @@ export interface RunNote {
   readonly progress?: Progress
 }
 
-const common = (id: TaskId, lane: Lane, task: Omit<Envelope, "input">, handlers: FindHandler) => ({
+const common = (id: TaskId, { lane, run }: Header, task: Omit<Envelope, "input">, handlers: FindHandler) => ({
   id,
   name: task.name,
   queue: queueOf(partitionOfId(id)),
   priority: lane,
-  maxAttempts: retryPolicy(handlers(task.name)?.retry, task.retry).attempts,
+  maxAttempts: lastRun(retryPolicy(handlers(task.name)?.retry, task.retry), run, failedOf(task)),
   ...(task.key === undefined ? {} : { key: task.key }),
+  ...(task.expiresAt === undefined ? {} : { expiresAt: task.expiresAt }),
+  ...(task.deadlineAt === undefined ? {} : { deadlineAt: task.deadlineAt }),
   tags: task.tags ?? [],
   submittedAt: submittedAt(ulidOfId(id))
 })
@@ -106,7 +117,7 @@ const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
   const envelope = readEnvelope(json)
   const past = envelope.past ?? []
   const { place } = found
-  const task = { ...common(id, header.lane, envelope, handlers), ...standing(header, place) }
+  const task = { ...common(id, header, envelope, handlers), ...standing(header, place) }
   switch (place.kind) {
     case "held": {
       const note = place.note === undefined ? undefined : (JSON.parse(place.note) as RunNote)
@@ -144,7 +155,7 @@ const ended = (id: TaskId, record: string, handlers: FindHandler): TaskView => {
       ? []
       : [{ attempt: header.run, worker, startedAt, finishedAt, ...(error === undefined ? {} : { error }) }]
   return {
-    ...common(id, header.lane, task, handlers),
+    ...common(id, header, task, handlers),
     ...standing(header, { kind: "ended" }),
     worker,
     ...(startedAt === undefined ? {} : { startedAt }),

@@ -3,10 +3,13 @@
  * complete: a program whose commands can fail in a way that has no row does not compile.
  */
 import { Cause, Exit, Schema } from "effect"
-import type { ResultTimeout, SubmitError } from "../../actors/dispatcher.ts"
+import type { ResultTimeout, SubmitError, TaskEnded, TaskGone } from "../../actors/dispatcher.ts"
+import type { QueryRefused } from "../../actors/fields.ts"
 import type { PositionInvalid } from "../../actors/follow.ts"
 import type { ChildFailing } from "../../actors/node.ts"
+import type { WorkerNotFound } from "../../actors/operator.ts"
 import type { TaskNotFound } from "../../actors/replies.ts"
+import type { NotRetryable } from "../../actors/revival.ts"
 import type { SettingsError } from "../../runtime/config.ts"
 import type { RedisUnusable } from "../../runtime/redis/address.ts"
 import type { NoRedisServer, PrivateRedisFailed } from "../../runtime/redis/private.ts"
@@ -42,17 +45,22 @@ export type Failure =
   | ChildFailing
   | InvalidTaskId
   | NoRedisServer
+  | NotRetryable
   | OutputClosed
   | PositionInvalid
   | PrivateRedisFailed
+  | QueryRefused
   | RedisUnusable
   | SampleFailed
   | ResultTimeout
   | SettingsError
   | SubmitError
+  | TaskEnded
   | TaskFailed
+  | TaskGone
   | TaskNotFound
   | UsageError
+  | WorkerNotFound
 
 export interface Answer {
   readonly code: number
@@ -71,11 +79,15 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
     code: code === exitCode.usage || code === exitCode.unreachable ? code : exitCode.bug,
     message
   }),
+  IdempotencyConflict: answer(exitCode.refused),
   InvalidTaskId: answer(exitCode.usage),
   NoRedisServer: answer(exitCode.unreachable),
+  NotRetryable: answer(exitCode.refused),
   OutputClosed: () => ({ code: exitCode.outputClosed, message: undefined }),
   PositionInvalid: answer(exitCode.usage),
   PrivateRedisFailed: answer(exitCode.unreachable),
+  QueryRefused: answer(exitCode.usage),
+  QueueFull: answer(exitCode.unreachable),
   RedisUnusable: answer(exitCode.unreachable),
   ResultTimeout: answer(exitCode.waitedTooLong),
   SampleFailed: answer(exitCode.taskFailed),
@@ -89,13 +101,16 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
       ...faults.map(({ message, path }) => `  ${path || "/"}: ${message}`)
     ].join("\n")
   }),
+  TaskEnded: answer(exitCode.refused),
   TaskFailed: answer(exitCode.taskFailed),
+  TaskGone: answer(exitCode.notFound),
   TaskNotFound: answer(exitCode.notFound),
   UnknownHandler: answer(exitCode.notFound),
   UsageError: ({ command, problem }) => ({
     code: exitCode.usage,
     message: `${problem}\nsee ${command} --help`
-  })
+  }),
+  WorkerNotFound: answer(exitCode.notFound)
 }
 
 const isFailure = (error: unknown): error is Failure =>

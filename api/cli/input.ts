@@ -10,20 +10,22 @@ import { UsageError } from "./exit.ts"
 /** The longest text that is read, in characters: white space is not counted against `inputMax`. */
 const textMax = 4 * inputMax
 
-const command = "troupe submit"
-
 const refuse = (message: string) => new SubmitRefused({ faults: [{ path: "/input", message }] })
 
-const unreadable = (from: string, { message, reason }: PlatformError.PlatformError) =>
+const unreadable = (command: string, from: string, { message, reason }: PlatformError.PlatformError) =>
   new UsageError({
     command,
     problem: reason._tag === "NotFound" ? `there is no file ${from}` : `${from} cannot be read: ${message}`
   })
 
-const gather = (bytes: Stream.Stream<Uint8Array, PlatformError.PlatformError>, from: string) =>
+const gather = (
+  command: string,
+  bytes: Stream.Stream<Uint8Array, PlatformError.PlatformError>,
+  from: string
+) =>
   bytes.pipe(
     Stream.decodeText(),
-    Stream.mapError((error) => unreadable(from, error)),
+    Stream.mapError((error) => unreadable(command, from, error)),
     Stream.runFoldEffect(
       () => "",
       (text, more) =>
@@ -41,17 +43,21 @@ const parse = (text: string) =>
   )
 
 /** The input, or `undefined` when the command line gives none. */
-export const readInput = Effect.fnUntraced(function* (from: {
-  readonly input: Option.Option<string>
-  readonly inputFile: Option.Option<string>
-  readonly stdin: Option.Option<"-">
-}) {
+export const readInput = Effect.fnUntraced(function* (
+  from: {
+    readonly input: Option.Option<string>
+    readonly inputFile?: Option.Option<string>
+    readonly stdin?: Option.Option<"-">
+  },
+  command = "troupe submit"
+) {
   const files = yield* FileSystem.FileSystem
   const { stdin } = yield* Stdio.Stdio
+  const { input, inputFile = Option.none(), stdin: fromStdin = Option.none() } = from
   const sources = [
-    ...Option.toArray(Option.map(from.input, Effect.succeed)),
-    ...Option.toArray(Option.map(from.inputFile, (path) => gather(files.stream(path), path))),
-    ...Option.toArray(Option.map(from.stdin, () => gather(stdin, "stdin")))
+    ...Option.toArray(Option.map(input, Effect.succeed)),
+    ...Option.toArray(Option.map(inputFile, (path) => gather(command, files.stream(path), path))),
+    ...Option.toArray(Option.map(fromStdin, () => gather(command, stdin, "stdin")))
   ]
   const [source, ...others] = sources
   if (others.length > 0)

@@ -9,7 +9,7 @@ import { format } from "node:util"
 /** Whoever read the output went away, as `head` does when it has enough. */
 export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
 
-const stdoutIsTerminal = process.stdout.isTTY
+export const stdoutIsTerminal = process.stdout.isTTY
 export const stderrIsTerminal = process.stderr.isTTY
 
 const colours = !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb"

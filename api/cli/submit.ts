@@ -4,6 +4,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { lanePriority, lanes, type Priority } from "../../runtime/task.ts"
 import { Troupe } from "../client/effect.ts"
+import { UsageError } from "./exit.ts"
 import * as Flags from "./flags.ts"
 import { readInput } from "./input.ts"
 import * as Output from "./output.ts"
@@ -16,6 +17,26 @@ const priorities = lanes.flatMap(
       [String(lanePriority[lane]), lane]
     ] as ReadonlyArray<readonly [string, Priority]>
 )
+
+/** A flag whose value is a name that the caller makes up. */
+const named = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.withMetavar("KEY"), Flag.optional)
+
+/** `KEY=10s`. A key may have the sign in it. */
+const paced = (name: string, description: string) =>
+  Flag.String(name).pipe(
+    Flag.withDescription(description),
+    Flag.filterMap(
+      (text) => {
+        const at = text.lastIndexOf("=")
+        const key = text.slice(0, Math.max(at, 0))
+        return Option.map(Flags.readDuration(text.slice(at + 1)), (duration) => ({ key, for: duration }))
+      },
+      () => "a key and a duration, such as user-7=10s"
+    ),
+    Flag.withMetavar("KEY=10s"),
+    Flag.optional
+  )
 
 const config = {
   name: Argument.String("name").pipe(Argument.withDescription("The handler's name")),
@@ -50,6 +71,39 @@ const config = {
     Flag.optional
   ),
   timeout: Flags.duration("timeout").pipe(Flag.withDescription("How long one run may last"), Flag.optional),
+  key: named("key", "What it belongs to: tasks of one key run one after the other"),
+  expires: Flags.duration("expires").pipe(
+    Flag.withDescription("Expired if it has not started so much later"),
+    Flag.optional
+  ),
+  expiresAt: Flag.String("expires-at").pipe(
+    Flag.withDescription("Expired if it has not started by a time"),
+    Flag.withMetavar("TIME"),
+    Flag.optional
+  ),
+  deadline: Flags.duration("deadline").pipe(
+    Flag.withDescription("Failed if it has not ended so much later"),
+    Flag.optional
+  ),
+  idempotencyKey: named("idempotency-key", "Gets the task that was submitted with it before"),
+  unique: Flag.ChoiceWithValue("unique", [
+    ["started", "started"],
+    ["ended", "ended"]
+  ]).pipe(
+    Flag.withDescription("Gets the same task if there is one that has not started, or not ended"),
+    Flag.optional
+  ),
+  uniqueKey: named("unique-key", "With --unique: what makes it the same, in place of the input"),
+  debounce: paced("debounce", "Waits so long, and goes if another of the key comes"),
+  throttle: paced("throttle", "Gets the task of the key that was submitted within so long"),
+  cache: Flag.Boolean("cache").pipe(
+    Flag.withDescription("Takes a task of the same input that lives or has succeeded lately"),
+    Flag.withDefault(false)
+  ),
+  cacheFor: Flags.duration("cache-for").pipe(
+    Flag.withDescription("The same, with how lately; default: an hour"),
+    Flag.optional
+  ),
   attempts: Flag.Int("attempts").pipe(
     Flag.withDescription("How many runs may fail"),
     Flag.withMetavar("N"),
@@ -86,24 +140,30 @@ export const submit = (handlers: ReadonlyArray<TaskDefinition>) =>
     "submit",
     config,
     Effect.fnUntraced(function* (flags) {
-      const { attempts, delay, json, name, priority, queue, runAt, tags, timeout, wait, waitMs } = flags
+      const { attempts, cache, cacheFor, json, name, tags, unique, uniqueKey, wait, waitMs } = flags
+      if (Option.isSome(uniqueKey) && Option.isNone(unique)) {
+        return yield* new UsageError({ command: "troupe submit", problem: "--unique-key goes with --unique" })
+      }
       const input = yield* readInput(flags)
       yield* Effect.gen(function* () {
         const troupe = yield* Troupe
+        const { deadline, debounce, delay, expires, expiresAt, idempotencyKey, key } = flags
+        const { priority, queue, runAt, throttle, timeout } = flags
         const task = yield* troupe.submit(name, input, {
           ...given({
-            delay,
-            priority,
-            queue,
-            runAt,
-            timeout,
+            ...{ deadline, debounce, delay, expires, expiresAt, idempotencyKey, key },
+            ...{ priority, queue, runAt, throttle, timeout },
+            unique: Option.map(unique, (until) => ({ until, ...given({ key: uniqueKey }) })),
+            cache: Option.map(cacheFor, (duration) => ({ for: duration })),
             retry: Option.map(attempts, (attempts) => ({ attempts }))
           }),
+          ...(cache && Option.isNone(cacheFor) ? { cache } : {}),
           tags
         })
-        const { id } = task
+        const { existing, id } = task
         if (!wait && Option.isNone(waitMs)) {
-          return yield* Output.print(json ? JSON.stringify({ id, state: yield* task.state }) : id)
+          const answer = { id, state: yield* task.state, ...(existing ? { existing } : {}) }
+          return yield* Output.print(json ? JSON.stringify(answer) : id)
         }
         yield* Output.say(id)
         const output = yield* task.result(given({ timeout: Option.map(waitMs, Duration.millis) }))

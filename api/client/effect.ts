@@ -14,21 +14,30 @@
 import { Context, Duration, Effect, Layer, Redacted, Result, Schema, type Scope, Stream } from "effect"
 import {
   Dispatcher,
+  type Refused,
   type ResultTimeout,
   type SubmitError,
-  type SubmitRefused
+  type Submitted,
+  type TaskEnded,
+  type TaskGone
 } from "../../actors/dispatcher.ts"
 import { Follow, type FollowEvent, type PositionInvalid, readPosition } from "../../actors/follow.ts"
+import { Operator } from "../../actors/operator.ts"
 import type { TaskNotFound } from "../../actors/replies.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import * as Tree from "../../actors/tree.ts"
+import type { Admission } from "../../runtime/admission.ts"
 import { Settings, type SettingsShape, type Subscription } from "../../runtime/config.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
+import type { Limits } from "../../runtime/limits.ts"
+import type { Operations } from "../../runtime/operations.ts"
 import { Handlers, type UnknownHandler } from "../../runtime/registry.ts"
-import { Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
+import type { Steps } from "../../runtime/steps.ts"
+import { type Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
 import { type State, TaskId } from "../../runtime/task.ts"
 import type { Ended, TaskView } from "../../runtime/view.ts"
 import { AskTimeout, InvalidTaskId, TaskFailed } from "./errors.ts"
+import { type Operate, operate, readId } from "./operate.ts"
 import { connected, logLevel } from "./settings.ts"
 import {
   type InputOf,
@@ -76,7 +85,7 @@ export interface EventOptions {
 export type AskOptions = Omit<SubmitOptions, "timeout"> & WaitOptions
 
 /** Why there is no result. */
-export type ResultError = TaskFailed | TaskNotFound | ResultTimeout | StoreError
+export type ResultError = TaskFailed | TaskNotFound | TaskGone | ResultTimeout | StoreError
 
 /** Why nothing can be followed. */
 export type EventError = PositionInvalid | TaskNotFound | StoreError
@@ -84,9 +93,15 @@ export type EventError = PositionInvalid | TaskNotFound | StoreError
 /** A submitted task. */
 export interface Task<Output = unknown> {
   readonly id: TaskId
+  /** Whether it was there already: a guard (idempotency key, unique, throttle, cache) found it. */
+  readonly existing: boolean
   readonly state: Effect.Effect<State, TaskNotFound | StoreError>
   /** Waits for its end. */
   readonly result: (options?: WaitOptions) => Effect.Effect<Output, ResultError>
+  /** Ends it as cancelled, whoever runs it, and its children after it. */
+  readonly cancel: (options?: {
+    readonly reason?: string
+  }) => Effect.Effect<void, TaskNotFound | TaskEnded | StoreError>
   /** What has happened to it and what happens, up to its end. */
   readonly events: (options?: EventOptions) => Stream.Stream<FollowEvent, EventError>
 }
@@ -100,7 +115,10 @@ export interface Submission<T extends Named> extends SubmitOptions {
 export class Troupe extends Context.Service<
   Troupe,
   {
-    /** Stores a task, and succeeds once it is stored. After a `StoreError` it may be, under an id nobody was told. */
+    /**
+     * Stores a task, and succeeds once it is stored, or with the task that one of its guards found. After a `StoreError`
+     * it may be stored, under an id nobody was told: with an idempotency key, submit it again.
+     */
     readonly submit: <T extends Named>(
       task: T,
       input: InputOf<T>,
@@ -111,7 +129,7 @@ export class Troupe extends Context.Service<
     readonly submitAll: <const Ts extends ReadonlyArray<Named>>(tasks: {
       readonly [K in keyof Ts]: Submission<Ts[K]>
     }) => Effect.Effect<
-      { readonly [K in keyof Ts]: Result.Result<Task<OutputOf<Ts[K]>>, UnknownHandler | SubmitRefused> },
+      { readonly [K in keyof Ts]: Result.Result<Task<OutputOf<Ts[K]>>, Refused> },
       StoreError | StoreFull
     >
 
@@ -139,7 +157,7 @@ export class Troupe extends Context.Service<
 
     /** Runs tasks in this process until the scope closes; then it drains. */
     readonly work: (options?: WorkOptions) => Effect.Effect<void, never, Scope.Scope>
-  }
+  } & Operate
 >()("troupe/Troupe") {
   /** Connects, and disconnects with the scope. */
   static readonly layer = (options: ConnectOptions = {}) =>
@@ -163,15 +181,10 @@ const settingsOf = ({ namespace, redisUrl, settings, store }: ConnectOptions) =>
   return store === "memory" ? Settings.layer(over) : connected(over)
 }
 
-const readId = (id: string) =>
-  Schema.is(TaskId)(id) ? Effect.succeed(id) : Effect.fail(new InvalidTaskId({ id }))
-
-const outputOf = (ended: Ended, id?: TaskId): Effect.Effect<unknown, TaskFailed> =>
+const outputOf = (ended: Ended, id: TaskId): Effect.Effect<unknown, TaskFailed> =>
   ended.state === "succeeded"
     ? Effect.succeed(ended.output)
-    : Effect.fail(
-        new TaskFailed({ ...(id === undefined ? {} : { id }), state: ended.state, error: ended.error })
-      )
+    : Effect.fail(new TaskFailed({ id, state: ended.state, error: ended.error }))
 
 const subscriptions = (queues: Readonly<Record<string, number>>): ReadonlyArray<Subscription> =>
   Object.entries(queues).map(([queue, concurrency]) => ({ queue, concurrency }))
@@ -181,7 +194,10 @@ const make = Effect.fnUntraced(function* (options: ConnectOptions) {
   const follow = yield* Follow
   const handlers = yield* Handlers
   const settings = yield* Settings
-  const known = Layer.merge(Layer.succeed(Store, yield* Store), Layer.succeed(Handlers, handlers))
+  // What a worker of this process shares with the rest of it.
+  const known = Layer.succeedContext(
+    yield* Effect.context<Store | Steps | Admission | Limits | Operations | Handlers>()
+  )
 
   /** A definition says itself what fits it, whether or not somebody announced it. */
   const describe = (task: Named, input: unknown, options?: SubmitOptions) => {
@@ -203,10 +219,12 @@ const make = Effect.fnUntraced(function* (options: ConnectOptions) {
     )
 
   /** What a task of this handler gives is what its definition says: its worker checked it. */
-  const handle = <T extends Named>(id: TaskId): Task<OutputOf<T>> => ({
+  const handle = <T extends Named>({ existing, id }: Submitted): Task<OutputOf<T>> => ({
     id,
+    existing: existing === true,
     state: Effect.map(dispatcher.task(id), ({ state }) => state),
     result: (options) => result(id, options) as Effect.Effect<OutputOf<T>, ResultError>,
+    cancel: (options) => dispatcher.cancel(id, options?.reason),
     events: (options) => events(id, options)
   })
 
@@ -225,10 +243,11 @@ const make = Effect.fnUntraced(function* (options: ConnectOptions) {
   if (options.work) yield* work(options.work === true ? {} : options.work)
 
   return Troupe.of({
+    ...operate(yield* Operator, dispatcher),
     submit: <T extends Named>(task: T, input: InputOf<T>, options?: SubmitOptions) =>
       Effect.suspend(() => Effect.fromResult(describe(task, input, options))).pipe(
         Effect.flatMap(dispatcher.submit),
-        Effect.map(({ id }) => handle<T>(id))
+        Effect.map((submitted) => handle<T>(submitted))
       ),
 
     submitAll: Effect.fnUntraced(function* (tasks: ReadonlyArray<Submission<Named>>) {
@@ -239,7 +258,7 @@ const make = Effect.fnUntraced(function* (options: ConnectOptions) {
       const answers = stored.values()
       // What was refused here has no answer there; the others have theirs in order.
       return described.map((one) =>
-        Result.flatMap(one, () => Result.map(answers.next().value!, ({ id }) => handle(id)))
+        Result.flatMap(one, () => Result.map(answers.next().value!, (submitted) => handle(submitted)))
       ) as never
     }),
 
@@ -256,7 +275,10 @@ const make = Effect.fnUntraced(function* (options: ConnectOptions) {
                 orElse: () =>
                   Effect.fail(new AskTimeout({ handler: nameOf(task), waitedMs: Duration.toMillis(timeout) }))
               })
-        return Effect.flatMap(ended, (ended) => outputOf(ended) as Effect.Effect<OutputOf<T>, TaskFailed>)
+        return Effect.flatMap(
+          ended,
+          (ended) => outputOf(ended, ended.id) as Effect.Effect<OutputOf<T>, TaskFailed>
+        )
       }),
 
     task: (id) => Effect.flatMap(readId(id), dispatcher.task),

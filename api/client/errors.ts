@@ -19,15 +19,13 @@ const ErrorJson = Schema.Struct({
 
 /** The task has ended without a result. `error` is what its last run failed with, or why it did not run. */
 export class TaskFailed extends Schema.TaggedError<TaskFailed>()("TaskFailed", {
-  /** Absent for a task that was asked: nobody was told its id. */
-  id: Schema.optionalKey(Schema.String),
+  id: Schema.String,
   state: Schema.Literals(["failed", "cancelled", "expired"]),
   error: ErrorJson
 }) {
   override get message() {
     const { message, type } = this.error
-    const what = this.id === undefined ? "the task" : `task ${this.id}`
-    return `${what} ${this.state === "cancelled" ? "was cancelled" : this.state}: ${type}: ${message}`
+    return `task ${this.id} ${this.state === "cancelled" ? "was cancelled" : this.state}: ${type}: ${message}`
   }
 }
 

@@ -23,13 +23,13 @@ import {
   Scope,
   Stream
 } from "effect"
-import type { SubmitRefused } from "../../actors/dispatcher.ts"
+import type { Refused } from "../../actors/dispatcher.ts"
 import type { FollowEvent } from "../../actors/follow.ts"
-import type { UnknownHandler } from "../../runtime/registry.ts"
 import type { State, TaskId } from "../../runtime/task.ts"
 import type { TaskView } from "../../runtime/view.ts"
 import * as Fx from "./effect.ts"
 import { TroupeClosed } from "./errors.ts"
+import { type Operate, operationsOf, promised, type Promised } from "./operate.ts"
 import type { InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
 
 export { defineTask, Fatal } from "../../runtime/handler.ts"
@@ -40,9 +40,13 @@ export * from "./vocabulary.ts"
 /** A submitted task. */
 export interface Task<Output = unknown> {
   readonly id: TaskId
+  /** Whether it was there already: a guard (idempotency key, unique, throttle, cache) found it. */
+  readonly existing: boolean
   readonly state: () => Promise<State>
   /** Waits for its end. Rejects with `TaskFailed` when that is no success, with `ResultTimeout` when it takes too long. */
   readonly result: (options?: Fx.WaitOptions) => Promise<Output>
+  /** Ends it as cancelled, whoever runs it, and its children after it. Rejects with `TaskEnded` when it had ended. */
+  readonly cancel: (options?: { readonly reason?: string }) => Promise<void>
   /** What has happened to it and what happens, up to its end. Throws what `state` rejects with, or `PositionInvalid`. */
   readonly events: (options?: Fx.EventOptions) => AsyncIterable<FollowEvent>
 }
@@ -50,7 +54,7 @@ export interface Task<Output = unknown> {
 /** What became of one of many submits, as `Promise.allSettled` says it. */
 export type Settled<Output = unknown> =
   | { readonly status: "fulfilled"; readonly value: Task<Output> }
-  | { readonly status: "rejected"; readonly reason: UnknownHandler | SubmitRefused }
+  | { readonly status: "rejected"; readonly reason: Refused }
 
 /** Tasks run here until `stop`, or until the connection closes. */
 export interface Work extends AsyncDisposable {
@@ -59,10 +63,11 @@ export interface Work extends AsyncDisposable {
 }
 
 /** A connection. Every method rejects with `StoreError` when Redis does not answer in time. */
-export interface Troupe extends AsyncDisposable {
+export interface Troupe extends Promised<Operate>, AsyncDisposable {
   /**
-   * Stores a task, and resolves once it is stored. Rejects with `UnknownHandler` or `SubmitRefused`; after a
-   * `StoreError` the task may be stored, under an id nobody was told.
+   * Stores a task, and resolves once it is stored, or with the task that one of its guards found. Rejects with
+   * `UnknownHandler`, `SubmitRefused`, `IdempotencyConflict` or `QueueFull`; after a `StoreError` the task may be
+   * stored, under an id nobody was told: with an idempotency key, submit it again.
    */
   readonly submit: <T extends Named>(
     task: T,
@@ -141,12 +146,14 @@ export const connect = async (options: Fx.ConnectOptions = {}): Promise<Troupe> 
 
   const handle = <Output>(task: Fx.Task<Output>): Task<Output> => ({
     id: task.id,
+    existing: task.existing,
     state: () => run(() => task.state),
     result: (options) => run(() => task.result(options)),
+    cancel: (options) => run(() => task.cancel(options)),
     events: (options) => iterate(() => task.events(options))
   })
 
-  const settled = (result: Result.Result<Fx.Task, UnknownHandler | SubmitRefused>): Settled =>
+  const settled = (result: Result.Result<Fx.Task, Refused>): Settled =>
     Result.isSuccess(result)
       ? { status: "fulfilled", value: handle(result.success) }
       : { status: "rejected", reason: result.failure }
@@ -175,6 +182,7 @@ export const connect = async (options: Fx.ConnectOptions = {}): Promise<Troupe> 
     throw error
   }
   return {
+    ...promised(operationsOf(service), (effect) => run(() => effect)),
     submit: async (task, input, options) =>
       handle(await run((troupe) => troupe.submit(task, input, options))),
     submitAll: async (tasks) =>

@@ -23,12 +23,36 @@ export interface SubmitOptions {
   readonly priority?: Priority
   /** Default: the handler's. */
   readonly queue?: string
+  /** What it belongs to: tasks of one key run one after the other, unless the handler says otherwise. */
+  readonly key?: string
   /** How long one run may last. Default: the handler's. */
   readonly timeout?: Duration.Input
+  /** It is expired if it has not started so much later. Give this or `expiresAt`. Default: the handler's. */
+  readonly expires?: Duration.Input
+  /** It is expired if it has not started by then; a text is ISO 8601. */
+  readonly expiresAt?: Date | string
+  /** It has failed if it has not ended so much later, whatever has become of its runs. Default: the handler's. */
+  readonly deadline?: Duration.Input
   /** Laid over the handler's policy. */
   readonly retry?: RetryOptions
+  /** A second submit with the same one gets the first one's task; with another input, it is refused. */
+  readonly idempotencyKey?: string
+  /** While such a task waits, or lives, a second submit gets it. Default `key`: the input. */
+  readonly unique?: { readonly until: "started" | "ended"; readonly key?: string }
+  /** It waits for so long, and is cancelled if another one of the key is submitted meanwhile. */
+  readonly debounce?: Paced
+  /** A further submit of the key within the time gets the first one's task. */
+  readonly throttle?: Paced
+  /** A task of the same input that lives, or has succeeded within the time, is taken for this one. `true` is an hour. */
+  readonly cache?: boolean | { readonly for: Duration.Input }
   /** To find the task by: at most 16, of at most 64 characters each. */
   readonly tags?: ReadonlyArray<string>
+}
+
+/** What is done at most once in so long. */
+export interface Paced {
+  readonly key: string
+  readonly for: Duration.Input
 }
 
 export const nameOf = (task: Named): string => (typeof task === "string" ? task : task.name)
@@ -45,12 +69,23 @@ const millis = (path: string, duration: Duration.Input): Result.Result<number, S
 const time = (at: Date | string) =>
   at instanceof Date && !Number.isNaN(at.getTime()) ? at.toISOString() : String(at)
 
+/** The options that are there, as they are: `undefined` says the same as nothing. */
+const present = (options: object) =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+
 /** Gives an option that is there its name in the task, or says why it cannot be read. */
 const part = <A>(
   name: string,
   value: A | undefined,
   read: (value: A) => Result.Result<unknown, SubmitRefused>
 ) => (value === undefined ? Result.succeed({}) : Result.map(read(value), (read) => ({ [name]: read })))
+
+const paced = (path: string, { for: duration, key }: Paced) =>
+  Result.map(millis(`${path}/for`, duration), (forMs) => ({ key, forMs }))
+
+/** Not to be cached is what happens anyway. */
+const cached = (cache: true | { readonly for: Duration.Input }) =>
+  cache === true ? Result.succeed(true) : Result.map(millis("/cache/for", cache.for), (forMs) => ({ forMs }))
 
 const policy = (retry: RetryOptions) =>
   Result.try({ try: () => retryJson(retry), catch: (error) => refuse("/retry", String(error)) })
@@ -63,18 +98,22 @@ export const submission = (
 ): Result.Result<NewTaskJson, SubmitRefused> => {
   const name = nameOf(task)
   if (options === undefined || Object.keys(options).length === 0) return Result.succeed({ name, input })
-  const { delay, priority, queue, retry, runAt, tags, timeout } = options
+  const { cache, deadline, debounce, delay, expires, expiresAt, retry, runAt, throttle, timeout, ...plain } =
+    options
   const parts = Result.all([
     part("delayMs", delay, (delay) => millis("/delay", delay)),
     part("timeoutMs", timeout, (timeout) => millis("/timeout", timeout)),
     part("retry", retry, policy),
     part("runAt", runAt, (at) => Result.succeed(time(at))),
-    part("priority", priority, Result.succeed),
-    part("queue", queue, Result.succeed),
-    part("tags", tags, Result.succeed)
+    part("expiresMs", expires, (expires) => millis("/expires", expires)),
+    part("expiresAt", expiresAt, (at) => Result.succeed(time(at))),
+    part("deadlineMs", deadline, (deadline) => millis("/deadline", deadline)),
+    part("debounce", debounce, (debounce) => paced("/debounce", debounce)),
+    part("throttle", throttle, (throttle) => paced("/throttle", throttle)),
+    part("cache", cache === false ? undefined : cache, cached)
   ])
   return Result.map(
     parts,
-    (parts) => Object.assign({ name, input }, ...(parts as Array<object>)) as NewTaskJson
+    (parts) => Object.assign(present(plain), ...(parts as Array<object>), { name, input }) as NewTaskJson
   )
 }

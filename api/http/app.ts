@@ -10,10 +10,15 @@ import { fileBytesMax } from "../../runtime/files.ts"
 import { Drain } from "./drain.ts"
 import { problemResponse } from "./problem.ts"
 import { batch } from "./routes/batch.ts"
+import { dead } from "./routes/dead.ts"
 import { events } from "./routes/events.ts"
 import { files } from "./routes/files.ts"
 import { type Check, health } from "./routes/health.ts"
+import { query } from "./routes/query.ts"
+import { queues } from "./routes/queues.ts"
+import { stats } from "./routes/stats.ts"
 import { tasks } from "./routes/tasks.ts"
+import { workers } from "./routes/workers.ts"
 import { type ApiServices, type Bindings, respondIn } from "./run.ts"
 import { EventStreams, heartbeatDefault } from "./sse.ts"
 
@@ -83,7 +88,12 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
 
   app.route("/v1/tasks/batch", batch(respond))
   app.route("/v1/tasks", tasks(respond, drain))
+  app.route("/v1/tasks", query(respond))
   app.route("/v1/tasks", events(respond, new EventStreams(context, { drain, heartbeat })))
+  app.route("/v1/queues", queues(respond))
+  app.route("/v1/workers", workers(respond))
+  app.route("/v1/dead", dead(respond))
+  app.route("/v1/stats", stats(respond))
   app.route("/v1/files", files(respond, options.fileBytesMax ?? fileBytesMax))
   app.route("/", health(respond, drain, checks))
   return app

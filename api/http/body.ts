@@ -74,6 +74,12 @@ export const readJson = Effect.fnUntraced(function* (request: Request) {
   return faults.length === 0 ? value : yield* new BodyRefused({ faults })
 })
 
+/** The body as JSON, or an object without fields when there is no body: where all that can be said may be left out. */
+export const readJsonIfAny = (request: Request) =>
+  request.body === null || request.headers.get("content-length") === "0"
+    ? Effect.succeed({})
+    : readJson(request)
+
 /** Makes the check of a body's shape: the value as the schema gives it out, or every fault. */
 export const fitting = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
   const { validate } = Schema.toStandardSchemaV1(schema, {

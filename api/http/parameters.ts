@@ -32,3 +32,29 @@ export const position = (c: ApiContext) => {
   const text = c.req.header("last-event-id") ?? c.req.query("after")
   return text === undefined || text === "" ? Effect.succeed(start) : Effect.fromResult(readPosition(text))
 }
+
+/** Everything that is said after the `?`; of nothing, nothing. What is a number to whom it is said is one here. */
+export const parameters = (c: ApiContext, numbers: ReadonlyArray<string> = []): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(c.req.query())
+      .filter(([, text]) => text !== "")
+      .map(([name, text]) => [name, numbers.includes(name) && /^\d{1,15}$/.test(text) ? Number(text) : text])
+  )
+
+/** Whether it is only asked how many it would be: `?dryRun=1`. */
+export const dryRun = (c: ApiContext) => {
+  const text = c.req.query("dryRun") ?? "0"
+  return /^(0|1|true|false)$/.test(text)
+    ? Effect.succeed(text === "1" || text === "true")
+    : Effect.fail(new ParameterInvalid({ parameter: "dryRun", reason: "is not 1 or 0" }))
+}
+
+/** Of how many minutes, up to as many as are kept: `?minutes=`. */
+export const minutes = (c: ApiContext, otherwise: number, most: number) => {
+  const text = c.req.query("minutes") ?? String(otherwise)
+  return /^[1-9]\d{0,3}$/.test(text) && Number(text) <= most
+    ? Effect.succeed(Number(text))
+    : Effect.fail(
+        new ParameterInvalid({ parameter: "minutes", reason: `is not a whole number from 1 to ${most}` })
+      )
+}

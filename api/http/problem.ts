@@ -6,13 +6,16 @@
  * row, or add an error without one, and the build names the error that has no answer.
  */
 import type { ContentfulStatusCode } from "hono/utils/http-status"
-import type { SubmitRefused } from "../../actors/dispatcher.ts"
+import type { IdempotencyConflict, SubmitRefused, TaskEnded, TaskGone } from "../../actors/dispatcher.ts"
+import type { QueryRefused } from "../../actors/fields.ts"
 import type { PositionInvalid } from "../../actors/follow.ts"
+import type { WorkerNotFound } from "../../actors/operator.ts"
 import type { TaskNotFound } from "../../actors/replies.ts"
+import type { NotRetryable } from "../../actors/revival.ts"
 import type { FileNotFound, FilesError, FileTooLarge, UploadBroken } from "../../runtime/files.ts"
 import type { Fault } from "../../runtime/handler.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
-import type { StoreError, StoreFull } from "../../runtime/store.ts"
+import type { QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
 import type { TaskError } from "../../runtime/task.ts"
 import type { InvalidTaskId, TaskFailed } from "../client/errors.ts"
 import type * as Refusals from "./refusals.ts"
@@ -35,12 +38,19 @@ interface Answer extends Omit<Problem, "detail"> {
 export type ApiError =
   | UnknownHandler
   | SubmitRefused
+  | IdempotencyConflict
+  | QueueFull
   | StoreError
   | StoreFull
   | TaskNotFound
+  | TaskGone
+  | TaskEnded
   | TaskFailed
   | InvalidTaskId
   | PositionInvalid
+  | QueryRefused
+  | NotRetryable
+  | WorkerNotFound
   | FileNotFound
   | FileTooLarge
   | UploadBroken
@@ -61,6 +71,17 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
     title: "The task does not fit",
     errors: faults
   }),
+  IdempotencyConflict: () => ({
+    status: 409,
+    type: "idempotency-conflict",
+    title: "The idempotency key was used before, for another input"
+  }),
+  QueueFull: ({ retryAfterMs = 1_000 }) => ({
+    status: 429,
+    type: "queue-full",
+    title: "The queue takes no more tasks now",
+    retryAfterSeconds: Math.ceil(retryAfterMs / 1_000)
+  }),
   StoreError: () => ({
     status: 503,
     type: "store-unavailable",
@@ -74,6 +95,8 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
     retryAfterSeconds: 30
   }),
   TaskNotFound: () => ({ status: 404, type: "task-not-found", title: "There is no such task" }),
+  TaskGone: () => ({ status: 410, type: "gone", title: "The task is no longer kept" }),
+  TaskEnded: () => ({ status: 409, type: "task-ended", title: "The task had ended already" }),
   // The request was in order and the task was not: neither a fault of this request, nor one of the server.
   TaskFailed: ({ error: { message, type }, state }) => ({
     status: 424,
@@ -87,6 +110,14 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
     type: "invalid-position",
     title: "This is no place in a stream of events"
   }),
+  QueryRefused: ({ faults }) => ({
+    status: 400,
+    type: "invalid-parameter",
+    title: "A parameter cannot be what it is",
+    errors: faults.map(({ message, path }) => ({ path: path.slice(1), message }))
+  }),
+  NotRetryable: () => ({ status: 409, type: "not-retryable", title: "Only a failed task can be retried" }),
+  WorkerNotFound: () => ({ status: 404, type: "worker-not-found", title: "There is no such worker" }),
   FileNotFound: () => ({ status: 404, type: "file-not-found", title: "There is no such file" }),
   FileTooLarge: () => ({ status: 413, type: "file-too-large", title: "The file is too large" }),
   UploadBroken: () => ({ status: 400, type: "upload-broken", title: "The upload broke off before its end" }),

@@ -1,5 +1,7 @@
-/** Tasks as JSON: times in ISO 8601, and the addresses where more is to be had. */
+/** Tasks, workers and statistics as JSON: times in ISO 8601, and the addresses where more is to be had. */
+import type { WorkerView } from "../../actors/crew.ts"
 import type { Submitted } from "../../actors/dispatcher.ts"
+import type { Stats } from "../../actors/stats.ts"
 import type { TaskId } from "../../runtime/task.ts"
 import type { TaskView } from "../../runtime/view.ts"
 
@@ -14,7 +16,7 @@ const linksOf = (id: TaskId) => {
 }
 
 /** The answer to a submit. */
-export const submittedJson = ({ id, state }: Submitted) => ({ id, state, links: linksOf(id) })
+export const submittedJson = ({ id, ...submitted }: Submitted) => ({ id, ...submitted, links: linksOf(id) })
 
 /** The fields of a time, where there is one: absent fields stay absent. */
 const timesOf = <const Name extends string>(times: { readonly [name in Name]?: number | undefined }) =>
@@ -25,11 +27,11 @@ const timesOf = <const Name extends string>(times: { readonly [name in Name]?: n
   ) as { [name in Name]?: string }
 
 export const taskJson = (view: TaskView) => {
-  const { attempts, dueAt, finishedAt, startedAt, submittedAt, ...task } = view
+  const { attempts, deadlineAt, dueAt, expiresAt, finishedAt, startedAt, submittedAt, ...task } = view
   return {
     ...task,
     submittedAt: iso(submittedAt),
-    ...timesOf({ startedAt, finishedAt, dueAt }),
+    ...timesOf({ startedAt, finishedAt, dueAt, expiresAt, deadlineAt }),
     attempts: attempts.map(({ finishedAt, startedAt, ...attempt }) => ({
       ...attempt,
       startedAt: iso(startedAt),
@@ -38,3 +40,13 @@ export const taskJson = (view: TaskView) => {
     links: linksOf(view.id)
   }
 }
+
+export const workerJson = ({ heartbeatAt, startedAt, ...worker }: WorkerView) => ({
+  ...worker,
+  ...timesOf({ startedAt, heartbeatAt })
+})
+
+export const statsJson = ({ perMinute, ...stats }: Stats) => ({
+  ...stats,
+  perMinute: perMinute.map(({ at, ...counts }) => ({ at: iso(at), ...counts }))
+})

@@ -10,6 +10,7 @@
 ]]
 --- @include "clock"
 --- @include "calls"
+--- @include "sizes"
 
 local now = clock()
 local dropped = redis.call("ZRANGEBYSCORE", key.kept, "-inf", now, "LIMIT", 0, ARGV[1])
@@ -19,6 +20,7 @@ for _, segment in ipairs(dropped) do
 end
 send("ZREM", key.kept, dropped)
 send("ZREM", key.segments, dropped)
+forget_sizes(dropped)
 local letters = redis.call("ZRANGEBYSCORE", key.dead, "-inf", now - tonumber(ARGV[2]), "LIMIT", 0, ARGV[1])
 send("ZREM", key.dead, letters)
 send("HDEL", key.letters, letters)

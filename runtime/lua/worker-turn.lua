@@ -44,6 +44,7 @@
 --- @include "finish"
 --- @include "give-back"
 --- @include "end-early"
+--- @include "window"
 
 local reap_max, promote_max, stale_rounds, hint_record_max = 50, 500, 8, 4096
 local rings_max, ring_waiting_max = 16, 100
@@ -273,8 +274,9 @@ if head[1] then
 end
 
 -- Claim.
-local claims, given_up, room = {}, false, want
-local control = want > 0 and redis.call("HMGET", key.control, "paused", "concurrency") or {}
+local claims, given_up, asked = {}, false, want
+local control = want > 0
+  and redis.call("HMGET", key.control, "paused", "concurrency", "rateCount", "rateMs", "rateUsed") or {}
 local paused, capped = control[1] == "1", false
 if paused then
   want = 0
@@ -286,6 +288,18 @@ elseif control[2] then
   end
   local allowed = math.max(0, tonumber(control[2]) - running)
   capped, want = allowed < want, math.min(want, allowed)
+end
+
+-- A queue's own rate: never more than so many claims in any so many milliseconds.
+local rate = control[3] and not paused and live(control[5], tonumber(control[4]), now)
+if rate then
+  local count = tonumber(control[3])
+  local allowed = room(rate, count, 1)
+  if allowed < want then
+    capped, want = true, allowed
+    local after = now + room_after(rate, count, 1, now)
+    next_due = (next_due < 0 or after < next_due) and after or next_due
+  end
 end
 
 -- Takes entries that were popped, and says how many of them are of living tasks.
@@ -372,6 +386,11 @@ if want > 0 then
   end
 end
 
+if rate and #claims > 0 then
+  add(rate, now, #claims / 2)
+  redis.call("HSET", key.control, "rateUsed", text_of(rate))
+end
+
 -- Rings with limits that have work, for which permits are worth asking.
 for i = starts[10], starts[11] - 1, 2 do
   redis.call("ZADD", key.rings, "XX", now + tonumber(ARGV[i + 1]), ARGV[i])
@@ -403,7 +422,7 @@ local function work_is_left()
       return true
     end
   end
-  return redis.call("EXISTS", key.ready(""), key.suspects) > 0 or (some_ring and room == 0)
+  return redis.call("EXISTS", key.ready(""), key.suspects) > 0 or (some_ring and asked == 0)
 end
 if suspects_left or (not paused and not capped and (want == 0 or given_up) and work_is_left()) then
   ring()

@@ -40,6 +40,7 @@ import {
   ulidOfEntry,
   ulidOfId
 } from "../task.ts"
+import type { Window } from "../window.ts"
 import { byScore, type Scores } from "./scores.ts"
 
 /** How many boxes a claim looks into at most. */
@@ -94,6 +95,8 @@ export class Heap {
   readonly outbox: Array<Message> = []
   readonly guards = new Map<string, { readonly ulid: string; readonly hash: string; goesAt?: number }>()
   readonly control = new Map<string, string>()
+  /** What was claimed of a queue with a rate. */
+  claimedLately: Window | undefined
   readonly stat = new Map<number, Map<string, number>>()
   readonly queues: Scores = new Map()
 

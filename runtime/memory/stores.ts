@@ -1,6 +1,12 @@
 /** Everything that is stored, in the memory of this process. Nothing survives it. */
 import { Layer } from "effect"
+import * as Admission from "./admission.ts"
 import * as Heap from "./heap.ts"
+import * as Limits from "./limits.ts"
+import * as Operations from "./operations.ts"
+import * as Steps from "./steps.ts"
 import * as Store from "./store.ts"
 
-export const layer = Store.layer.pipe(Layer.provide(Heap.layer))
+const operations = Layer.provide(Operations.layer, Store.layer)
+
+export const layer = Layer.mergeAll(Store.layer, Steps.layer, Admission.layer, Limits.layer, operations).pipe(Layer.provide(Heap.layer))

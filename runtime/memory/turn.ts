@@ -11,6 +11,7 @@ import {
 } from "../store.ts"
 import { decodeRecord, type Entry, type Lane, lanes, nextRun, type TaskError, ulidOfEntry } from "../task.ts"
 import { entryOfHeader, type Heap } from "./heap.ts"
+import { add, live, room, roomAfter, type Window } from "../window.ts"
 import { byScore } from "./scores.ts"
 
 /** How many entries of a dead worker one turn hands back, and how many due ones it promotes. */
@@ -154,6 +155,19 @@ const claim = ({ heap, now }: Circumstances, turn: Turn) => {
     capped = allowed < want
     want = Math.min(want, allowed)
   }
+  // A queue's own rate: never more than so many claims in any so many milliseconds.
+  const rateCount = turn.want > 0 && !paused ? heap.control.get("rateCount") : undefined
+  let nextRoom: number | undefined
+  let lately: Window | undefined
+  if (rateCount !== undefined) {
+    lately = live(heap.claimedLately, Number(heap.control.get("rateMs")), now)
+    const allowed = room(lately, Number(rateCount), 1)
+    if (allowed < want) {
+      capped = true
+      want = allowed
+      nextRoom = now + roomAfter(lately, Number(rateCount), 1, now)
+    }
+  }
   const take = (entries: ReadonlyArray<Entry>, ring?: string) => {
     for (const entry of entries) {
       claimed.push(ring === undefined ? { entry } : { entry, ring })
@@ -194,7 +208,8 @@ const claim = ({ heap, now }: Circumstances, turn: Turn) => {
       take(heap.claimRing("", want, held))
     }
   }
-  return { claimed, left: want === 0 && !paused && !capped, suspectsLeft, paused }
+  if (lately !== undefined && claimed.length > 0) heap.claimedLately = add(lately, now, claimed.length)
+  return { claimed, nextRoom, left: want === 0 && !paused && !capped, suspectsLeft, paused }
 }
 
 /** Says which rings with limits have work, and when the next of them may be asked for. */
@@ -225,7 +240,7 @@ export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply
     promote(at)
 
     const before = [...heap.heldBy(worker)]
-    const { claimed, left, paused, suspectsLeft } = claim(at, turn)
+    const { claimed, left, nextRoom, paused, suspectsLeft } = claim(at, turn)
     const { nextRing, rings } = lookAtRings(at, turn, paused)
     const works =
       lanes.some((lane) => heap.lanes[lane].length > 0) ||
@@ -237,10 +252,10 @@ export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply
     const newsOf = (entry: Entry): News => ({ ulid: ulidOfEntry(entry), record: outcomes.get(entry) })
     for (const [inbox, entries] of turn.hints) heap.tell(inbox, entries.map(newsOf))
 
-    const due = byScore(heap.later)[0]?.[1]
+    const dues = [byScore(heap.later)[0]?.[1], nextRing, nextRoom].filter((due) => due !== undefined)
     return Effect.succeed({
       now,
-      nextDue: due === undefined ? nextRing : nextRing === undefined ? due : Math.min(due, nextRing),
+      nextDue: dues.length === 0 ? undefined : Math.min(...dues),
       lost,
       claimed: claimed.map((one) => ({ ...one, record: heap.recordOf(ulidOfEntry(one.entry))! })),
       rings,

@@ -17,15 +17,29 @@ import giveBack from "../lua/lib/give-back.lua" with { type: "text" }
 import keep from "../lua/lib/keep.lua" with { type: "text" }
 import limit from "../lua/lib/limit.lua" with { type: "text" }
 import records from "../lua/lib/records.lua" with { type: "text" }
+import sizes from "../lua/lib/sizes.lua" with { type: "text" }
 import window from "../lua/lib/window.lua" with { type: "text" }
+import letterBury from "../lua/letter-bury.lua" with { type: "text" }
+import letterRevive from "../lua/letter-revive.lua" with { type: "text" }
 import limitCool from "../lua/limit-cool.lua" with { type: "text" }
 import limitRenew from "../lua/limit-renew.lua" with { type: "text" }
 import limitSettle from "../lua/limit-settle.lua" with { type: "text" }
 import limitStates from "../lua/limit-states.lua" with { type: "text" }
 import limitTake from "../lua/limit-take.lua" with { type: "text" }
+import minuteCount from "../lua/minute-count.lua" with { type: "text" }
+import minuteRead from "../lua/minute-read.lua" with { type: "text" }
+import partitionList from "../lua/partition-list.lua" with { type: "text" }
+import partitionNote from "../lua/partition-note.lua" with { type: "text" }
+import queueLimit from "../lua/queue-limit.lua" with { type: "text" }
+import queuePause from "../lua/queue-pause.lua" with { type: "text" }
+import queueRead from "../lua/queue-read.lua" with { type: "text" }
+import queueTrim from "../lua/queue-trim.lua" with { type: "text" }
 import segmentSweep from "../lua/segment-sweep.lua" with { type: "text" }
+import stepRemember from "../lua/step-remember.lua" with { type: "text" }
+import taskAdmit from "../lua/task-admit.lua" with { type: "text" }
 import taskCancel from "../lua/task-cancel.lua" with { type: "text" }
 import taskEnded from "../lua/task-ended.lua" with { type: "text" }
+import taskPurge from "../lua/task-purge.lua" with { type: "text" }
 import taskRead from "../lua/task-read.lua" with { type: "text" }
 import taskSubmit from "../lua/task-submit.lua" with { type: "text" }
 import taskUnwatch from "../lua/task-unwatch.lua" with { type: "text" }
@@ -49,6 +63,7 @@ const pieces = {
   keep,
   limit,
   records,
+  sizes,
   window
 }
 export type Piece = keyof typeof pieces
@@ -56,14 +71,27 @@ export type Piece = keyof typeof pieces
 const sources = {
   "child-ended": childEnded,
   "event-append": eventAppend,
+  "letter-bury": letterBury,
+  "letter-revive": letterRevive,
   "limit-cool": limitCool,
   "limit-renew": limitRenew,
   "limit-settle": limitSettle,
   "limit-states": limitStates,
   "limit-take": limitTake,
+  "minute-count": minuteCount,
+  "minute-read": minuteRead,
+  "partition-list": partitionList,
+  "partition-note": partitionNote,
+  "queue-limit": queueLimit,
+  "queue-pause": queuePause,
+  "queue-read": queueRead,
+  "queue-trim": queueTrim,
   "segment-sweep": segmentSweep,
+  "step-remember": stepRemember,
+  "task-admit": taskAdmit,
   "task-cancel": taskCancel,
   "task-ended": taskEnded,
+  "task-purge": taskPurge,
   "task-read": taskRead,
   "task-submit": taskSubmit,
   "task-unwatch": taskUnwatch,

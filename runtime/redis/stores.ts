@@ -1,9 +1,15 @@
 /** Everything that is stored in Redis, over one connection. */
 import { Layer } from "effect"
+import * as Admission from "./admission.ts"
+import * as Limits from "./limits.ts"
+import * as Operations from "./operations.ts"
 import * as Scripted from "./scripted.ts"
 import { buildScripts, type Scripts } from "./scripts.ts"
+import * as Steps from "./steps.ts"
 import * as Store from "./store.ts"
+
+const operations = Layer.provide(Operations.layer, Store.layer)
 
 /** At `Settings.redisUrl`. Fails with `RedisUnusable` when there is none that can be trusted. */
 export const layer = (scripts: Scripts = buildScripts()) =>
-  Store.layer.pipe(Layer.provide(Scripted.layer(scripts)))
+  Layer.mergeAll(Store.layer, Steps.layer, Admission.layer, Limits.layer, operations).pipe(Layer.provide(Scripted.layer(scripts)))

@@ -4,10 +4,12 @@ import { Context, Effect, Layer, Schema, type Scope } from "effect"
 import * as Tree from "../../actors/tree.ts"
 import { type AppOptions, createApp } from "../../api/http/app.ts"
 import type { ApiServices, Bindings } from "../../api/http/run.ts"
+import type { Admission } from "../../runtime/admission.ts"
 import type { Settings, SettingsShape } from "../../runtime/config.ts"
 import { Files } from "../../runtime/files.ts"
 import { defineTask } from "../../runtime/handler.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
+import type { Operations } from "../../runtime/operations.ts"
 import * as Redis from "../../runtime/redis/stores.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import type { Store } from "../../runtime/store.ts"
@@ -32,7 +34,7 @@ export const handlers = [anything, strict]
 
 /** What an API asks for, on a store. */
 export const apiOn = <E, E2>(
-  store: Layer.Layer<Store, E, Settings>,
+  store: Layer.Layer<Store | Admission | Operations, E, Settings>,
   settings: (over: Partial<SettingsShape>) => Layer.Layer<Settings, E2>
 ) =>
   Layer.unwrap(

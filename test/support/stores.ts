@@ -1,6 +1,7 @@
 /** The stores that the suites run against, each with a clock that the test moves and with bells that it can look at. */
 import { Context, Duration, Effect, Fiber, Layer, Redacted, Result } from "effect"
 import { Redis } from "ioredis"
+import type { Admission } from "../../runtime/admission.ts"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import { partitionKeys } from "../../runtime/keys.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
@@ -17,7 +18,7 @@ export const partition: Partition = "default.0"
 /** What the store does not show: whether its bell has rung since this was last asked. Asking takes the token. */
 export class Bell extends Context.Service<Bell, { readonly rang: Effect.Effect<boolean> }>()("test/Bell") {}
 
-export type StoreUnderTest = Store | TestTime | Bell
+export type StoreUnderTest = Store | Admission | TestTime | Bell
 
 // ---------------------------------------------------------------------------------------------------------
 // Memory

@@ -1,22 +1,36 @@
-/** Submitting a task, and asking what became of it. */
-import { Duration, Effect, Option } from "effect"
+/** Submitting a task, cancelling it, and asking what became of it. */
+import { Duration, Effect, Option, Schema } from "effect"
 import { Hono } from "hono"
-import { Dispatcher } from "../../../actors/dispatcher.ts"
+import { Dispatcher, reasonMax } from "../../../actors/dispatcher.ts"
 import { TaskFailed } from "../../client/errors.ts"
-import { readJson } from "../body.ts"
+import { fitting, readJson, readJsonIfAny } from "../body.ts"
 import type { Drain } from "../drain.ts"
 import { taskId, waitMs } from "../parameters.ts"
 import { BodyRefused, InputNotKept } from "../refusals.ts"
 import type { ApiContext, Bindings, Respond } from "../run.ts"
 import { submittedJson, taskJson, taskPath } from "../view.ts"
 
-/** To take the key and not keep its promise would be worse than to refuse it. */
-const refuseKey = (c: ApiContext) =>
-  c.req.header("idempotency-key") === undefined
-    ? Effect.void
+/** A task with the key of the header, which is the only one or the same. */
+const withKey = (c: ApiContext, task: unknown): Effect.Effect<unknown, BodyRefused> => {
+  const header = c.req.header("idempotency-key")
+  if (header === undefined || typeof task !== "object" || task === null || Array.isArray(task)) {
+    return Effect.succeed(task)
+  }
+  const { idempotencyKey = header } = task as { readonly idempotencyKey?: unknown }
+  return idempotencyKey === header
+    ? Effect.succeed({ ...task, idempotencyKey })
     : Effect.fail(
-        new BodyRefused({ faults: [{ path: "Idempotency-Key", message: "is not understood yet" }] })
+        new BodyRefused({
+          faults: [{ path: "/idempotencyKey", message: "is not what the header Idempotency-Key says" }]
+        })
       )
+}
+
+const readCancel = fitting(
+  Schema.Struct({
+    reason: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(reasonMax)))
+  })
+)
 
 export const tasks = (respond: Respond, drain: Drain) =>
   new Hono<{ Bindings: Bindings }>()
@@ -24,10 +38,21 @@ export const tasks = (respond: Respond, drain: Drain) =>
       respond(
         c,
         Effect.gen(function* () {
-          yield* refuseKey(c)
-          const task = yield* readJson(c.req.raw)
+          const task = yield* withKey(c, yield* readJson(c.req.raw))
           const submitted = yield* Dispatcher.use((dispatcher) => dispatcher.submit(task))
-          return c.json(submittedJson(submitted), 202, { location: taskPath(submitted.id) })
+          const status = submitted.existing ? 200 : 202
+          return c.json(submittedJson(submitted), status, { location: taskPath(submitted.id) })
+        })
+      )
+    )
+    .post("/:id/cancel", (c) =>
+      respond(
+        c,
+        Effect.gen(function* () {
+          const id = yield* taskId(c)
+          const { reason } = yield* readCancel(yield* readJsonIfAny(c.req.raw))
+          yield* Dispatcher.use((dispatcher) => dispatcher.cancel(id, reason))
+          return c.json({ id, state: "cancelled" }, 202)
         })
       )
     )

@@ -94,7 +94,7 @@ describe("an address", () => {
       const { ask } = yield* anApi()
       for (const [method, path, allowed] of [
         ["GET", "/v1/tasks/batch/", "404"],
-        ["DELETE", "/v1/tasks", "POST"],
+        ["DELETE", "/v1/tasks", "POST, GET, HEAD"],
         ["PUT", "/v1/tasks/batch", "POST, GET, HEAD"],
         ["POST", "/v1/tasks/x/result", "GET, HEAD"],
         ["PATCH", "/v1/files/x", "GET, HEAD, DELETE"],

@@ -259,7 +259,7 @@ describe("a stream of events over the wire", () => {
               Effect.tap(store.events(...args), ({ length }) => Effect.sync(() => void (read += length)))
           })
         )
-      ).pipe(Layer.provide(Memory.layer))
+      ).pipe(Layer.provideMerge(Memory.layer))
       return Effect.gen(function* () {
         const { port } = yield* aServer()
         const { path, run } = yield* aRun

@@ -1,0 +1,167 @@
+/** `troupe dead`: lists failed tasks and what they failed with, puts them back to work, or drops them. */
+import { Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import type { ErrorGroup } from "../../actors/dead-letters.ts"
+import type { TaskDefinition } from "../../runtime/handler.ts"
+import type { TaskView } from "../../runtime/view.ts"
+import { Troupe } from "../client/effect.ts"
+import { taskJson } from "../http/view.ts"
+import * as Destroy from "./destroy.ts"
+import { UsageError } from "./exit.ts"
+import * as Filters from "./filters.ts"
+import * as Flags from "./flags.ts"
+import { readInput } from "./input.ts"
+import { gather } from "./pages.ts"
+import { type Column, printList } from "./table.ts"
+
+const columns: ReadonlyArray<Column<TaskView>> = [
+  ["ID", ({ id }) => id],
+  ["NAME", ({ name }) => name],
+  ["ATTEMPT", ({ attempt }) => attempt],
+  ["FAILED", ({ finishedAt }) => (finishedAt === undefined ? "" : new Date(finishedAt).toISOString())],
+  ["ERROR", ({ error }) => (error === undefined ? "" : `${error.type}: ${error.message}`.slice(0, 120))]
+]
+
+const groupColumns: ReadonlyArray<Column<ErrorGroup>> = [
+  ["COUNT", ({ count }) => count],
+  ["ERROR", ({ error }) => error]
+]
+
+const filters = {
+  queue: Filters.queue,
+  name: Filters.name,
+  error: Filters.error,
+  from: Filters.from,
+  to: Filters.to
+}
+const common = { redis: Flags.redis, json: Flags.json }
+
+const ids = Flags.id.pipe(
+  Argument.withDescription("Failed tasks; default: those that the flags mean"),
+  Argument.variadic({ min: 0 })
+)
+const all = Flag.Boolean("all").pipe(
+  Flag.withDescription("All there are: say so where nothing else says which"),
+  Flag.withDefault(false)
+)
+
+/** Which are meant. To say nothing means nothing: it must be said that all are. */
+const selection = Effect.fnUntraced(function* (
+  command: string,
+  ids: ReadonlyArray<string>,
+  all: boolean,
+  filter: Parameters<typeof Filters.given>[0]
+) {
+  const said = { ...Filters.given(filter), ...(ids.length === 0 ? {} : { ids }) }
+  if (Object.keys(said).length === 0 && !all) {
+    return yield* new UsageError({ command, problem: "say which: ids, a filter, or --all" })
+  }
+  return said
+})
+
+const groups = (handlers: ReadonlyArray<TaskDefinition>) =>
+  Command.make(
+    "groups",
+    { ...filters, ...common },
+    Effect.fnUntraced(function* ({ json, redis, ...filter }) {
+      yield* Effect.gen(function* () {
+        const { dead } = yield* Troupe
+        const { groups } = yield* dead.list({ ...Filters.given(filter), limit: 1 })
+        yield* printList(groups, { json, toJson: (group) => group, columns: groupColumns })
+      }).pipe(Flags.connected(handlers, { redis }))
+    })
+  ).pipe(
+    Command.withDescription("Counts the newest failed tasks by what they failed with"),
+    Command.withShortDescription("Counts failed tasks by error"),
+    Command.withExamples([
+      { command: "troupe dead groups --name document.process", description: "What one handler failed with" }
+    ])
+  )
+
+const retry = (handlers: ReadonlyArray<TaskDefinition>) =>
+  Command.make(
+    "retry",
+    {
+      ids,
+      ...filters,
+      all,
+      input: Flag.String("input").pipe(
+        Flag.withDescription("Another input, for one task"),
+        Flag.withMetavar("JSON"),
+        Flag.optional
+      ),
+      dryRun: Destroy.dryRun,
+      ...common
+    },
+    Effect.fnUntraced(function* ({ all, dryRun, ids, input, json, redis, ...filter }) {
+      const command = "troupe dead retry"
+      const asked = yield* selection(command, ids, all, filter)
+      const another = yield* readInput({ input }, command)
+      yield* Effect.gen(function* () {
+        const { dead } = yield* Troupe
+        const options = { dryRun, ...(another === undefined ? {} : { input: another }) }
+        yield* Destroy.printCount(yield* dead.retry(asked, options), json)
+      }).pipe(Flags.connected(handlers, { redis }))
+    })
+  ).pipe(
+    Command.withDescription(
+      "Puts failed tasks back to work, under their ids and with their histories. Prints how many"
+    ),
+    Command.withShortDescription("Puts failed tasks back to work"),
+    Command.withExamples([
+      {
+        command: "troupe dead retry --error TimedOut --from 2030-01-31T09:00:00Z",
+        description: "After an outage"
+      }
+    ])
+  )
+
+const purge = (handlers: ReadonlyArray<TaskDefinition>) =>
+  Command.make(
+    "purge",
+    { ids, ...filters, all, yes: Destroy.yes, dryRun: Destroy.dryRun, ...common },
+    Effect.fnUntraced(function* ({ all, dryRun, ids, json, redis, yes, ...filter }) {
+      const command = "troupe dead purge"
+      const asked = yield* selection(command, ids, all, filter)
+      yield* Effect.gen(function* () {
+        const { dead } = yield* Troupe
+        const what = (count: number) => `drops ${count} failed tasks with their inputs and errors`
+        const act = (options: { readonly dryRun?: boolean }) => dead.purge(asked, options)
+        yield* Destroy.destroy(act, { command, what, dryRun, json, yes })
+      }).pipe(Flags.connected(handlers, { redis }))
+    })
+  ).pipe(
+    Command.withDescription("Drops failed tasks, with their inputs and errors. Prints how many"),
+    Command.withShortDescription("Drops failed tasks"),
+    Command.withExamples([
+      { command: "troupe dead purge --name demo.flaky --yes", description: "Drop what one handler failed at" }
+    ])
+  )
+
+export const dead = (handlers: ReadonlyArray<TaskDefinition>) =>
+  Command.make(
+    "dead",
+    { ...filters, limit: Filters.limit, cursor: Filters.cursor, ...common },
+    Effect.fnUntraced(function* ({ cursor, json, limit, redis, ...filter }) {
+      yield* Effect.gen(function* () {
+        const { dead } = yield* Troupe
+        const found = yield* gather(limit, Option.getOrUndefined(cursor), (at) =>
+          Effect.map(dead.list({ ...Filters.given(filter), ...at }), ({ dead, next }) => ({
+            items: dead,
+            ...(next === undefined ? {} : { next })
+          }))
+        )
+        yield* printList(found, { json, toJson: taskJson, columns })
+      }).pipe(Flags.connected(handlers, { redis }))
+    })
+  ).pipe(
+    Command.withDescription(
+      "Lists failed tasks, those that failed last first; times are those of their failures"
+    ),
+    Command.withShortDescription("Lists failed tasks, retries or drops them"),
+    Command.withExamples([
+      { command: "troupe dead --queue documents", description: "What failed in one queue" },
+      { command: "troupe dead groups", description: "What it failed with" }
+    ]),
+    Command.withSubcommands([groups(handlers), retry(handlers), purge(handlers)])
+  )

@@ -1,0 +1,178 @@
+/** What operators do from code: finding tasks, cancelling, dead letters, queues, workers, statistics. */
+import { Effect, Schema } from "effect"
+import type { Dispatcher, TaskEnded } from "../../actors/dispatcher.ts"
+import type { WorkerView } from "../../actors/crew.ts"
+import type { QueryRefused } from "../../actors/fields.ts"
+import type { Move } from "../../actors/move.ts"
+import type { SubmitRefused } from "../../actors/new-task.ts"
+import type { DryRun, Operator, WorkerNotFound } from "../../actors/operator.ts"
+import type { DeadQuery, DeadSelection, Page, TaskQuery } from "../../actors/query.ts"
+import type { QueueView } from "../../actors/queues.ts"
+import type { TaskNotFound } from "../../actors/replies.ts"
+import type { Count, DeadPage, NotRetryable } from "../../actors/revival.ts"
+import type { Stats } from "../../actors/stats.ts"
+import type { QueueLimits } from "../../runtime/operations.ts"
+import type { UnknownHandler } from "../../runtime/registry.ts"
+import type { QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
+import { TaskId } from "../../runtime/task.ts"
+import { InvalidTaskId } from "./errors.ts"
+
+/** A filter as code writes it: its times may be dates. */
+type Timed<Filter> = Omit<Filter, "from" | "to"> & {
+  /** Tasks of this time on; a text is ISO 8601. */
+  readonly from?: Date | string
+  /** Tasks before this time. */
+  readonly to?: Date | string
+}
+
+/** Another input for one task that goes back to work. It is checked as a submit would check it. */
+export interface AnotherInput {
+  readonly input?: unknown
+}
+
+export interface Operate {
+  /** A page of the tasks that fit all that is said. It may be short and not the last: `next` tells, for `cursor`. */
+  readonly tasks: (query?: Timed<TaskQuery>) => Effect.Effect<Page, QueryRefused | StoreError>
+
+  /** Ends a living task as cancelled, wherever it is, and its children after it. */
+  readonly cancel: (
+    id: string,
+    options?: { readonly reason?: string }
+  ) => Effect.Effect<void, InvalidTaskId | TaskNotFound | TaskEnded | StoreError>
+
+  /** Puts a failed task back to work, under its id and with its history; its attempts are counted anew. */
+  readonly retry: (
+    id: string,
+    options?: AnotherInput
+  ) => Effect.Effect<
+    void,
+    InvalidTaskId | TaskNotFound | NotRetryable | SubmitRefused | UnknownHandler | StoreError
+  >
+
+  /** Failed tasks. Their times are those of their failures. */
+  readonly dead: {
+    readonly list: (query?: Timed<DeadQuery>) => Effect.Effect<DeadPage, QueryRefused | StoreError>
+    /** Puts all that are meant back to work; `{}` means all there are. */
+    readonly retry: (
+      selection: Timed<DeadSelection>,
+      options?: AnotherInput & DryRun
+    ) => Effect.Effect<Count, QueryRefused | SubmitRefused | UnknownHandler | StoreError>
+    /** Drops all that are meant; `{}` means all there are. */
+    readonly purge: (
+      selection: Timed<DeadSelection>,
+      options?: DryRun
+    ) => Effect.Effect<Count, QueryRefused | StoreError>
+  }
+
+  readonly queues: {
+    readonly list: () => Effect.Effect<ReadonlyArray<QueueView>, QueryRefused | StoreError>
+    readonly get: (queue: string) => Effect.Effect<QueueView, QueryRefused | StoreError>
+    /** Lets it hand out nothing, or nothing of one key; what runs goes on. */
+    readonly pause: (
+      queue: string,
+      options?: { readonly key?: string }
+    ) => Effect.Effect<QueueView, QueryRefused | StoreError>
+    readonly resume: (
+      queue: string,
+      options?: { readonly key?: string }
+    ) => Effect.Effect<QueueView, QueryRefused | StoreError>
+    /** Sets all its bounds: one that is left out is off. */
+    readonly limit: (
+      queue: string,
+      limits: QueueLimits
+    ) => Effect.Effect<QueueView, QueryRefused | StoreError>
+    /** Cancels what waits in it and what is delayed; what runs goes on. */
+    readonly purge: (
+      queue: string,
+      options?: DryRun & { readonly reason?: string }
+    ) => Effect.Effect<Count, QueryRefused | StoreError>
+    /** Moves its tasks that have not started to another queue: as copies under other ids. */
+    readonly move: (
+      queue: string,
+      move: Move,
+      options?: DryRun
+    ) => Effect.Effect<Count, QueryRefused | StoreError | StoreFull | QueueFull>
+  }
+
+  readonly workers: {
+    readonly list: () => Effect.Effect<ReadonlyArray<WorkerView>, StoreError>
+    /** Asks it to claim no more, and to go when what it runs has ended. */
+    readonly drain: (worker: string) => Effect.Effect<void, WorkerNotFound | StoreError>
+  }
+
+  /** How things stand, and what happened in the last minutes; by default, in 60 of them. */
+  readonly stats: (options?: { readonly minutes?: number }) => Effect.Effect<Stats, StoreError>
+}
+
+/** The same in promises. */
+export type Promised<Methods> = {
+  readonly [Name in keyof Methods]: Methods[Name] extends (
+    ...args: infer Args
+  ) => Effect.Effect<infer A, unknown>
+    ? (...args: Args) => Promise<A>
+    : Promised<Methods[Name]>
+}
+
+/** Makes promises of methods, however deep they lie. */
+export const promised = <Methods extends object>(
+  methods: Methods,
+  run: <A>(effect: Effect.Effect<A, unknown>) => Promise<A>
+): Promised<Methods> =>
+  Object.fromEntries(
+    Object.entries(methods).map(([name, method]) => [
+      name,
+      typeof method === "function"
+        ? (...args: ReadonlyArray<unknown>) => run(method(...args) as Effect.Effect<unknown, unknown>)
+        : promised(method as object, run)
+    ])
+  ) as Promised<Methods>
+
+export const readId = (id: string) =>
+  Schema.is(TaskId)(id) ? Effect.succeed(id) : Effect.fail(new InvalidTaskId({ id }))
+
+const time = (at: Date | string) =>
+  at instanceof Date && !Number.isNaN(at.getTime()) ? at.toISOString() : String(at)
+
+/** The filter as the operator reads it, without what was left `undefined`. */
+const said = (filter: object): object =>
+  Object.fromEntries(
+    Object.entries(filter)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, name === "from" || name === "to" ? time(value) : value])
+  )
+
+const inputOf = <Options extends AnotherInput>({ input, ...options }: Options) =>
+  input === undefined ? options : { ...options, input: { value: input } }
+
+export const operate = (operator: Operator["Service"], dispatcher: Dispatcher["Service"]): Operate => ({
+  tasks: (query = {}) => operator.tasks(said(query)),
+  cancel: (id, options = {}) => Effect.flatMap(readId(id), (id) => dispatcher.cancel(id, options.reason)),
+  retry: (id, options = {}) => Effect.flatMap(readId(id), (id) => operator.retry(id, inputOf(options))),
+  dead: {
+    list: (query = {}) => operator.dead(said(query)),
+    retry: (selection, options = {}) => operator.retryDead(said(selection), inputOf(options)),
+    purge: (selection, options) => operator.purgeDead(said(selection), options)
+  },
+  queues: {
+    list: () => operator.queues,
+    get: operator.queue,
+    pause: (queue, options = {}) => operator.pause(queue, true, options.key),
+    resume: (queue, options = {}) => operator.pause(queue, false, options.key),
+    limit: operator.limit,
+    purge: operator.purge,
+    move: operator.move
+  },
+  workers: { list: () => operator.workers, drain: operator.drain },
+  stats: (options = {}) => operator.stats(options.minutes)
+})
+
+/** Those of these methods that an object has among others. */
+export const operationsOf = ({ cancel, dead, queues, retry, stats, tasks, workers }: Operate): Operate => ({
+  cancel,
+  dead,
+  queues,
+  retry,
+  stats,
+  tasks,
+  workers
+})

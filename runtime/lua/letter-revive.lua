@@ -1,0 +1,57 @@
+#!lua flags=allow-oom
+--[[
+  Put dead letters back to work: each one whose record is what the caller has read becomes a living task again, under its
+  next run. It may run when memory is full: a record only moves.
+
+  KEYS[1]  base  string  the partition's key prefix
+  then of each letter  id, record as it was read, record of its next run, its entry, its box or "", the box's limit, "o"
+                       when it is ordered
+
+  Returns the ids of those that went, now or in an earlier call.
+]]
+--- @include "calls"
+--- @include "records"
+--- @include "bell"
+--- @include "boxes"
+--- @include "keep"
+
+local fields = 7
+
+local went, entries, writes, ids, seen, boxes = {}, {}, {}, {}, {}, {}
+for at = 1, #ARGV, fields do
+  local id, expected, record = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local letter = not seen[id] and redis.call("HGET", key.letters, id)
+  if letter == expected then
+    local segment = sub(id, 1, 8)
+    seen[id] = true
+    went[#went + 1] = id
+    ids[#ids + 1] = id
+    entries[#entries + 1] = ARGV[at + 3]
+    writes[segment] = writes[segment] or {}
+    table.insert(writes[segment], id)
+    table.insert(writes[segment], record)
+    if ARGV[at + 4] ~= "" then
+      boxes[#boxes + 1] = at
+    end
+  elseif not seen[id] and redis.call("HGET", key.task(sub(id, 1, 8)), id) == record then
+    seen[id] = true
+    went[#went + 1] = id
+  end
+end
+
+if #ids > 0 then
+  counts_living = redis.call("HGET", key.control, "living")
+  send("HDEL", key.letters, ids)
+  send("ZREM", key.dead, ids)
+  keep_records(writes)
+  for _, at in ipairs(boxes) do
+    -- What the newest submit said of a box counts.
+    if not box_of(ARGV[at + 4]) then
+      set_box(ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
+    end
+    keep_ties(ARGV[at], ARGV[at + 4], "", "", "")
+  end
+  put(entries, false)
+  ring()
+end
+return went

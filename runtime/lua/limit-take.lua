@@ -1,0 +1,76 @@
+#!lua flags=allow-oom
+--[[
+  Take permits that are good for several limits together: each takes of all of them or of none. The number of calls
+  depends on how many limits there are, not on how many permits.
+
+  It may run when memory is full: what is kept is little, and tasks that run are what frees it.
+
+  KEYS[1]  base    string   the key prefix of the limits' partition
+  ARGV[1]  id      string   one that no other call has; each permit begins with it
+  ARGV[2]  worker  string   as it stands in a permit
+  ARGV[3]  want    integer  permits to take at most
+  ARGV[4]  lease   ms       how long they last unless they are renewed
+  ARGV[5]  poll    ms       when to ask again for a place among so many at once
+  then     name, count, per in ms, amount, concurrency   for each limit; count or concurrency is empty without one
+
+  Returns {milliseconds until it is worth asking again or -1 when all were granted, permits ..}
+]]
+--- @include "clock"
+--- @include "calls"
+--- @include "window"
+--- @include "limit"
+
+local want, term, poll = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local now, granted, limits = clock(), want, {}
+for at = 6, #ARGV, 5 do
+  local limit = { name = ARGV[at], concurrency = tonumber(ARGV[at + 4]) }
+  local text, cools = limit_of(limit.name, now)
+  limit.text, limit.cools = text, cools
+  limit.room = cools > now and 0 or want
+  if ARGV[at + 1] ~= "" then
+    limit.count, limit.amount = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 3])
+    limit.window = live(text, tonumber(ARGV[at + 2]), now)
+    limit.room = math.min(limit.room, room(limit.window, limit.count, limit.amount))
+  end
+  if limit.concurrency then
+    limit.out = redis.call("ZCOUNT", key.permits(limit.name), "(" .. digits(now), "+inf")
+    limit.room = math.min(limit.room, math.max(0, limit.concurrency - limit.out))
+  end
+  granted = math.min(granted, limit.room)
+  limits[#limits + 1] = limit
+end
+
+local tail = " " .. digits(now) .. " " .. ARGV[2]
+for _, limit in ipairs(limits) do
+  tail = tail .. " " .. limit.name .. ":" .. digits(limit.amount or 0) .. ":"
+    .. digits(limit.window and limit.window.per or 0)
+end
+local permits = {}
+for i = 1, granted do
+  permits[i] = ARGV[1] .. "." .. i .. tail
+end
+
+local wait = -1
+for _, limit in ipairs(limits) do
+  redis.call("ZREMRANGEBYSCORE", key.permits(limit.name), "-inf", digits(now))
+  if granted > 0 then
+    lease(limit.name, permits, now + term, now)
+  end
+  if limit.window then
+    add(limit.window, now, granted * limit.amount)
+    keep_limit(limit.name, limit.window, limit.cools, now)
+  end
+  -- It is one of those that there is no more of.
+  if granted < want and limit.room == granted then
+    wait = math.max(wait, 1, limit.cools - now)
+    if limit.window then
+      wait = math.max(wait, room_after(limit.window, limit.count, limit.amount, now))
+    end
+    if limit.concurrency and limit.out + granted >= limit.concurrency then
+      local first = redis.call("ZRANGE", key.permits(limit.name), 0, 0, "WITHSCORES")[2]
+      wait = math.max(wait, math.min(poll, first and tonumber(first) - now or poll))
+    end
+  end
+end
+table.insert(permits, 1, wait)
+return permits
