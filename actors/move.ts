@@ -37,6 +37,7 @@ import {
   type TaskId,
   ulidOfId
 } from "../runtime/task.ts"
+import type { TaskView } from "../runtime/view.ts"
 import { boxOf } from "./box.ts"
 import { type QueryRefused, reader, refuseField } from "./fields.ts"
 import type { Finder, Match, Search } from "./query.ts"
@@ -92,16 +93,18 @@ const copyOf = (
   }
 }
 
-const searches = (queue: string, move: Move): ReadonlyArray<Search> => {
-  const common = {
+const fits = (move: Move, task: TaskView): boolean =>
+  (move.name === undefined || task.name === move.name) &&
+  (move.tag === undefined || task.tags.includes(move.tag)) &&
+  (move.key === undefined || task.key === move.key)
+
+/** Those that wait, for their turn or their time. The entry of one that has ended may still lie in its lane. */
+const searches = (queue: string, move: Move): ReadonlyArray<Search> =>
+  (["waiting", "later"] as const).map((shelf) => ({
     queue,
-    isMeant: (task: Match["view"]) =>
-      (move.name === undefined || task.name === move.name) &&
-      (move.tag === undefined || task.tags.includes(move.tag)) &&
-      (move.key === undefined || task.key === move.key)
-  }
-  return (["waiting", "later"] as const).map((shelf) => ({ ...common, shelf }))
-}
+    shelf,
+    isMeant: (task) => task.finishedAt === undefined && fits(move, task)
+  }))
 
 export const makeMover = Effect.fnUntraced(function* (finder: Finder) {
   const store = yield* Store
@@ -222,12 +225,8 @@ export const makeMover = Effect.fnUntraced(function* (finder: Finder) {
       left += ids.length - done
     }
     if (move.resume === true && options.dryRun !== true) {
-      const [search] = searches(queue, move)
-      const ended = yield* finder.all({
-        ...search!,
-        shelf: "all",
-        isMeant: (task) => task.state === "cancelled" && search!.isMeant(task)
-      })
+      const isCancelled = (task: TaskView) => task.state === "cancelled" && fits(move, task)
+      const ended = yield* finder.all({ queue, shelf: "all", isMeant: isCancelled })
       count += yield* each(ended, (match) => resumeOne(match, to))
     }
     return { count, ...(left === 0 ? {} : { left }) }

@@ -107,7 +107,7 @@ const make = Effect.gen(function* () {
   const leaseMs = Duration.toMillis(lease)
   const finder = yield* makeFinder
   const letters = yield* makeDeadLetters(finder)
-  const queues = yield* makeQueues
+  const queues = yield* makeQueues(finder)
   const move = yield* makeMover(finder)
 
   const inEach = <A>(ask: (partition: string) => Effect.Effect<A, StoreError>) =>

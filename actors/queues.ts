@@ -1,13 +1,13 @@
 /** Queues as their operators see them, and what they may do to one: pause it, bound it, empty it. */
 import { Clock, Effect, Schema } from "effect"
-import { addMinutes } from "./stats.ts"
 import { Operations, type QueueLimits } from "../runtime/operations.ts"
 import { Store, type StoreError } from "../runtime/store.ts"
 import { type Lane, partitionOf, QueueName, queueOf } from "../runtime/task.ts"
 import { type QueryRefused, reader } from "./fields.ts"
 import { aheadMaxMs, Key } from "./new-task.ts"
+import type { Finder, Search } from "./query.ts"
 import type { Count } from "./revival.ts"
-import { waitingIn } from "./stats.ts"
+import { addMinutes, waitingIn } from "./stats.ts"
 
 /** A queue. */
 export interface QueueView {
@@ -63,7 +63,15 @@ export const partitionNamed = (queue: string) =>
     ({ queue }) => partitionOf(queue)
   )
 
-export const makeQueues = Effect.gen(function* () {
+/** Those that a purge would cancel. The entry of one that has ended may still lie in its lane. */
+const purgeable = (queue: string): ReadonlyArray<Search> =>
+  (["waiting", "later"] as const).map((shelf) => ({
+    queue,
+    shelf,
+    isMeant: ({ state }) => state === "queued" || state === "scheduled" || state === "retrying"
+  }))
+
+export const makeQueues = Effect.fnUntraced(function* (finder: Finder) {
   const store = yield* Store
   const operations = yield* Operations
 
@@ -101,9 +109,12 @@ export const makeQueues = Effect.gen(function* () {
     options: { readonly dryRun?: boolean; readonly reason?: string } = {}
   ): Effect.fn.Return<Count, QueryRefused | StoreError> {
     const partition = yield* partitionNamed(name)
+    if (options.dryRun === true) {
+      const found = yield* Effect.forEach(purgeable(name), finder.all)
+      return { count: new Set(found.flat()).size }
+    }
     const depth = yield* store.depth(partition)
     const there = waitingIn(depth) + depth.later
-    if (options.dryRun === true) return { count: there }
     let purged = 0
     while (purged < there) {
       const most = Math.min(purgePiece, there - purged)

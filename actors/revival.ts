@@ -69,9 +69,8 @@ export interface RetryOptions {
   readonly input?: { readonly value: unknown }
 }
 
-/** How many dead letters are read and put back in one go, and in how many characters. */
+/** How many dead letters are read and put back in one go. */
 const batchMax = 50
-const batchCharactersMax = 1024 * 1024
 
 const isMeant = (filter: DeadFilter) => {
   const { error, name } = filter
@@ -99,21 +98,6 @@ const readIds = (ids: ReadonlyArray<string>): Result.Result<ReadonlyArray<TaskId
   return faults.length === 0
     ? Result.succeed([...new Set(ids)].filter(isTaskId))
     : Result.fail(new QueryRefused({ faults }))
-}
-
-/** Cuts a list into pieces of bounded count and size. */
-const batches = (revivals: ReadonlyArray<Revival>): ReadonlyArray<ReadonlyArray<Revival>> => {
-  const all: Array<Array<Revival>> = []
-  let size = Infinity
-  for (const revival of revivals) {
-    size += revival.expected.length + revival.record.length
-    if (size > batchCharactersMax) {
-      all.push([])
-      size = revival.expected.length + revival.record.length
-    }
-    all.at(-1)!.push(revival)
-  }
-  return all
 }
 
 export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
@@ -206,7 +190,7 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
           if (one === undefined) left += 1
           else revivals.push(one)
         }
-        for (const batch of batches(revivals)) count += (yield* operations.revive(partition, batch)).length
+        count += (yield* operations.revive(partition, revivals)).length
       }
     }
     return { count, ...(left === 0 ? {} : { left }) } satisfies Count

@@ -49,7 +49,7 @@ if #ids > 0 then
     if not box_of(ARGV[at + 4]) then
       set_box(ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
     end
-    keep_ties(ARGV[at], ARGV[at + 4], "", "", "")
+    keep_ties(ARGV[at], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], "", "", "")
   end
   put(entries, false)
   ring()
