@@ -50,6 +50,9 @@ const pulseMs = 25
 const backoffMinMs = 25
 const backoffMaxMs = 1_000
 
+/** How often it looks whether its lease is to be renewed. */
+const beatsPerLease = 3
+
 /** How often it says something of itself, in milliseconds. */
 const aboutEveryMs = 5_000
 
@@ -454,12 +457,15 @@ export const openPuller = Effect.fnUntraced(function* (
       change()
     })
   )
-  // A claim whose reply was lost is found at the latest after a lease, even if Redis ran it late.
+  // The lease is renewed however quiet it is, and a claim whose reply was lost is found at the latest after a lease,
+  // even if Redis ran it late.
+  let beats = 0
   yield* forever(
-    "recalling claims",
+    "renewing the lease",
     Effect.gen(function* () {
-      yield* Effect.sleep(leaseMs)
-      again = true
+      yield* Effect.sleep(leaseMs / beatsPerLease)
+      beats += 1
+      if (beats % beatsPerLease === 0) again = true
       change()
     })
   )
@@ -484,9 +490,12 @@ export const openPuller = Effect.fnUntraced(function* (
 
   const obey = (order: Order) => {
     if (order.kind === "stop") {
-      if (order.partition === partition) runs.interrupt(order.entry, "lost")
-    } else if (order.kind === "drain") draining = true
-    else again = true
+      if (order.partition === partition) runs.interrupt(order.entry, "cancelled")
+    } else if (order.kind === "drain") {
+      draining = true
+      aboutMono = Number.NEGATIVE_INFINITY
+      owed = true
+    } else again = true
     change()
   }
 

@@ -10,9 +10,9 @@ import { hostname } from "node:os"
 import { concurrencyDefault, Settings, type Subscription } from "../runtime/config.ts"
 import type { TaskDefinition } from "../runtime/handler.ts"
 import type { Limits } from "../runtime/limits.ts"
-import { Operations } from "../runtime/operations.ts"
+import { Operations, type WorkerAbout } from "../runtime/operations.ts"
 import { Handlers } from "../runtime/registry.ts"
-import { type Fenced, Store, type StoreError, type WorkerId } from "../runtime/store.ts"
+import { type Fenced, type Order, Store, type StoreError, type WorkerId } from "../runtime/store.ts"
 import type { Steps } from "../runtime/steps.ts"
 import { type Partition, partitionOf } from "../runtime/task.ts"
 import type { Services } from "./attempt.ts"
@@ -91,6 +91,8 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       const queues = subscriptionsOf(settings.queues, handlers.all)
       let pullers: ReadonlyArray<Puller> = []
       let stopping = false
+      /** An operator wants it to take no more; it goes on living, idle, until its process is stopped. */
+      let draining = false
       const startedAt = yield* Clock.currentTimeMillis
 
       const live = Effect.fnUntraced(function* (): Effect.fn.Return<
@@ -102,6 +104,20 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
         if (stopping) return yield* Effect.never
         const worker = freshId()
         options.onIncarnation?.({ worker, partitions: queues.map(({ queue }) => partitionOf(queue)) })
+        const partitions = queues.map(({ queue }) => partitionOf(queue))
+        const { next } = yield* (yield* Store).orders(worker, partitions)
+        const operations = yield* Operations
+        yield* Effect.forEach(partitions, (partition) => operations.note(partition), { discard: true })
+        const about = (concurrency: number): WorkerAbout => ({
+          node: `${hostname()}-${process.ppid}`,
+          pid: process.pid,
+          host: hostname(),
+          startedAt,
+          memoryBytes: process.memoryUsage.rss(),
+          done: pullers.reduce((sum, puller) => sum + puller.done(), 0),
+          concurrency,
+          draining
+        })
         pullers = yield* Effect.forEach(
           queues,
           ({ concurrency, queue }) =>
@@ -111,31 +127,17 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
               concurrency,
               lease: settings.lease,
               services,
-              about: () => ({
-                node: `${hostname()}-${process.ppid}`,
-                pid: process.pid,
-                host: hostname(),
-                startedAt,
-                memoryBytes: process.memoryUsage.rss(),
-                done: pullers.reduce((sum, puller) => sum + puller.done(), 0),
-                concurrency
-              })
+              about: () => about(concurrency)
             }),
-          {
-            concurrency: "unbounded"
-          }
+          { concurrency: "unbounded" }
         )
-        const operations = yield* Operations
-        for (const { queue } of queues) yield* operations.note(partitionOf(queue))
-        const { next } = yield* (yield* Store).orders(
-          worker,
-          queues.map(({ queue }) => partitionOf(queue))
-        )
-        yield* Effect.forever(
-          Effect.map(next, (order) => {
-            for (const puller of pullers) puller.obey(order)
-          })
-        ).pipe(Effect.forkScoped)
+        const obey = (order: Order) => {
+          if (order.kind === "drain") draining = true
+          for (const puller of pullers) puller.obey(order)
+        }
+        // Who was told to drain does not begin anew because it lost its lease.
+        if (draining) obey({ kind: "drain" })
+        yield* Effect.forkScoped(Effect.forever(Effect.map(next, obey)))
         yield* Effect.logInfo(
           `worker ${worker} serves ${queues.map((q) => `${q.queue}:${q.concurrency}`).join(", ")}`
         )

@@ -414,6 +414,15 @@ export class Heap {
     }
   }
 
+  /** Counts tasks that ended without a worker saying so. */
+  private countEnds(letter: "C" | "E" | "F", count: number, now: number): void {
+    const minute = Math.floor(now / 60_000)
+    const counts = this.stat.get(minute) ?? new Map<string, number>()
+    this.stat.set(minute, counts)
+    const counter = { C: "cancelled", E: "expired", F: "failed" }[letter]
+    counts.set(counter, (counts.get(counter) ?? 0) + count)
+  }
+
   /** Ends living tasks before their time, wherever they are; whoever runs one is told to stop. */
   endEarly(
     ulids: ReadonlyArray<string>,
@@ -445,7 +454,10 @@ export class Heap {
       }
       ended.push([ulid, encodeRecord({ ...header, letter }, JSON.stringify(outcome))])
     }
-    if (ended.length > 0) this.finish(ended, now, retentionMs)
+    if (ended.length > 0) {
+      this.finish(ended, now, retentionMs)
+      this.countEnds(letter, ended.length, now)
+    }
     return ended.map(([ulid]) => ulid)
   }
 
@@ -479,7 +491,10 @@ export class Heap {
     this.giveUpRoom(runs)
     this.put(again, true)
     this.suspects.push(...suspects)
-    if (ended.length > 0) this.finish(ended, now, retentionMs)
+    if (ended.length > 0) {
+      this.finish(ended, now, retentionMs)
+      this.countEnds("F", ended.length, now)
+    }
   }
 }
 

@@ -101,6 +101,8 @@ export const openRedisSide = Effect.fnUntraced(function* (scripts: Scripts) {
         return all
           .filter((key) => !ofTest.includes(key))
           .map((key) => key.slice(base.length))
+          // Statistics go by themselves, hours later.
+          .filter((key) => !key.startsWith("stat:"))
           .toSorted()
       })
       const inboxes = { A: yield* Effect.orDie(A(partition)), B: yield* Effect.orDie(B(partition)) }

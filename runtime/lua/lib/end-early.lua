@@ -35,6 +35,7 @@ local function end_early(ids, letter, error, now, retention)
   end
   if #ended > 0 then
     finish(ended, outcomes, now, retention)
+    count_ends(letter, #ended, now)
   end
   return ended
 end

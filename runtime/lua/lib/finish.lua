@@ -24,6 +24,15 @@ end
 
 local partition = string.match(base, "{(.-)}")
 
+local counter_of, minutes_kept = { C = "cancelled", E = "expired", F = "failed" }, 7200000
+
+-- Counts tasks that ended without a worker saying so.
+local function count_ends(letter, count, now)
+  local stat = key.stat(digits(math.floor(now / 60000)))
+  redis.call("HINCRBY", stat, counter_of[letter], count)
+  redis.call("PEXPIRE", stat, minutes_kept)
+end
+
 -- Tells a parent in this partition that a child has ended. The last one it waits for lets its next run start.
 local function child_ended(parent, child)
   redis.call("SREM", key.children(parent), child)

@@ -41,5 +41,6 @@ local function give_back(entries, lost_by, now, retention, crashes_suspect, cras
   send("HDEL", key.running, entries)
   if #ended > 0 then
     finish(ended, outcomes, now, retention)
+    count_ends("F", #ended, now)
   end
 end
