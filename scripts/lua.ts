@@ -8,7 +8,7 @@ import { buildScripts } from "../runtime/redis/scripts.ts"
 /** What Redis gives a script. */
 const given = new Set(
   `KEYS ARGV redis cjson cmsgpack struct bit math string table
-  assert error ipairs next pairs pcall select tonumber tostring type unpack`.split(/\s+/)
+  assert error ipairs next pairs pcall rawset select setmetatable tonumber tostring type unpack`.split(/\s+/)
 )
 
 interface Problem {
