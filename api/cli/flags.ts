@@ -7,7 +7,7 @@ import { TaskId } from "../../runtime/task.ts"
 import { Troupe } from "../client/effect.ts"
 
 /** `10s`, `500ms`, `1.5 hours`: as a setting writes it, or short. */
-export export const readDuration = (text: string): Option.Option<Duration.Duration> => {
+export const readDuration = (text: string): Option.Option<Duration.Duration> => {
   const [, count, unit = ""] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(text) ?? []
   const units: Record<string, string> = {
     ms: "millis",
