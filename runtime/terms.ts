@@ -7,7 +7,7 @@ import { millisOf } from "./duration.ts"
 export interface LimitOptions<Input = unknown> {
   /** Its name: 1 to 63 of `a-z A-Z 0-9 _ . -`. */
   readonly key: string
-  /** At most so much of it within any `per`. */
+  /** At most so much of it within any `per`: a whole number. */
   readonly rate?: number
   readonly per?: Duration.Input
   /** At most so many runs at once. */
@@ -58,7 +58,8 @@ const isCount = (value: unknown, min: number) =>
 const rateOf = (where: string, { per, rate }: LimitOptions<Whatever>): Limit["rate"] => {
   if (rate === undefined && per === undefined) return undefined
   if (rate === undefined || per === undefined) throw new TypeError(`${where}: give rate and per together`)
-  if (!isCount(rate, Number.MIN_VALUE)) throw new TypeError(`${where}: rate ${rate} is no number above 0`)
+  if (!(Number.isInteger(rate) && isCount(rate, 1)))
+    throw new TypeError(`${where}: rate ${rate} is no whole number above 0`)
   const perMs = Math.ceil(millisOf(per) ?? 0)
   if (!(perMs > 0 && perMs <= perMaxMs)) {
     throw new TypeError(`${where}: per ${String(per)} is no duration above 0 and up to 31 days`)

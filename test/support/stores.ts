@@ -5,8 +5,10 @@ import type { Admission } from "../../runtime/admission.ts"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import { partitionKeys } from "../../runtime/keys.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
+import type { Operations } from "../../runtime/operations.ts"
 import { readAddress } from "../../runtime/redis/address.ts"
 import * as RedisStore from "../../runtime/redis/stores.ts"
+import type { Steps } from "../../runtime/steps.ts"
 import { bellWaitMaxMs, Store } from "../../runtime/store.ts"
 import type { Partition } from "../../runtime/task.ts"
 import { memorySettings, redisSettings, redisUrl } from "./redis.ts"
@@ -18,7 +20,7 @@ export const partition: Partition = "default.0"
 /** What the store does not show: whether its bell has rung since this was last asked. Asking takes the token. */
 export class Bell extends Context.Service<Bell, { readonly rang: Effect.Effect<boolean> }>()("test/Bell") {}
 
-export type StoreUnderTest = Store | Admission | TestTime | Bell
+export type StoreUnderTest = Store | Steps | Admission | Operations | TestTime | Bell
 
 // ---------------------------------------------------------------------------------------------------------
 // Memory
