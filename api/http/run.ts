@@ -8,12 +8,13 @@ import type { Dispatcher } from "../../actors/dispatcher.ts"
 import type { Follow } from "../../actors/follow.ts"
 import type { Operator } from "../../actors/operator.ts"
 import type { Files } from "../../runtime/files.ts"
+import type { Operations } from "../../runtime/operations.ts"
 import type { Handlers } from "../../runtime/registry.ts"
 import type { Store } from "../../runtime/store.ts"
 import { type ApiError, toResponse } from "./problem.ts"
 
 /** What routes ask for. */
-export type ApiServices = Dispatcher | Follow | Operator | Files | Handlers | Store
+export type ApiServices = Dispatcher | Follow | Operator | Operations | Files | Handlers | Store
 
 /** What the server beneath the app can do for a request. A test, which has no server, gives none. */
 export interface Bindings {

@@ -1,6 +1,8 @@
 /** Whether this process lives, and whether requests should be sent to it. */
 import { Effect } from "effect"
 import { Hono } from "hono"
+import { stalledQueues } from "../../../actors/progress.ts"
+import { Operations } from "../../../runtime/operations.ts"
 import { Handlers } from "../../../runtime/registry.ts"
 import { Store } from "../../../runtime/store.ts"
 import type { Drain } from "../drain.ts"
@@ -24,6 +26,23 @@ const handlers: Check = Effect.flatMap(Handlers, ({ all, broken }) => {
   return Effect.succeed(`${all.length} loaded${left}`)
 })
 
+const claims: Check = Effect.matchEffect(stalledQueues, {
+  onFailure: ({ message }) => Effect.fail(message),
+  onSuccess: (stalled) =>
+    stalled.length === 0
+      ? Effect.succeed("go on")
+      : Effect.fail(`tasks wait and none starts in ${stalled.join(", ")}: are there workers for it?`)
+})
+
+const memory: Check = Effect.flatMap(Operations, ({ memory }) => memory).pipe(
+  Effect.mapError(({ message }) => message),
+  Effect.flatMap(({ policy }) =>
+    policy === "noeviction"
+      ? Effect.succeed("nothing is evicted")
+      : Effect.fail(`Redis evicts keys when it is full (maxmemory-policy ${policy}); set it to noeviction`)
+  )
+)
+
 const requests = (drain: Drain): Check =>
   Effect.suspend(() =>
     drain.begun ? Effect.fail("this process is going away") : Effect.succeed("are taken")
@@ -31,7 +50,7 @@ const requests = (drain: Drain): Check =>
 
 /** `others` are checks of those who run beside the API in this process, by name. */
 export const health = (respond: Respond, drain: Drain, others: Readonly<Record<string, Check>>) => {
-  const checks = { store, handlers, requests: requests(drain), ...others }
+  const checks = { store, handlers, claims, memory, requests: requests(drain), ...others }
   const results = Effect.forEach(
     Object.entries(checks),
     ([name, check]) =>

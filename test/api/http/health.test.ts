@@ -23,7 +23,16 @@ describe("a process that serves", () => {
 
       expect(yield* ask("/readyz")).toMatchObject({
         status: 200,
-        body: { status: "ready", checks: { store: "answers", handlers: "2 loaded", requests: "are taken" } }
+        body: {
+          status: "ready",
+          checks: {
+            store: "answers",
+            handlers: "2 loaded",
+            claims: "go on",
+            memory: "nothing is evicted",
+            requests: "are taken"
+          }
+        }
       })
     })
   )
