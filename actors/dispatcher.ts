@@ -4,7 +4,7 @@
  * A submit succeeds only after the task is stored, and nothing that would be refused later is acknowledged: the
  * handler is known, the input fits its schema, the options are in their bounds.
  */
-import { Clock, Context, Duration, Effect, Exit, Layer, Option, Result, Schema } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Layer, type Option, Result, Schema } from "effect"
 import { Settings } from "../runtime/config.ts"
 import { Handlers } from "../runtime/registry.ts"
 import { type Cancelled, Store, type StoreError, type StoreFull } from "../runtime/store.ts"

@@ -97,10 +97,12 @@ export const makeIntake = Effect.gen(function* () {
 
   const whileThereIsRoom = <A, E, R>(storing: Effect.Effect<A, E, R>) =>
     pressure.whileThereIsRoom(
-      Effect.catch(storing, (error) =>
-        error instanceof QueueFull
-          ? Effect.flatMap(pressure.estimate(error), (full) => Effect.fail(full as E & QueueFull))
-          : Effect.fail(error)
+      storing.pipe(
+        Effect.catch((error) =>
+          error instanceof QueueFull
+            ? Effect.flatMap(pressure.estimate(error), (full) => Effect.fail(full as E & QueueFull))
+            : Effect.fail(error)
+        )
       )
     )
 

@@ -35,7 +35,7 @@ const name = (most: number) =>
 const keyMax = 128
 
 /** A task's key. Those that begin with a tilde are our own. */
-export const Key = name(keyMax).check(Schema.isPattern(/^[^~]/u, { message: "a key does not begin with ~" }))
+export const Key = name(keyMax).check(Schema.isPattern(/^(?!~)/u, { message: "a key does not begin with ~" }))
 
 const paced = Schema.Struct({ key: name(keyMax), forMs: millis(1) })
 

@@ -215,11 +215,10 @@ const layOut = (
   const { box, key } = place.success
   const guards = guardsOf(task, at.retentionMs)
   if (Result.isFailure(guards)) return Result.fail(guards.failure)
-  if (birth !== undefined && guards.success.length > 0) {
-    return refuse(
-      `/${guards.success[0]!.kind}`,
-      "a task that another one submits goes by its own id: leave this out"
-    )
+  const [guard] = birth === undefined ? [] : guards.success
+  if (guard !== undefined) {
+    const option = guard.kind === "idempotency" ? "idempotencyKey" : guard.kind
+    return refuse(`/${option}`, "a task that another one submits goes by its own id: leave this out")
   }
   const boxed = box !== undefined
   const json = envelopeJson(task, key, times, at)

@@ -4,26 +4,11 @@ import { Effect, type Layer, type Scope } from "effect"
 import { Admission, type Guard } from "../../runtime/admission.ts"
 import type { SettingsShape } from "../../runtime/config.ts"
 import { type NewTask, type Settlement, Store } from "../../runtime/store.ts"
-import { decodeRecord, type Entry, idIn, readOutcome, type TaskId } from "../../runtime/task.ts"
+import { decodeRecord, type Entry, idIn, readOutcome } from "../../runtime/task.ts"
 import { it } from "../support/effect.ts"
 import { Bell, partition, type StoreUnderTest } from "../support/stores.ts"
-import {
-  aTask,
-  aUlid,
-  claim,
-  end,
-  found,
-  headerOf,
-  release,
-  retry,
-  submit,
-  tasks,
-  type TestTask,
-  turn
-} from "../support/tasks.ts"
+import { aTask, claim, end, found, headerOf, release, retry, type TestTask, turn } from "../support/tasks.ts"
 import { startOfTime, TestTime } from "../support/time.ts"
-
-const retentionMs = 3_600_000
 
 const idempotency = (over: { readonly name?: string; readonly hash?: string } = {}): Guard => ({
   kind: "idempotency",

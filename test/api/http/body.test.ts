@@ -151,16 +151,4 @@ describe("a body", () => {
       expect(response).toMatchObject({ status: 415, body: { type: "unsupported-media-type" } })
     })
   )
-
-  promise("with an idempotency key is refused as long as the key would not be kept", () =>
-    Effect.gen(function* () {
-      const { ask } = yield* anApi()
-      const headers = { "content-type": "application/json", "idempotency-key": "d42" }
-
-      const response = yield* ask("/v1/tasks", { method: "POST", headers, body: `{"name":"test"}` })
-
-      expect(response).toMatchObject({ status: 422, body: { errors: [{ path: "Idempotency-Key" }] } })
-      yield* nothingWaits
-    })
-  )
 })

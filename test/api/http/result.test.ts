@@ -5,6 +5,17 @@ import { anApi, promise } from "../../support/api.ts"
 import { aWorker } from "../../support/worker.ts"
 
 describe("a task's result", () => {
+  promise("of a task that may have been, and is no longer kept, is gone", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* anApi()
+
+      expect(yield* ask("/v1/tasks/default.0.01ARZ3NDEKTSV4RRFFQ69G5FAV/result")).toMatchObject({
+        status: 410,
+        body: { type: "gone", status: 410 }
+      })
+    })
+  )
+
   promise("is the handler's output, as it is", () =>
     Effect.gen(function* () {
       const { ask, submit } = yield* anApi()

@@ -2,6 +2,7 @@ import { describe, expect } from "bun:test"
 import { Effect } from "effect"
 import { keptInputMax } from "../../../actors/settlement.ts"
 import { anApi, promise } from "../../support/api.ts"
+import { ulidAt } from "../../support/tasks.ts"
 import { aWorker } from "../../support/worker.ts"
 
 const ulid = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
@@ -147,6 +148,7 @@ describe("a task's record", () => {
   promise("of one that is not there is a problem", () =>
     Effect.gen(function* () {
       const { ask } = yield* anApi()
+      const absent = `default.0.${ulidAt(Date.now(), 1)}`
       for (const path of ["", "/input", "/result", "/result?waitMs=1000", "/events"]) {
         const { body, headers, status } = yield* ask(`/v1/tasks/${absent}${path}`)
 
