@@ -147,10 +147,6 @@ export const openPuller = Effect.fnUntraced(function* (
     })
     return fiber
   }
-  yield* Effect.addFinalizer(() => {
-    closed = true
-    return Fiber.interruptAll(flying)
-  })
 
   // A batch that finishes in one tick is said in one turn; where nothing runs, nothing more will finish.
   let soon = false
@@ -407,6 +403,11 @@ export const openPuller = Effect.fnUntraced(function* (
   }
 
   const bell = yield* store.bell([partition])
+  // What is on its way ends before the bell, and everything else, is closed.
+  yield* Effect.addFinalizer(() => {
+    closed = true
+    return Fiber.interruptAll(flying)
+  })
   /** Waits for the bell while there is room and the lanes were found empty. */
   const listen = () => {
     const idle = joined && !owed && claimers === 0 && claiming === 0 && free() > 0
