@@ -40,7 +40,7 @@
  * | `control`          | hash   | what operators set: paused, bounds                       | field: unset                 |
  * | `about`            | hash   | worker incarnation → JSON of what it says of itself      | field: left or reaped        |
  * | `sizes`            | hash   | segment of `kept` → bytes; `total`; measured `upTo` when | nobody bounds them           |
- * | `stat:<minute>`    | hash   | counter → count in a minute since 1970                   | two hours after its first    |
+ * | `stat:<minute>`    | hash   | counter → count in a minute since 1970                   | two hours later              |
  * | `queues`           | zset   | partition → when it was noted last                       | nobody notes one for long    |
  * | `reply:<process>`  | –      | channel (sharded pub/sub): ids that have news            | nothing is stored            |
  * | `limit:<name>`     | hash   | what was used of a limit lately, and its pause's end     | neither counts any more      |

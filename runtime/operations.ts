@@ -107,6 +107,9 @@ export interface StoreMemory {
   readonly policy: string
 }
 
+/** How many ids one piece of a shelf has at most. */
+export const pieceMax = 5_000
+
 /** How far back minutes are kept. */
 export const minutesMax = 120
 
@@ -134,7 +137,7 @@ export class Operations extends Context.Service<
     readonly partitions: Effect.Effect<ReadonlyArray<Partition>, StoreError>
 
     /**
-     * A piece of a shelf from a cursor on, `most` ids at most. A cursor that is none of the shelf's is a `StoreError`;
+     * A piece of a shelf from a cursor on, `most` ids or `pieceMax` of them. A cursor that is none of the shelf's is a `StoreError`;
      * `isCursorOf` tells beforehand.
      */
     readonly scan: (

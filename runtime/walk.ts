@@ -7,7 +7,7 @@
  */
 import { Effect } from "effect"
 import { hashOfBox, type ListName, lists, type Place, readCursor, writeCursor } from "./cursor.ts"
-import type { Piece, Shelf } from "./operations.ts"
+import { type Piece, pieceMax, type Shelf } from "./operations.ts"
 import { StoreError, type WorkerId } from "./store.ts"
 import { type Entry, idIn, type Partition, ulidOfEntry } from "./task.ts"
 
@@ -17,6 +17,12 @@ type Read<A> = Effect.Effect<A, StoreError>
 export interface Group {
   readonly members: ReadonlyArray<string>
   readonly next: string
+}
+
+/** Ids, and in how many segments they were found. */
+export interface Found {
+  readonly ids: ReadonlyArray<string>
+  readonly read: number
 }
 
 /** How a store reads parts of one partition. Indexes count from the oldest, and the last one is not included. */
@@ -42,7 +48,8 @@ export interface Reader {
   readonly held: (worker: WorkerId) => Read<ReadonlyArray<Entry>>
   /** The newest segments that may hold ids below one, or older than a segment; `count` at most. */
   readonly segments: (below: string | undefined, count: number) => Read<ReadonlyArray<string>>
-  readonly idsIn: (segment: string) => Read<ReadonlyArray<string>>
+  /** The ids in the first of some segments, in as many of them as have `enough` together: one at least. */
+  readonly idsIn: (segments: ReadonlyArray<string>, enough: number) => Read<Found>
   /** The newest dead letters from one text on and below another; fewer than `count` only when there are no more. */
   readonly letters: (from: string, below: string | undefined, count: number) => Read<ReadonlyArray<string>>
 }
@@ -54,7 +61,7 @@ interface Step {
 }
 
 /** How many segments, or workers, one piece looks into. */
-const segmentsMax = 8
+const segmentsMax = 200
 const workersMax = 50
 
 /** How many steps one piece of `waiting` takes, and how many boxes are looked into at once. */
@@ -74,13 +81,10 @@ const lookBackMax = 4_000
 const all = Effect.fnUntraced(function* (reader: Reader, place: Place | undefined, most: number) {
   const below = place?.kind === "below" ? place.id : undefined
   const segments = yield* reader.segments(below, segmentsMax)
-  const ids = new Set<string>()
-  let read = 0
-  for (; read < segments.length && ids.size < most; read++) {
-    for (const id of yield* reader.idsIn(segments[read]!)) if (below === undefined || id < below) ids.add(id)
-  }
-  const isLast = read === segments.length && segments.length < segmentsMax
-  const floor = isLast ? "" : segments[read - 1]!
+  const found: Found = segments.length === 0 ? { ids: [], read: 0 } : yield* reader.idsIn(segments, most)
+  const ids = new Set(below === undefined ? found.ids : found.ids.filter((id) => id < below))
+  const isLast = found.read === segments.length && segments.length < segmentsMax
+  const floor = isLast ? "" : segments[found.read - 1]!
   const letters = yield* reader.letters(floor, below, most)
   for (const id of letters) ids.add(id)
   const ulids = [...ids].sort().reverse().slice(0, most)
@@ -256,16 +260,10 @@ const stepOfParents = Effect.fnUntraced(function* (
 })
 
 const stepOfWaiting = (reader: Reader, place: Place, room: number): Read<Step> => {
-  switch (place.kind) {
-    case "list":
-      return stepOfList(reader, place, room)
-    case "boxes":
-      return stepOfBoxes(reader, place, room)
-    case "parents":
-      return stepOfParents(reader, place, room)
-    default:
-      return Effect.succeed({ ulids: [], next: undefined })
-  }
+  if (place.kind === "list") return stepOfList(reader, place, room)
+  if (place.kind === "boxes") return stepOfBoxes(reader, place, room)
+  if (place.kind === "parents") return stepOfParents(reader, place, room)
+  return Effect.succeed({ ulids: [], next: undefined })
 }
 
 const waiting = Effect.fnUntraced(function* (reader: Reader, place: Place | undefined, most: number) {
@@ -287,8 +285,9 @@ export const walk = Effect.fnUntraced(function* (
   partition: Partition,
   shelf: Shelf,
   cursor: string | undefined,
-  most: number
+  wanted: number
 ) {
+  const most = Math.max(1, Math.min(wanted, pieceMax))
   const place = cursor === undefined ? undefined : readCursor(shelf, cursor)
   if (cursor !== undefined && place === undefined) {
     return yield* new StoreError({

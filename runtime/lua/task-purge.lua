@@ -53,18 +53,22 @@ elseif shelf == "suspects" then
 elseif shelf == "boxes" then
   local group = redis.call("HSCAN", key.boxes, from, "COUNT", boxes_at_once)
   next_from = group[1] == "0" and "" or group[1]
+  local names = {}
   for i = 1, #group[2], 2 do
+    names[#names + 1] = group[2][i]
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
     if #entries == most then
-      -- More of this group may be left.
-      next_from = from
       break
     end
-    local popped = redis.call("LPOP", key.box(group[2][i]), most - #entries)
+    local popped = redis.call("LPOP", key.box(name), most - #entries)
     if popped then
       take(popped)
-      touched[#touched + 1] = group[2][i]
+      touched[#touched + 1] = name
     end
   end
+  -- More of this group may be left.
   next_from = #entries == most and from or next_from
 else
   local page = redis.call("ZRANGE", key.later, from, from + most - 1)
@@ -89,6 +93,7 @@ for i, record in ipairs(records_of(entries)) do
 end
 if #ids > 0 then
   finish(ids, outcomes, now, tonumber(ARGV[5]))
+  count_ends("C", #ids, now)
 end
 -- A box of nothing but what was left behind when its tasks ended would never be forgotten.
 for _, name in ipairs(touched) do

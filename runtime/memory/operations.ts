@@ -14,18 +14,7 @@ import {
 } from "../operations.ts"
 import { listedMs, namesKeptMs, noteNowAndThen, queuesPartition } from "../queue-names.ts"
 import { Store, StoreError } from "../store.ts"
-import {
-  encodeRecord,
-  decodeRecord,
-  type Entry,
-  isBoxed,
-  type Outcome,
-  type Partition,
-  readEnvelope,
-  segmentOf,
-  submittedAt,
-  ulidOfEntry
-} from "../task.ts"
+import { type Entry, isBoxed, type Partition, segmentOf, submittedAt, ulidOfEntry } from "../task.ts"
 import { walk } from "../walk.ts"
 import { type Heap, Heaps } from "./heap.ts"
 import { byScore } from "./scores.ts"
@@ -50,7 +39,8 @@ const oldestOf = (heap: Heap): number | undefined => {
 /** Takes up to `most` entries out of the mailboxes that wait for their turn or their time. */
 const takeWaiting = (heap: Heap, most: number): ReadonlyArray<Entry> => {
   const taken: Array<Entry> = []
-  for (const mailbox of [...Object.values(heap.lanes), heap.suspects, ...heap.box.values()]) {
+  const boxes = [...heap.boxes.keys()].sort().map((name) => heap.box.get(name) ?? [])
+  for (const mailbox of [...Object.values(heap.lanes), heap.suspects, ...boxes]) {
     taken.push(...mailbox.splice(0, most - taken.length))
   }
   for (const [member] of byScore(heap.later)) {
@@ -136,6 +126,7 @@ const make = Effect.gen(function* () {
         control.set(name, String(value))
         control.set("limits", JSON.stringify(limits))
       }
+      if (rate === undefined) heap.claimedLately = undefined
       if (limits.maxDepth === undefined) control.delete("living")
       else if (!control.has("living")) {
         control.set("living", String([...live.values()].reduce((sum, count) => sum + count, 0)))
@@ -150,19 +141,8 @@ const make = Effect.gen(function* () {
     for (;;) {
       const entries = takeWaiting(heap, most - cancelled)
       if (entries.length === 0) return cancelled
-      const current = entries.filter((entry) => heap.isCurrent(entry))
-      const ends = current.map((entry) => {
-        const ulid = ulidOfEntry(entry)
-        const { header, json } = decodeRecord(heap.recordOf(ulid)!)
-        const outcome: Outcome = {
-          task: readEnvelope(json),
-          worker: "",
-          finishedAt: now,
-          error: { type: "Cancelled", message: reason }
-        }
-        return [ulid, encodeRecord({ ...header, letter: "C" }, JSON.stringify(outcome))] as const
-      })
-      heap.finish(ends, now, retentionMs)
+      const current = entries.filter((entry) => heap.isCurrent(entry)).map(ulidOfEntry)
+      heap.endEarly(current, "C", { type: "Cancelled", message: reason }, now, retentionMs)
       // A box of nothing but what was left behind when its tasks ended would never be forgotten.
       if (entries.some(isBoxed)) for (const name of heap.boxes.keys()) heap.markReady(name)
       cancelled += current.length

@@ -38,7 +38,15 @@ export const readerOf = (heap: Heap): Reader => {
           )
           .slice(0, count)
       ),
-    idsIn: (segment) => Effect.sync(() => [...(heap.tasks.get(segment)?.keys() ?? [])]),
+    idsIn: (segments, enough) =>
+      Effect.sync(() => {
+        const ids: Array<string> = []
+        let read = 0
+        for (; read < segments.length && ids.length < enough; read++) {
+          ids.push(...(heap.tasks.get(segments[read]!)?.keys() ?? []))
+        }
+        return { ids, read }
+      }),
     letters: (from, below, count) =>
       Effect.sync(() =>
         newestFirst(heap.letters.keys())

@@ -1,14 +1,15 @@
 /** Reads the shelves of a partition for `walk`: plain commands that write nothing, each some 2 ms of Redis at most. */
 import { Clock, Effect } from "effect"
-import type { Redis } from "ioredis"
+import type { ChainableCommander, Redis } from "ioredis"
 import { lists } from "../cursor.ts"
+import { pieceMax } from "../operations.ts"
 import { lanes, type Partition, segmentOf, submittedAt, ulidLength } from "../task.ts"
 import type { Group, Reader } from "../walk.ts"
 import { makeDeadIndex } from "./dead-index.ts"
 import { during, type Scripted } from "./scripted.ts"
 
 /** A segment with more tasks is read in groups; a group brings the records along, which a query does without. */
-const wholeMax = 5_000
+const wholeMax = pieceMax
 const groupSize = 500
 
 /** Boxes, and tasks that wait for children, in a group. */
@@ -39,6 +40,20 @@ export const makeReader = (scripted: Pick<Scripted["Service"], "call" | "keysOf"
 
   const call = <A>(send: (client: Redis) => Promise<A>) => scripted.call(send).pipe(during("Operations.scan"))
 
+  /** The answers to a command for each of some keys. */
+  const pipelined = <A>(
+    keys: ReadonlyArray<string>,
+    add: (pipeline: ChainableCommander, key: string) => unknown
+  ) =>
+    call(async (client) => {
+      const pipeline = client.pipeline()
+      for (const key of keys) add(pipeline, key)
+      return ((await pipeline.exec()) ?? []).map(([error, answer]) => {
+        if (error !== null) throw error
+        return answer as A
+      })
+    })
+
   const inGroups = Effect.fnUntraced(function* (key: string) {
     // A group may bring members again while the hash changes its size.
     const ids = new Set<string>()
@@ -51,10 +66,7 @@ export const makeReader = (scripted: Pick<Scripted["Service"], "call" | "keysOf"
     return [...ids]
   })
 
-  const idsIn = Effect.fnUntraced(function* (partition: Partition, segment: string) {
-    const key = keysOf(partition).task(segment)
-    const size = yield* call((client) => client.hlen(key))
-    if (size <= wholeMax) return yield* call((client) => client.hkeys(key))
+  const large = Effect.fnUntraced(function* (key: string, segment: string) {
     const now = yield* Clock.currentTimeMillis
     const there = remembered.get(key)
     if (there !== undefined && now - there.at < rememberedMs) return there.ids
@@ -65,6 +77,22 @@ export const makeReader = (scripted: Pick<Scripted["Service"], "call" | "keysOf"
       remembered.set(key, { ids, at: now })
     }
     return ids
+  })
+
+  const idsIn = Effect.fnUntraced(function* (
+    partition: Partition,
+    segments: ReadonlyArray<string>,
+    enough: number
+  ) {
+    const keys = segments.map(keysOf(partition).task)
+    const sizes = yield* pipelined<number>(keys, (pipeline, key) => pipeline.hlen(key))
+    let read = 0
+    for (let size = 0; read < segments.length && size < enough; read++) size += sizes[read]!
+    const small = keys.slice(0, read).filter((_, at) => sizes[at]! <= wholeMax)
+    const ids = (yield* pipelined<Array<string>>(small, (pipeline, key) => pipeline.hkeys(key))).flat()
+    // Only the last of them can be large, since no piece wants more than a small one has.
+    if (sizes[read - 1]! > wholeMax) ids.push(...(yield* large(keys[read - 1]!, segments[read - 1]!)))
+    return { ids, read }
   })
 
   return (partition: Partition): Reader => {
@@ -79,14 +107,7 @@ export const makeReader = (scripted: Pick<Scripted["Service"], "call" | "keysOf"
         ),
       box: (name, from, to) => call((client) => client.lrange(keys.box(name), from, to - 1)),
       heads: (names, count) =>
-        call(async (client) => {
-          const pipeline = client.pipeline()
-          for (const name of names) pipeline.lrange(keys.box(name), 0, count - 1)
-          return ((await pipeline.exec()) ?? []).map(([error, entries]) => {
-            if (error !== null) throw error
-            return entries as ReadonlyArray<string>
-          })
-        }),
+        pipelined<Array<string>>(names.map(keys.box), (pipeline, key) => pipeline.lrange(key, 0, count - 1)),
       parents: (group) =>
         Effect.map(
           call((client) => client.hscan(keys.waiting, group, "COUNT", namesInGroup)),
@@ -106,7 +127,7 @@ export const makeReader = (scripted: Pick<Scripted["Service"], "call" | "keysOf"
       held: (worker) => call((client) => client.smembers(keys.held(worker))),
       segments: (below, count) =>
         call((client) => client.zrevrangebylex(keys.segments, upTo(below), "-", "LIMIT", 0, count)),
-      idsIn: (segment) => idsIn(partition, segment),
+      idsIn: (segments, enough) => idsIn(partition, segments, enough),
       letters: (from, below, count) =>
         lettersOf(partition, from, below, count).pipe(during("Operations.scan"))
     }

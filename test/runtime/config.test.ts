@@ -25,6 +25,7 @@ describe("a setting", () => {
         lease: Duration.seconds(15),
         retention: Duration.days(1),
         deadRetention: Duration.days(30),
+        deadMax: 100_000,
         drain: Duration.seconds(30),
         log: "Info"
       })
@@ -46,6 +47,7 @@ describe("a setting", () => {
         TROUPE_LEASE: "1 second",
         TROUPE_RETENTION: "2 weeks",
         TROUPE_DEAD_RETENTION: "1.5 hours",
+        TROUPE_DEAD_MAX: "0",
         TROUPE_DRAIN: "0 seconds",
         TROUPE_LOG: "debug"
       })
@@ -66,6 +68,7 @@ describe("a setting", () => {
         lease: Duration.seconds(1),
         retention: Duration.weeks(2),
         deadRetention: Duration.minutes(90),
+        deadMax: 0,
         drain: Duration.zero,
         log: "Debug"
       })

@@ -1,5 +1,164 @@
+import { describe, expect } from "bun:test"
+import { Context, Effect, Layer } from "effect"
+import { partitionKeys } from "../../runtime/keys.ts"
+import { Operations } from "../../runtime/operations.ts"
+import * as RedisStore from "../../runtime/redis/stores.ts"
+import { Store } from "../../runtime/store.ts"
 import { operationsSuite } from "../suite/operations.ts"
-import { memoryOperations, redisOperations } from "../support/operations.ts"
+import { runSequence, type Side } from "../suite/operations-sequences.ts"
+import { it } from "../support/effect.ts"
+import { memoryOperations, type OperationsUnderTest, redisOperations, walked } from "../support/operations.ts"
+import { redisUrl } from "../support/redis.ts"
+import { settingsFor } from "../support/server.ts"
+import { aClient, partition } from "../support/stores.ts"
+import { aTask, claim, end, submit, turn, ulidAt } from "../support/tasks.ts"
+import { startOfTime } from "../support/time.ts"
 
 operationsSuite("memory", memoryOperations)
 operationsSuite("Redis", redisOperations)
+
+describe("both stores", () => {
+  const sideOf = (layer: Layer.Layer<OperationsUnderTest>) =>
+    Effect.map(
+      Layer.build(Layer.fresh(layer)),
+      (context): Side =>
+        (step) =>
+          Effect.provideContext(step, context)
+    )
+
+  /** To see a run again: `OPERATIONS_SEED=… bun test test/runtime/operations.test.ts`. */
+  const seed = Number(process.env["OPERATIONS_SEED"] ?? Math.floor(Math.random() * 1_000_000_000))
+  const count = Number(process.env["OPERATIONS_SEQUENCES"] ?? 25)
+
+  it.live(
+    "answer the same to random sequences of what workers and operators do",
+    () =>
+      Effect.forEach(
+        Array.from({ length: count }, (_, at) => seed + at),
+        (seed) =>
+          Effect.scoped(
+            Effect.gen(function* () {
+              const sides = [yield* sideOf(memoryOperations()), yield* sideOf(redisOperations())]
+              yield* runSequence(sides, seed, 60)
+            })
+          ),
+        { discard: true }
+      ),
+    600_000
+  )
+})
+
+describe("operations in Redis", () => {
+  /** What one command may take, and how often a machine that is busy otherwise is given another try. */
+  const microsMax = 5_000
+  const triesMax = 5
+
+  it.live(
+    "never hold Redis up for 5 ms, however large a segment, a lane and the dead letters are",
+    () =>
+      Effect.gen(function* () {
+        const operations = yield* Operations
+        const client = yield* aClient
+        const some = Array.from({ length: 50_000 }, (_, n) => aTask({ ulid: ulidAt(startOfTime, n) }))
+        for (let at = 0; at < some.length; at += 1_000) yield* submit(...some.slice(at, at + 1_000))
+        for (let at = 0; at < 10_000; at += 500) {
+          const entries = yield* claim("w", 500)
+          yield* turn("w", { settled: entries.map((entry) => end(entry, "F")) })
+        }
+        const act = Effect.gen(function* () {
+          let cursor: string | undefined
+          for (let page = 0; page < 3; page++) {
+            cursor = (yield* operations.scan(partition, "all", cursor, 500)).next
+          }
+          yield* operations.scan(partition, "dead", undefined, 500)
+          yield* operations.scan(partition, "waiting", undefined, 500)
+          yield* operations.queue(partition)
+          yield* operations.limit(partition, { maxDepth: 100_000, keepBytes: 1_000 })
+          yield* operations.purge(partition, 2_000, "no")
+          yield* operations.trim(partition, { deadMax: 9_000 })
+        })
+
+        const slow = Effect.gen(function* () {
+          yield* Effect.promise(async () => {
+            await client.config("SET", "slowlog-log-slower-than", microsMax)
+            await client.slowlog("RESET")
+          })
+          yield* act
+          return yield* Effect.promise(async () => {
+            const entries = (await client.slowlog("GET", 10)) as Array<
+              [number, number, number, Array<string>]
+            >
+            await client.config("SET", "slowlog-log-slower-than", -1)
+            return entries.map(([, , micros, command]) => `${micros} ${command.slice(0, 3).join(" ")}`)
+          })
+        })
+        let found = yield* slow
+        for (let tries = 1; found.length > 0 && tries < triesMax; tries++) found = yield* slow
+
+        expect(found).toEqual([])
+      }).pipe(Effect.provide(redisOperations())),
+    60_000
+  )
+
+  it.live("leave no key behind once a queue is empty, but for counters that go by themselves", () =>
+    Effect.gen(function* () {
+      const client = yield* aClient
+      const namespace = "operated"
+      const { base } = partitionKeys(namespace, partition)
+      yield* Effect.gen(function* () {
+        const operations = yield* Operations
+        const store = yield* Store
+        yield* operations.limit(partition, { maxDepth: 10, keepBytes: 1 })
+        yield* operations.pause(partition, true, "k")
+        yield* submit(...Array.from({ length: 3 }, () => aTask()), aTask({ due: { afterMs: 60_000 } }))
+        yield* submit(aTask({ box: { name: "|k", limit: 1, ordered: true } }))
+        const [first] = yield* claim("w", 1)
+        yield* turn("w", { settled: [end(first!, "F")] })
+        yield* operations.purge(partition, 10, "no")
+        yield* operations.pause(partition, false, "k")
+        expect(yield* operations.trim(partition, { deadMax: 0 })).toBe(2)
+        yield* operations.limit(partition, {})
+        yield* operations.trim(partition, { deadMax: 0 })
+        yield* turn("w", { want: 10 })
+        yield* store.leave(partition, "w")
+        yield* (yield* store.bell([partition])).wait(1)
+        expect(yield* walked("all")).toEqual([])
+      }).pipe(Effect.provide(RedisStore.layer().pipe(Layer.provide(settingsFor(redisUrl, { namespace })))))
+
+      const left = yield* Effect.promise(() => client.keys(`${base}*`))
+      const [minute, ...others] = left
+      expect(others).toEqual([])
+      expect(minute).toStartWith(`${base}stat:`)
+      expect(yield* Effect.promise(() => client.pttl(minute!))).toBeGreaterThan(0)
+    })
+  )
+
+  it.live("that only look write nothing", () =>
+    Effect.gen(function* () {
+      const client = yield* aClient
+      const context = yield* Layer.build(redisOperations())
+      const operations = Context.get(context, Operations)
+      yield* Effect.gen(function* () {
+        yield* submit(
+          ...Array.from({ length: 3 }, () => aTask()),
+          aTask({ box: { name: "|k", limit: 1, ordered: true } })
+        )
+        yield* claim("w", 1)
+        const changes = Effect.promise(
+          async () => /rdb_changes_since_last_save:(\d+)/.exec(await client.info("persistence"))![1]!
+        )
+        const before = yield* changes
+
+        for (const shelf of ["waiting", "running", "later", "dead", "all"] as const) {
+          yield* operations.scan(partition, shelf, undefined, 2)
+        }
+        yield* operations.queue(partition)
+        yield* operations.workers(partition)
+        yield* operations.minutes(partition, 10)
+        yield* operations.memory
+
+        expect(yield* changes).toBe(before)
+      }).pipe(Effect.provideContext(context))
+    })
+  )
+})

@@ -88,11 +88,13 @@ export const operationsSuite = (
   describe(`a queue, in ${name}`, () => {
     promise("tells how much of it waits where", function* () {
       const { queue } = yield* Operations
-      yield* submit(...tasks(2), aTask({ due: { afterMs: 5_000 } }), aTask({ box: boxOf("k") }))
+      yield* submit(...tasks(3), aTask({ due: { afterMs: 5_000 } }))
       yield* claim("w", 1)
+      yield* submit(aTask({ box: boxOf("k") }))
 
       expect((yield* queue(partition)).depth).toMatchObject({
-        lanes: { normal: 2 },
+        lanes: { urgent: 0, high: 0, normal: 2, low: 0 },
+        boxed: 1,
         later: 1,
         held: 1
       })
@@ -211,21 +213,24 @@ export const operationsSuite = (
       expect((yield* queue(partition)).limits).toEqual({})
     })
 
-    promise("a bound on the depth counts what was there before it was set, and what has ended since", function* () {
-      const { limit } = yield* Operations
-      const [delayed, running, waiting, ended] = [aTask({ due: { afterMs: 60_000 } }), ...tasks(3)]
-      yield* submit(delayed, running!, ended!, waiting!)
-      const [first, second] = yield* claim("w", 2)
-      yield* turn("w", { settled: [end(second!)] })
+    promise(
+      "a bound on the depth counts what was there before it was set, and what has ended since",
+      function* () {
+        const { limit } = yield* Operations
+        const [delayed, running, waiting, ended] = [aTask({ due: { afterMs: 60_000 } }), ...tasks(3)]
+        yield* submit(delayed, running!, ended!, waiting!)
+        const [first, second] = yield* claim("w", 2)
+        yield* turn("w", { settled: [end(second!)] })
 
-      yield* limit(partition, { maxDepth: 4 })
+        yield* limit(partition, { maxDepth: 4 })
 
-      yield* submit(aTask())
-      const refused = yield* Effect.flip(submit(aTask()))
-      expect(refused).toEqual(new QueueFull({ partition, bound: "maxDepth", limit: 4 }))
-      yield* turn("w", { settled: [end(first!, "F")] })
-      yield* submit(aTask())
-    })
+        yield* submit(aTask())
+        const refused = yield* Effect.flip(submit(aTask()))
+        expect(refused).toEqual(new QueueFull({ partition, bound: "maxDepth", limit: 4 }))
+        yield* turn("w", { settled: [end(first!, "F")] })
+        yield* submit(aTask())
+      }
+    )
 
     promise("a bound that is set again does not forget how much there is", function* () {
       const { limit } = yield* Operations
@@ -408,9 +413,7 @@ export const operationsSuite = (
       expect(yield* walked("later")).toEqual(ulids([soon, late]))
       expect(yield* walked("dead")).toEqual(ulids([dead2, dead1]))
       expect(yield* walked("all")).toEqual(
-        ulids([boxed, dead1, dead2, ended, late, low, old, running, soon, urgent, young])
-          .sort()
-          .reverse()
+        ulids([boxed, dead1, dead2, ended, late, low, old, running, soon, urgent, young]).sort().reverse()
       )
     })
 
@@ -448,7 +451,9 @@ export const operationsSuite = (
       const [entry] = yield* claim("w", 1)
       const again = encodeRecord({ letter: "Q", lane: "normal", run: 2, crashes: 0 }, anEnvelope())
       const child = idIn(partition, aUlid())
-      yield* submit(aTask({ ulid: ulidOfId(child), parent: idIn(partition, parent.ulid), due: { afterMs: 1_000 } }))
+      yield* submit(
+        aTask({ ulid: ulidOfId(child), parent: idIn(partition, parent.ulid), due: { afterMs: 1_000 } })
+      )
       yield* turn("w", { settled: [{ kind: "wait", entry: entry!, record: again, children: [child] }] })
 
       // A child that the run has not adopted is not waited for, and the task waits for its turn.
@@ -491,19 +496,22 @@ export const operationsSuite = (
       expect(rest.ids.map(ulidOfId)).toEqual(whole.slice(4))
     })
 
-    promise("of all tasks gives one that went back to work on the way, and none that was dropped", function* () {
-      const { bury, revive, scan } = yield* Operations
-      const entries = yield* die(...tasks(6))
-      const [dropped, revived, ...others] = ulidsOf(entries)
-      expect(yield* walked("all", 2)).toHaveLength(6)
-      const { next } = yield* scan(partition, "all", undefined, 2)
+    promise(
+      "of all tasks gives one that went back to work on the way, and none that was dropped",
+      function* () {
+        const { bury, revive, scan } = yield* Operations
+        const entries = yield* die(...tasks(6))
+        const [dropped, revived, ...others] = ulidsOf(entries)
+        expect(yield* walked("all", 2)).toHaveLength(6)
+        const { next } = yield* scan(partition, "all", undefined, 2)
 
-      yield* bury(partition, [dropped!])
-      yield* revive(partition, [yield* revivalOf(entries[1]!)])
+        yield* bury(partition, [dropped!])
+        yield* revive(partition, [yield* revivalOf(entries[1]!)])
 
-      const rest = yield* scan(partition, "all", next, 10)
-      expect(rest.ids.map(ulidOfId)).toEqual([...others.toReversed().slice(2), revived!])
-    })
+        const rest = yield* scan(partition, "all", next, 10)
+        expect(rest.ids.map(ulidOfId)).toEqual([...others.toReversed().slice(2), revived!])
+      }
+    )
 
     promise("refuses a cursor that is none of the shelf's", function* () {
       const { scan } = yield* Operations
@@ -541,12 +549,8 @@ export const operationsSuite = (
         const given: Array<string> = []
         let cursor: string | undefined
         do {
-          const piece: { readonly ids: ReadonlyArray<string>; readonly next: string | undefined } = yield* scan(
-            partition,
-            "all",
-            cursor,
-            400
-          )
+          const piece: { readonly ids: ReadonlyArray<string>; readonly next: string | undefined } =
+            yield* scan(partition, "all", cursor, 400)
           for (const id of piece.ids) given.push(id.slice(-26))
           cursor = piece.next
           yield* Effect.yieldNow
