@@ -28,9 +28,9 @@ const paced = (name: string, description: string) =>
     Flag.withDescription(description),
     Flag.filterMap(
       (text) => {
-        const at = text.lastIndexOf("=")
-        const key = text.slice(0, Math.max(at, 0))
-        return Option.map(Flags.readDuration(text.slice(at + 1)), (duration) => ({ key, for: duration }))
+        const [, key, duration] = /^(.+)=(.+)$/.exec(text) ?? []
+        if (key === undefined || duration === undefined) return Option.none()
+        return Option.map(Flags.readDuration(duration), (duration) => ({ key, for: duration }))
       },
       () => "a key and a duration, such as user-7=10s"
     ),

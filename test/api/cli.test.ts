@@ -140,6 +140,59 @@ describe("the program troupe", () => {
       })
     })
 
+    does("says everything of a task that can be said", async () => {
+      const { code, stderr, stdout } = await troupe([
+        ...["submit", "shop.add", "--input", `{"a":1,"b":2}`, "--key", "ann"],
+        ...["--delay", "10m", "--expires", "20m", "--deadline", "1h"]
+      ])
+
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+      const task = await system.task(stdout.trimEnd())
+      expect(task).toMatchObject({ key: "ann", state: "scheduled" })
+      expect([task.expiresAt, task.deadlineAt].map((at) => at! - task.submittedAt)).toEqual([
+        1_200_000, 3_600_000
+      ])
+    })
+
+    does("finds the task that was submitted before, and says so", async () => {
+      const input = `{"a":1,"b":2}`
+      for (const flags of [
+        ["--idempotency-key", "k"],
+        ["--unique", "ended", "--unique-key", "k"],
+        ["--throttle", "user=7=1h"],
+        ["--cache-for", "1h"]
+      ]) {
+        const command = ["submit", "shop.add", "--input", input, "--delay", "10m", "--json", ...flags]
+        const [first, second] = [await troupe(command), await troupe(command)]
+
+        const { id } = JSON.parse(first.stdout)
+        expect(JSON.parse(second.stdout)).toEqual({ id, state: "scheduled", existing: true })
+        await system.cancel(id)
+      }
+    })
+
+    does("refuses an idempotency key that came with another input", async () => {
+      const submit = (input: string) =>
+        troupe(["submit", "shop.add", "--input", input, "--idempotency-key", "other"])
+      const { stdout } = await submit(`{"a":1,"b":2}`)
+
+      const { code, stderr } = await submit(`{"a":2,"b":2}`)
+
+      expect(code).toBe(4)
+      expect(stderr).toContain(stdout.trimEnd())
+    })
+
+    does("refuses flags that cannot be", async () => {
+      for (const flags of [
+        ["--unique-key", "k"],
+        ["--debounce", "10s"],
+        ["--throttle", "k=soon"],
+        ["--unique", "later"]
+      ]) {
+        expect((await troupe(["submit", "shop.add", ...flags])).code).toBe(2)
+      }
+    })
+
     does("reads the input from stdin, waits, and prints the result", async () => {
       const { code, stderr, stdout } = await troupe(["submit", "shop.add", "-", "--wait"], {
         stdin: `{"a": 1, "b": 2}`

@@ -6,6 +6,7 @@ import * as Fx from "../../api/client/effect.ts"
 import { type ConnectOptions, connect, defineTask, Fatal } from "../../api/client/index.ts"
 import { it } from "../support/effect.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
+import { ulidAt } from "../support/tasks.ts"
 
 const add = defineTask({
   name: "add",
@@ -129,6 +130,125 @@ for (const [name, place] of Object.entries(stores)) {
       )
     })
 
+    test("refuses every option that cannot be, by its name here", async () => {
+      await using troupe = await connected()
+      const wrong = {
+        expires: "soon" as "1 second",
+        deadline: "soon" as "1 second",
+        debounce: { key: "k", for: "soon" as "1 second" },
+        throttle: { key: "k", for: "soon" as "1 second" },
+        cache: { for: "soon" as "1 second" }
+      }
+
+      for (const [option, value] of Object.entries(wrong)) {
+        const refused = await rejection(troupe.submit(add, { a: 1, b: 2 }, { [option]: value }))
+        expect(refused).toMatchObject({ _tag: "SubmitRefused" })
+        expect((refused as { faults: ReadonlyArray<{ path: string }> }).faults[0]!.path).toStartWith(
+          `/${option}`
+        )
+      }
+    })
+
+    test("says everything that is to be said of a task", async () => {
+      await using troupe = await connected({ work: false })
+      const expiresAt = new Date(Date.now() + 3_600_000)
+
+      const { id } = await troupe.submit(
+        add,
+        { a: 1, b: 2 },
+        { key: "ann", expiresAt, deadline: "2 hours", delay: "10 minutes", tags: ["a"] }
+      )
+
+      const task = await troupe.task(id)
+      expect(task).toMatchObject({
+        key: "ann",
+        expiresAt: expiresAt.getTime(),
+        tags: ["a"],
+        state: "scheduled"
+      })
+      expect(task.deadlineAt! - task.submittedAt).toBe(7_200_000)
+    })
+
+    test("gives the task that was submitted before", async () => {
+      await using troupe = await connected()
+      const input = { a: 1, b: 2 }
+      for (const options of [
+        { idempotencyKey: "k" },
+        { unique: { until: "ended" } },
+        { throttle: { key: "k", for: "1 minute" } },
+        { cache: true },
+        { cache: { for: "1 minute" } }
+      ] as const) {
+        const delay = "10 minutes"
+        const first = await troupe.submit(add, input, { ...options, delay })
+        const second = await troupe.submit(add, input, { ...options, delay })
+
+        expect([first.existing, second.existing]).toEqual([false, true])
+        expect(second.id).toBe(first.id)
+        await first.cancel()
+      }
+    })
+
+    test("asks for the same work once, and gives every asker its result", async () => {
+      await using troupe = await connected()
+      const name = crypto.randomUUID()
+      const asked = Array.from({ length: 5 }, () => troupe.ask(wait, { gate: name }, { cache: true }))
+      gate(name).resolve()
+
+      expect(await Promise.all(asked)).toEqual(Array.from({ length: 5 }, () => "waited"))
+      const { tasks } = await troupe.tasks({ name: "wait" })
+      expect(tasks).toHaveLength(1)
+    })
+
+    test("keeps the last of debounced tasks", async () => {
+      await using troupe = await connected()
+      const debounce = { key: "k", for: "50 millis" } as const
+      const first = await troupe.submit(add, { a: 1, b: 1 }, { debounce: { ...debounce, for: "1 hour" } })
+      const last = await troupe.submit(add, { a: 2, b: 2 }, { debounce })
+
+      expect(await last.result()).toEqual({ sum: 4 })
+      expect(await rejection(first.result())).toMatchObject({
+        state: "cancelled",
+        error: { type: "Superseded", message: `${last.id} has taken its place` }
+      })
+    })
+
+    test("refuses an idempotency key that came with another input", async () => {
+      await using troupe = await connected()
+      const { id } = await troupe.submit(add, { a: 1, b: 2 }, { idempotencyKey: "k" })
+
+      expect(await rejection(troupe.submit(add, { a: 2, b: 2 }, { idempotencyKey: "k" }))).toMatchObject({
+        _tag: "IdempotencyConflict",
+        id
+      })
+    })
+
+    test("cancels a task that runs, and tells its handler", async () => {
+      await using troupe = await connected()
+      const name = crypto.randomUUID()
+      const task = await troupe.submit(wait, { gate: name })
+      for await (const event of task.events()) {
+        if (event.type === "state" && event.state === "running") break
+      }
+
+      await task.cancel({ reason: "enough" })
+
+      expect(await rejection(task.result())).toMatchObject({
+        state: "cancelled",
+        error: { type: "Cancelled", message: "enough" }
+      })
+      expect(await rejection(task.cancel())).toMatchObject({ _tag: "TaskEnded", state: "cancelled" })
+    })
+
+    test("names the task that was asked for when it fails", async () => {
+      await using troupe = await connected()
+
+      const failed = await rejection(troupe.ask(refuse, null))
+
+      expect(failed).toMatchObject({ _tag: "TaskFailed", state: "failed" })
+      expect(await troupe.task((failed as { id: string }).id)).toMatchObject({ name: "refuse" })
+    })
+
     test("says which name may have been meant", async () => {
       await using troupe = await connected()
 
@@ -218,8 +338,10 @@ for (const [name, place] of Object.entries(stores)) {
       await using troupe = await connected({ work: false })
 
       expect(await rejection(troupe.task("7"))).toMatchObject({ _tag: "InvalidTaskId", id: "7" })
+      const absent = `default.0.${ulidAt(Date.now(), 1)}`
+      expect(await rejection(troupe.result(absent))).toMatchObject({ _tag: "TaskNotFound" })
       expect(await rejection(troupe.result("default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE"))).toMatchObject({
-        _tag: "TaskNotFound"
+        _tag: "TaskGone"
       })
       expect(await rejection(Array.fromAsync(troupe.events("7")))).toMatchObject({ _tag: "InvalidTaskId" })
     })
