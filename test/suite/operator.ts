@@ -1,9 +1,9 @@
 /** What operators are promised, held against every store. Tasks are run by a worker that the test moves. */
 import { describe, expect } from "bun:test"
-import { Effect, type Layer, type Scope } from "effect"
+import { Effect, Layer, type Scope } from "effect"
 import { Dispatcher } from "../../actors/dispatcher.ts"
 import { lookedAtMax } from "../../actors/query.ts"
-import { Operator } from "../../actors/operator.ts"
+import { layer as operatorLayer, Operator } from "../../actors/operator.ts"
 import type { ApiServices } from "../../api/http/run.ts"
 import type { Settings } from "../../runtime/config.ts"
 import { Operations, type WorkerAbout } from "../../runtime/operations.ts"
@@ -585,6 +585,28 @@ export const operatorSuite = <E>(
           expect(yield* Dispatcher.use((dispatcher) => dispatcher.input(copyOf(id)))).toMatchObject({
             value: "payload"
           })
+        })
+      )
+
+      promise("unless one has ended in that very moment: it is not run again", () =>
+        Effect.gen(function* () {
+          const id = yield* submit()
+          const worker = yield* aWorker()
+          const store = yield* Store
+          const slow = Store.of({
+            ...store,
+            cancel: (...args) =>
+              Effect.orDie(worker.claimOne).pipe(
+                Effect.flatMap((run) => Effect.orDie(run.succeed("done"))),
+                Effect.andThen(store.cancel(...args))
+              )
+          })
+          const operators = Layer.fresh(operatorLayer).pipe(Layer.provide(Layer.succeed(Store, slow)))
+
+          expect(yield* move().pipe(Effect.provide(operators))).toEqual({ count: 0, left: 1 })
+
+          expect((yield* taskOf(id)).state).toBe("succeeded")
+          expect(yield* found({ queue: "other" })).toEqual([])
         })
       )
 

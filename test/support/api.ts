@@ -12,6 +12,7 @@ import * as Memory from "../../runtime/memory/stores.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import * as Redis from "../../runtime/redis/stores.ts"
 import { Handlers } from "../../runtime/registry.ts"
+import type { Steps } from "../../runtime/steps.ts"
 import type { Store } from "../../runtime/store.ts"
 import { TaskId } from "../../runtime/task.ts"
 import { it } from "./effect.ts"
@@ -34,7 +35,7 @@ export const handlers = [anything, strict]
 
 /** What an API asks for, on a store. */
 export const apiOn = <E, E2>(
-  store: Layer.Layer<Store | Admission | Operations, E, Settings>,
+  store: Layer.Layer<Store | Admission | Operations | Steps, E, Settings>,
   settings: (over: Partial<SettingsShape>) => Layer.Layer<Settings, E2>
 ) =>
   Layer.unwrap(
@@ -86,7 +87,7 @@ export const anApi = Effect.fnUntraced(function* (options: AppOptions = {}) {
 /** A promise of the API, held against the memory store. */
 export const promise = <A, E>(
   sentence: string,
-  body: () => Effect.Effect<A, E, ApiServices | Settings | Scope.Scope>
+  body: () => Effect.Effect<A, E, ApiServices | Operations | Settings | Scope.Scope>
 ) => it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(memoryApi)))
 
 /** Nothing was stored of what was refused. */
