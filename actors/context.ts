@@ -66,8 +66,10 @@ export interface RunOf {
 
 /** Waiting for children ends an effect as a defect: no handler of errors may take it for one. */
 const defecting = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, Exclude<E, Suspended>> =>
-  Effect.catch(effect, (error) =>
-    error instanceof Suspended ? Effect.die(error) : Effect.fail(error as Exclude<E, Suspended>)
+  effect.pipe(
+    Effect.catch((error) =>
+      error instanceof Suspended ? Effect.die(error) : Effect.fail(error as Exclude<E, Suspended>)
+    )
   )
 
 export class Run implements TaskContext {

@@ -5,7 +5,7 @@
  * task under it or none; then it stores that one. All numbers of a call are taken at the call, however long it takes.
  */
 import { type Duration, Effect, Result } from "effect"
-import { millisOf } from "../runtime/duration.ts"
+import { millisOf, written } from "../runtime/duration.ts"
 import {
   type AllOptions,
   type AttemptOver,
@@ -49,7 +49,7 @@ const described = (handler: string, input: unknown, options: ChildOptions) =>
       const millis = (field: string, duration: Duration.Input | undefined) => {
         if (duration === undefined) return {}
         const read = millisOf(duration)
-        if (read === undefined) throw new TypeError(`${field} ${String(duration)} is no duration`)
+        if (read === undefined) throw new TypeError(`${field} ${written(duration)} is no duration`)
         return { [`${field}Ms`]: Math.round(read) }
       }
       return {

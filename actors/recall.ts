@@ -6,7 +6,7 @@
  */
 import { Effect, Schedule } from "effect"
 import { AttemptOver, StepChanged, type StepError, StepTooLarge } from "../runtime/handler.ts"
-import { type Step, StepRefused, Steps } from "../runtime/steps.ts"
+import { type Step, StepRefused, type Steps } from "../runtime/steps.ts"
 import type { StoreError, WorkerId } from "../runtime/store.ts"
 import { type Entry, idIn, type Partition, runOfEntry, type TaskId, ulidOfEntry } from "../runtime/task.ts"
 

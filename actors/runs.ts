@@ -10,22 +10,16 @@ import type { Limit, LogLevel, TaskDefinition } from "../runtime/handler.ts"
 import { Handlers } from "../runtime/registry.ts"
 import { Steps } from "../runtime/steps.ts"
 import { type Claim, type Settlement, Store, type WorkerId } from "../runtime/store.ts"
-import {
-  decodeRecord,
-  type Entry,
-  type Envelope,
-  type Partition,
-  readEnvelope,
-  runOfEntry,
-  submittedAt,
-  ulidOfEntry
-} from "../runtime/task.ts"
+import { decodeRecord, type Entry, type Partition, readEnvelope } from "../runtime/task.ts"
 import { attempt, type Ending, type Services } from "./attempt.ts"
 import { type Gathered, makeBatches } from "./batches.ts"
 import { type Keeping, Run, type RunOf } from "./context.ts"
 import { type Emitter, openEmitter } from "./emitter.ts"
 import { Offspring } from "./offspring.ts"
-import { type Claimed, outcomeOf, type RunOutcome, settlementOf } from "./settlement.ts"
+import { type Cool, coolOf, type Settled, waitOf } from "./settled.ts"
+import { type Claimed, outcomeOf, settlementOf } from "./settlement.ts"
+
+export type { Settled } from "./settled.ts"
 
 /** A run that has lasted longer than this gets a note, so that others can see who runs it, in milliseconds. */
 const noteAfterMs = 100
@@ -52,25 +46,6 @@ interface Running extends Claimed {
   progress: { readonly fraction: number; readonly message?: string } | undefined
   notedMono: number
   noteDue: boolean
-}
-
-/** What has finished and is to be said, and what is known of the run; nothing is of one that was never ours. */
-export interface Settled {
-  readonly settlement: Settlement
-  readonly noted: boolean
-  readonly streamed: boolean
-  readonly reply: string | undefined
-  /** What it was claimed with. */
-  readonly ring?: string | undefined
-  readonly permit?: string | undefined
-  /** What it says it has used of its limits, by name. */
-  readonly used?: Readonly<Record<string, number>> | undefined
-  /** Limits that are to grant nothing for a while, since the run was told to come back later. */
-  readonly cool?: ReadonlyArray<{ readonly name: string; readonly forMs: number }>
-  readonly outcome?: RunOutcome
-  /** From when it was due to its start, where that is known, and from there to its end, in milliseconds. */
-  readonly waitMs?: number | undefined
-  readonly runMs?: number
 }
 
 export interface Runs {
@@ -139,7 +114,7 @@ export const openRuns = Effect.fnUntraced(function* (
     onChange()
   }
 
-  const settle = (run: Running, settlement: Settlement, cool: NonNullable<Settled["cool"]>) => {
+  const settle = (run: Running, settlement: Settlement, cool: ReadonlyArray<Cool>) => {
     running.delete(run.entry)
     done += 1
     const runMs = Math.max(0, mono() - run.startedMono)
@@ -166,7 +141,7 @@ export const openRuns = Effect.fnUntraced(function* (
     const { startedAt } = run
     const ending = endingOf(run, exit)
     const at = { worker, startedAt, finishedAt: redisNow(), random: Math.random() }
-    settle(run, settlementOf(run, ending, at), coolOf(run, ending))
+    settle(run, settlementOf(run, ending, at), coolOf(run.limits, ending))
   }
 
   /** What a run wrote without waiting is stored first: afterwards the entry is no longer held. */
@@ -304,23 +279,4 @@ const endingOf = (run: Running, exit: Exit.Exit<Ending>): Ending => {
   return Exit.isSuccess(exit)
     ? exit.value
     : { kind: "failure", failure: { error: describe(Cause.squash(exit.cause)), fatal: false } }
-}
-
-/** When a run became due, in Unix milliseconds; `undefined` after one that was lost, handed back, or waited. */
-const dueOf = ({ dueAt, past }: Envelope, entry: Entry): number | undefined => {
-  if (runOfEntry(entry) === 1) return dueAt ?? submittedAt(ulidOfEntry(entry))
-  return past?.at(-1)?.attempt === runOfEntry(entry) - 1 ? dueAt : undefined
-}
-
-const waitOf = ({ entry, envelope, startedAt }: Running): number | undefined => {
-  const due = dueOf(envelope, entry)
-  return due === undefined ? undefined : Math.max(0, startedAt - due)
-}
-
-/** Which limits a `RetryAfter` means: the one it names, or all of its handler's. */
-const coolOf = ({ limits }: Running, ending: Ending): NonNullable<Settled["cool"]> => {
-  const after = ending.kind === "failure" ? ending.failure.after : undefined
-  if (after === undefined) return []
-  const names = after.limit === undefined ? limits.map(({ name }) => name) : [after.limit]
-  return names.map((name) => ({ name, forMs: after.ms }))
 }

@@ -6,3 +6,7 @@ export const millisOf = (duration: Duration.Input): number | undefined =>
   Number.isNaN(duration)
     ? undefined
     : Option.getOrUndefined(Option.map(Duration.fromInput(duration), Duration.toMillis))
+
+/** One as it was written, for messages about it. */
+export const written = (duration: Duration.Input): string =>
+  typeof duration === "object" ? JSON.stringify(duration) : `${duration}`

@@ -17,9 +17,9 @@ const cut = (text: string, max: number) => (text.length <= max ? text : `${text.
 const textOf = (thrown: unknown): string => {
   if (typeof thrown !== "object" || thrown === null) return String(thrown)
   try {
-    return JSON.stringify(thrown) ?? String(thrown)
-  } catch {
-    return String(thrown)
+    return JSON.stringify(thrown) ?? "an object"
+  } catch (reason) {
+    return `an object that is no JSON: ${reason instanceof Error ? reason.message : "?"}`
   }
 }
 

@@ -20,7 +20,7 @@ import {
   type Whatever
 } from "./check.ts"
 import type { BatchContext, BatchItem, CurrentTask, TaskContext } from "./current-task.ts"
-import { millisOf } from "./duration.ts"
+import { millisOf, written } from "./duration.ts"
 import { brand, type Typed } from "./named.ts"
 import {
   type BackoffFunction,
@@ -146,7 +146,7 @@ const handlerName = /^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$/
 const millis = (handler: string, field: string, duration: Duration.Input): number => {
   const millis = millisOf(duration)
   if (millis === undefined || !Number.isFinite(millis) || millis <= 0) {
-    throw new TypeError(`handler ${handler}: ${field} ${String(duration)} is no duration above 0`)
+    throw new TypeError(`handler ${handler}: ${field} ${written(duration)} is no duration above 0`)
   }
   return Math.ceil(millis)
 }

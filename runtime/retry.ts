@@ -10,7 +10,7 @@
  */
 import { Duration, Schema } from "effect"
 import { millisOf } from "./duration.ts"
-import type { TaskError } from "./task.ts"
+import type { TaskError } from "./task-error.ts"
 
 export interface Backoff {
   /** Delay before the second attempt, in milliseconds. */

@@ -7,6 +7,9 @@
  */
 import { Schema } from "effect"
 import type { RetryJson } from "./retry.ts"
+import type { TaskError } from "./task-error.ts"
+
+export type { TaskError } from "./task-error.ts"
 
 // ---------------------------------------------------------------------------------------------------------
 // Lanes
@@ -125,16 +128,6 @@ export const nextRun = (entry: Entry): Entry => entry.slice(0, ulidLength + 1) +
 
 /** `Q` alive (where its entry lies says more); `S` succeeded, `F` failed, `C` cancelled, `E` expired. */
 export type Letter = "Q" | "S" | "F" | "C" | "E"
-
-/** An error as it is kept and shown: at most 4 KiB of message and 8 KiB of stack; less in causes. */
-export interface TaskError {
-  /** The error's tag or class name. */
-  readonly type: string
-  readonly message: string
-  readonly stack?: string
-  /** What led to it, at most four deep. */
-  readonly cause?: TaskError
-}
 
 /** One finished run that did not end the task. Times in Unix milliseconds on Redis's clock. */
 export interface PastAttempt {

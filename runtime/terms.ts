@@ -1,7 +1,7 @@
 /** When a handler's tasks may start beside others: the limits they use, and the keys they share. */
 import type { Duration } from "effect"
 import type { Whatever } from "./check.ts"
-import { millisOf } from "./duration.ts"
+import { millisOf, written } from "./duration.ts"
 
 /** A limit as a handler says it. Handlers that name the same limit share it, and should say the same of it. */
 export interface LimitOptions<Input = unknown> {
@@ -62,7 +62,7 @@ const rateOf = (where: string, { per, rate }: LimitOptions<Whatever>): Limit["ra
     throw new TypeError(`${where}: rate ${rate} is no whole number above 0`)
   const perMs = Math.ceil(millisOf(per) ?? 0)
   if (!(perMs > 0 && perMs <= perMaxMs)) {
-    throw new TypeError(`${where}: per ${String(per)} is no duration above 0 and up to 31 days`)
+    throw new TypeError(`${where}: per ${written(per)} is no duration above 0 and up to 31 days`)
   }
   return { count: rate, perMs }
 }

@@ -4,7 +4,7 @@
  * A plain handler throws them; one in Effect fails with them.
  */
 import type { Duration } from "effect"
-import { millisOf } from "./duration.ts"
+import { millisOf, written } from "./duration.ts"
 
 /** This input can never succeed. The task fails at once, whatever attempts it has left. */
 export class Fatal extends Error {
@@ -24,7 +24,7 @@ const delayMaxMs = 3_650 * 86_400_000
 const millis = (who: string, duration: Duration.Input): number => {
   const millis = millisOf(duration)
   if (millis === undefined || millis < 0 || millis > delayMaxMs) {
-    throw new TypeError(`${who}: ${String(duration)} is no duration of at most ten years`)
+    throw new TypeError(`${who}: ${written(duration)} is no duration of at most ten years`)
   }
   return Math.ceil(millis)
 }

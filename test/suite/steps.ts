@@ -84,7 +84,7 @@ export const stepsSuite = (
       const recalled = yield* recall(entry)
 
       expect(recalled.map(({ number }) => number)).toEqual([0, 2, 9, 10, 11])
-      expect(recalled[0]).toEqual(steps[2]!)
+      expect(recalled[0]).toEqual(steps[2])
       expect(recalled[4]).toEqual({ number: 11, name: "nothing", value: "" })
     })
 
