@@ -12,10 +12,11 @@ import { parseArgs } from "node:util"
 import { nearest } from "../runtime/nearest.ts"
 import { run } from "./frame.ts"
 import { latency } from "./latency.ts"
+import { mixes } from "./mixes.ts"
 import { toJson, toTables } from "./report.ts"
 import { throughput } from "./throughput.ts"
 
-const benches = [throughput, latency]
+const benches = [throughput, latency, mixes]
 
 const usage = `bun run bench NAME… [--json] [--quick]
 

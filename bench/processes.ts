@@ -9,6 +9,9 @@ export class BenchFailed extends Schema.TaggedError<BenchFailed>()("BenchFailed"
   }
 }
 
+/** What tasks ask for: a priority, each its own of four; a delay; a limit of how often they start; an order within a key. */
+export type Mix = "prioritised" | "delayed" | "limited" | "keyed"
+
 /** Tasks to submit. */
 export interface Load {
   readonly count: number
@@ -18,6 +21,8 @@ export interface Load {
   readonly inFlight: number
   /** How long an input is as JSON. */
   readonly inputBytes: number
+  /** What the tasks ask for beside being run. Default: nothing. */
+  readonly mix?: Mix
 }
 
 /** Asks to make, for so long. */
@@ -43,7 +48,7 @@ export interface Commands {
   /** Resolves when all is acknowledged. */
   readonly submit: (load: Load) => Promise<void>
   readonly ask: (asking: Asking) => Promise<Asked>
-  readonly work: (concurrency: number) => Promise<void>
+  readonly work: (concurrency: number, mix?: Mix) => Promise<void>
   /** Ends `work`, and lets what runs finish. */
   readonly rest: () => Promise<void>
   readonly usage: () => Promise<Usage>

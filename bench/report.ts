@@ -60,14 +60,13 @@ export const toJson = (results: Results): ReadonlyArray<string> => {
     }
   })
   const ratios = rowsOf(results).flatMap((first) =>
-    othersOf(results).map((vs) => ({
-      bench,
-      case: first.case,
-      metric: first.metric.name,
-      system: first.system,
-      vs,
-      ratio: rounded(ratioOf(first.metric, first.values, find(results, first, vs)!.values))
-    }))
+    othersOf(results).flatMap((vs) => {
+      const other = find(results, first, vs)
+      // It has not what the case measures.
+      if (other === undefined) return []
+      const ratio = rounded(ratioOf(first.metric, first.values, other.values))
+      return [{ bench, case: first.case, metric: first.metric.name, system: first.system, vs, ratio }]
+    })
   )
   return [...figures, ...ratios].map((line) => JSON.stringify(line))
 }
@@ -102,12 +101,12 @@ const casesTable = (results: Results, name: string): string => {
     rowsOf(results)
       .filter((row) => row.case === name)
       .map((row) => {
-        const compared = others.map((other) => find(results, row, other)!.values)
+        const compared = others.map((other) => find(results, row, other)?.values)
         return [
           row.metric.name,
           row.metric.unit,
-          ...[row.values, ...compared].map((values) => showFigure(figureOf(values))),
-          ...compared.map((values) => showRatio(ratioOf(row.metric, row.values, values)))
+          ...[row.values, ...compared].map((values) => (values ? showFigure(figureOf(values)) : "–")),
+          ...compared.map((values) => (values ? showRatio(ratioOf(row.metric, row.values, values)) : "–"))
         ]
       })
   )

@@ -23,13 +23,13 @@ const repeatedly = async (inFlight: number, step: () => Promise<unknown> | undef
 let stopWork = async () => {}
 
 const commands: Commands = {
-  async submit({ batch, count, inFlight, inputBytes }) {
+  async submit({ batch, count, inFlight, inputBytes, mix }) {
     let next = 0
     await repeatedly(inFlight, () => {
       if (next >= count) return undefined
       if (batch === 1) return client.submit(inputOf(next++, inputBytes))
       const inputs = Array.from({ length: Math.min(batch, count - next) }, () => inputOf(next++, inputBytes))
-      return client.submitAll(inputs)
+      return client.submitAll(inputs, mix)
     })
   },
 
@@ -49,8 +49,8 @@ const commands: Commands = {
     return { count: times.length, p50: at(0.5), p99: at(0.99) }
   },
 
-  async work(concurrency) {
-    stopWork = await client.work(concurrency)
+  async work(concurrency, mix) {
+    stopWork = await client.work(concurrency, mix)
   },
 
   rest: () => stopWork(),

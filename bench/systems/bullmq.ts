@@ -3,12 +3,19 @@
  * connections, defaults otherwise. Results are kept, as they are by default.
  */
 import { Queue, QueueEvents, Worker } from "bullmq"
-import type { System } from "./system.ts"
+import type { Mix } from "../processes.ts"
+import { mixDelayMs, mixLimit, type System } from "./system.ts"
 
 const name = "bench"
 const key = (part: string) => `bull:${name}:${part}`
 
 const job = "noop"
+
+/** Its groups, the nearest it has to keys, are part of BullMQ Pro. */
+const optionsOf = (mix: Mix | undefined, i: number) => {
+  if (mix === "prioritised") return { priority: 1 + (i % 4) }
+  return mix === "delayed" ? { delay: mixDelayMs } : {}
+}
 
 export const bullmq: System = {
   name: "bullmq",
@@ -32,14 +39,17 @@ export const bullmq: System = {
 
     return {
       submit: (data) => queue.add(job, data),
-      submitAll: (inputs) => queue.addBulk(inputs.map((data) => ({ name: job, data }))),
+      submitAll: (inputs, mix) =>
+        queue.addBulk(inputs.map((data) => ({ name: job, data, opts: optionsOf(mix, data.i) }))),
       ask: async (data) => {
         const events = await (listening ??= listen())
         const submitted = await queue.add(job, data)
         return submitted.waitUntilFinished(events)
       },
-      work: async (concurrency) => {
-        const worker = new Worker(name, async () => 1, { connection, concurrency })
+      work: async (concurrency, mix) => {
+        const limiter = { max: mixLimit.count, duration: mixLimit.perMs }
+        const limited = mix === "limited" ? { limiter } : {}
+        const worker = new Worker(name, async () => 1, { connection, concurrency, ...limited })
         await worker.waitUntilReady()
         return () => worker.close()
       }
@@ -47,8 +57,13 @@ export const bullmq: System = {
   },
 
   unended: async (redis) => {
-    const [waiting, active] = await Promise.all([redis.llen(key("wait")), redis.llen(key("active"))])
-    return waiting + active
+    const left = await Promise.all([
+      redis.llen(key("wait")),
+      redis.llen(key("active")),
+      redis.zcard(key("prioritized")),
+      redis.zcard(key("delayed"))
+    ])
+    return left.reduce((sum, count) => sum + count, 0)
   },
 
   kept: (redis) => redis.zcard(key("completed"))

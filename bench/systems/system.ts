@@ -4,6 +4,7 @@
  * A system is one file here. Adding a peer means writing that file, and naming it in the benches it takes part in.
  */
 import type { Redis } from "ioredis"
+import type { Mix } from "../processes.ts"
 
 /** What a task is given. Written as JSON it is as long as the bench wants it. */
 export interface Input {
@@ -16,19 +17,25 @@ export const inputOf = (i: number, bytes: number): Input => {
   return { i, text: "x".repeat(Math.max(0, rest)) }
 }
 
+/** How late tasks of the delayed mix are due, in milliseconds. */
+export const mixDelayMs = 200
+
+/** The limit of the limited mix: it never binds, so that what it costs is measured and not what it allows. */
+export const mixLimit = { count: 10_000_000, perMs: 60_000 }
+
 /** A connected system, used as its documentation says: by what submits, or by what works. */
 export interface Client {
   /** Stores one task; resolves when it is acknowledged. */
   readonly submit: (input: Input) => Promise<unknown>
 
   /** Stores many tasks in one call; resolves when all are acknowledged. */
-  readonly submitAll: (inputs: ReadonlyArray<Input>) => Promise<unknown>
+  readonly submitAll: (inputs: ReadonlyArray<Input>, mix?: Mix) => Promise<unknown>
 
   /** Submits one task and resolves when its result is here. */
   readonly ask: (input: Input) => Promise<unknown>
 
   /** Runs no-op tasks, `concurrency` at a time, until the function it resolves with is called. */
-  readonly work: (concurrency: number) => Promise<() => Promise<void>>
+  readonly work: (concurrency: number, mix?: Mix) => Promise<() => Promise<void>>
 }
 
 export interface System {

@@ -1,22 +1,48 @@
 /** Troupe, through the library that its users import. */
-import { connect, defineTask } from "troupe"
+import { connect, defineTask, type SubmitOptions } from "troupe"
 import { partitionKeys } from "../../runtime/keys.ts"
-import { partitionOf } from "../../runtime/task.ts"
-import type { System } from "./system.ts"
+import { lanes, partitionOf } from "../../runtime/task.ts"
+import type { Mix } from "../processes.ts"
+import { mixDelayMs, mixLimit, type System } from "./system.ts"
 
 const noop = defineTask({ name: "noop", run: async () => 1 })
 
-const keys = partitionKeys("troupe", partitionOf("default"))
+const limited = defineTask({
+  name: "limited",
+  limits: [{ key: "bench", rate: mixLimit.count, per: mixLimit.perMs }],
+  run: async () => 1
+})
+
+const keys = 100
+
+const optionsOf = (mix: Mix | undefined, i: number): SubmitOptions => {
+  switch (mix) {
+    case "prioritised":
+      return { priority: lanes[i % lanes.length]! }
+    case "delayed":
+      return { delay: mixDelayMs }
+    case "keyed":
+      return { key: `k${i % keys}` }
+    case "limited":
+    case undefined:
+      return {}
+  }
+}
+
+const partition = partitionKeys("troupe", partitionOf("default"))
 
 export const troupe: System = {
   name: "troupe",
   share: 1,
 
   connect: async (redisUrl) => {
-    const client = await connect({ redisUrl, handlers: [noop] })
+    const client = await connect({ redisUrl, handlers: [noop, limited] })
     return {
       submit: (input) => client.submit(noop, input),
-      submitAll: (inputs) => client.submitAll(inputs.map((input) => ({ task: noop, input }))),
+      submitAll: (inputs, mix) => {
+        const task = mix === "limited" ? limited : noop
+        return client.submitAll(inputs.map((input) => ({ task, input, ...optionsOf(mix, input.i) })))
+      },
       ask: (input) => client.ask(noop, input),
       work: async (concurrency) => {
         const work = await client.work({ queues: { default: concurrency } })
@@ -26,11 +52,11 @@ export const troupe: System = {
   },
 
   // The hash counts the living tasks of each segment, and has no field for one without.
-  unended: (redis) => redis.hlen(keys.live),
+  unended: (redis) => redis.hlen(partition.live),
 
   kept: async (redis) => {
     let count = 0
-    for await (const names of redis.scanStream({ match: `${keys.base}task:*`, count: 1_000 })) {
+    for await (const names of redis.scanStream({ match: `${partition.base}task:*`, count: 1_000 })) {
       for (const name of names as Array<string>) count += await redis.hlen(name)
     }
     return count
