@@ -11,7 +11,7 @@
  *
  * The types of inputs and results are those of the definition; a name in its place knows neither.
  */
-import { Context, Duration, Effect, Layer, Redacted, Result, Schema, type Scope, Stream } from "effect"
+import { Context, Duration, Effect, Layer, Redacted, Result, type Scope, Stream } from "effect"
 import {
   Dispatcher,
   type Refused,
@@ -31,12 +31,12 @@ import { Settings, type SettingsShape, type Subscription } from "../../runtime/c
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
-import { Handlers, type UnknownHandler } from "../../runtime/registry.ts"
+import { Handlers } from "../../runtime/registry.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { type Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
-import { type State, TaskId } from "../../runtime/task.ts"
+import type { State, TaskId } from "../../runtime/task.ts"
 import type { Ended, TaskView } from "../../runtime/view.ts"
-import { AskTimeout, InvalidTaskId, TaskFailed } from "./errors.ts"
+import { AskTimeout, type InvalidTaskId, TaskFailed } from "./errors.ts"
 import { type Operate, operate, readId } from "./operate.ts"
 import { connected, logLevel } from "./settings.ts"
 import {

@@ -1,6 +1,6 @@
 /** What every store promises of guards, in sentences. Each runs in a namespace of its own, on a clock that it moves itself. */
 import { describe, expect } from "bun:test"
-import { Effect, type Layer, type Scope } from "effect"
+import { Duration, Effect, type Layer, type Scope } from "effect"
 import { Admission, type Guard } from "../../runtime/admission.ts"
 import type { SettingsShape } from "../../runtime/config.ts"
 import { type NewTask, type Settlement, Store } from "../../runtime/store.ts"
@@ -50,11 +50,13 @@ export const admissionSuite = (
 ) => {
   const promise = <Step extends Effect.Effect<unknown, unknown, StoreUnderTest | Scope.Scope>>(
     sentence: string,
-    body: () => Generator<Step, void, never>
+    body: () => Generator<Step, void, never>,
+    over?: Partial<SettingsShape>
   ) =>
     it.live(
       sentence,
-      () => Effect.gen(body).pipe(Effect.provide(storeWith())) as Effect.Effect<void, unknown, Scope.Scope>
+      () =>
+        Effect.gen(body).pipe(Effect.provide(storeWith(over))) as Effect.Effect<void, unknown, Scope.Scope>
     )
 
   describe(`a guarded submit, in ${name}`, () => {
@@ -68,6 +70,14 @@ export const admissionSuite = (
       expect(yield* claim("w", 10)).toEqual([plain.entry, boxed.entry])
       expect((yield* found(delayed.ulid))?.place).toEqual({ kind: "later", due: startOfTime + 1_000 })
       expect((yield* found(timed.ulid))?.place).toEqual({ kind: "later", due: startOfTime + 2_000 })
+    })
+
+    promise("counts what it says of a box, as a plain submit's counts", function* () {
+      const box = { name: "|key", limit: 1, ordered: true }
+      yield* stored(idempotency({ name: "a" }), { box })
+      yield* stored(idempotency({ name: "b" }), { box: { ...box, limit: 2 } })
+
+      expect(yield* claim("w", 10)).toHaveLength(2)
     })
 
     promise("rings the bell for a task that is due, and for one that is the next to be", function* () {
@@ -259,6 +269,20 @@ export const admissionSuite = (
       yield* time.advance(1)
       expect(yield* another(cache)).toEqual({ kind: "stored" })
     })
+
+    promise(
+      "is run again when its result is no longer kept",
+      function* () {
+        const time = yield* TestTime
+        yield* stored(cache)
+        yield* run(end)
+        yield* time.advance(10_000)
+        yield* (yield* Store).sweep(partition, 10)
+
+        expect(yield* another(cache)).toEqual({ kind: "stored" })
+      },
+      { retention: Duration.seconds(10) }
+    )
 
     promise("that failed is run again", function* () {
       yield* stored(cache)
