@@ -26,6 +26,9 @@ end
 if some then
   redis.call("HSET", key.control, "limits", ARGV[1])
 end
+if ARGV[6] == "" then
+  redis.call("HDEL", key.control, "rateUsed")
+end
 if ARGV[2] == "" then
   redis.call("HDEL", key.control, "living")
 elseif redis.call("HEXISTS", key.control, "living") == 0 then

@@ -156,7 +156,7 @@ if starts[8] > starts[1] then
   for segment, write in pairs(writes) do
     send("HSET", key.task(segment), write)
   end
-  give_up_room(left, nexts)
+  give_up_room(left, nexts, {})
   send("ZADD", key.later, later)
   -- A parent waits for those of its children that live. An ordered box goes on being taken meanwhile.
   for _, parent in ipairs(parents) do

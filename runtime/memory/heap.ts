@@ -265,6 +265,7 @@ export class Heap {
 
   /** Puts entries into the mailboxes they wait in. One that kept its place in an ordered box goes to its head. */
   put(entries: ReadonlyArray<Entry>, atHead: boolean): void {
+    const touched = new Set<string>()
     for (const entry of atHead ? entries.toReversed() : entries) {
       if (!isBoxed(entry)) {
         const lane = this.lanes[laneOfEntry(entry)]
@@ -282,17 +283,19 @@ export class Heap {
       this.box.set(name, list)
       if (atHead || kept) list.unshift(entry)
       else list.push(entry)
-      this.markReady(name)
+      touched.add(name)
     }
+    for (const name of touched) this.markReady(name)
   }
 
-  /** Gives up the room of entries that run no more. An ordered box keeps it for the next run, where one comes. */
-  giveUpRoom(entries: ReadonlyArray<Entry>): void {
+  /** Gives up the room of entries that run no more. An ordered box keeps it for the next run, and any box a suspect's. */
+  giveUpRoom(entries: ReadonlyArray<Entry>, suspects: ReadonlyArray<Entry> = []): void {
     for (const entry of entries) {
       if (!isBoxed(entry)) continue
       const name = this.boxOf(ulidOfEntry(entry))?.name
       if (name === undefined || !this.taken.get(name)?.delete(entry)) continue
-      if (this.boxes.get(name)?.ordered) this.taken.get(name)!.add(nextRun(entry))
+      const next = nextRun(entry)
+      if (this.boxes.get(name)?.ordered || suspects.includes(next)) this.taken.get(name)!.add(next)
       else this.markReady(name)
     }
   }
@@ -488,7 +491,8 @@ export class Heap {
         else again.push(nextRun(entry))
       }
     }
-    this.giveUpRoom(runs)
+    // A suspect leaves its box, but not its room: nobody looks for any when it is claimed.
+    this.giveUpRoom(runs, suspects)
     this.put(again, true)
     this.suspects.push(...suspects)
     if (ended.length > 0) {

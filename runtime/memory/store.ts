@@ -13,6 +13,7 @@ import {
   type Found,
   type Hint,
   isPlain,
+  type Message,
   type Order,
   Store,
   streamIdleMs,
@@ -211,7 +212,7 @@ const make = Effect.gen(function* () {
       Effect.sync(() => {
         const { outbox } = heapOf(partition)
         for (const message of messages) {
-          const at = outbox.indexOf(message)
+          const at = outbox.findIndex((other) => sameMessage(message, other))
           if (at >= 0) outbox.splice(at, 1)
         }
       }),
@@ -249,5 +250,10 @@ const make = Effect.gen(function* () {
     ping: Effect.void
   })
 })
+
+const sameMessage = (one: Message, other: Message) =>
+  one.kind === "ended"
+    ? other.kind === "ended" && one.child === other.child && one.parent === other.parent
+    : other.kind === "cancel" && one.task === other.task
 
 export const layer = Layer.effect(Store, make)

@@ -1,14 +1,23 @@
 /** Commands to a store as plain values, so that a sequence of them can be made, compared, cut down and printed. */
 import { Effect } from "effect"
-import { type NewEvent, type NewTask, Store, type Turn } from "../../runtime/store.ts"
-import { idIn, type Partition } from "../../runtime/task.ts"
-import { Bell } from "./stores.ts"
+import { Operations, type QueueLimits } from "../../runtime/operations.ts"
+import { type Step, Steps } from "../../runtime/steps.ts"
+import { type Message, type NewEvent, type NewTask, Store, type Turn } from "../../runtime/store.ts"
+import { type Entry, idIn, type Partition, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
+import { Bell, partition as home } from "./stores.ts"
 import { aTurn, ulidAt } from "./tasks.ts"
 import { TestTime } from "./time.ts"
+
+/** Ids in commands and replies are of this partition; a store may run a sequence in another. */
+export { home }
 
 /** Inboxes go by these names in commands, and by names of their own in a store. */
 export const inboxNames = ["A", "B"] as const
 export type InboxName = (typeof inboxNames)[number]
+
+/** Workers whose orders are listened to. */
+export const obedient = ["w0", "w1", "w2", "w0'", "w1'"] as const
+export type Obedient = (typeof obedient)[number]
 
 export type Command =
   | { readonly do: "submit"; readonly tasks: ReadonlyArray<NewTask> }
@@ -26,6 +35,23 @@ export type Command =
       readonly seq: number
       readonly limit: number
     }
+  | { readonly do: "remember"; readonly worker: string; readonly entry: Entry; readonly step: Step }
+  | {
+      readonly do: "adopt"
+      readonly worker: string
+      readonly entry: Entry
+      readonly step: Step
+      readonly child: TaskId
+    }
+  | { readonly do: "recall"; readonly ulid: string }
+  | { readonly do: "childEnded"; readonly parent: TaskId; readonly child: TaskId }
+  | { readonly do: "outbox" }
+  | { readonly do: "drop"; readonly messages: ReadonlyArray<Message> }
+  | { readonly do: "pause"; readonly paused: boolean; readonly key?: string }
+  | { readonly do: "limit"; readonly limits: QueueLimits }
+  | { readonly do: "purge" }
+  /** The queue as operators see it. */
+  | { readonly do: "queue" }
   | { readonly do: "depth" }
   | { readonly do: "sweep"; readonly limit: number }
   | { readonly do: "advance" | "setBack"; readonly ms: number }
@@ -33,6 +59,8 @@ export type Command =
   | { readonly do: "listen" }
   /** What each inbox has heard since this was last asked. */
   | { readonly do: "hear" }
+  /** What each worker was ordered since this was last asked. */
+  | { readonly do: "obey" }
   /** The keys that are there. */
   | { readonly do: "look" }
 
@@ -49,23 +77,55 @@ export interface HearingInbox {
 export interface Stage {
   readonly partition: Partition
   readonly inboxes: Readonly<Record<InboxName, HearingInbox>>
+  /** The entries that a worker was told to stop, until it is told to drain. */
+  readonly stopsUntilDrain: (worker: Obedient) => Effect.Effect<ReadonlyArray<Entry>>
   readonly keys: Effect.Effect<ReadonlyArray<string>>
 }
 
+/** What a command needs. */
+export type Services = Store | Steps | Operations | TestTime | Bell
+
 const mark = ulidAt(0, 0)
 
-/** Runs a command on the store at hand. A failure is a reply too. */
-export const runOn = ({ inboxes, keys, partition }: Stage) => {
+/** More than there ever are. */
+const all = 10_000
+
+/** Puts ids of one partition into another; those of any third stay. */
+const moved = (from: Partition, to: Partition) => {
+  const id = (id: TaskId) => (partitionOfId(id) === from ? idIn(to, ulidOfId(id)) : id)
+  return {
+    id,
+    task: (task: NewTask): NewTask =>
+      task.parent === undefined ? task : { ...task, parent: id(task.parent) },
+    turn: (turn: Turn): Turn => ({
+      ...turn,
+      settled: turn.settled.map((settlement) =>
+        settlement.kind === "wait" ? { ...settlement, children: settlement.children.map(id) } : settlement
+      )
+    }),
+    message: (message: Message): Message =>
+      message.kind === "ended"
+        ? { kind: "ended", child: id(message.child), parent: id(message.parent) }
+        : { kind: "cancel", task: id(message.task) }
+  }
+}
+
+/** Runs a command on the stores at hand. A failure is a reply too. */
+export const runOn = ({ inboxes, keys, partition, stopsUntilDrain }: Stage) => {
+  const [there, back] = [moved(home, partition), moved(partition, home)]
+
   const execute = Effect.fnUntraced(function* (command: Command) {
     const store = yield* Store
+    const steps = yield* Steps
+    const operations = yield* Operations
     switch (command.do) {
       case "submit":
-        return yield* store.submit(partition, command.tasks)
+        return yield* store.submit(partition, command.tasks.map(there.task))
       case "turn": {
         const hints = command.turn.hints.map(
           ([name, ulids]) => [inboxes[name as InboxName].name, ulids] as const
         )
-        const reply = yield* store.turn(partition, { ...command.turn, hints })
+        const reply = yield* store.turn(partition, { ...there.turn(command.turn), hints })
         return { ...reply, lost: reply.lost.toSorted(), held: reply.held.toSorted() }
       }
       case "evict":
@@ -77,14 +137,42 @@ export const runOn = ({ inboxes, keys, partition }: Stage) => {
         const watch = command.watch && { watch: inboxes[command.watch].name }
         return yield* store.ended(partition, command.ulids, watch)
       }
-      case "cancel":
-        return yield* store.cancel(partition, command.ulid, "nobody wants it")
+      case "cancel": {
+        const cancelled = yield* store.cancel(partition, command.ulid, "nobody wants it")
+        return cancelled.kind === "cancelled"
+          ? { ...cancelled, children: cancelled.children.map(back.id).toSorted() }
+          : cancelled
+      }
       case "unwatch":
         return yield* store.unwatch(partition, command.ulids, inboxes[command.inbox].name)
       case "append":
         return yield* store.append(partition, command.worker, command.events)
       case "events":
         return yield* store.events(idIn(partition, command.ulid), command, command.limit)
+      case "remember":
+        return yield* steps.remember(partition, command.worker, command.entry, command.step)
+      case "adopt": {
+        const { child, entry, step, worker } = command
+        return yield* steps.adopt(partition, worker, entry, { ...step, child: there.id(child) })
+      }
+      case "recall":
+        return yield* steps.recall(partition, command.ulid)
+      case "childEnded":
+        return yield* store.childEnded(there.id(command.parent), there.id(command.child))
+      case "outbox": {
+        const messages = (yield* store.outbox(partition, all)).map(back.message)
+        return messages.toSorted((one, other) => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1))
+      }
+      case "drop":
+        return yield* store.drop(partition, command.messages.map(there.message))
+      case "pause":
+        return yield* operations.pause(partition, command.paused, command.key)
+      case "limit":
+        return yield* operations.limit(partition, command.limits)
+      case "purge":
+        return yield* operations.purge(partition, all, "nobody wants them")
+      case "queue":
+        return yield* operations.queue(partition)
       case "depth":
         return yield* store.depth(partition)
       case "sweep":
@@ -103,15 +191,24 @@ export const runOn = ({ inboxes, keys, partition }: Stage) => {
         yield* store.leave(partition, "ear")
         return yield* Effect.forEach(inboxNames, (name) => inboxes[name].heardUntil(mark))
       }
+      case "obey": {
+        // So do orders.
+        yield* Effect.forEach(obedient, (worker) => operations.drain(partition, worker), {
+          concurrency: "unbounded"
+        })
+        return yield* Effect.forEach(obedient, stopsUntilDrain)
+      }
       case "look":
         return yield* keys
     }
   })
-  return (command: Command): Effect.Effect<Reply, never, Store | TestTime | Bell> =>
+  return (command: Command): Effect.Effect<Reply, never, Services> =>
     Effect.match(execute(command), {
       onSuccess: (reply): Reply => reply,
+      // What a refusal says may name the partition.
       onFailure: (error) => ({
-        failed: error._tag === "Fenced" ? "Fenced" : `${error._tag}: ${error.message}`
+        failed:
+          error._tag === "Fenced" ? "Fenced" : `${error._tag}: ${error.message.replaceAll(partition, home)}`
       })
     })
 }

@@ -3,29 +3,23 @@
  * hold or once held, say turns again whose answers they never saw, and append to streams where they left off.
  */
 import {
-  type Box,
   clockJumpMs,
+  type Found,
+  type Message,
   type NewEvent,
   type NewTask,
   type Settlement,
   type Turn,
   type TurnReply
 } from "../../runtime/store.ts"
-import { decodeRecord, encodeRecord, type Entry, lanes, ulidOfEntry } from "../../runtime/task.ts"
+import { decodeRecord, encodeRecord, type Entry, ulidOfEntry } from "../../runtime/task.ts"
+import { chanceOf } from "./chance.ts"
 import { type Command, type InboxName, inboxNames, type Reply } from "./commands.ts"
-import { anEnvelope, aTask, aTurn, end, release, ulidAt } from "./tasks.ts"
+import { familyBy } from "./random-family.ts"
+import { operatorBy } from "./random-operator.ts"
+import { limitedRing, tasksBy } from "./random-tasks.ts"
+import { anEnvelope, aTurn, end, release } from "./tasks.ts"
 import { startOfTime } from "./time.ts"
-
-/** A random number in [0, 1), the same for the same seed. Source: mulberry32, Tommy Ettinger, 2017. */
-const randomOf = (seed: number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
 
 /** What sequences run with: short enough that leases and retention end within one. */
 export const retentionMs = 60_000
@@ -54,22 +48,19 @@ export interface Sequence {
 }
 
 export const aSequence = (seed: number): Sequence => {
-  const random = randomOf(seed)
-  const below = (limit: number) => Math.floor(random() * limit)
-  const chance = (share: number) => random() < share
-  const one = <A>(list: ReadonlyArray<A>): A => list[below(list.length)]!
-  const some = <A>(list: Iterable<A>, share: number): ReadonlyArray<A> =>
-    [...list].filter(() => chance(share))
+  const chance = chanceOf(seed)
+  const { one, some, below } = chance
 
-  // Some sequences are about crowds: more tasks than one turn reaps, and few of everything else.
-  const crowd = chance(0.05)
-  // In others tasks end as soon as they can, and much time passes: segments come and go.
-  const swift = !crowd && chance(0.3)
+  // Some sequences are about crowds.
+  const crowd = chance.of(0.05)
+  const swift = !crowd && chance.of(0.3)
   const leasesMs = swift ? [3_000, 2 * retentionMs] : [1_000, 3_000, 5_000]
-  const drains = chance(0.4)
-  const segments = crowd ? 3 : swift ? 1 : 1 + below(3)
+  const drains = chance.of(0.4)
+  const tasks = tasksBy(chance, { crowd, swift })
+  const family = familyBy(chance, tasks)
+  const operator = operatorBy(chance)
+  const hasFamily = !crowd && chance.of(0.4)
   const submits: Array<ReadonlyArray<NewTask>> = []
-  const ulids: Array<string> = []
   const workers: Array<Worker> = Array.from({ length: crowd || swift ? 2 : 3 }, (_, at) => aWorker(`w${at}`))
   /** Every entry that was ever handed out, with its record. */
   const records = new Map<Entry, string>()
@@ -83,75 +74,44 @@ export const aSequence = (seed: number): Sequence => {
   let passed = 0
   let wentBack = 0
 
-  /** How often tasks wait in boxes, and have alarms. */
-  const boxes = chance(0.5) ? 0.5 : 0
-  const alarms = chance(0.3) ? 0.2 : 0
-  const alarmMs = [0, 500, 1_000, 3_000, 5_000]
-  const aBox = (): Box => ({
-    name: one(["|a", "|a", "|b", "openai|a", "openai|~low"]),
-    limit: one([0, 1, 1, 2]),
-    ordered: chance(0.5)
-  })
-
-  const aNewTask = (): NewTask => {
-    // Tasks are not submitted in the order of their ids.
-    const ulid = ulidAt(1_900_000_000_000 + below(segments) * 5_000, below(1_000_000) * 1_000 + ulids.length)
-    ulids.push(ulid)
-    const due =
-      crowd || chance(0.7)
-        ? undefined
-        : chance(0.5)
-          ? { afterMs: one([0, 1, 500, 1_000, 4_000, 30_000]) }
-          : { at: now + one([-5_000, 0, 1, 1_000, 2_500]) }
-    return aTask({
-      ulid,
-      lane: one(lanes),
-      input: ulids.length,
-      ...(due === undefined ? {} : { due }),
-      ...(chance(boxes) ? { box: aBox() } : {}),
-      ...(chance(alarms) ? { expiresAt: now + one(alarmMs) } : {}),
-      ...(chance(alarms) ? { deadlineAt: now + one(alarmMs) } : {})
-    })
-  }
-
   const submit = (): Command => {
     const count = crowd ? 40 + below(50) : 1 + below(swift ? 2 : 3)
     // One that is said again is said as it was.
-    if (submits.length > 0 && chance(0.25))
-      return { do: "submit", tasks: one(chance(0.5) ? submits : submits.slice(-5)) }
-    const tasks = Array.from({ length: count }, aNewTask)
-    submits.push(tasks)
-    return { do: "submit", tasks }
+    if (submits.length > 0 && chance.of(0.25))
+      return { do: "submit", tasks: one(chance.of(0.5) ? submits : submits.slice(-5)) }
+    const made = Array.from({ length: count }, () => tasks.aNewTask(now, hasFamily ? family.aStranger() : {}))
+    submits.push(made)
+    return { do: "submit", tasks: made }
   }
 
   /** Entries, mostly of those that the worker runs; now and then of those that somebody ran. */
   const entriesFor = (worker: Worker, share: number): ReadonlyArray<Entry> => [
     ...some(worker.runs, share),
-    ...(chance(0.15)
+    ...(chance.of(0.15)
       ? some([...records.keys()].slice(-12), 0.2).filter((entry) => !worker.runs.has(entry))
       : [])
   ]
 
   const settle = (entry: Entry): Settlement => {
-    if (chance(swift ? 0.9 : 0.5)) {
+    const waits = hasFamily && family.hasAdopted(entry) && chance.of(0.5)
+    if (!waits && chance.of(swift ? 0.9 : 0.5)) {
       const letter = one(["S", "S", "F", "F", "C", "E"] as const)
       const call = submits.find(
         ([first]) => first !== undefined && ulidOfEntry(first.entry) === ulidOfEntry(entry)
       )
-      if (letter === "F" && call !== undefined && chance(0.3)) planned.push({ do: "submit", tasks: call })
+      if (letter === "F" && call !== undefined && chance.of(0.3)) planned.push({ do: "submit", tasks: call })
       return end(entry, letter, ++outcomes)
     }
-    if (chance(0.4)) return release(entry)
+    if (!waits && chance.of(0.4)) return release(entry)
     const { header } = decodeRecord(records.get(entry)!)
     const record = encodeRecord({ ...header, letter: "Q", run: header.run + 1 }, anEnvelope(++outcomes))
-    // Children it never adopted: it goes on at once.
-    if (chance(0.2)) return { kind: "wait", entry, record, children: [] }
+    if (waits || chance.of(0.2)) return family.wait(entry, record)
     return { kind: "retry", entry, record, delayMs: one([0, 1, 500, 1_000, 3_000]) }
   }
 
   const turn = (): Command => {
     const worker = one(workers)
-    if (worker.unanswered !== undefined && chance(0.8)) {
+    if (worker.unanswered !== undefined && chance.of(0.8)) {
       const { join, settled, noted, streamed } = worker.unanswered
       const want = below(4)
       return {
@@ -170,19 +130,20 @@ export const aSequence = (seed: number): Sequence => {
       turn: aTurn(worker.name, {
         leaseMs: one(leasesMs),
         // A worker that was fenced and does not know it, or one that is told to go on under its old name.
-        join: !worker.joined && !chance(0.05),
-        expectedNow: chance(0.7) ? 0 : now + one([0, 500, -clockJumpMs, clockJumpMs + 1, 60_000]),
+        join: !worker.joined && !chance.of(0.05),
+        expectedNow: chance.of(0.7) ? 0 : now + one([0, 500, -clockJumpMs, clockJumpMs + 1, 60_000]),
         want: crowd ? one([0, 20, 100, 100]) : swift ? 3 : one([0, 1, 2, 3, 3]),
-        share: chance(0.3) ? [below(2), below(2), below(2)] : [0, 0, 0],
-        suspect: chance(0.7),
-        permits: boxes > 0 && chance(0.5) ? [["openai", below(3)]] : [],
-        deferred: boxes > 0 && chance(0.1) ? [["openai", one([0, 500, 3_000])]] : [],
-        again: chance(0.1),
+        share: chance.of(0.3) ? [below(2), below(2), below(2)] : [0, 0, 0],
+        suspect: chance.of(0.7),
+        permits: tasks.boxed && chance.of(0.5) ? [[limitedRing, below(3)]] : [],
+        deferred: tasks.boxed && chance.of(0.1) ? [[limitedRing, one([0, 500, 3_000])]] : [],
+        about: chance.of(0.1) ? JSON.stringify({ done: ++outcomes }) : undefined,
+        again: chance.of(0.1),
         settled,
         noted: settledEntries.filter((entry) => noted.has(entry)),
-        streamed: ends.filter((entry) => seqs.has(entry) || chance(0.1)),
+        streamed: ends.filter((entry) => seqs.has(entry) || chance.of(0.1)),
         notes,
-        hints: settledEntries.length > 0 && chance(0.4) ? [[one(inboxNames), settledEntries]] : []
+        hints: settledEntries.length > 0 && chance.of(0.4) ? [[one(inboxNames), settledEntries]] : []
       })
     }
   }
@@ -193,7 +154,7 @@ export const aSequence = (seed: number): Sequence => {
     for (const entry of entriesFor(worker, 0.4)) {
       const last = seqs.get(entry) ?? 0
       // Said again, from somewhere before where it left off.
-      const first = chance(0.25) ? 1 + below(last + 1) : last + 1
+      const first = chance.of(0.25) ? 1 + below(last + 1) : last + 1
       const count = 1 + below(3)
       for (let seq = first; seq < first + count; seq++) {
         events.push({ entry, seq, kind: one(["chunk", "log", "progress"]), data: JSON.stringify(seq) })
@@ -203,28 +164,41 @@ export const aSequence = (seed: number): Sequence => {
     return { do: "append", worker: worker.name, events }
   }
 
+  /** A run has a child, or remembers something else. */
+  const remember = (): Command => {
+    const worker = one(workers)
+    const [entry] = entriesFor(worker, 0.5)
+    if (entry === undefined) return turn()
+    if (chance.of(0.2)) return family.remember(worker.name, entry)
+    const [first, ...others] = family.adopt(worker.name, entry, now)
+    planned.push(...others)
+    return first!
+  }
+
   const advance = (): Command => {
     const ms =
-      swift && chance(0.5)
+      swift && chance.of(0.5)
         ? one([5_000, 30_000, retentionMs])
         : one([1, 10, 499, 500, 999, 1_000, 1_001, 3_000, 5_000, 30_000, retentionMs])
     if (passed + ms > sequenceMaxMs) return { do: "depth" }
     passed += ms
-    if (ms >= retentionMs && chance(0.7)) {
-      if (chance(0.4)) planned.push(submit())
+    if (ms >= retentionMs && chance.of(0.7)) {
+      if (chance.of(0.4)) planned.push(submit())
       planned.push({ do: "sweep", limit: 1 + below(3) })
     }
     return { do: "advance", ms }
   }
 
   const watch = (): Command => {
-    const watched = { ulids: someUlids(), watch: one(inboxNames) }
+    const watched = { ulids: tasks.someUlids(), watch: one(inboxNames) }
     watches.push({ ulids: watched.ulids, inbox: watched.watch })
     return { do: "ended", ...watched }
   }
 
-  const anUlid = () => (ulids.length === 0 ? ulidAt(1, 1) : one(ulids))
-  const someUlids = () => Array.from({ length: 1 + below(3) }, anUlid)
+  const unwatch = (): Command => ({
+    do: "unwatch",
+    ...(watches.length > 0 ? one(watches) : { ulids: tasks.someUlids(), inbox: one(inboxNames) })
+  })
 
   const kinds: ReadonlyArray<readonly [weight: number, make: () => Command]> = [
     [swift ? 6 : 9, submit],
@@ -232,23 +206,24 @@ export const aSequence = (seed: number): Sequence => {
     [9, append],
     [10, advance],
     [1, () => ({ do: "setBack", ms: one([1, 500, 5_000, 60_000]) })],
-    [crowd ? 12 : 4, () => ({ do: chance(0.7) ? "evict" : "leave", worker: one(workers).name })],
-    [chance(0.5) ? 3 : 0, () => ({ do: "cancel", ulid: anUlid() })],
+    [crowd ? 12 : 4, () => ({ do: chance.of(0.7) ? "evict" : "leave", worker: one(workers).name })],
+    [chance.of(0.5) ? 3 : 0, () => ({ do: "cancel", ulid: tasks.anUlid() })],
     [4, () => ({ do: "listen" })],
     [4, watch],
-    [1, () => ({ do: "ended", ulids: someUlids() })],
-    [
-      3,
-      () => ({
-        do: "unwatch",
-        ...(watches.length > 0 ? one(watches) : { ulids: someUlids(), inbox: one(inboxNames) })
-      })
-    ],
-    [2, () => ({ do: "read", ulids: someUlids() })],
-    [3, () => ({ do: "events", ulid: anUlid(), run: below(3), seq: below(4), limit: 1 + below(5) })],
+    [1, () => ({ do: "ended", ulids: tasks.someUlids() })],
+    [3, unwatch],
+    [2, () => ({ do: "read", ulids: tasks.someUlids() })],
+    [3, () => ({ do: "events", ulid: tasks.anUlid(), run: below(3), seq: below(4), limit: 1 + below(5) })],
     [1, () => ({ do: "depth" })],
     [swift ? 8 : 3, () => ({ do: "sweep", limit: 1 + below(3) })],
-    [1, () => ({ do: "hear" })]
+    [1, () => ({ do: "hear" })],
+    [1, () => ({ do: "obey" })],
+    [hasFamily ? 14 : 0, remember],
+    [hasFamily ? 3 : 0, family.tell],
+    [hasFamily ? 4 : 0, family.relay],
+    [hasFamily ? 1 : 0, family.recall],
+    [chance.of(0.4) ? 5 : 0, operator.act],
+    [1, operator.look]
   ]
   const weights = kinds.reduce((sum, [weight]) => sum + weight, 0)
 
@@ -265,25 +240,26 @@ export const aSequence = (seed: number): Sequence => {
     if (worker === undefined) return
     if ("failed" in reply) {
       // Fenced: it goes on under a fresh name, or after a while of not believing it.
-      if (chance(0.8)) Object.assign(worker, aWorker(`${worker.name}'`))
+      if (chance.of(0.8)) Object.assign(worker, aWorker(`${worker.name}'`))
       return
     }
     now = reply.now
     for (const { entry, record } of reply.claimed) records.set(entry, record)
-    if (chance(0.2)) {
+    if (chance.of(0.2)) {
       worker.unanswered = turn
       return
     }
     worker.unanswered = undefined
     worker.joined = true
     for (const { entry } of turn.settled) worker.runs.delete(entry)
-    for (const entry of reply.lost) if (chance(0.8)) worker.runs.delete(entry)
+    for (const entry of reply.lost) if (chance.of(0.8)) worker.runs.delete(entry)
     for (const entry of [...reply.claimed.map(({ entry }) => entry), ...reply.held]) worker.runs.add(entry)
   }
 
   const observe = (command: Command, reply: Reply) => {
-    if ((command.do === "submit" || command.do === "evict") && chance(0.3)) planned.push({ do: "listen" })
+    if ((command.do === "submit" || command.do === "evict") && chance.of(0.3)) planned.push({ do: "listen" })
     if (command.do === "turn") observeTurn(command.turn, reply as TurnReply | { readonly failed: string })
+    else if (command.do === "outbox") family.sees(reply as ReadonlyArray<Message>)
     else if (command.do === "advance") now += command.ms
     // Nobody says a submit again for as long as its tasks are kept.
     else if (command.do === "sweep") submits.length = 0
@@ -293,15 +269,12 @@ export const aSequence = (seed: number): Sequence => {
     }
   }
 
-  function* last(): Generator<Command, void, Reply> {
-    yield { do: "read", ulids }
-    yield { do: "ended", ulids }
-    for (const ulid of new Set([...seqs.keys()].map(ulidOfEntry)))
-      yield { do: "events", ulid, run: 0, seq: 0, limit: 1_000 }
-    yield { do: "depth" }
-    yield { do: "hear" }
-
-    if (!drains) return
+  /** Brings everything to its end: what waits for children that nobody will submit is cancelled. */
+  function* drain(): Generator<Command, void, Reply> {
+    yield* operator.undo()
+    const all = (yield { do: "read", ulids: tasks.ulids }) as ReadonlyArray<Found | undefined>
+    for (const [at, found] of all.entries())
+      if (found?.place.kind === "waiting") yield { do: "cancel", ulid: tasks.ulids[at]! }
     yield { do: "advance", ms: Math.max(...leasesMs) + wentBack }
     let rest: ReadonlyArray<Entry> = []
     let left = true
@@ -309,18 +282,32 @@ export const aSequence = (seed: number): Sequence => {
       const settled = rest.map((entry) => end(entry))
       const { claimed, nextDue } = (yield {
         do: "turn",
-        turn: aTurn("last", { want: 1_000, settled, permits: [["openai", 1_000]] })
+        turn: aTurn("last", { want: 1_000, settled, permits: [[limitedRing, 1_000]] })
       }) as TurnReply
       rest = claimed.map(({ entry }) => entry)
       if (nextDue !== undefined) yield { do: "advance", ms: 30_000 }
       left = rest.length > 0 || nextDue !== undefined || (yield { do: "listen" }) === true
     }
     yield { do: "depth" }
+    yield { do: "drop", messages: (yield { do: "outbox" }) as ReadonlyArray<Message> }
     yield { do: "advance", ms: deadRetentionMs + wentBack }
     yield { do: "sweep", limit: 1_000 }
     yield { do: "leave", worker: "last" }
     yield { do: "listen" }
     yield { do: "look" }
+  }
+
+  function* last(): Generator<Command, void, Reply> {
+    yield { do: "read", ulids: tasks.ulids }
+    yield { do: "ended", ulids: tasks.ulids }
+    for (const ulid of new Set([...seqs.keys()].map(ulidOfEntry)))
+      yield { do: "events", ulid, run: 0, seq: 0, limit: 1_000 }
+    yield { do: "depth" }
+    yield { do: "hear" }
+    yield { do: "obey" }
+    yield { do: "queue" }
+    yield { do: "outbox" }
+    if (drains) yield* drain()
   }
 
   return { length: crowd ? 10 + below(12) : 12 + below(36), next, observe, last }

@@ -1,12 +1,18 @@
-/** The two stores as the sides of a comparison: each gives every sequence a place, a clock and two inboxes of its own. */
+/**
+ * The two stores as the sides of a comparison: each gives every sequence a place, a clock, two inboxes, and ears for the
+ * orders to its workers.
+ */
 import { Context, Duration, Effect, Layer, Queue } from "effect"
 import { Settings } from "../../runtime/config.ts"
 import { partitionKeys } from "../../runtime/keys.ts"
+import { Operations } from "../../runtime/operations.ts"
 import type { Scripts } from "../../runtime/redis/scripts.ts"
 import * as RedisStore from "../../runtime/redis/stores.ts"
-import { type Inbox, type News, Store } from "../../runtime/store.ts"
+import { Steps } from "../../runtime/steps.ts"
+import { type Inbox, type News, type Order, Store } from "../../runtime/store.ts"
+import type { Entry } from "../../runtime/task.ts"
 import type { Side } from "../suite/store-sequences.ts"
-import { type HearingInbox, runOn } from "./commands.ts"
+import { type HearingInbox, obedient, type Obedient, runOn } from "./commands.ts"
 import { deadRetentionMs, retentionMs } from "./random-commands.ts"
 import { redisSettings } from "./redis.ts"
 import { aClient, Bell, memoryStore, partition, redisTimeOf } from "./stores.ts"
@@ -22,6 +28,16 @@ const hearing = (name: string, next: Effect.Effect<ReadonlyArray<string>>): Hear
     while (heard.at(-1) !== mark) heard.push(...(yield* next))
     return heard.slice(0, -1)
   })
+})
+
+/** Collects the entries that are to be stopped from `next`, until it is told to drain. */
+const stopsFrom = Effect.fnUntraced(function* (next: Effect.Effect<Order>) {
+  const entries: Array<Entry> = []
+  for (;;) {
+    const order = yield* next
+    if (order.kind === "drain") return entries
+    if (order.kind === "stop") entries.push(order.entry)
+  }
 })
 
 const lineOf = ({ record = "", ulid }: News) => ulid + record
@@ -40,7 +56,15 @@ export const memorySide: Side = {
       hearing(inbox.name, linesFrom(inbox))
     )
     const inboxes = { A: yield* Effect.orDie(open), B: yield* Effect.orDie(open) }
-    const run = runOn({ partition, inboxes, keys: Effect.succeed([]) })
+    const { orders } = Context.get(context, Store)
+    const heard = new Map<Obedient, Effect.Effect<Order>>()
+    for (const worker of obedient) heard.set(worker, (yield* Effect.orDie(orders(worker, [partition]))).next)
+    const run = runOn({
+      partition,
+      inboxes,
+      stopsUntilDrain: (worker) => stopsFrom(heard.get(worker)!),
+      keys: Effect.succeed([])
+    })
     // Redis drops a stream when its time comes, even if the clock is set back later; memory when it next looks.
     const look = Context.get(context, Store).sweep(partition, 0)
     return (command) =>
@@ -60,6 +84,15 @@ export const openRedisSide = Effect.fnUntraced(function* (scripts: Scripts) {
   const store = Context.get(context, Store)
   const client = yield* aClient
   let staged = 0
+
+  // One connection hears the orders of all sequences; the store would open one for each worker.
+  const ear = yield* aClient
+  const orders = new Map<string, Queue.Queue<Order>>()
+  ear.on("smessage", (channel: string, message: string) => {
+    const [kind, entry] = message.split(" ")
+    const order: Order = kind === "stop" ? { kind, partition, entry: entry! } : { kind: "drain" }
+    Queue.offerUnsafe(orders.get(channel)!, order)
+  })
 
   /** An inbox whose hints are handed on by partition. */
   const openInbox = Effect.gen(function* () {
@@ -86,9 +119,11 @@ export const openRedisSide = Effect.fnUntraced(function* (scripts: Scripts) {
     name: "Redis",
     stage: Effect.gen(function* () {
       const partition = `s${++staged}.0`
-      const { base, bell } = partitionKeys(namespace, partition)
+      const { base, bell, orders: channelOf } = partitionKeys(namespace, partition)
       const ofTest = [`${base}clock`, `${base}expiring`]
       const tools = Context.make(Store, store).pipe(
+        Context.add(Steps, Context.get(context, Steps)),
+        Context.add(Operations, Context.get(context, Operations)),
         Context.add(TestTime, yield* redisTimeOf(client, base)),
         Context.add(Bell, { rang: Effect.promise(async () => (await client.lpop(bell)) !== null) })
       )
@@ -98,15 +133,28 @@ export const openRedisSide = Effect.fnUntraced(function* (scripts: Scripts) {
       )
       const keys = Effect.promise(async () => {
         const all = await client.keys(`${base}*`)
-        return all
-          .filter((key) => !ofTest.includes(key))
-          .map((key) => key.slice(base.length))
-          // Statistics go by themselves, hours later.
-          .filter((key) => !key.startsWith("stat:"))
-          .toSorted()
+        return (
+          all
+            .filter((key) => !ofTest.includes(key))
+            .map((key) => key.slice(base.length))
+            // Statistics go by themselves, hours later.
+            .filter((key) => !key.startsWith("stat:"))
+            .toSorted()
+        )
       })
       const inboxes = { A: yield* Effect.orDie(A(partition)), B: yield* Effect.orDie(B(partition)) }
-      const run = runOn({ partition, inboxes, keys })
+      const channels = obedient.map(channelOf)
+      for (const channel of channels) orders.set(channel, yield* Queue.unbounded<Order>())
+      yield* Effect.acquireRelease(
+        Effect.promise(() => ear.ssubscribe(...channels)),
+        () => Effect.promise(() => ear.sunsubscribe(...channels))
+      )
+      const run = runOn({
+        partition,
+        inboxes,
+        stopsUntilDrain: (worker) => stopsFrom(Queue.take(orders.get(channelOf(worker))!)),
+        keys
+      })
       return (command) => Effect.provideContext(run(command), tools)
     })
   } satisfies Side

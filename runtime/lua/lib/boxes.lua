@@ -100,8 +100,9 @@ local function put(entries, at_head)
   end
 end
 
--- Gives up the room of entries that run no more. An ordered box keeps it for the next run, `kept[i]`, where one comes.
-local function give_up_room(entries, kept)
+-- Gives up the room of entries that run no more, each for its next run. An ordered box keeps it for that, and so does
+-- any box where `keeps[i]` says so.
+local function give_up_room(entries, nexts, keeps)
   local boxed, ids, at = {}, {}, {}
   for i = 1, #entries do
     if is_boxed(entries[i]) then
@@ -118,8 +119,8 @@ local function give_up_room(entries, kept)
     local name = names[k]
     if name and redis.call("SREM", key.taken(name), boxed[k]) == 1 then
       local _, flags = box_of(name)
-      if kept and find(flags, "o", 1, true) then
-        redis.call("SADD", key.taken(name), kept[at[k]])
+      if keeps[at[k]] or find(flags, "o", 1, true) then
+        redis.call("SADD", key.taken(name), nexts[at[k]])
       else
         touched[#touched + 1] = name
       end

@@ -4,7 +4,7 @@
 local function give_back(entries, lost_by, now, retention, crashes_suspect, crashes_max)
   table.sort(entries)
   local records, again, suspects, writes, ended, outcomes = records_of(entries), {}, {}, {}, {}, {}
-  local runs, nexts = {}, {}
+  local runs, nexts, keeps = {}, {}, {}
   for i, entry in ipairs(entries) do
     local record = records[i]
     if is_current(record, entry) then
@@ -19,6 +19,7 @@ local function give_back(entries, lost_by, now, retention, crashes_suspect, cras
         local next_entry, segment = next_run(entry), sub(entry, 1, 8)
         if crashes >= crashes_suspect then
           suspects[#suspects + 1] = next_entry
+          keeps[#runs + 1] = true
         else
           again[#again + 1] = next_entry
         end
@@ -34,8 +35,8 @@ local function give_back(entries, lost_by, now, retention, crashes_suspect, cras
   for segment, write in pairs(writes) do
     send("HSET", key.task(segment), write)
   end
-  -- An ordered box goes on being taken until the run that comes next is in its mailbox.
-  give_up_room(runs, nexts)
+  -- A suspect leaves its box, but not its room: nobody looks for any when it is claimed.
+  give_up_room(runs, nexts, keeps)
   put(again, true)
   send("RPUSH", key.suspects, suspects)
   send("HDEL", key.running, entries)

@@ -1,0 +1,189 @@
+/** Bugs in boxes, rings, suspects, shares, and what operators hold back. */
+import { type Plant, plant } from "./plant.ts"
+
+export const boxPlants: ReadonlyArray<Plant> = [
+  // Room.
+  plant(
+    "an end gives no room back",
+    `      redis.call("SREM", key.taken(box), id .. string.match(record, "^.(%a%d+)"))\n`,
+    ""
+  ),
+  plant("an end does not put its box back into the ring", "      mark_ready(box)\n", ""),
+  plant("a retry gives no room back", "  give_up_room(left, nexts, {})\n", ""),
+  plant(
+    "a release gives no room back",
+    "  give_up_room(runs, nexts, keeps)\n",
+    "  if lost_by then give_up_room(runs, nexts, keeps) end\n"
+  ),
+  plant(
+    "a reap gives no room back",
+    "  give_up_room(runs, nexts, keeps)\n",
+    "  if not lost_by then give_up_room(runs, nexts, keeps) end\n"
+  ),
+  plant(
+    "room that was given up is taken by nobody",
+    "        touched[#touched + 1] = name\n      end\n    end\n  end\n  for",
+    "      end\n    end\n  end\n  for"
+  ),
+  plant(
+    "a box has room for one more",
+    `limit - redis.call("SCARD", key.taken(name))`,
+    `limit + 1 - redis.call("SCARD", key.taken(name))`
+  ),
+  plant(
+    "a claim takes no room",
+    `    if limit > 0 then\n      send("SADD", key.taken(name), valid)`,
+    `    if false then\n      send("SADD", key.taken(name), valid)`
+  ),
+
+  // Order.
+  plant(
+    "an ordered box goes on while one of its tasks waits to be tried again",
+    `if keeps[at[k]] or find(flags, "o", 1, true) then`,
+    "if keeps[at[k]] then"
+  ),
+  plant(
+    "every box keeps the room of a retry",
+    `if keeps[at[k]] or find(flags, "o", 1, true) then`,
+    "if true then"
+  ),
+  plant(
+    "a retry goes to the tail of its ordered box",
+    `(at_head or kept) and "LPUSH"`,
+    `at_head and "LPUSH"`
+  ),
+  plant(
+    "what is given back goes to the tail of its box",
+    `(at_head or kept) and "LPUSH"`,
+    `kept and "LPUSH"`
+  ),
+  plant(
+    "what is given back to a box goes newest first",
+    "local k = at_head and #boxed + 1 - i or i",
+    "local k = i"
+  ),
+  plant(
+    "the newest of a box is claimed first",
+    `redis.call("LPOP", key.box(name), count)`,
+    `redis.call("RPOP", key.box(name), count)`
+  ),
+
+  // Boxes in their rings.
+  plant(
+    "a box is forgotten while its tasks wait for their time",
+    `      redis.call("HSETNX", key.boxes, name, configs[k])\n`,
+    ""
+  ),
+  plant("a box without work and runs is kept", `      redis.call("HDEL", key.boxes, name)\n`, ""),
+  plant(
+    "a box with runs is forgotten",
+    `    if redis.call("EXISTS", key.taken(name)) == 0 then\n      redis.call("HDEL"`,
+    `    if true then\n      redis.call("HDEL"`
+  ),
+  plant("a box is in its ring twice", `if not limit or find(flags, "r", 1, true) then`, "if not limit then"),
+  plant("a second submit puts a box into its ring twice", `(find(flags, "r", 1, true) and "r" or "")`, `""`),
+  plant(
+    "what the newest submit says of a box does not count",
+    `redis.call("HSET", key.boxes, name, limit .. ordered`,
+    `redis.call("HSETNX", key.boxes, name, limit .. ordered`
+  ),
+  plant(
+    "a box is not put back into its ring after a claim",
+    "    mark_ready(name)\n  end\n  return claimed",
+    "  end\n  return claimed"
+  ),
+  plant(
+    "a box that has had its turn is the next again",
+    `redis.call("RPUSH", key.ready(ring), name)`,
+    `redis.call("LPUSH", key.ready(ring), name)`
+  ),
+  {
+    bug: "a box is emptied before the next has its turn",
+    changes: [
+      ["local room = limit == 0 and quantum or", "local room = limit == 0 and want or"],
+      ["math.min(quantum, room, want - claimed)", "math.min(room, want - claimed)"]
+    ]
+  },
+  plant("boxes go before lanes", "math.floor((want + now % 2) / 2)", "want"),
+  plant("boxes wait for the lanes to be empty", "math.floor((want + now % 2) / 2)", "0"),
+  plant("urgent and high share with the boxes", "    claim_lanes(want, 1, 2)\n", ""),
+  plant(
+    "the box of a paused key is claimed from",
+    `return some_paused and redis.call("SISMEMBER"`,
+    `return false and redis.call("SISMEMBER"`
+  ),
+  plant(
+    "the box of a resumed key stays out of its ring",
+    "== ARGV[3] then\n    mark_ready(name)",
+    "== ARGV[3] then"
+  ),
+  plant(
+    "what has ended is handed out from a box",
+    "if is_current(found[i], entries[i]) then\n        valid",
+    "if found[i] then\n        valid"
+  ),
+
+  // Rings with limits.
+  plant("a ring with limits is not known", `      redis.call("ZADD", key.rings, "NX", 0, ring)\n`, ""),
+  plant(
+    "a box that comes to a ring ends its deferral",
+    `redis.call("ZADD", key.rings, "NX", 0, ring)`,
+    `redis.call("ZADD", key.rings, 0, ring)`
+  ),
+  plant("a ring that a claim has emptied is kept", `        redis.call("ZREM", key.rings, ring)\n`, ""),
+  plant("an empty ring is kept", `      redis.call("ZREM", key.rings, ring_name)\n`, ""),
+  plant("permits are not counted", "math.min(tonumber(ARGV[i + 1]), want), held", "want, held"),
+  plant(
+    "claims with permits are not counted as claims",
+    "local count = claim_ring(ARGV[i], math.min(tonumber(ARGV[i + 1]), want), held, claims)\n  want = want - count",
+    "local count = claim_ring(ARGV[i], math.min(tonumber(ARGV[i + 1]), want), held, claims)"
+  ),
+  plant("a deferral is not heard", `"XX", now + tonumber(ARGV[i + 1])`, `"XX", now`),
+  plant("a ring that has no work is deferred", `key.rings, "XX", now`, "key.rings, now"),
+  plant("the end of a deferral is not told", "if next_ring[2] and (next_due", "if false and (next_due"),
+  plant("a full worker keeps what is limited to itself", "(some_ring and asked == 0)", "false"),
+
+  // Suspects.
+  plant("suspects are not set apart", "if crashes >= crashes_suspect then", "if false then"),
+  plant("a task is a suspect after one death", "if crashes >= crashes_suspect then", "if crashes >= 1 then"),
+  plant(
+    "two suspects are handed out at once",
+    `redis.call("LPOP", key.suspects, 1)`,
+    `redis.call("LPOP", key.suspects, 2)`
+  ),
+  plant(
+    "a worker is handed a suspect beside another",
+    `if want > 0 and ARGV[12] == "1" then`,
+    "if want > 0 then"
+  ),
+  plant("other suspects wait for no one", "if suspects_left or (", "if ("),
+  plant("a suspect gives its room up", "          keeps[#runs + 1] = true\n", ""),
+
+  // Shares, pauses, caps.
+  plant("lower lanes get no share", `if want > 0 and ARGV[11] ~= "" then`, "if false then"),
+  plant("a share goes to the lane above", "  local place = 1\n", "  local place = 0\n"),
+  plant("a paused queue hands out", `control[1] == "1", false`, "false, false"),
+  plant("a paused queue rings all the time", "(not paused and not capped and", "(not capped and"),
+  plant("so many at once is not heeded", "elseif control[2] then", "elseif false then"),
+  plant(
+    "so many at once is counted for one worker",
+    `running = running + redis.call("SCARD"`,
+    `running = redis.call("SCARD"`
+  ),
+  plant("a full queue rings all the time", "not capped and (want == 0", "(want == 0"),
+  plant("a queue's rate is not counted", `  add(rate, now, #claims / 2)\n`, ""),
+  plant("a queue's rate outlives itself", `  redis.call("HDEL", key.control, "rateUsed")\n`, ""),
+
+  // Bounds.
+  plant("a queue's depth is not looked at", "if bounds[1] and", "if false and"),
+  plant("a queue may be one deeper", "+ count > tonumber(bounds[1])", "> tonumber(bounds[1])"),
+  plant("a queue's age is not looked at", "  if bounds[2] then\n", "  if false then\n"),
+  plant("a key's depth is not looked at", "  if bounds[3] then\n", "  if false then\n"),
+  plant(
+    "a key may be deeper by what comes at once",
+    `redis.call("LLEN", key.box(name)) + added >`,
+    `redis.call("LLEN", key.box(name)) >`
+  ),
+  plant("new tasks are not counted as living", "  if counts_living then\n", "  if false then\n"),
+  plant("ended tasks are counted as living", `"living", -#ids)`, `"living", 0)`)
+]

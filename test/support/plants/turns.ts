@@ -1,0 +1,169 @@
+/** Bugs in what all tasks go through: submits, settlements, leases, claims, events, hints, the sweep. */
+import { type Plant, plant } from "./plant.ts"
+
+export const turnPlants: ReadonlyArray<Plant> = [
+  // Submit.
+  plant(
+    "a submit said again stores its tasks twice",
+    "if #ARGV < 2 or records_or_letters_of({ ARGV[2] })[1] then",
+    "if #ARGV < 2 then"
+  ),
+  plant(
+    "a submit said again does not see dead letters",
+    "records_or_letters_of({ ARGV[2] })",
+    "records_of({ ARGV[2] })"
+  ),
+  plant(
+    "a segment that gets a task stays marked to be dropped",
+    `      redis.call("ZREM", key.kept, segment)\n`,
+    ""
+  ),
+  plant(
+    "a delay is taken for a time",
+    `sub(due, 1, 1) == "+" and now + tonumber(due) or tonumber(due)`,
+    "tonumber(due)"
+  ),
+  plant(
+    "a submit does not ring for an earlier due time",
+    `redis.call("ZRANGE", key.later, 0, 0)[1] ~= before`,
+    "false"
+  ),
+
+  // Settling.
+  plant(
+    "the fence is dropped: whatever a worker names is its own",
+    "return members[place] == 1",
+    "return true"
+  ),
+  plant("what was settled stays held", `send("SREM", held, settled)\n`, ""),
+  plant(
+    "a worker that was fenced goes on",
+    `ARGV[5] == "0" and (not registered or`,
+    `ARGV[5] == "0" and registered and (`
+  ),
+  plant("a worker that was evicted goes on", " or tonumber(registered) == 0", ""),
+  plant(
+    "a settlement said again does not know its own outcome",
+    "if present[i] ~= expect[i] then",
+    "if true then"
+  ),
+  plant(
+    "a settlement said again takes any outcome for its own",
+    "if present[i] ~= expect[i] then",
+    "if not present[i] then"
+  ),
+  plant(
+    "a turn said again tells nothing of what is held",
+    "if again then\n  local new",
+    "if false then\n  local new"
+  ),
+  plant("a retry has no delay", "now + tonumber(ARGV[i + 1])", "now"),
+  plant("a retry keeps its run", "sub(entry, 1, 8), next_run(entry)\n", "sub(entry, 1, 8), entry\n"),
+  plant("a note is kept after the end", `send("HDEL", key.running, noted)\n`, ""),
+  plant(
+    "a stream outlives its retention",
+    `    redis.call("PEXPIRE", key.events(id_of(ARGV[i])), digits(retention))\n`,
+    ""
+  ),
+  plant(
+    "an earlier run's stream outlives its retention",
+    `        redis.call("PEXPIRE", key.events(id), digits(retention))\n`,
+    ""
+  ),
+  plant("a dead letter stays in its segment", `    send("HDEL", task, buried)\n`, ""),
+  plant("an end is not counted", "segment, -#positions)", "segment, 0)"),
+
+  // Giving back.
+  plant("a crash is not counted", "(lost_by and 1 or 0)", "0"),
+  plant("a release is counted as a crash", "(lost_by and 1 or 0)", "1"),
+  plant("a fourth crash is allowed", "crashes >= crashes_max", "crashes > crashes_max"),
+  plant(
+    "what is given back goes to the tail",
+    `send("LPUSH", key.lane(lane), reversed)`,
+    `send("RPUSH", key.lane(lane), list)`
+  ),
+  plant(
+    "what is given back goes newest first",
+    "table.sort(entries)\n",
+    "table.sort(entries, function(a, b) return a > b end)\n"
+  ),
+  plant("notes of a dead worker's runs stay", `  send("HDEL", key.running, entries)\n`, ""),
+
+  // Leases.
+  plant(
+    "a lease is not renewed",
+    `"ZADD", key.workers, now + lease`,
+    `"ZADD", key.workers, "NX", now + lease`
+  ),
+  plant(
+    "leases are judged after a jump of the clock",
+    "local calm = expected == 0 or",
+    "local calm = true or"
+  ),
+  plant(
+    "an evicted worker is not reaped after a jump of the clock",
+    "deadline == 0 or (calm and deadline <= now)",
+    "calm and deadline <= now"
+  ),
+  plant("a lease ends a moment late", "calm and deadline <= now", "calm and deadline < now"),
+  plant(
+    "a crowd is handed back in any order",
+    `redis.call("SORT", key.held(dead), "ALPHA", "DESC", "LIMIT", 0, reap_max)`,
+    `redis.call("SRANDMEMBER", key.held(dead), reap_max)`
+  ),
+  plant("a crowd's second piece is forgotten", "if #theirs < reap_max then", "if true then"),
+  plant("nobody is told of another dead worker", "  if expired() then\n    ring()\n  end\n", ""),
+  plant(
+    "a worker that leaves takes its tasks along",
+    ` and redis.call("EXISTS", key.held(ARGV[1])) == 0`,
+    ""
+  ),
+  plant("an eviction does not ring", `key.workers, 0, ARGV[1])\n  ring()`, "key.workers, 0, ARGV[1])"),
+
+  // Promoting and claiming.
+  {
+    bug: "a task is promoted before it is due",
+    changes: [
+      ["if next_due <= now then", "if next_due <= now + 500 then"],
+      [`"-inf", now, "LIMIT", 0, promote_max`, `"-inf", now + 500, "LIMIT", 0, promote_max`]
+    ]
+  },
+  plant("the next due time is the one that has just passed", "next_due = tonumber(head[2] or -1)", ""),
+  plant(
+    "the newest is claimed first",
+    `arguments[size + 2] = "LEFT", "COUNT"`,
+    `arguments[size + 2] = "RIGHT", "COUNT"`
+  ),
+  plant(
+    "one more is claimed than was wanted",
+    "arguments[size + 3] = want - enough",
+    "arguments[size + 3] = want - enough + 1"
+  ),
+  plant("a claim is not held", `  send("SADD", held, valid)\n`, ""),
+  plant("the bell never rings", `    redis.call("RPUSH", key.bell, "1")\n`, ""),
+  plant(
+    "a turn that leaves work behind does not ring",
+    "(want == 0 or given_up) and work_is_left()",
+    "false"
+  ),
+
+  // Events, hints, the sweep.
+  plant("a run that is over goes on appending", "if member == 0 then", "if false then"),
+  plant("an event said again is stored again", `run .. "-" .. ARGV[at + 1]`, `run .. "-*"`),
+  plant("a worker is not told that it lost a run", "return lost\n", "return {}\n"),
+  plant("those who watch are not told of events", "tell_watchers(told, false)\nreturn lost", "return lost"),
+  plant("those who watch are not told of the end", "  tell_watchers(ids, true)\n", ""),
+  plant("a hint brings no outcome along", "outcome and #outcome <= hint_record_max and outcome", "false"),
+  {
+    bug: "a hint brings along an outcome that was refused",
+    changes: [
+      ["  for k = 1, count do\n    outcomes", "  for k = 17, starts[2] - 1, 2 do\n    outcomes"],
+      ["outcomes[settled[k]] = records[k]", "outcomes[ARGV[k]] = ARGV[k + 1]"]
+    ]
+  },
+  plant("a watch outlives its task", "if last then", "if false then"),
+  plant("unwatching does not", "if name ~= ARGV[1] then\n        kept", "if true then\n        kept"),
+  plant("a segment is dropped before its time", `key.kept, "-inf", now`, `key.kept, "-inf", "+inf"`),
+  plant("a dead letter is dropped before its time", "now - tonumber(ARGV[2])", "now"),
+  plant("a dropped segment stays marked", `send("ZREM", key.kept, dropped)\n`, "")
+]
