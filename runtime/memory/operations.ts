@@ -149,7 +149,7 @@ const make = Effect.gen(function* () {
     }
   })
 
-  const note = noteNowAndThen(settings, (partition) =>
+  const note = noteNowAndThen((partition) =>
     Effect.map(clock, (now) => heapOf(queuesPartition).queues.set(partition, now))
   )
 

@@ -221,7 +221,7 @@ const make = Effect.gen(function* () {
         during("Operations.limit")
       ),
     purge,
-    note: noteNowAndThen(settings, (partition) =>
+    note: noteNowAndThen((partition) =>
       run("partition-note", queuesPartition, [partition, namesKeptMs(settings)]).pipe(
         during("Operations.note")
       )

@@ -25,6 +25,7 @@ import {
   claim,
   end,
   found,
+  headerOf,
   retry,
   submit,
   type TestTask,
@@ -292,6 +293,9 @@ export const operationsSuite = (
         held: 1
       })
       expect(yield* purge(partition, 100, "a mistake")).toBe(0)
+      yield* advance("61 seconds")
+      yield* turn("w")
+      expect(headerOf((yield* found(running.ulid))!.record).letter).toBe("F")
     })
 
     promise("cancels suspects", function* () {
@@ -321,6 +325,8 @@ export const operationsSuite = (
       expect(yield* purge(partition, 600, "no")).toBe(600)
       expect(yield* purge(partition, 600, "no")).toBe(395)
       expect(yield* purge(partition, 600, "no")).toBe(0)
+      yield* submit(...tasks(450, { box: boxOf("k") }))
+      expect(yield* purge(partition, 600, "no")).toBe(450)
     })
 
     promise("finds delayed tasks behind any number of alarms", function* () {
@@ -363,17 +369,20 @@ export const operationsSuite = (
     })
 
     promise(
-      "lets go of one that nobody has noted for the retention, once it is empty",
+      "lets go of one that nobody has noted for two hours or the retention, once it is empty",
       function* () {
         const { note, partitions } = yield* Operations
         yield* note(partition)
         yield* note(partitionOf("documents"))
         yield* submit(aTask())
 
-        yield* advance("70 seconds")
+        yield* advance("119 minutes")
+        expect(yield* partitions).toEqual([partition, "documents.0"])
+
+        yield* advance("2 minutes")
 
         expect(yield* partitions).toEqual([partition])
-        yield* advance("4 minutes")
+        yield* advance("3 minutes")
         expect(yield* partitions).toEqual([])
       },
       short
@@ -613,9 +622,10 @@ export const operationsSuite = (
       const other = aTask({ box })
 
       yield* revive(partition, [yield* revivalOf(entry!, box)])
-      yield* submit(other)
 
       expect(yield* claim("w", 10)).toEqual([nextRun(entry!)])
+      yield* submit(other)
+      expect(yield* claim("w", 10)).toEqual([])
       yield* turn("w", { settled: [end(nextRun(entry!))] })
       expect(yield* claim("w", 10)).toEqual([other.entry])
     })

@@ -1,0 +1,37 @@
+import { describe, expect } from "bun:test"
+import { Effect, Layer } from "effect"
+import * as Janitor from "../../actors/janitor.ts"
+import { Worker } from "../../actors/worker.ts"
+import { Operations } from "../../runtime/operations.ts"
+import * as Memory from "../../runtime/memory/stores.ts"
+import { it } from "../support/effect.ts"
+import { walked } from "../support/operations.ts"
+import { memorySettings } from "../support/redis.ts"
+import { partition } from "../support/stores.ts"
+import { claim, end, submit, tasks, turn } from "../support/tasks.ts"
+
+const worker = Layer.succeed(
+  Worker,
+  Worker.of({ queues: [{ queue: "default", concurrency: 1 }], running: () => 0 })
+)
+
+describe("the janitor", () => {
+  it.effect("keeps no more dead letters than it should, and has the queues listed that are served", () =>
+    Effect.gen(function* () {
+      const { partitions } = yield* Operations
+      yield* submit(...tasks(5))
+      const entries = yield* claim("w", 5)
+      yield* turn("w", { settled: entries.map((entry) => end(entry, "F")) })
+
+      expect(yield* Janitor.pass()).toBe(3)
+
+      expect(yield* walked("dead")).toHaveLength(2)
+      expect(yield* partitions).toEqual([partition])
+      expect(yield* Janitor.pass()).toBe(0)
+    }).pipe(
+      Effect.provide(
+        Layer.merge(Memory.layer, worker).pipe(Layer.provideMerge(memorySettings({ deadMax: 2 })))
+      )
+    )
+  )
+})
