@@ -34,7 +34,7 @@ export { inputMax } from "./preparation.ts"
 /** The task had not ended when the time was over. It goes on; wait again. */
 export class ResultTimeout extends Schema.TaggedError<ResultTimeout>()("ResultTimeout", {
   id: TaskId,
-  waitedMs: Schema.Number
+  waitedMs: Schema.Finite
 }) {
   override get message() {
     return `${this.id} has not ended within ${this.waitedMs} ms`

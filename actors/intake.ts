@@ -97,12 +97,10 @@ export const makeIntake = Effect.gen(function* () {
 
   const whileThereIsRoom = <A, E, R>(storing: Effect.Effect<A, E, R>) =>
     pressure.whileThereIsRoom(
-      storing.pipe(
-        Effect.catch((error) =>
-          error instanceof QueueFull
-            ? Effect.flatMap(pressure.estimate(error), (full) => Effect.fail(full as E & QueueFull))
-            : Effect.fail(error)
-        )
+      Effect.catchIf(
+        storing,
+        (error): error is E & QueueFull => error instanceof QueueFull,
+        (full) => Effect.flatMap(pressure.estimate(full), (full) => Effect.fail(full as E & QueueFull))
       )
     )
 

@@ -28,9 +28,9 @@ export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
   partition: Schema.String,
   /** What is full: the tasks that have not ended, the age of the oldest waiting one, or the waiting ones of a key. */
   bound: Schema.Literals(["maxDepth", "maxAgeMs", "maxKeyDepth"]),
-  limit: Schema.Number,
+  limit: Schema.Finite,
   /** When there may be room again, as the dispatcher estimates it. */
-  retryAfterMs: Schema.optionalKey(Schema.Number)
+  retryAfterMs: Schema.optionalKey(Schema.Finite)
 }) {
   override get message() {
     return `${this.partition} takes no more tasks: ${this.bound} is ${this.limit}`

@@ -1,5 +1,11 @@
 /** The types and errors that both faces of the library speak of. */
-export { IdempotencyConflict, ResultTimeout, SubmitRefused, TaskEnded, TaskGone } from "../../actors/dispatcher.ts"
+export {
+  IdempotencyConflict,
+  ResultTimeout,
+  SubmitRefused,
+  TaskEnded,
+  TaskGone
+} from "../../actors/dispatcher.ts"
 export { type FollowEvent, PositionInvalid } from "../../actors/follow.ts"
 export { TaskNotFound } from "../../actors/replies.ts"
 export { SettingsError, type SettingsShape } from "../../runtime/config.ts"
@@ -18,5 +24,5 @@ export type { WorkerView } from "../../actors/crew.ts"
 export type { QueueView } from "../../actors/queues.ts"
 export type { Stats } from "../../actors/stats.ts"
 export type { QueueLimits } from "../../runtime/operations.ts"
-export type { Page } from "../../actors/query.ts"
+export type { Page } from "../../actors/finder.ts"
 export { type Count, type DeadPage, NotRetryable } from "../../actors/revival.ts"
