@@ -9,4 +9,6 @@ import * as Store from "./store.ts"
 
 const operations = Layer.provide(Operations.layer, Store.layer)
 
-export const layer = Layer.mergeAll(Store.layer, Steps.layer, Admission.layer, Limits.layer, operations).pipe(Layer.provide(Heap.layer))
+export const layer = Layer.mergeAll(Store.layer, Steps.layer, Admission.layer, Limits.layer, operations).pipe(
+  Layer.provide(Heap.layer)
+)

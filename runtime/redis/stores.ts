@@ -12,4 +12,6 @@ const operations = Layer.provide(Operations.layer, Store.layer)
 
 /** At `Settings.redisUrl`. Fails with `RedisUnusable` when there is none that can be trusted. */
 export const layer = (scripts: Scripts = buildScripts()) =>
-  Layer.mergeAll(Store.layer, Steps.layer, Admission.layer, Limits.layer, operations).pipe(Layer.provide(Scripted.layer(scripts)))
+  Layer.mergeAll(Store.layer, Steps.layer, Admission.layer, Limits.layer, operations).pipe(
+    Layer.provide(Scripted.layer(scripts))
+  )
