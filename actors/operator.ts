@@ -15,7 +15,7 @@ import { crewOf, type WorkerView } from "./crew.ts"
 import type { QueryRefused } from "./fields.ts"
 import { makeMover } from "./move.ts"
 import type { SubmitRefused } from "./new-task.ts"
-import { makeFinder, type Page } from "./query.ts"
+import { makeFinder, type Page } from "./finder.ts"
 import { makeQueues, type QueueView } from "./queues.ts"
 import type { TaskNotFound } from "./replies.ts"
 import {
@@ -131,7 +131,7 @@ const make = Effect.gen(function* () {
     yield* Effect.forEach(homes, ({ partition }) => operations.drain(partition, id), { discard: true })
   })
 
-  const stats = Effect.fnUntraced(function* (minutes = statsMinutes) {
+  const stats = Effect.fnUntraced(function* (minutes: number = statsMinutes) {
     const counted = yield* inEach((partition) => operations.minutes(partition, minutes))
     const depths = yield* inEach(store.depth)
     const crew = yield* workers

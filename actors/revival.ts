@@ -22,15 +22,14 @@ import type { TaskView } from "../runtime/view.ts"
 import { boxOf } from "./box.ts"
 import { type ErrorGroup, groupOf, groupsOf, revivalOf } from "./dead-letters.ts"
 import { QueryRefused, refuseField } from "./fields.ts"
+import type { Finder, Match } from "./finder.ts"
 import { SubmitRefused } from "./new-task.ts"
 import { inputMax } from "./preparation.ts"
 import {
   boundsOf,
   type DeadFilter,
   type DeadSelection,
-  type Finder,
   isWithin,
-  type Match,
   pageDefault,
   readCursor,
   readDeadQuery,
@@ -109,17 +108,13 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
     given: unknown
   ): Effect.fn.Return<DeadPage, QueryRefused | StoreError> {
     const { cursor, limit = pageDefault, ...filter } = yield* Effect.fromResult(readDeadQuery(given))
-    const from = cursor === undefined ? undefined : yield* Effect.fromResult(readCursor(cursor, "dead"))
+    const search = searchOf(filter)
+    const from = cursor === undefined ? undefined : yield* Effect.fromResult(readCursor(cursor, search))
     const errors: Array<TaskError> = []
     const note = (matches: ReadonlyArray<Match>) => {
       for (const { view } of matches) if (view.error !== undefined) errors.push(view.error)
     }
-    const { matches, next } = yield* finder.page(
-      searchOf(filter),
-      limit,
-      from,
-      from === undefined ? note : undefined
-    )
+    const { matches, next } = yield* finder.page(search, limit, from, from === undefined ? note : undefined)
     if (from === undefined) note(matches)
     return {
       dead: matches.map(({ view }) => view),

@@ -49,7 +49,7 @@ export const readInput = Effect.fnUntraced(function* (
     readonly inputFile?: Option.Option<string>
     readonly stdin?: Option.Option<"-">
   },
-  command = "troupe submit"
+  command: string = "troupe submit"
 ) {
   const files = yield* FileSystem.FileSystem
   const { stdin } = yield* Stdio.Stdio

@@ -6,7 +6,8 @@ import type { QueryRefused } from "../../actors/fields.ts"
 import type { Move } from "../../actors/move.ts"
 import type { SubmitRefused } from "../../actors/new-task.ts"
 import type { DryRun, Operator, WorkerNotFound } from "../../actors/operator.ts"
-import type { DeadQuery, DeadSelection, Page, TaskQuery } from "../../actors/query.ts"
+import type { Page } from "../../actors/finder.ts"
+import type { DeadQuery, DeadSelection, TaskQuery } from "../../actors/query.ts"
 import type { QueueView } from "../../actors/queues.ts"
 import type { TaskNotFound } from "../../actors/replies.ts"
 import type { Count, DeadPage, NotRetryable } from "../../actors/revival.ts"
@@ -119,13 +120,15 @@ export const promised = <Methods extends object>(
   run: <A>(effect: Effect.Effect<A, unknown>) => Promise<A>
 ): Promised<Methods> =>
   Object.fromEntries(
-    Object.entries(methods).map(([name, method]) => [
+    Object.entries(methods as Record<string, Method | Record<string, Method>>).map(([name, method]) => [
       name,
       typeof method === "function"
-        ? (...args: ReadonlyArray<unknown>) => run(method(...args) as Effect.Effect<unknown, unknown>)
-        : promised(method as object, run)
+        ? (...args: ReadonlyArray<never>) => run(method(...args))
+        : promised(method, run)
     ])
   ) as Promised<Methods>
+
+type Method = (...args: ReadonlyArray<never>) => Effect.Effect<unknown, unknown>
 
 export const readId = (id: string) =>
   Schema.is(TaskId)(id) ? Effect.succeed(id) : Effect.fail(new InvalidTaskId({ id }))
@@ -136,8 +139,8 @@ const time = (at: Date | string) =>
 /** The filter as the operator reads it, without what was left `undefined`. */
 const said = (filter: object): object =>
   Object.fromEntries(
-    Object.entries(filter)
-      .filter(([, value]) => value !== undefined)
+    Object.entries(filter as Record<string, Date | string>)
+      .filter(([, value]: readonly [string, unknown]) => value !== undefined)
       .map(([name, value]) => [name, name === "from" || name === "to" ? time(value) : value])
   )
 

@@ -20,7 +20,7 @@ export const selection = Effect.fnUntraced(function* (c: ApiContext) {
   const body: unknown = yield* readJsonIfAny(c.req.raw)
   if (!isObject(body)) return yield* new BodyRefused({ faults: [{ path: "", message: "not an object" }] })
   const { dryRun: _, ...said } = parameters(c)
-  return { ...said, ...body } as Record<string, unknown>
+  return { ...said, ...body }
 })
 
 /** What a filter in a body does not fit is a fault of the body. */

@@ -2,7 +2,7 @@
 import { describe, expect } from "bun:test"
 import { Effect, Layer, type Scope } from "effect"
 import { Dispatcher } from "../../actors/dispatcher.ts"
-import { lookedAtMax } from "../../actors/query.ts"
+import { lookedAtMax } from "../../actors/finder.ts"
 import { layer as operatorLayer, Operator } from "../../actors/operator.ts"
 import type { ApiServices } from "../../api/http/run.ts"
 import type { Settings } from "../../runtime/config.ts"
@@ -170,7 +170,7 @@ export const operatorSuite = <E>(
         () =>
           Effect.gen(function* () {
             const meant = yield* submit({ tags: ["meant"] })
-            const others = Array.from({ length: lookedAtMax + 1 }, () => ({ name: "test" }))
+            const others = Array.from({ length: lookedAtMax + 500 }, () => ({ name: "test" }))
             yield* Dispatcher.use((dispatcher) => dispatcher.submitAll(others))
 
             const first = yield* Operator.use((operator) => operator.tasks({ tag: "meant" }))
@@ -200,9 +200,11 @@ export const operatorSuite = <E>(
           expect(yield* refused({ cursor: forged })).toBe("cursor: not the `next` of a page")
           yield* submitAll({}, {})
           const { next } = yield* Operator.use((operator) => operator.tasks({ limit: 1 }))
-          expect(yield* refused({ state: "queued", cursor: next })).toBe(
-            "cursor: it belongs to a page of another query"
-          )
+          for (const other of [{ state: "queued" }, { queue: "other" }]) {
+            expect(yield* refused({ ...other, cursor: next })).toBe(
+              "cursor: it belongs to a page of another query"
+            )
+          }
         })
       )
     })
