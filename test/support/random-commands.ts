@@ -54,6 +54,8 @@ export const aSequence = (seed: number): Sequence => {
   // Some sequences are about crowds.
   const crowd = chance.of(0.05)
   const swift = !crowd && chance.of(0.3)
+  // In others workers die all the time.
+  const deadly = chance.of(0.15)
   const leasesMs = swift ? [3_000, 2 * retentionMs] : [1_000, 3_000, 5_000]
   const drains = chance.of(0.4)
   const tasks = tasksBy(chance, { crowd, swift })
@@ -206,7 +208,10 @@ export const aSequence = (seed: number): Sequence => {
     [9, append],
     [10, advance],
     [1, () => ({ do: "setBack", ms: one([1, 500, 5_000, 60_000]) })],
-    [crowd ? 12 : 4, () => ({ do: chance.of(0.7) ? "evict" : "leave", worker: one(workers).name })],
+    [
+      crowd ? 12 : deadly ? 20 : 4,
+      () => ({ do: chance.of(0.7) ? "evict" : "leave", worker: one(workers).name })
+    ],
     [chance.of(0.5) ? 3 : 0, () => ({ do: "cancel", ulid: tasks.anUlid() })],
     [4, () => ({ do: "listen" })],
     [4, watch],
@@ -222,7 +227,7 @@ export const aSequence = (seed: number): Sequence => {
     [hasFamily ? 3 : 0, family.tell],
     [hasFamily ? 4 : 0, family.relay],
     [hasFamily ? 1 : 0, family.recall],
-    [chance.of(0.4) ? 5 : 0, operator.act],
+    [!crowd && chance.of(0.4) ? 7 : 0, operator.act],
     [1, operator.look]
   ]
   const weights = kinds.reduce((sum, [weight]) => sum + weight, 0)

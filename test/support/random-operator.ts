@@ -10,7 +10,7 @@ export const operatorBy = (chance: Chance) => {
 
   const limits = (): QueueLimits =>
     // Most bounds are loose, or a sequence would soon do nothing but refuse.
-    chance.of(0.3)
+    chance.of(0.4)
       ? {}
       : {
           ...some("maxDepth", 0.4, [2, 4, 8, 12]),

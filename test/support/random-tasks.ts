@@ -6,7 +6,7 @@ import { aTask, type TestTask, ulidAt } from "./tasks.ts"
 
 /** The keys and rings of boxes. */
 export const boxKeys = ["a", "b", "~low"] as const
-const boxNames = ["|a", "|a", "|b", "openai|a", "openai|~low"]
+const boxNames = ["|a", "|b", "openai|a", "openai|~low"]
 export const limitedRing = "openai"
 
 const alarmMs = [0, 500, 1_000, 3_000, 5_000]
@@ -22,15 +22,22 @@ export interface Pace {
 export const tasksBy = (chance: Chance, { crowd, swift }: Pace) => {
   const segments = crowd ? 3 : swift ? 1 : 1 + chance.below(3)
   /** How often tasks wait in boxes, and have alarms. */
-  const boxed = chance.of(0.5) ? 0.5 : 0
+  const boxed = chance.of(0.6) ? chance.one([0.5, 1]) : 0
   const alarmed = chance.of(0.3) ? 0.2 : 0
   const ulids: Array<string> = []
+  const names = boxNames.filter((name) => name === "|a" || chance.of(0.5))
+  const boxes = new Map<string, Box>()
 
-  const aBox = (): Box => ({
-    name: chance.one(boxNames),
-    limit: chance.one([0, 1, 1, 2]),
-    ordered: chance.of(0.5)
-  })
+  /** What is said of a box seldom changes. */
+  const aBox = (): Box => {
+    const name = chance.one(names)
+    const there = boxes.get(name)
+    if (there !== undefined && chance.of(0.85)) return there
+    const limit = chance.one(crowd ? [0, 0, 25] : [0, 1, 1, 2])
+    const box = { name, limit, ordered: chance.of(0.5) }
+    boxes.set(name, box)
+    return box
+  }
 
   const dueAt = (now: number): NewTask["due"] => {
     if (crowd || chance.of(0.7)) return undefined
