@@ -25,7 +25,7 @@ import { Offspring } from "./offspring.ts"
 import { makeOutbox } from "./outbox.ts"
 import { type Birth, type Preparation, prepare, type Prepared, type Unfit } from "./preparation.ts"
 import { Replies, TaskNotFound } from "./replies.ts"
-import { makeArrivals } from "./arrivals.ts"
+import { makeTally } from "./tally.ts"
 
 export { IdempotencyConflict, type Submitted, TaskGone } from "./intake.ts"
 export { NewTaskJson, SubmitRefused } from "./new-task.ts"
@@ -97,11 +97,12 @@ export class Dispatcher extends Context.Service<
 const makePreparing = Effect.gen(function* () {
   const handlers = yield* Handlers
   const clock = yield* Clock.Clock
-  const retentionMs = Duration.toMillis((yield* Settings).retention)
+  const { retention, routes } = yield* Settings
+  const retentionMs = Duration.toMillis(retention)
   const ulid = makeUlid()
   return (task: unknown, from: { readonly reply?: string; readonly birth?: Birth } = {}): Preparation => {
     const now = clock.currentTimeMillisUnsafe()
-    return prepare(handlers, task, { ...from, now, unique: ulid(now), retentionMs })
+    return prepare(handlers, task, { ...from, now, unique: ulid(now), retentionMs, routes })
   }
 })
 
@@ -136,7 +137,11 @@ const make = Effect.gen(function* () {
 
   const submitAll: Dispatcher["Service"]["submitAll"] = Effect.fnUntraced(function* (tasks) {
     const prepared: Array<Result.Result<Prepared, Unfit>> = []
-    for (const task of tasks) prepared.push(yield* settle(preparing(task)))
+    for (const task of tasks) {
+      const preparation = preparing(task)
+      // An effect only where a schema is async: batches are large.
+      prepared.push(preparation instanceof Promise ? yield* settle(preparation) : preparation)
+    }
     const fit = prepared.filter(Result.isSuccess).map(({ success }) => success)
     const answers = (yield* intake.takeAll(fit)).values()
     return prepared.map((one): Result.Result<Submitted, Refused> =>
@@ -252,14 +257,14 @@ export const offspring = Layer.effect(
   Offspring,
   Effect.gen(function* () {
     const outbox = yield* makeOutbox
-    const arrivals = yield* makeArrivals
+    const tally = yield* makeTally
     const preparing = yield* makePreparing
     return Offspring.of({
       prepare: (task, birth) => whenPrepared(() => preparing(task, { birth }), Effect.succeed),
       store: (prepared) => {
         const partition = partitionOfId(prepared.id)
         return Effect.tap(outbox.submit(partition, [prepared]), () =>
-          Effect.sync(() => arrivals.submitted(partition, 1))
+          Effect.sync(() => tally.submitted(partition, 1))
         )
       }
     })

@@ -9,7 +9,7 @@ import { standingOf } from "../runtime/view.ts"
 import { batchMax, makeOutbox, type Outbox, untilAnswered } from "./outbox.ts"
 import type { Prepared } from "./preparation.ts"
 import { makePressure } from "./pressure.ts"
-import { makeArrivals } from "./arrivals.ts"
+import { makeTally } from "./tally.ts"
 
 /**
  * The idempotency key was used before, with another input. Nothing was stored: send what was sent then, or take another
@@ -72,7 +72,7 @@ export const makeIntake = Effect.gen(function* () {
   const admission = yield* Admission
   const outbox = yield* makeOutbox
   const pressure = yield* makePressure
-  const arrivals = yield* makeArrivals
+  const tally = yield* makeTally
 
   /** A task that was found in place of a new one. */
   const existing = Effect.fnUntraced(function* (id: TaskId) {
@@ -86,7 +86,7 @@ export const makeIntake = Effect.gen(function* () {
     const admitted = yield* untilAnswered(admission.admit(partition, one, one.guards))
     switch (admitted.kind) {
       case "stored":
-        arrivals.submitted(partition, 1)
+        tally.submitted(partition, 1)
         return submitted(one)
       case "found":
         return yield* existing(idIn(partition, admitted.ulid))
@@ -107,7 +107,7 @@ export const makeIntake = Effect.gen(function* () {
   const storeAll = (tasks: ReadonlyArray<Prepared>) => {
     const partition = partitionOfId(tasks[0]!.id)
     return Effect.map(outbox.submit(partition, tasks), () => {
-      arrivals.submitted(partition, tasks.length)
+      tally.submitted(partition, tasks.length)
       return tasks.map(submitted)
     })
   }
@@ -166,7 +166,7 @@ export const makeIntake = Effect.gen(function* () {
     push: (one, done) => {
       const partition = partitionOfId(one.id)
       outbox.push(partition, [one], (exit) => {
-        if (Exit.isSuccess(exit)) arrivals.submitted(partition, 1)
+        if (Exit.isSuccess(exit)) tally.submitted(partition, 1)
         done(exit)
       })
     },

@@ -8,6 +8,7 @@ import { describe } from "../runtime/fault.ts"
 import type { Fault, Misfit, TaskDefinition } from "../runtime/handler.ts"
 import { faultsOf } from "../runtime/input.ts"
 import type { Handlers, UnknownHandler } from "../runtime/registry.ts"
+import { type Route, routeOf } from "../runtime/routes.ts"
 import type { Box, NewTask } from "../runtime/store.ts"
 import {
   encodeRecord,
@@ -48,6 +49,7 @@ export interface Circumstances {
   /** The reply channel of the process that waits for its end, if one does. */
   readonly reply?: string | undefined
   /** How long what has ended is kept, in milliseconds. */
+  readonly routes: ReadonlyArray<Route>
   readonly retentionMs: number
   /** The task whose run submits it. */
   readonly birth?: Birth
@@ -224,7 +226,9 @@ const layOut = (
   const json = envelopeJson(task, key, times, at)
   if (json.length > inputMax) return refuse("/input", `more than ${inputMax} characters of JSON`)
   const partition =
-    birth?.id === undefined ? partitionOf(task.queue ?? definition.queue) : partitionOfId(birth.id)
+    birth?.id === undefined
+      ? partitionOf(task.queue ?? routeOf(at.routes, definition.name) ?? definition.queue)
+      : partitionOfId(birth.id)
   const ulid = birth?.id === undefined ? at.unique : ulidOfId(birth.id)
   const { deadlineAt, dueAt, expiresAt } = times
   return Result.succeed({

@@ -2,14 +2,11 @@
  * Counts what happens to tasks, and stores the counts once a second, so that statistics cost the hot path nothing.
  * What a process that dies has counted in its last second is not stored.
  */
-import { Duration, Effect, Schedule, type Scope } from "effect"
+import { Duration, Effect, type Scope } from "effect"
 import { Operations } from "../runtime/operations.ts"
 import type { Partition } from "../runtime/task.ts"
 
 const storeEvery = Duration.seconds(1)
-
-/** How often the store is told again that a queue is in use. */
-const noteEveryMs = Duration.toMillis("1 hour")
 
 /** Upper bounds of the histograms' buckets, in milliseconds: about three to a power of ten. */
 const boundsMs = [
@@ -22,32 +19,30 @@ export const bucketOf = (ms: number): number => boundsMs.find((bound) => ms <= b
 
 export interface Tally {
   readonly add: (partition: Partition, counter: string, count: number) => void
-  /** So many tasks were stored. A queue that is new to this process is noted. */
+  /** So many tasks were stored. The name of a queue that is new to this process is kept for those who look. */
   readonly submitted: (partition: Partition, count: number) => void
 }
 
 /** Opens a tally. When the scope closes, what was counted is stored. */
 export const makeTally: Effect.Effect<Tally, never, Operations | Scope.Scope> = Effect.gen(function* () {
   const operations = yield* Operations
+  const scope = yield* Effect.scope
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
   let counts = new Map<Partition, Record<string, number>>()
-  let unnoted = new Set<Partition>()
-  const notedAt = new Map<Partition, number>()
 
   const store = Effect.suspend(() => {
     const counted = counts
-    const fresh = unnoted
     counts = new Map()
-    unnoted = new Set()
-    return Effect.andThen(
-      Effect.forEach(fresh, (partition) => operations.note(partition), { discard: true }),
-      Effect.forEach(counted, ([partition, all]) => operations.count(partition, all), { discard: true })
-    )
-  }).pipe(Effect.catch((error) => Effect.logWarning(`some statistics are lost: ${error.message}`)))
+    return Effect.forEach(counted, ([partition, all]) => Effect.ignore(operations.count(partition, all)), {
+      concurrency: "unbounded",
+      discard: true
+    })
+  })
   yield* Effect.addFinalizer(() => Effect.timeoutOption(store, storeEvery))
-  yield* Effect.repeat(store, Schedule.spaced(storeEvery)).pipe(Effect.forkScoped)
 
   const add: Tally["add"] = (partition, counter, count) => {
     if (count === 0) return
+    if (counts.size === 0) fork(Effect.forkIn(Effect.delay(store, storeEvery), scope))
     const all = counts.get(partition) ?? {}
     counts.set(partition, all)
     all[counter] = (all[counter] ?? 0) + count
@@ -55,11 +50,9 @@ export const makeTally: Effect.Effect<Tally, never, Operations | Scope.Scope> = 
   return {
     add,
     submitted: (partition, count) => {
+      // Cheap: the store is told anew once in a while.
+      if (counts.get(partition)?.["submitted"] === undefined) fork(Effect.ignore(operations.note(partition)))
       add(partition, "submitted", count)
-      const now = performance.now()
-      if (now - (notedAt.get(partition) ?? -Infinity) < noteEveryMs) return
-      notedAt.set(partition, now)
-      unnoted.add(partition)
     }
   }
 })

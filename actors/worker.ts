@@ -12,6 +12,7 @@ import type { TaskDefinition } from "../runtime/handler.ts"
 import type { Limits } from "../runtime/limits.ts"
 import { Operations, type WorkerAbout } from "../runtime/operations.ts"
 import { Handlers } from "../runtime/registry.ts"
+import { type Route, routeOf } from "../runtime/routes.ts"
 import { type Fenced, type Order, Store, type StoreError, type WorkerId } from "../runtime/store.ts"
 import type { Steps } from "../runtime/steps.ts"
 import { type Partition, partitionOf } from "../runtime/task.ts"
@@ -36,13 +37,16 @@ export class Worker extends Context.Service<
   }
 >()("troupe/Worker") {}
 
-/** The queues to serve: those of the settings, or every queue that a handler names. */
+/** The queues to serve: those of the settings, or every queue that a handler or a route to one names. */
 export const subscriptionsOf = (
   queues: ReadonlyArray<Subscription> | undefined,
-  handlers: ReadonlyArray<TaskDefinition>
+  handlers: ReadonlyArray<TaskDefinition>,
+  routes: ReadonlyArray<Route> = []
 ): ReadonlyArray<Subscription> =>
   queues ??
-  [...new Set(["default", ...handlers.map(({ queue }) => queue)])].map((queue) => ({
+  [
+    ...new Set(["default", ...handlers.flatMap(({ name, queue }) => [queue, routeOf(routes, name) ?? queue])])
+  ].map((queue) => ({
     queue,
     concurrency: concurrencyDefault
   }))
@@ -88,7 +92,7 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       const handlersScope = yield* Scope.make()
       const services = yield* makeServices(handlersScope)
       const context = yield* Effect.context<never>()
-      const queues = subscriptionsOf(settings.queues, handlers.all)
+      const queues = subscriptionsOf(settings.queues, handlers.all, settings.routes)
       let pullers: ReadonlyArray<Puller> = []
       let stopping = false
       /** An operator wants it to take no more; it goes on living, idle, until its process is stopped. */

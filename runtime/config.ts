@@ -6,6 +6,7 @@
  */
 import { Context, Duration, Effect, Layer, type LogLevel, Option, Redacted, Result, Schema } from "effect"
 import { nearest } from "./nearest.ts"
+import { readRoutes, type Route } from "./routes.ts"
 import { QueueName } from "./task.ts"
 
 /** A setting cannot be used as it stands. Correct it and start again: nothing was started. */
@@ -49,6 +50,12 @@ export interface SettingsShape {
    * runs at once. Unset: every queue that a loaded handler names, `concurrencyDefault` at a time.
    */
   readonly queues: ReadonlyArray<Subscription> | undefined
+
+  /**
+   * `TROUPE_ROUTES`, as `llm.*=agents,*.embed=vectors`, default none: the queues of handlers by their names, the first
+   * match counts. Only a submitter who names a queue is above it. All processes must say the same.
+   */
+  readonly routes: ReadonlyArray<Route>
 
   /** `TROUPE_WORKERS`, default 2. How many worker processes a node keeps. */
   readonly workers: number
@@ -157,6 +164,7 @@ const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> 
   port: ["TROUPE_PORT", 4000, whole(0, 65_535)],
   handlers: ["TROUPE_HANDLERS", undefined, text],
   queues: ["TROUPE_QUEUES", undefined, subscriptions],
+  routes: ["TROUPE_ROUTES", [], readRoutes],
   workers: ["TROUPE_WORKERS", 2, whole(1, 256)],
   files: ["TROUPE_FILES", ".troupe/files", text],
   folders: [

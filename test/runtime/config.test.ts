@@ -19,6 +19,7 @@ describe("a setting", () => {
         port: 4000,
         handlers: undefined,
         queues: undefined,
+        routes: [],
         workers: 2,
         files: ".troupe/files",
         folders: [],
@@ -41,6 +42,7 @@ describe("a setting", () => {
         TROUPE_PORT: "0",
         TROUPE_HANDLERS: "./handlers",
         TROUPE_QUEUES: "documents:8, default",
+        TROUPE_ROUTES: "llm.*=agents",
         TROUPE_WORKERS: "256",
         TROUPE_FILES: "/data",
         TROUPE_FOLDERS: "/in:/more in:",
@@ -62,6 +64,7 @@ describe("a setting", () => {
           { queue: "documents", concurrency: 8 },
           { queue: "default", concurrency: concurrencyDefault }
         ],
+        routes: [{ pattern: "llm.*", queue: "agents", matches: expect.any(Function) }],
         workers: 256,
         files: "/data",
         folders: ["/in", "/more in"],
