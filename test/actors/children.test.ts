@@ -9,6 +9,7 @@ import {
   defineTask,
   type TaskContext
 } from "../../runtime/handler.ts"
+import { Steps } from "../../runtime/steps.ts"
 import { Store } from "../../runtime/store.ts"
 import { partitionOf, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import { it } from "../support/effect.ts"
@@ -187,6 +188,37 @@ for (const [store, system] of [
       }).pipe(Effect.provide(system([handler, add, double])))
     })
 
+    it.live("chains them beside each other: a chain has its numbers from the start", () => {
+      let opened = false
+      const slow = defineTask({
+        name: "slow",
+        input: z.number(),
+        queue: "other",
+        run: async (n) => {
+          while (!opened) await Bun.sleep(1)
+          return n
+        }
+      })
+      const handler = parent((ctx) =>
+        // However the one goes on, the other finds its own children.
+        Promise.all([1, 2].map((n) => ctx.chain([{ task: slow, input: n }, slow, slow])))
+      )
+      return Effect.gen(function* () {
+        const { result, submit, task } = yield* Dispatcher
+        const { id } = yield* submit({ name: "parent" })
+        yield* Effect.repeat(task(id), {
+          until: ({ state }) => state === "waiting",
+          schedule: Schedule.spaced("2 millis")
+        })
+
+        const steps = yield* (yield* Steps).recall(partitionOfId(id), ulidOfId(id))
+        expect(steps.map(({ number }) => number)).toEqual([0, 3])
+
+        opened = true
+        expect(yield* result(id)).toMatchObject({ output: [1, 2] })
+      }).pipe(Effect.provide(system([handler, slow])))
+    })
+
     it.live("follows a group by a task with all its results", () => {
       const sum = defineTask({
         name: "sum",
@@ -284,13 +316,16 @@ for (const [store, system] of [
     })
 
     it.live("in Effect is the same, and no handler of errors takes its wait for one", () => {
+      let taken = 0
       const handler = defineTask.effect({
         name: "parent",
         retry: quick,
         run: Effect.fn(function* () {
           const task = yield* CurrentTask
           const child = yield* task.submit(double, { n: 21 })
-          const [doubled] = yield* task.all([child]).pipe(Effect.catch(() => Effect.succeed([-1])))
+          const [doubled] = yield* task
+            .all([child])
+            .pipe(Effect.tapError(() => Effect.sync(() => (taken += 1))))
           const group = yield* task
             .group([{ task: broken, input: null }])
             .pipe(Effect.catchTag("ChildFailed", ({ error }) => Effect.succeed(error.message)))
@@ -301,6 +336,7 @@ for (const [store, system] of [
         expect(yield* (yield* Dispatcher).ask({ name: "parent" })).toMatchObject({
           output: { doubled: 42, group: "no such number" }
         })
+        expect(taken).toBe(0)
       }).pipe(Effect.provide(system([handler, broken, double])))
     })
   })
