@@ -11,6 +11,7 @@ import {
   laneOfEntry,
   type Letter,
   runOfEntry,
+  type TaskId,
   ulidOfEntry
 } from "../../runtime/task.ts"
 import { partition } from "./stores.ts"
@@ -80,6 +81,14 @@ export const retry = (entry: Entry, delayMs: number): Settlement => ({
   entry,
   delayMs,
   record: aRetry(entry)
+})
+
+/** How a run ends to wait for children. */
+export const wait = (entry: Entry, ...children: ReadonlyArray<TaskId>): Settlement => ({
+  kind: "wait",
+  entry,
+  record: aRetry(entry),
+  children
 })
 
 export const release = (entry: Entry): Settlement => ({ kind: "release", entry })
