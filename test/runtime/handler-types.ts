@@ -132,3 +132,68 @@ defineTask({
 })
 // @ts-expect-error: a handler has a name.
 defineTask({ run: () => null })
+
+// What a child is given, and what comes of it, is what its definition says.
+const double = defineTask({ name: "double", input: z.object({ n: z.number() }), run: ({ n }) => n * 2 })
+const spell = defineTask({ name: "spell", input: z.number(), run: (n) => `${n}` })
+defineTask({
+  name: "children",
+  run: async (_, ctx) => {
+    const [one, other] = await ctx.all([await ctx.submit(double, { n: 1 }), await ctx.submit(spell, 2)])
+    const outcomes = await ctx.all([await ctx.submit(spell, 3)], { onFailure: "collect" })
+    const [first] = await ctx.group([{ task: spell, input: 4 }])
+    const chained = await ctx.chain([
+      { task: double, input: { n: 5 } },
+      (n) => ({ task: double, input: { n: n + 1 } }),
+      spell
+    ])
+    const joined = await ctx.chord([{ task: spell, input: 6 }], ([text]) => ({
+      task: spell,
+      input: text.length
+    }))
+    const remembered = await ctx.step("text", async () => "text")
+    const outcome = outcomes[0]
+    const texts: ReadonlyArray<string> = [other, first, chained, joined, remembered]
+    return [one.toFixed(), ...texts, outcome.state === "succeeded" ? outcome.output : outcome.error.message]
+  }
+}) satisfies TaskDefinition<unknown, ReadonlyArray<string>>
+defineTask({
+  name: "wrong children",
+  run: async (_, ctx) => {
+    // @ts-expect-error: `n` is a number.
+    await ctx.submit(double, { n: "1" })
+    // @ts-expect-error: what follows is given text.
+    await ctx.chain([{ task: spell, input: 1 }, (n) => ({ task: double, input: { n: n * 2 } })])
+    // @ts-expect-error: without `collect` there are outputs, and no states.
+    return (await ctx.all([await ctx.submit(spell, 1)]))[0].state
+  }
+})
+defineTask.effect({
+  name: "children",
+  run: Effect.fn(function* () {
+    const task = yield* CurrentTask
+    const child = yield* task.submit(double, { n: 1 })
+    const [output] = yield* task.all([child])
+    return output.toFixed()
+  })
+}) satisfies TaskDefinition<unknown, string>
+
+// A batch gives an output or an error for each of its items.
+takesAndGives<{ n: number }, number>()(
+  defineTask({
+    name: "batch",
+    input: z.object({ n: z.number() }),
+    batch: { size: 10, wait: "10 millis" },
+    runAll: async (items) => items.map(({ input }) => (input.n > 0 ? input.n : new Error("too small")))
+  })
+)
+// @ts-expect-error: it runs one at a time, or all at once.
+defineTask({ name: "batch", batch: { size: 10 }, run: () => null })
+defineTask({
+  name: "keyed",
+  input: z.object({ tenant: z.string() }),
+  key: { of: ({ tenant }) => tenant },
+  limits: [{ key: "tokens", rate: 10, per: "1 second", amount: ({ tenant }) => tenant.length }],
+  retry: { backoff: (failed, error) => (error.type === "Busy" ? "1 minute" : failed * 1_000) },
+  run: () => null
+})

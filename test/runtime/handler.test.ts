@@ -49,6 +49,39 @@ describe("a handler", () => {
     })
   })
 
+  test("may say how long its tasks wait and last, and how they are tried again", () => {
+    const backoff = () => "1 minute" as const
+    const some = defineTask({
+      name: "some",
+      timeout: "1.5 seconds",
+      expires: "1 hour",
+      deadline: "1 day",
+      retry: { attempts: 4, backoff },
+      run
+    })
+
+    expect(some).toMatchObject({
+      timeoutMs: 1_500,
+      expiresMs: 3_600_000,
+      deadlineMs: 86_400_000,
+      retry: { attempts: 4 },
+      backoff
+    })
+  })
+
+  test.each([
+    [{ timeout: "2 blinks" }, "handler some: timeout 2 blinks"],
+    [{ timeout: 0 }, "timeout 0"],
+    [{ expires: -1 }, "expires -1"],
+    [{ deadline: Number.POSITIVE_INFINITY }, "deadline Infinity"],
+    [{ retry: { attempts: 0 } }, "handler some: retry/attempts: "],
+    [{ retry: { backoff: { factor: 0 } } }, "handler some: retry/backoff/factor: "],
+    [{ retry: { backoff: { fixed: "2 blinks" } } }, "handler some: retry: "]
+  ])("cannot say %j", (options, message) => {
+    expect(() => defineTask({ name: "some", ...(options as object), run })).toThrow(TypeError)
+    expect(() => defineTask({ name: "some", ...(options as object), run })).toThrow(message)
+  })
+
   test("may be an effect, with a layer of services", () => {
     const run = () => Effect.succeed(1)
 
