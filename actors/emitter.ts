@@ -1,8 +1,9 @@
 /**
  * Stores what the running tasks of one partition emit, in order per task, many events a call.
  *
- * While a call is in flight, events gather for the next one: nothing waits for a timer. An event is stored when its
- * write succeeds; a write whose call got no answer is said again, which cannot store it twice. Writes of a run that
+ * While a call is in flight, events gather for the next one: nothing waits for a timer. Pieces of text that a run emits
+ * meanwhile are joined, so that a stream of tokens does not become a stream of events; the first is never held back,
+ * and a run that awaits each piece gets an event for each. An event is stored when its write succeeds; a write whose call got no answer is said again, which cannot store it twice. Writes of a run that
  * is no longer the current one fail with `AttemptOver`.
  */
 import { Effect, Latch, Schedule, type Scope } from "effect"
@@ -20,8 +21,14 @@ const waitingMax = 10_000
 const batchMax = 500
 const batchCharactersMax = 1024 * 1024
 
-interface Waiting extends NewEvent {
-  readonly resume: (result: Effect.Effect<void, AttemptOver>) => void
+/** How long pieces of text are joined, in characters. */
+const joinMax = 1_024
+
+interface Waiting extends Omit<NewEvent, "data"> {
+  data: string
+  /** What it says, if that is text to which more may be joined. */
+  text: string | undefined
+  readonly resumes: Array<(result: Effect.Effect<void, AttemptOver>) => void>
 }
 
 export interface Emitter {
@@ -52,6 +59,8 @@ export const openEmitter = Effect.fnUntraced(function* (options: {
   const store = yield* Store
   const waiting: Array<Waiting> = []
   const lastSeq = new Map<Entry, number>()
+  /** The newest event of each entry that waits, while more may be joined to it. */
+  const newest = new Map<Entry, Waiting>()
   const unstored = new Map<Entry, number>()
   const idle = new Map<Entry, () => void>()
   const some = Latch.makeUnsafe(false)
@@ -83,13 +92,14 @@ export const openEmitter = Effect.fnUntraced(function* (options: {
       yield* Effect.yieldNow
     }
     const batch = takeBatch()
+    newest.clear()
     const lost = yield* store.append(partition, worker, batch).pipe(
       Effect.tapError((error) => Effect.logWarning(`events wait to be stored: ${error.message}`)),
       Effect.retry(delays)
     )
     const gone = new Set(lost)
-    for (const { entry, resume } of batch) {
-      resume(gone.has(entry) ? Effect.fail(over(entry)) : Effect.void)
+    for (const { entry, resumes } of batch) {
+      for (const resume of resumes) resume(gone.has(entry) ? Effect.fail(over(entry)) : Effect.void)
       stored(entry)
     }
     for (const entry of lost) onLost(entry)
@@ -116,10 +126,20 @@ export const openEmitter = Effect.fnUntraced(function* (options: {
           const reason = `${waitingMax} events wait to be stored; await each before the next`
           return resume(Effect.fail(new EventRefused({ reason })))
         }
+        const text = kind === "chunk" && typeof data === "string" ? data : undefined
+        const before = newest.get(entry)
+        if (text !== undefined && before?.text !== undefined && before.text.length + text.length <= joinMax) {
+          before.text += text
+          before.data = JSON.stringify(before.text)
+          before.resumes.push(resume)
+          return
+        }
         const seq = (lastSeq.get(entry) ?? 0) + 1
         lastSeq.set(entry, seq)
         unstored.set(entry, (unstored.get(entry) ?? 0) + 1)
-        waiting.push({ entry, seq, kind, data: json, resume })
+        const event: Waiting = { entry, seq, kind, data: json, text, resumes: [resume] }
+        newest.set(entry, event)
+        waiting.push(event)
         some.openUnsafe()
       }),
     flushed: (entry) =>
@@ -130,6 +150,7 @@ export const openEmitter = Effect.fnUntraced(function* (options: {
       lastSeq.delete(entry)
       unstored.delete(entry)
       idle.delete(entry)
+      newest.delete(entry)
     },
     streamed: (entry) => lastSeq.has(entry)
   }

@@ -10,13 +10,14 @@ import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Effect } from "effect"
 import { parseArgs } from "node:util"
 import { nearest } from "../runtime/nearest.ts"
+import { delays } from "./delays.ts"
 import { run } from "./frame.ts"
 import { latency } from "./latency.ts"
 import { mixes } from "./mixes.ts"
 import { toJson, toTables } from "./report.ts"
 import { throughput } from "./throughput.ts"
 
-const benches = [throughput, latency, mixes]
+const benches = [throughput, latency, mixes, delays]
 
 const usage = `bun run bench NAME… [--json] [--quick]
 

@@ -9,8 +9,8 @@ export class BenchFailed extends Schema.TaggedError<BenchFailed>()("BenchFailed"
   }
 }
 
-/** What tasks ask for: a priority, each its own of four; a delay; a limit of how often they start; an order within a key. */
-export type Mix = "prioritised" | "delayed" | "limited" | "keyed"
+/** What tasks ask for: a priority, each its own of four; a delay, short or of a day; a limit of how often they start; an order within a key. */
+export type Mix = "prioritised" | "delayed" | "far" | "limited" | "keyed"
 
 /** Tasks to submit. */
 export interface Load {
@@ -28,6 +28,14 @@ export interface Load {
 /** Asks to make, for so long. */
 export interface Asking extends Pick<Load, "inFlight" | "inputBytes"> {
   readonly millis: number
+}
+
+/** Tasks to ask for that are due one after the other, so far apart in milliseconds. */
+export interface Waiting extends Pick<Load, "inputBytes"> {
+  readonly count: number
+  readonly everyMs: number
+  /** When the first is due, from now. */
+  readonly firstMs: number
 }
 
 /** How long asks took, in milliseconds. */
@@ -48,6 +56,8 @@ export interface Commands {
   /** Resolves when all is acknowledged. */
   readonly submit: (load: Load) => Promise<void>
   readonly ask: (asking: Asking) => Promise<Asked>
+  /** Resolves with how much later than it was due each result was here. */
+  readonly wait: (waiting: Waiting) => Promise<Asked>
   readonly work: (concurrency: number, mix?: Mix) => Promise<void>
   /** Ends `work`, and lets what runs finish. */
   readonly rest: () => Promise<void>

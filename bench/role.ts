@@ -20,6 +20,12 @@ const repeatedly = async (inFlight: number, step: () => Promise<unknown> | undef
   await Promise.all(Array.from({ length: inFlight }, one))
 }
 
+const askedOf = (times: Array<number>) => {
+  times.sort((a, b) => a - b)
+  const at = (quantile: number) => times[Math.floor((times.length - 1) * quantile)]!
+  return { count: times.length, p50: at(0.5), p99: at(0.99) }
+}
+
 let stopWork = async () => {}
 
 const commands: Commands = {
@@ -44,9 +50,17 @@ const commands: Commands = {
       const start = performance.now()
       return start < end ? one(start) : undefined
     })
-    times.sort((a, b) => a - b)
-    const at = (quantile: number) => times[Math.floor((times.length - 1) * quantile)]!
-    return { count: times.length, p50: at(0.5), p99: at(0.99) }
+    return askedOf(times)
+  },
+
+  async wait({ count, everyMs, firstMs, inputBytes }) {
+    const times = Array.from({ length: count }, async (_, at) => {
+      const delayMs = firstMs + at * everyMs
+      const start = performance.now()
+      await client.askLater(inputOf(at, inputBytes), delayMs)
+      return performance.now() - start - delayMs
+    })
+    return askedOf(await Promise.all(times))
   },
 
   async work(concurrency, mix) {

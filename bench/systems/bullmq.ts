@@ -4,7 +4,7 @@
  */
 import { Queue, QueueEvents, Worker } from "bullmq"
 import type { Mix } from "../processes.ts"
-import { mixDelayMs, mixLimit, type System } from "./system.ts"
+import { farDelayMs, mixDelayMs, mixLimit, type System } from "./system.ts"
 
 const name = "bench"
 const key = (part: string) => `bull:${name}:${part}`
@@ -14,6 +14,7 @@ const job = "noop"
 /** Its groups, the nearest it has to keys, are part of BullMQ Pro. */
 const optionsOf = (mix: Mix | undefined, i: number) => {
   if (mix === "prioritised") return { priority: 1 + (i % 4) }
+  if (mix === "far") return { delay: farDelayMs }
   return mix === "delayed" ? { delay: mixDelayMs } : {}
 }
 
@@ -37,15 +38,18 @@ export const bullmq: System = {
       return events
     }
 
+    const ask = async (data: unknown, options: { readonly delay?: number } = {}) => {
+      const events = await (listening ??= listen())
+      const submitted = await queue.add(job, data, options)
+      return submitted.waitUntilFinished(events)
+    }
+
     return {
       submit: (data) => queue.add(job, data),
       submitAll: (inputs, mix) =>
         queue.addBulk(inputs.map((data) => ({ name: job, data, opts: optionsOf(mix, data.i) }))),
-      ask: async (data) => {
-        const events = await (listening ??= listen())
-        const submitted = await queue.add(job, data)
-        return submitted.waitUntilFinished(events)
-      },
+      ask: (data) => ask(data),
+      askLater: (data, delay) => ask(data, { delay }),
       work: async (concurrency, mix) => {
         const limiter = { max: mixLimit.count, duration: mixLimit.perMs }
         const limited = mix === "limited" ? { limiter } : {}

@@ -20,6 +20,9 @@ export const inputOf = (i: number, bytes: number): Input => {
 /** How late tasks of the delayed mix are due, in milliseconds. */
 export const mixDelayMs = 200
 
+/** How late tasks are due that are only to lie there. */
+export const farDelayMs = 86_400_000
+
 /** The limit of the limited mix: it never binds, so that what it costs is measured and not what it allows. */
 export const mixLimit = { count: 10_000_000, perMs: 60_000 }
 
@@ -33,6 +36,9 @@ export interface Client {
 
   /** Submits one task and resolves when its result is here. */
   readonly ask: (input: Input) => Promise<unknown>
+
+  /** The same for a task that is due so much later. */
+  readonly askLater: (input: Input, delayMs: number) => Promise<unknown>
 
   /** Runs no-op tasks, `concurrency` at a time, until the function it resolves with is called. */
   readonly work: (concurrency: number, mix?: Mix) => Promise<() => Promise<void>>

@@ -3,7 +3,7 @@ import { connect, defineTask, type SubmitOptions } from "troupe"
 import { partitionKeys } from "../../runtime/keys.ts"
 import { lanes, partitionOf } from "../../runtime/task.ts"
 import type { Mix } from "../processes.ts"
-import { mixDelayMs, mixLimit, type System } from "./system.ts"
+import { farDelayMs, mixDelayMs, mixLimit, type System } from "./system.ts"
 
 const noop = defineTask({ name: "noop", run: async () => 1 })
 
@@ -21,6 +21,8 @@ const optionsOf = (mix: Mix | undefined, i: number): SubmitOptions => {
       return { priority: lanes[i % lanes.length]! }
     case "delayed":
       return { delay: mixDelayMs }
+    case "far":
+      return { delay: farDelayMs }
     case "keyed":
       return { key: `k${i % keys}` }
     case "limited":
@@ -44,6 +46,7 @@ export const troupe: System = {
         return client.submitAll(inputs.map((input) => ({ task, input, ...optionsOf(mix, input.i) })))
       },
       ask: (input) => client.ask(noop, input),
+      askLater: (input, delay) => client.ask(noop, input, { delay }),
       work: async (concurrency) => {
         const work = await client.work({ queues: { default: concurrency } })
         return work.stop
