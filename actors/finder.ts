@@ -16,6 +16,7 @@ import {
   partitionOf,
   segmentAfter,
   submittedAt,
+  type TaskError,
   type TaskId,
   ulidOfId
 } from "../runtime/task.ts"
@@ -44,6 +45,15 @@ export interface Match {
   readonly found: Found
   readonly view: TaskView
 }
+
+const withoutStack = <Failed extends { readonly error?: TaskError }>({ error, ...failed }: Failed) =>
+  error === undefined ? failed : { ...failed, error: { type: error.type, message: error.message } }
+
+/** A task as lists have it: where its errors came from is told by its own record. */
+export const listed = (task: TaskView): TaskView => ({
+  ...withoutStack(task),
+  attempts: task.attempts.map(withoutStack)
+})
 
 export interface Page {
   readonly tasks: ReadonlyArray<TaskView>
@@ -187,7 +197,7 @@ export const makeFinder = Effect.gen(function* () {
       query.cursor === undefined ? undefined : yield* Effect.fromResult(readCursor(query.cursor, search))
     const { matches, next } = yield* page(search, query.limit ?? pageDefault, from)
     return {
-      tasks: matches.map(({ view }) => view),
+      tasks: matches.map(({ view }) => listed(view)),
       ...(next === undefined ? {} : { next: writeCursor(search.shelf, next) })
     }
   })

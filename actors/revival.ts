@@ -22,7 +22,7 @@ import type { TaskView } from "../runtime/view.ts"
 import { boxOf } from "./box.ts"
 import { type ErrorGroup, groupOf, groupsOf, revivalOf } from "./dead-letters.ts"
 import { QueryRefused, refuseField } from "./fields.ts"
-import type { Finder, Match } from "./finder.ts"
+import { type Finder, listed, type Match } from "./finder.ts"
 import { SubmitRefused } from "./new-task.ts"
 import { inputMax } from "./preparation.ts"
 import {
@@ -117,7 +117,7 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
     const { matches, next } = yield* finder.page(search, limit, from, from === undefined ? note : undefined)
     if (from === undefined) note(matches)
     return {
-      dead: matches.map(({ view }) => view),
+      dead: matches.map(({ view }) => listed(view)),
       groups: groupsOf(errors),
       ...(next === undefined ? {} : { next: writeCursor("dead", next) })
     }

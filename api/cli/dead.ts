@@ -125,7 +125,8 @@ const purge = (handlers: ReadonlyArray<TaskDefinition>) =>
       const asked = yield* selection(command, ids, all, filter)
       yield* Effect.gen(function* () {
         const { dead } = yield* Troupe
-        const what = (count: number) => `drops ${count} failed tasks with their inputs and errors`
+        const what = (count: number) =>
+          `drops ${Destroy.some(count, "failed task")}, inputs and errors included`
         const act = (options: { readonly dryRun?: boolean }) => dead.purge(asked, options)
         yield* Destroy.destroy(act, { command, what, dryRun, json, yes })
       }).pipe(Flags.connected(handlers, { redis }))

@@ -16,6 +16,9 @@ export const dryRun = Flag.Boolean("dry-run").pipe(
   Flag.withDefault(false)
 )
 
+/** `1 task`, `2 tasks`. */
+export const some = (count: number, one: string) => `${count} ${one}${count === 1 ? "" : "s"}`
+
 /** Prints to how many something was done, and says what was left. */
 export const printCount = ({ count, left }: Count, json: boolean) =>
   Output.print(

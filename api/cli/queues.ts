@@ -64,7 +64,7 @@ const purge = (handlers: ReadonlyArray<TaskDefinition>) =>
         const { queues } = yield* Troupe
         yield* Destroy.destroy((options) => queues.purge(queue, options), {
           command: "troupe queues purge",
-          what: (count) => `cancels ${count} tasks that wait in ${queue}, or are delayed`,
+          what: (count) => `cancels ${Destroy.some(count, "task")} of ${queue}, waiting or delayed`,
           ...flags
         })
       }).pipe(Flags.connected(handlers, { redis }))
@@ -101,7 +101,7 @@ const move = (handlers: ReadonlyArray<TaskDefinition>) =>
         yield* Destroy.destroy((options) => queues.move(queue, filter, options), {
           command: "troupe queues move",
           what: (count) =>
-            `cancels ${count} tasks of ${queue} and submits copies of them to ${to}, under other ids`,
+            `cancels ${Destroy.some(count, "task")} of ${queue} and submits copies to ${to}, under other ids`,
           dryRun,
           json,
           yes

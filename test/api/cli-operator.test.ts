@@ -168,7 +168,7 @@ describe("troupe dead", () => {
       code: 2,
       stdout: "",
       stderr:
-        "troupe: this drops 2 failed tasks with their inputs and errors; say it again with --yes\nsee troupe dead purge --help\n"
+        "troupe: this drops 2 failed tasks, inputs and errors included; say it again with --yes\nsee troupe dead purge --help\n"
     })
     expect((await library.dead.list()).dead).toHaveLength(2)
     expect((await troupe(["dead", "purge", "--all", "--yes"])).stdout).toBe("2\n")
@@ -203,12 +203,12 @@ describe("troupe queues", () => {
 
     expect(await troupe(["queues", "move", "default", "other"])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("cancels 2 tasks of default and submits copies of them to other")
+      stderr: expect.stringContaining("cancels 2 tasks of default and submits copies to other")
     })
     expect((await troupe(["queues", "move", "default", "other", "--yes"])).stdout).toBe("2\n")
     expect(await troupe(["queues", "purge", "other"])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("cancels 2 tasks that wait in other, or are delayed")
+      stderr: expect.stringContaining("cancels 2 tasks of other, waiting or delayed")
     })
     expect((await library.tasks({ state: "queued" })).tasks).toHaveLength(2)
     expect((await troupe(["queues", "purge", "other", "--yes"])).stdout).toBe("2\n")

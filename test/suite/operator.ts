@@ -133,17 +133,22 @@ export const operatorSuite = <E>(
         })
       )
 
-      promise("without their inputs and outputs", () =>
+      promise("without their inputs and outputs, and the stacks of their errors", () =>
         Effect.gen(function* () {
           yield* submit({ input: "a secret" })
           const worker = yield* aWorker()
           yield* (yield* worker.claimOne).succeed("a secret")
+          yield* submit()
+          yield* (yield* worker.claimOne).retry({ ...error("no"), stack: "a secret" }, 0)
+          yield* (yield* worker.claimOne).fail({ ...error("no"), stack: "a secret" })
           yield* submit({ input: "a secret" })
 
           const page = yield* Operator.use((operator) => operator.tasks({}))
 
-          expect(page.tasks).toHaveLength(2)
-          expect(JSON.stringify(page)).not.toContain("a secret")
+          const { dead } = yield* Operator.use((operator) => operator.dead({}))
+          expect(page.tasks).toHaveLength(3)
+          expect(dead[0]!.attempts).toHaveLength(2)
+          expect(JSON.stringify([page, dead])).not.toContain("a secret")
         })
       )
 
