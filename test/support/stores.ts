@@ -17,6 +17,9 @@ import { memoryTime, scriptsOnTestTime, setRedisTime, startOfTime, TestTime } fr
 /** Where the suite's tasks live. */
 export const partition: Partition = "default.0"
 
+/** Another one, for what passes between two. */
+export const elsewhere: Partition = "other.0"
+
 /** What the store does not show: whether its bell has rung since this was last asked. Asking takes the token. */
 export class Bell extends Context.Service<Bell, { readonly rang: Effect.Effect<boolean> }>()("test/Bell") {}
 
@@ -62,13 +65,13 @@ export const aClient = Effect.acquireRelease(
   (client) => Effect.sync(() => client.disconnect())
 )
 
-/** The clock of one partition. */
-export const redisTimeOf = Effect.fnUntraced(function* (client: Redis, base: string) {
+/** The clock of some partitions. */
+export const redisTimeOf = Effect.fnUntraced(function* (client: Redis, ...bases: ReadonlyArray<string>) {
   let now = startOfTime
   const set = (to: number) =>
     Effect.promise(async () => {
       now = to
-      await setRedisTime(client, base, now)
+      for (const base of bases) await setRedisTime(client, base, now)
     })
   yield* set(now)
   return TestTime.of({
@@ -81,9 +84,11 @@ export const redisTimeOf = Effect.fnUntraced(function* (client: Redis, base: str
 const redisTools = Layer.effectContext(
   Effect.gen(function* () {
     const client = yield* aClient
-    const { base, bell } = partitionKeys((yield* Settings).namespace, partition)
+    const { namespace } = yield* Settings
+    const { base, bell } = partitionKeys(namespace, partition)
+    const { base: other } = partitionKeys(namespace, elsewhere)
     return Context.empty().pipe(
-      Context.add(TestTime, yield* redisTimeOf(client, base)),
+      Context.add(TestTime, yield* redisTimeOf(client, base, other)),
       Context.add(Bell, { rang: Effect.promise(async () => (await client.lpop(bell)) !== null) })
     )
   })
