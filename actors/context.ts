@@ -170,8 +170,14 @@ export class Run implements TaskContext {
 
   readonly step: TaskContext["step"] = (name, run) => {
     const recall = this.#remembered
-    const effect = Effect.tryPromise({ try: async () => run(), catch: (thrown) => thrown })
-    return Effect.runPromise(recall.step(recall.next(), name, effect))
+    // What it throws is what the step rejects with.
+    return Effect.runPromise(
+      recall.step(
+        recall.next(),
+        name,
+        Effect.promise(async () => run())
+      )
+    )
   }
 
   // What the methods below give and take is said by the contract; inside, everything is JSON.

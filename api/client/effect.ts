@@ -48,7 +48,7 @@ import {
   type SubmitOptions
 } from "./submission.ts"
 
-export { CurrentTask, defineTask, Fatal } from "../../runtime/handler.ts"
+export { CurrentTask, defineTask, Fatal, RetryAfter, Snooze } from "../../runtime/handler.ts"
 export * from "./vocabulary.ts"
 
 export interface ConnectOptions {

@@ -32,7 +32,7 @@ import { TroupeClosed } from "./errors.ts"
 import { type Operate, operationsOf, promised, type Promised } from "./operate.ts"
 import type { InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
 
-export { defineTask, Fatal } from "../../runtime/handler.ts"
+export { defineTask, Fatal, RetryAfter, Snooze } from "../../runtime/handler.ts"
 export type { AskOptions, ConnectOptions, EventOptions, WaitOptions, WorkOptions } from "./effect.ts"
 export { TroupeClosed } from "./errors.ts"
 export * from "./vocabulary.ts"

@@ -9,7 +9,23 @@ export {
 export { type FollowEvent, PositionInvalid } from "../../actors/follow.ts"
 export { TaskNotFound } from "../../actors/replies.ts"
 export { SettingsError, type SettingsShape } from "../../runtime/config.ts"
-export type { Fault, LogLevel, TaskContext, TaskDefinition, TaskInfo } from "../../runtime/handler.ts"
+export {
+  AttemptOver,
+  type BatchContext,
+  type BatchItem,
+  type Child,
+  ChildFailed,
+  type ChildOutcome,
+  ChildRefused,
+  EventRefused,
+  type Fault,
+  type LogLevel,
+  StepChanged,
+  StepTooLarge,
+  type TaskContext,
+  type TaskDefinition,
+  type TaskInfo
+} from "../../runtime/handler.ts"
 export { RedisUnusable } from "../../runtime/redis/address.ts"
 export { UnknownHandler } from "../../runtime/registry.ts"
 export type { RetryOptions } from "../../runtime/retry.ts"
