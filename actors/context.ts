@@ -72,6 +72,16 @@ const defecting = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, Exclude<
     )
   )
 
+/**
+ * An effect as a promise. One that nobody waits for may still reject, as when the run is over first; that is no reason
+ * to end the process and with it everybody else's runs.
+ */
+const promised = <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
+  const promise = Effect.runPromise(effect)
+  promise.catch(() => {})
+  return promise
+}
+
 export class Run implements TaskContext {
   readonly #of: RunOf
   #task: TaskInfo | undefined
@@ -152,10 +162,10 @@ export class Run implements TaskContext {
 
   // Bound, so that a handler may take them out of its context.
   readonly progress = (fraction: number, message?: string) =>
-    Effect.runPromise(this.guarded((writes) => writes.progress(fraction, message)))
+    promised(this.guarded((writes) => writes.progress(fraction, message)))
   readonly log = (message: string, level: LogLevel = "info") =>
-    Effect.runPromise(this.guarded((writes) => writes.log(message, level)))
-  readonly emit = (chunk: unknown) => Effect.runPromise(this.guarded((writes) => writes.emit(chunk)))
+    promised(this.guarded((writes) => writes.log(message, level)))
+  readonly emit = (chunk: unknown) => promised(this.guarded((writes) => writes.emit(chunk)))
 
   readonly spent = (limit: string, amount: number) => {
     const { definition, writes } = this.#of
@@ -171,7 +181,7 @@ export class Run implements TaskContext {
   readonly step: TaskContext["step"] = (name, run) => {
     const recall = this.#remembered
     // What it throws is what the step rejects with.
-    return Effect.runPromise(
+    return promised(
       recall.step(
         recall.next(),
         name,
@@ -182,15 +192,15 @@ export class Run implements TaskContext {
 
   // What the methods below give and take is said by the contract; inside, everything is JSON.
   readonly submit: TaskContext["submit"] = (task, input, options) =>
-    Effect.runPromise(this.#children.submit(this.#remembered.next(), task, input, options)) as Promise<never>
+    promised(this.#children.submit(this.#remembered.next(), task, input, options)) as Promise<never>
   readonly all = ((...args: Parameters<Family["all"]>) =>
-    Effect.runPromise(this.#children.all(...args))) as TaskContext["all"]
+    promised(this.#children.all(...args))) as TaskContext["all"]
   readonly group = ((...args: Parameters<Family["group"]>) =>
-    Effect.runPromise(this.#children.group(...args))) as TaskContext["group"]
+    promised(this.#children.group(...args))) as TaskContext["group"]
   readonly chain = ((...args: Parameters<Family["chain"]>) =>
-    Effect.runPromise(this.#children.chain(...args))) as TaskContext["chain"]
+    promised(this.#children.chain(...args))) as TaskContext["chain"]
   readonly chord = ((...args: Parameters<Family["chord"]>) =>
-    Effect.runPromise(this.#children.chord(...args))) as TaskContext["chord"]
+    promised(this.#children.chord(...args))) as TaskContext["chord"]
 
   /** The same in effects, which take their numbers when they start. */
   asService(): CurrentTask["Service"] {

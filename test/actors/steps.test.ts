@@ -217,6 +217,23 @@ for (const [store, system] of [
       }).pipe(Effect.provide(system([leaky])))
     })
 
+    it.live("that nobody waits for does not take the process along when it is refused", () => {
+      const hasty = defineTask({
+        name: "hasty",
+        run: (_, { emit, step }) => {
+          void step("", () => 1)
+          void emit(1n)
+          return "done"
+        }
+      })
+      return Effect.gen(function* () {
+        const { ask } = yield* Dispatcher
+
+        expect(yield* ask({ name: "hasty" })).toMatchObject({ output: "done" })
+        expect(yield* ask({ name: "hasty" })).toMatchObject({ output: "done" })
+      }).pipe(Effect.provide(system([hasty])))
+    })
+
     it.live("leaves nothing when its task has ended", () => {
       const handler = failing("some", 1, ({ step }) => step("one", () => 1))
       return Effect.gen(function* () {
