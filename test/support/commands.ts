@@ -169,8 +169,15 @@ export const runOn = ({ inboxes, keys, partition, stopsUntilDrain }: Stage) => {
         return yield* operations.pause(partition, command.paused, command.key)
       case "limit":
         return yield* operations.limit(partition, command.limits)
-      case "purge":
-        return yield* operations.purge(partition, all, "nobody wants them")
+      case "purge": {
+        // A purge may wake a parent, which is found by this call or by the next.
+        let [purged, more] = [0, -1]
+        while (more !== 0) {
+          more = yield* operations.purge(partition, all, "nobody wants them")
+          purged += more
+        }
+        return purged
+      }
       case "queue":
         return yield* operations.queue(partition)
       case "depth":

@@ -54,16 +54,22 @@ export const aSequence = (seed: number): Sequence => {
   // Some sequences are about crowds.
   const crowd = chance.of(0.05)
   const swift = !crowd && chance.of(0.3)
-  // In others workers die all the time.
+  // In others workers die all the time, and somebody notices.
   const deadly = chance.of(0.15)
   const leasesMs = swift ? [3_000, 2 * retentionMs] : [1_000, 3_000, 5_000]
   const drains = chance.of(0.4)
   const tasks = tasksBy(chance, { crowd, swift })
   const family = familyBy(chance, tasks)
   const operator = operatorBy(chance)
-  const hasFamily = !crowd && chance.of(0.4)
+  const hasFamily = !crowd && chance.of(0.35)
+  const hasStreams = chance.of(0.5)
+  const hasWatchers = chance.of(0.5)
+  const hasOperator = !crowd && chance.of(0.35)
+  const hasCancels = chance.of(0.4)
   const submits: Array<ReadonlyArray<NewTask>> = []
-  const workers: Array<Worker> = Array.from({ length: crowd || swift ? 2 : 3 }, (_, at) => aWorker(`w${at}`))
+  const workers: Array<Worker> = Array.from({ length: crowd || swift || chance.of(0.6) ? 2 : 3 }, (_, at) =>
+    aWorker(`w${at}`)
+  )
   /** Every entry that was ever handed out, with its record. */
   const records = new Map<Entry, string>()
   const seqs = new Map<Entry, number>()
@@ -77,7 +83,7 @@ export const aSequence = (seed: number): Sequence => {
   let wentBack = 0
 
   const submit = (): Command => {
-    const count = crowd ? 40 + below(50) : 1 + below(swift ? 2 : 3)
+    const count = crowd ? 40 + below(50) : 1 + below(swift ? 2 : 4)
     // One that is said again is said as it was.
     if (submits.length > 0 && chance.of(0.25))
       return { do: "submit", tasks: one(chance.of(0.5) ? submits : submits.slice(-5)) }
@@ -96,7 +102,7 @@ export const aSequence = (seed: number): Sequence => {
 
   const settle = (entry: Entry): Settlement => {
     const waits = hasFamily && family.hasAdopted(entry) && chance.of(0.5)
-    if (!waits && chance.of(swift ? 0.9 : 0.5)) {
+    if (!waits && chance.of(swift ? 0.9 : 0.4)) {
       const letter = one(["S", "S", "F", "F", "C", "E"] as const)
       const call = submits.find(
         ([first]) => first !== undefined && ulidOfEntry(first.entry) === ulidOfEntry(entry)
@@ -121,7 +127,7 @@ export const aSequence = (seed: number): Sequence => {
         turn: aTurn(worker.name, { leaseMs: 3_000, join, want, again: true, settled, noted, streamed })
       }
     }
-    const settledEntries = entriesFor(worker, crowd ? 0.05 : swift ? 0.8 : 0.35)
+    const settledEntries = entriesFor(worker, crowd ? 0.05 : swift ? 0.8 : 0.5)
     const settled = settledEntries.map(settle)
     const ends = settled.filter(({ kind }) => kind === "end").map(({ entry }) => entry)
     const others = entriesFor(worker, 0.2).filter((entry) => !settledEntries.includes(entry))
@@ -134,7 +140,7 @@ export const aSequence = (seed: number): Sequence => {
         // A worker that was fenced and does not know it, or one that is told to go on under its old name.
         join: !worker.joined && !chance.of(0.05),
         expectedNow: chance.of(0.7) ? 0 : now + one([0, 500, -clockJumpMs, clockJumpMs + 1, 60_000]),
-        want: crowd ? one([0, 20, 100, 100]) : swift ? 3 : one([0, 1, 2, 3, 3]),
+        want: crowd ? one([0, 20, 100, 100]) : swift ? 3 : one([0, 1, 2, 3, 4]),
         share: chance.of(0.3) ? [below(2), below(2), below(2)] : [0, 0, 0],
         suspect: chance.of(0.7),
         permits: tasks.boxed && chance.of(0.5) ? [[limitedRing, below(3)]] : [],
@@ -168,9 +174,10 @@ export const aSequence = (seed: number): Sequence => {
 
   /** A run has a child, or remembers something else. */
   const remember = (): Command => {
-    const worker = one(workers)
-    const [entry] = entriesFor(worker, 0.5)
-    if (entry === undefined) return turn()
+    const busy = workers.filter(({ runs }) => runs.size > 0)
+    if (busy.length === 0) return turn()
+    const worker = one(busy)
+    const entry = one([...(chance.of(0.1) ? records.keys() : worker.runs)])
     if (chance.of(0.2)) return family.remember(worker.name, entry)
     const [first, ...others] = family.adopt(worker.name, entry, now)
     planned.push(...others)
@@ -181,7 +188,7 @@ export const aSequence = (seed: number): Sequence => {
     const ms =
       swift && chance.of(0.5)
         ? one([5_000, 30_000, retentionMs])
-        : one([1, 10, 499, 500, 999, 1_000, 1_001, 3_000, 5_000, 30_000, retentionMs])
+        : one([1, 10, 499, 500, 999, 1_000, 1_001, 3_000, chance.of(0.3) ? retentionMs : 500])
     if (passed + ms > sequenceMaxMs) return { do: "depth" }
     passed += ms
     if (ms >= retentionMs && chance.of(0.7)) {
@@ -203,34 +210,40 @@ export const aSequence = (seed: number): Sequence => {
   })
 
   const kinds: ReadonlyArray<readonly [weight: number, make: () => Command]> = [
-    [swift ? 6 : 9, submit],
+    [swift ? 6 : 14, submit],
     [50, turn],
-    [9, append],
+    [hasStreams ? 12 : 0, append],
     [10, advance],
     [1, () => ({ do: "setBack", ms: one([1, 500, 5_000, 60_000]) })],
     [
       crowd ? 12 : deadly ? 20 : 4,
       () => ({ do: chance.of(0.7) ? "evict" : "leave", worker: one(workers).name })
     ],
-    [chance.of(0.5) ? 3 : 0, () => ({ do: "cancel", ulid: tasks.anUlid() })],
+    [hasCancels ? 5 : 0, () => ({ do: "cancel", ulid: tasks.anUlid() })],
     [4, () => ({ do: "listen" })],
-    [4, watch],
+    [hasWatchers ? 6 : 0, watch],
     [1, () => ({ do: "ended", ulids: tasks.someUlids() })],
-    [3, unwatch],
-    [2, () => ({ do: "read", ulids: tasks.someUlids() })],
-    [3, () => ({ do: "events", ulid: tasks.anUlid(), run: below(3), seq: below(4), limit: 1 + below(5) })],
+    [hasWatchers ? 4 : 0, unwatch],
+    [1, () => ({ do: "read", ulids: tasks.someUlids() })],
+    [
+      hasStreams ? 4 : 0,
+      () => ({ do: "events", ulid: tasks.anUlid(), run: below(3), seq: below(4), limit: 1 + below(5) })
+    ],
     [1, () => ({ do: "depth" })],
-    [swift ? 8 : 3, () => ({ do: "sweep", limit: 1 + below(3) })],
-    [1, () => ({ do: "hear" })],
-    [1, () => ({ do: "obey" })],
+    [swift ? 8 : 1, () => ({ do: "sweep", limit: 1 + below(3) })],
+    [hasWatchers ? 1 : 0, () => ({ do: "hear" })],
+    [hasCancels ? 1 : 0, () => ({ do: "obey" })],
     [hasFamily ? 14 : 0, remember],
     [hasFamily ? 3 : 0, family.tell],
     [hasFamily ? 4 : 0, family.relay],
     [hasFamily ? 1 : 0, family.recall],
-    [!crowd && chance.of(0.4) ? 7 : 0, operator.act],
-    [1, operator.look]
+    [hasOperator ? 8 : 0, operator.act],
+    [hasOperator ? 1 : 0, operator.look]
   ]
   const weights = kinds.reduce((sum, [weight]) => sum + weight, 0)
+
+  // There is something to do from the start.
+  if (!swift) planned.push(submit(), submit())
 
   const next = (): Command => {
     const first = planned.shift()
@@ -262,6 +275,7 @@ export const aSequence = (seed: number): Sequence => {
   }
 
   const observe = (command: Command, reply: Reply) => {
+    if (deadly && command.do === "evict") planned.push(turn(), turn())
     if ((command.do === "submit" || command.do === "evict") && chance.of(0.3)) planned.push({ do: "listen" })
     if (command.do === "turn") observeTurn(command.turn, reply as TurnReply | { readonly failed: string })
     else if (command.do === "outbox") family.sees(reply as ReadonlyArray<Message>)

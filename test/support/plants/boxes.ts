@@ -112,11 +112,7 @@ export const boxPlants: ReadonlyArray<Plant> = [
     `return some_paused and redis.call("SISMEMBER"`,
     `return false and redis.call("SISMEMBER"`
   ),
-  plant(
-    "the box of a resumed key stays out of its ring",
-    "== ARGV[3] then\n    mark_ready(name)",
-    "== ARGV[3] then"
-  ),
+  plant("the box of a resumed key stays out of its ring", "  mark_ready(group[2][i])\n", ""),
   plant(
     "what has ended is handed out from a box",
     "if is_current(found[i], entries[i]) then\n        valid",
