@@ -45,10 +45,6 @@ if #ids > 0 then
   send("ZREM", key.dead, ids)
   keep_records(writes)
   for _, at in ipairs(boxes) do
-    -- What the newest submit said of a box counts.
-    if not box_of(ARGV[at + 4]) then
-      set_box(ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
-    end
     keep_ties(ARGV[at], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], "", "", "")
   end
   put(entries, false)

@@ -22,7 +22,7 @@
 local boxes_at_once = 20
 
 local shelf, from, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local entries, touched, next_from = {}, {}, ""
+local entries, next_from = {}, ""
 
 local function take(popped)
   for _, entry in ipairs(popped) do
@@ -62,11 +62,7 @@ elseif shelf == "boxes" then
     if #entries == most then
       break
     end
-    local popped = redis.call("LPOP", key.box(name), most - #entries)
-    if popped then
-      take(popped)
-      touched[#touched + 1] = name
-    end
+    take(redis.call("LPOP", key.box(name), most - #entries) or {})
   end
   -- More of this group may be left.
   next_from = #entries == most and from or next_from
@@ -94,9 +90,5 @@ end
 if #ids > 0 then
   finish(ids, outcomes, now, tonumber(ARGV[5]))
   count_ends("C", #ids, now)
-end
--- A box of nothing but what was left behind when its tasks ended would never be forgotten.
-for _, name in ipairs(touched) do
-  mark_ready(name)
 end
 return { #ids, next_from }

@@ -14,7 +14,7 @@ import {
 } from "../operations.ts"
 import { listedMs, namesKeptMs, noteNowAndThen, queuesPartition } from "../queue-names.ts"
 import { Store, StoreError } from "../store.ts"
-import { type Entry, isBoxed, type Partition, segmentOf, submittedAt, ulidOfEntry } from "../task.ts"
+import { type Entry, type Partition, segmentOf, submittedAt, ulidOfEntry } from "../task.ts"
 import { walk } from "../walk.ts"
 import { type Heap, Heaps } from "./heap.ts"
 import { byScore } from "./scores.ts"
@@ -143,8 +143,6 @@ const make = Effect.gen(function* () {
       if (entries.length === 0) return cancelled
       const current = entries.filter((entry) => heap.isCurrent(entry)).map(ulidOfEntry)
       heap.endEarly(current, "C", { type: "Cancelled", message: reason }, now, retentionMs)
-      // A box of nothing but what was left behind when its tasks ended would never be forgotten.
-      if (entries.some(isBoxed)) for (const name of heap.boxes.keys()) heap.markReady(name)
       cancelled += current.length
     }
   })

@@ -2,7 +2,9 @@ import { describe, expect } from "bun:test"
 import { Context, Effect, Layer } from "effect"
 import type { Redis } from "ioredis"
 import { partitionKeys } from "../../runtime/keys.ts"
-import { Operations } from "../../runtime/operations.ts"
+import { minuteKeptMs, Operations } from "../../runtime/operations.ts"
+import { makeDeadIndex } from "../../runtime/redis/dead-index.ts"
+import * as Scripted from "../../runtime/redis/scripted.ts"
 import * as RedisStore from "../../runtime/redis/stores.ts"
 import { Store } from "../../runtime/store.ts"
 import { operationsSuite } from "../suite/operations.ts"
@@ -138,6 +140,44 @@ describe("operations in Redis", () => {
       expect(others).toEqual([])
       expect(minute).toStartWith(`${base}stat:`)
       expect(yield* Effect.promise(() => client.pttl(minute!))).toBeGreaterThan(0)
+    })
+  )
+
+  it.live("count minutes that go by themselves", () =>
+    Effect.gen(function* () {
+      const client = yield* aClient
+      const namespace = "counted"
+      const { base } = partitionKeys(namespace, partition)
+
+      yield* Operations.use(({ count }) => count(partition, { submitted: 1 })).pipe(
+        Effect.provide(RedisStore.layer().pipe(Layer.provide(settingsFor(redisUrl, { namespace }))))
+      )
+
+      const [minute] = yield* Effect.promise(() => client.keys(`${base}*`))
+      expect(yield* Effect.promise(() => client.pttl(minute!))).toBeGreaterThan(minuteKeptMs - 60_000)
+    })
+  )
+
+  it.live("find a dead letter in the order of ids even if it goes back to work meanwhile", () =>
+    Effect.gen(function* () {
+      const settings = settingsFor(redisUrl, { namespace: "indexed" })
+      const layer = Layer.merge(RedisStore.layer(), Scripted.layer()).pipe(Layer.provide(settings))
+      yield* Effect.gen(function* () {
+        const { revive } = yield* Operations
+        const store = yield* Store
+        const lettersOf = makeDeadIndex(yield* Scripted.Scripted)
+        const [old, young] = [aTask(), aTask()]
+        yield* submit(old, young)
+        yield* turn("w", { settled: (yield* claim("w", 2)).map((entry) => end(entry, "F")) })
+        expect(yield* lettersOf(partition, "", undefined, 10)).toEqual([young.ulid, old.ulid])
+        const [found] = yield* store.read(partition, [old.ulid])
+
+        yield* revive(partition, [
+          { ulid: old.ulid, expected: found!.record, record: old.record, entry: old.entry }
+        ])
+
+        expect(yield* lettersOf(partition, "", undefined, 10)).toEqual([young.ulid, old.ulid])
+      }).pipe(Effect.provide(layer))
     })
   )
 

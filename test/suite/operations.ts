@@ -677,11 +677,9 @@ export const operationsSuite = (
       expect(yield* trim(partition, { deadMax: 500 })).toBe(0)
     })
 
-    /** Ends tasks of some 10 000 bytes in four segments, one after the other, and says which. */
-    const fill = Effect.gen(function* () {
-      const some = [1, 2, 3, 4].map((n) =>
-        aTask({ ulid: ulidAt(startOfTime + n * 60_000, 1), input: "x".repeat(10) })
-      )
+    /** Ends tasks of some 10 000 bytes in four segments from a minute on, one after the other, and says which. */
+    const fillFrom = Effect.fnUntraced(function* (minute: number) {
+      const some = [1, 2, 3, 4].map((n) => aTask({ ulid: ulidAt(startOfTime + (minute + n) * 60_000, 1) }))
       for (const task of some) {
         yield* submit(task)
         const [entry] = yield* claim("w", 1)
@@ -690,6 +688,7 @@ export const operationsSuite = (
       }
       return ulids(some)
     })
+    const fill = fillFrom(0)
 
     const kept = Effect.fnUntraced(function* (some: ReadonlyArray<string>) {
       const records = yield* (yield* Store).read(partition, some)
@@ -746,9 +745,13 @@ export const operationsSuite = (
         yield* fill
         yield* trim(partition, { deadMax: 10 })
         yield* advance("2 minutes")
+        const living = aTask({ ulid: aUlid(startOfTime + 7_200_000) })
+        yield* submit(living)
+        const [entry] = yield* claim("w", 1)
+        yield* turn("w", { settled: [end(entry!)] })
         expect(yield* store.sweep(partition, 100)).toBe(4)
 
-        const some = yield* fill
+        const some = yield* fillFrom(10)
 
         expect(yield* trim(partition, { deadMax: 10 })).toBe(0)
         expect(yield* kept(some)).toEqual(some)
