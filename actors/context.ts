@@ -39,6 +39,8 @@ export interface Writes {
   ) => Effect.Effect<void, AttemptOver | EventRefused>
   readonly log: (message: string, level: LogLevel) => Effect.Effect<void, AttemptOver | EventRefused>
   readonly emit: (chunk: unknown) => Effect.Effect<void, AttemptOver | EventRefused>
+  /** Tells those who follow the task of a step. */
+  readonly stepped: (step: { readonly number: number; readonly name: string }) => void
   /** Counts what was used of a limit. */
   readonly spend: (limit: string, amount: number) => void
   /** The store says that the run is no longer the task's current one. */
@@ -141,7 +143,14 @@ export class Run implements TaskContext {
   get #remembered(): Recall {
     const { entry, keeping, partition, worker, writes } = this.#of
     if (this.#recall === undefined) {
-      this.#recall = new Recall({ steps: keeping.steps, partition, worker, entry, onLost: writes.lost })
+      this.#recall = new Recall({
+        steps: keeping.steps,
+        partition,
+        worker,
+        entry,
+        onLost: writes.lost,
+        onStored: writes.stepped
+      })
       if (this.#over) this.#recall.close()
     }
     return this.#recall

@@ -47,6 +47,8 @@ export interface RecallOptions {
   readonly entry: Entry
   /** Called when the store says that the entry is not this worker's any more. */
   readonly onLost: () => void
+  /** Called when a step's result is stored, for those who follow the task. */
+  readonly onStored: (step: Pick<Step, "number" | "name">) => void
 }
 
 const parse = (value: string): unknown => (value === "" ? undefined : JSON.parse(value))
@@ -187,7 +189,10 @@ export class Recall {
         return Effect.fail(new StepTooLarge({ name, reason: `its result is no JSON: ${String(thrown)}` }))
       }
       // As a later run will be given it.
-      return Effect.map(this.remember({ number, name, value }), () => parse(value) as A)
+      return Effect.map(this.remember({ number, name, value }), () => {
+        this.#options.onStored({ number, name })
+        return parse(value) as A
+      })
     }
     return this.open(() =>
       Effect.flatMap(this.#named(name, number), (earlier) =>

@@ -159,6 +159,9 @@ export const openRuns = Effect.fnUntraced(function* (
     },
     log: (message: string, level: LogLevel) => emitter.emit(run.entry, "log", { level, message }),
     emit: (chunk: unknown) => emitter.emit(run.entry, "chunk", chunk),
+    // Nobody waits for it: a step counts once it is remembered.
+    stepped: (step: { readonly number: number; readonly name: string }) =>
+      void fork(Effect.ignore(emitter.emit(run.entry, "step", step))),
     spend: (limit: string, amount: number) => {
       run.used = { ...run.used, [limit]: (run.used?.[limit] ?? 0) + amount }
     },

@@ -16,6 +16,7 @@ export type StoredEvent = { readonly id: string; readonly attempt: number; reado
   | { readonly type: "progress"; readonly fraction: number; readonly message?: string }
   | { readonly type: "log"; readonly level: string; readonly message: string }
   | { readonly type: "chunk"; readonly chunk: unknown }
+  | { readonly type: "step"; readonly number: number; readonly name: string }
 )
 
 /** The last event of all. */

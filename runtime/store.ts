@@ -220,7 +220,7 @@ export interface Found {
     | { readonly kind: "ended" }
 }
 
-export type EventKind = "progress" | "log" | "chunk"
+export type EventKind = "progress" | "log" | "chunk" | "step"
 
 /** One event of a task. `seq` counts from 1 within a run, without gaps. */
 export interface TaskEvent {

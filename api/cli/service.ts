@@ -27,6 +27,22 @@ export const apiLayer = (handlers: ReadonlyArray<TaskDefinition>) =>
     Layer.provideMerge(Layer.merge(Tree.handlers(handlers), Files.layer))
   )
 
+/**
+ * A promise that a handler has started and forgot may reject when nobody looks. That is no reason to end the process, and
+ * with it the runs of everybody else.
+ */
+const survivesRejections = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const log = Effect.runForkWith(yield* Effect.context<never>())
+    const hear = (reason: unknown) =>
+      void log(Effect.logError("a promise that nobody waits for was rejected", reason))
+    yield* Effect.acquireRelease(
+      Effect.sync(() => process.on("unhandledRejection", hear)),
+      () => Effect.sync(() => process.off("unhandledRejection", hear))
+    )
+  })
+)
+
 const serving = Layer.merge(serves, goesWithNode).pipe(Layer.provideMerge(Shutdown.layer))
 
 export const worker = (handlers: ReadonlyArray<TaskDefinition>) =>
@@ -36,6 +52,7 @@ export const worker = (handlers: ReadonlyArray<TaskDefinition>) =>
     Effect.fnUntraced(function* (flags) {
       return yield* workerLayer(handlers).pipe(
         Layer.tap(() => Effect.sync(() => tellNode({ kind: "ready" }))),
+        Layer.provideMerge(survivesRejections),
         Layer.provide(Tree.store("redis")),
         Layer.provide(serving),
         Layer.provide(logLevel),

@@ -58,6 +58,8 @@ export const makeTranscript = (): ((event: FollowEvent) => Effect.Effect<void, O
           : data(`${atLineStart ? "" : "\n"}${JSON.stringify(event.chunk)}\n`)
       case "progress":
         return showBar(bar(event.fraction, event.message))
+      case "step":
+        return mention(`step ${Output.tame(event.name)} is done`)
       case "log":
         return mention(`${event.level}: ${Output.tame(event.message)}`)
       case "state":

@@ -10,6 +10,7 @@ import {
   type TaskContext
 } from "../../runtime/handler.ts"
 import { Steps } from "../../runtime/steps.ts"
+import { Store } from "../../runtime/store.ts"
 import { partitionOfId, ulidOfId } from "../../runtime/task.ts"
 import { it } from "../support/effect.ts"
 import { memorySystem, redisSystem } from "../support/system.ts"
@@ -40,6 +41,20 @@ for (const [store, system] of [
   ["Redis", redisSystem]
 ] as const) {
   describe(`a step on ${store}`, () => {
+    it.live("is told to those who follow, once, when its result is remembered", () => {
+      const handler = failing("told", 1, async ({ step }) => {
+        await step("fetch", () => Promise.resolve("page"))
+      })
+      return Effect.gen(function* () {
+        const { ask } = yield* Dispatcher
+        const { id } = yield* ask({ name: "told" })
+
+        const events = yield* (yield* Store).events(id, { run: 0, seq: 0 }, 10)
+
+        expect(events).toEqual([{ run: 1, seq: 1, kind: "step", data: `{"number":0,"name":"fetch"}` }])
+      }).pipe(Effect.provide(system([handler])))
+    })
+
     it.live("runs once, and later runs of the task are given its result", () => {
       const fetched: Array<number> = []
       const handler = failing("some", 2, async ({ attempt, step }) => {
