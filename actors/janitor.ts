@@ -10,7 +10,7 @@ import { Settings } from "../runtime/config.ts"
 import { Operations } from "../runtime/operations.ts"
 import { Store } from "../runtime/store.ts"
 import { partitionOf } from "../runtime/task.ts"
-import { Worker } from "./worker.ts"
+import { Worker } from "./work/worker.ts"
 
 /** Segments and dead letters that one script drops at most. */
 const limit = 100

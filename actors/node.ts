@@ -11,7 +11,7 @@ import { decide, type RestartPolicy } from "../runtime/restart.ts"
 import { Settings } from "../runtime/config.ts"
 import { Store } from "../runtime/store.ts"
 import { Shutdown } from "./shutdown.ts"
-import type { Incarnation } from "./worker.ts"
+import type { Incarnation } from "./work/worker.ts"
 
 /** A child cannot be kept alive: restarting does not help. Everything else was stopped in order. */
 export class ChildFailing extends Schema.TaggedError<ChildFailing>()("ChildFailing", {

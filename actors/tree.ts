@@ -10,12 +10,12 @@ import type { TaskDefinition } from "../runtime/handler.ts"
 import * as Memory from "../runtime/memory/stores.ts"
 import * as Redis from "../runtime/redis/stores.ts"
 import { Handlers } from "../runtime/registry.ts"
-import * as Dispatcher from "./dispatcher.ts"
-import * as Follow from "./follow.ts"
+import * as Dispatcher from "./dispatch/dispatcher.ts"
+import * as Follow from "./follow/follow.ts"
 import * as Janitor from "./janitor.ts"
-import * as Operator from "./operator.ts"
-import * as Replies from "./replies.ts"
-import * as Worker from "./worker.ts"
+import * as Operator from "./operate/operator.ts"
+import * as Replies from "./dispatch/replies.ts"
+import * as Worker from "./work/worker.ts"
 
 /** The store of a process: the Redis of its settings, or memory that it shares with nobody. */
 export const store = (kind: "redis" | "memory") => (kind === "redis" ? Redis.layer() : Memory.layer)
@@ -25,7 +25,9 @@ export const handlers = (given: ReadonlyArray<TaskDefinition>) =>
   Layer.unwrap(Settings.useSync(({ handlers: folder }) => Handlers.layer({ given, folder })))
 
 /** What it takes to submit, to ask, to follow and to operate. Give it a store, handlers and settings. */
-export const client = Layer.mergeAll(Dispatcher.layer, Follow.layer, Operator.layer).pipe(Layer.provideMerge(Replies.layer))
+export const client = Layer.mergeAll(Dispatcher.layer, Follow.layer, Operator.layer).pipe(
+  Layer.provideMerge(Replies.layer)
+)
 
 /** What it takes to run tasks. Give it a store, handlers, settings and `Shutdown`. */
 export const worker = (options: Parameters<typeof Worker.layer>[0] = {}) =>

@@ -1,7 +1,7 @@
 import { describe, expect } from "bun:test"
 import { Effect, Layer } from "effect"
 import * as Janitor from "../../actors/janitor.ts"
-import { Worker } from "../../actors/worker.ts"
+import { Worker } from "../../actors/work/worker.ts"
 import { Operations } from "../../runtime/operations.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
 import { it } from "../support/effect.ts"

@@ -1,0 +1,272 @@
+/**
+ * Takes tasks in and tells what became of them: the one way in for the API, the command line and the library.
+ *
+ * A submit succeeds only after the task is stored, and nothing that would be refused later is acknowledged: the
+ * handler is known, the input fits its schema, the options are in their bounds.
+ */
+import { Clock, Context, Duration, Effect, Exit, Layer, type Option, Result, Schema } from "effect"
+import { Settings } from "../../runtime/config.ts"
+import { Handlers } from "../../runtime/registry.ts"
+import { type Cancelled, Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
+import {
+  decodeRecord,
+  endedStateOf,
+  type Partition,
+  partitionOfId,
+  State,
+  submittedAt,
+  TaskId,
+  ulidOfId
+} from "../../runtime/task.ts"
+import { makeUlid } from "../../runtime/ulid.ts"
+import { type Ended, endedOf, inputOf, type TaskView, viewOf } from "../../runtime/view.ts"
+import { makeIntake, type NotTaken, type Submitted, TaskGone, type Turned } from "./intake.ts"
+import { Offspring } from "./offspring.ts"
+import { makeOutbox } from "./outbox.ts"
+import { type Birth, type Preparation, prepare, type Prepared, type Unfit } from "./preparation.ts"
+import { Replies, TaskNotFound } from "./replies.ts"
+import { makeTally } from "../tally.ts"
+
+export { IdempotencyConflict, type Submitted, TaskGone } from "./intake.ts"
+export { NewTaskJson, SubmitRefused } from "./new-task.ts"
+export { inputMax } from "./preparation.ts"
+
+/** The task had not ended when the time was over. It goes on; wait again. */
+export class ResultTimeout extends Schema.TaggedError<ResultTimeout>()("ResultTimeout", {
+  id: TaskId,
+  waitedMs: Schema.Finite
+}) {
+  override get message() {
+    return `${this.id} has not ended within ${this.waitedMs} ms`
+  }
+}
+
+/** The task had ended before. Nothing was changed. */
+export class TaskEnded extends Schema.TaggedError<TaskEnded>()("TaskEnded", { id: TaskId, state: State }) {
+  override get message() {
+    return `${this.id} has ended already: it is ${this.state}`
+  }
+}
+
+/** The longest reason of a cancel, in characters. */
+export const reasonMax = 1_000
+
+/** How many children one cancel tells by itself, and how many at once. What is left is told by whoever takes turns. */
+const cancelMax = 1_000
+const cancelsAtOnce = 16
+
+/** Why a task is not taken in, when the others of its batch may be. */
+export type Refused = Unfit | Turned
+
+export type SubmitError = Refused | StoreError | StoreFull
+
+/** How a task that was asked for ended. */
+export type Asked = Ended & { readonly id: TaskId }
+
+export class Dispatcher extends Context.Service<
+  Dispatcher,
+  {
+    /**
+     * Stores one task, or finds the one that its guards point at. After a `StoreError` it may be stored, under an id
+     * nobody was told; with an idempotency key, saying it again finds out.
+     */
+    readonly submit: (task: unknown) => Effect.Effect<Submitted, SubmitError>
+    /** Stores many in one go. One that is refused does not sink the others. */
+    readonly submitAll: (
+      tasks: ReadonlyArray<unknown>
+    ) => Effect.Effect<ReadonlyArray<Result.Result<Submitted, Refused>>, StoreError | StoreFull>
+    /** Submits a task and waits for its end, or for that of the task that its guards point at. */
+    readonly ask: (task: unknown) => Effect.Effect<Asked, SubmitError | TaskNotFound>
+    readonly task: (id: TaskId) => Effect.Effect<TaskView, TaskNotFound | StoreError>
+    /** Waits for a task's end; by default for as long as it takes. However short the wait, it looks once. */
+    readonly result: (
+      id: TaskId,
+      wait?: Duration.Input
+    ) => Effect.Effect<Ended, TaskNotFound | TaskGone | ResultTimeout | StoreError>
+    /** What was submitted; `none` when a large input was dropped at the task's end. */
+    readonly input: (id: TaskId) => Effect.Effect<Option.Option<unknown>, TaskNotFound | StoreError>
+    /** Ends a living task as cancelled, whoever runs it, and its living children after it. */
+    readonly cancel: (
+      id: TaskId,
+      reason?: string
+    ) => Effect.Effect<void, TaskNotFound | TaskEnded | StoreError>
+  }
+>()("troupe/Dispatcher") {}
+
+/** Prepares tasks at the time of the clock, each under an id of its own. */
+const makePreparing = Effect.gen(function* () {
+  const handlers = yield* Handlers
+  const clock = yield* Clock.Clock
+  const { retention, routes } = yield* Settings
+  const retentionMs = Duration.toMillis(retention)
+  const ulid = makeUlid()
+  return (task: unknown, from: { readonly reply?: string; readonly birth?: Birth } = {}): Preparation => {
+    const now = clock.currentTimeMillisUnsafe()
+    return prepare(handlers, task, { ...from, now, unique: ulid(now), retentionMs, routes })
+  }
+})
+
+const settle = (preparation: Preparation): Effect.Effect<Result.Result<Prepared, Unfit>> =>
+  preparation instanceof Promise ? Effect.promise(() => preparation) : Effect.succeed(preparation)
+
+/** Goes on with what was prepared, or fails with why it was refused. */
+const whenPrepared = <A, E, R>(
+  preparing: () => Preparation,
+  then: (prepared: Prepared) => Effect.Effect<A, E, R>
+) =>
+  Effect.suspend((): Effect.Effect<A, E | Unfit, R> => {
+    const decide = (result: Result.Result<Prepared, Unfit>): Effect.Effect<A, E | Unfit, R> =>
+      Result.isFailure(result) ? Effect.fail(result.failure) : then(result.success)
+    const preparation = preparing()
+    return preparation instanceof Promise ? Effect.flatMap(settle(preparation), decide) : decide(preparation)
+  })
+
+const make = Effect.gen(function* () {
+  const store = yield* Store
+  const handlers = yield* Handlers
+  const replies = yield* Replies
+  const retentionMs = Duration.toMillis((yield* Settings).retention)
+  const clock = yield* Clock.Clock
+  const intake = yield* makeIntake
+  const preparing = yield* makePreparing
+
+  const find = Effect.fnUntraced(function* (id: TaskId) {
+    const [found] = yield* store.read(partitionOfId(id), [ulidOfId(id)])
+    return found ?? (yield* new TaskNotFound({ id }))
+  })
+
+  const submitAll: Dispatcher["Service"]["submitAll"] = Effect.fnUntraced(function* (tasks) {
+    const prepared: Array<Result.Result<Prepared, Unfit>> = []
+    for (const task of tasks) {
+      const preparation = preparing(task)
+      // An effect only where a schema is async: batches are large.
+      prepared.push(preparation instanceof Promise ? yield* settle(preparation) : preparation)
+    }
+    const fit = prepared.filter(Result.isSuccess).map(({ success }) => success)
+    const answers = (yield* intake.takeAll(fit)).values()
+    return prepared.map((one): Result.Result<Submitted, Refused> =>
+      Result.isFailure(one) ? Result.fail(one.failure) : answers.next().value!
+    )
+  })
+
+  /** Submits and waits in one go: the answer may come before the submit is known to be stored. */
+  const exchange = (one: Prepared) =>
+    Effect.callback<Asked, TaskNotFound | NotTaken>((resume) => {
+      const forget = replies.expect(one.id, (exit) =>
+        resume(Exit.map(exit, (record) => ({ id: one.id, ...endedOf(record) })))
+      )
+      intake.push(one, (exit) => {
+        if (Exit.isSuccess(exit)) return
+        forget()
+        resume(Effect.failCause(exit.cause))
+      })
+      return Effect.sync(forget)
+    })
+
+  const tuned = new Set<Partition>()
+  const askPlain = (one: Prepared) => {
+    const partition = partitionOfId(one.id)
+    if (tuned.has(partition)) return exchange(one)
+    return Effect.flatMap(replies.tune(partition), () => {
+      tuned.add(partition)
+      return exchange(one)
+    })
+  }
+
+  const askGuarded = Effect.fnUntraced(function* (one: Prepared) {
+    const { id } = yield* intake.take(one)
+    return { id, ...endedOf(yield* replies.ended(id)) }
+  })
+
+  const ask = (task: unknown) =>
+    whenPrepared(
+      () => preparing(task, { reply: replies.inbox }),
+      (one): Effect.Effect<Asked, NotTaken | TaskNotFound> =>
+        one.guards.length === 0 ? intake.whileThereIsRoom(askPlain(one)) : askGuarded(one)
+    )
+
+  const isPast = (id: TaskId) => submittedAt(ulidOfId(id)) + retentionMs < clock.currentTimeMillisUnsafe()
+
+  const result: Dispatcher["Service"]["result"] = Effect.fnUntraced(
+    function* (id: TaskId, wait?: Duration.Input) {
+      if (wait === undefined) return endedOf(yield* replies.ended(id))
+      // Outside of the time limit: to wait for no time at all is to ask.
+      const [record] = yield* store.ended(partitionOfId(id), [ulidOfId(id)])
+      if (record === undefined) return yield* new TaskNotFound({ id })
+      if (record !== true) return endedOf(record)
+      const waitedMs = Duration.toMillis(wait)
+      return yield* Effect.map(replies.ended(id), endedOf).pipe(
+        Effect.timeoutOrElse({
+          duration: wait,
+          orElse: () => Effect.fail(new ResultTimeout({ id, waitedMs }))
+        })
+      )
+    },
+    (effect, id) =>
+      Effect.catchTag(effect, "TaskNotFound", (missing) =>
+        Effect.fail(isPast(id) ? new TaskGone({ id }) : missing)
+      )
+  )
+
+  /** Level by level, as far as one call goes. The store has noted them all: should this break off, it tells the rest. */
+  const cancelAll = Effect.fnUntraced(function* (children: ReadonlyArray<TaskId>, reason: string) {
+    let left = cancelMax
+    for (let level = children; level.length > 0 && left > 0;) {
+      const some = level.slice(0, left)
+      left -= some.length
+      const answers: ReadonlyArray<Cancelled> = yield* Effect.forEach(
+        some,
+        (child) => store.cancel(partitionOfId(child), ulidOfId(child), reason),
+        { concurrency: cancelsAtOnce }
+      )
+      level = answers.flatMap((answer) => (answer.kind === "cancelled" ? answer.children : []))
+    }
+  })
+
+  const cancel: Dispatcher["Service"]["cancel"] = Effect.fn("Dispatcher.cancel")(function* (
+    id,
+    reason = "it was cancelled on request"
+  ) {
+    const answer = yield* store.cancel(partitionOfId(id), ulidOfId(id), reason.slice(0, reasonMax))
+    switch (answer.kind) {
+      case "missing":
+        return yield* new TaskNotFound({ id })
+      case "ended":
+        return yield* new TaskEnded({ id, state: endedStateOf(decodeRecord(answer.record).header.letter)! })
+      case "cancelled":
+        yield* Effect.ignore(cancelAll(answer.children, `its parent ${id} was cancelled`))
+    }
+  })
+
+  return Dispatcher.of({
+    submit: (task) => whenPrepared(() => preparing(task), intake.take),
+    submitAll,
+    ask,
+    task: (id) => Effect.map(find(id), (found) => viewOf(id, found, handlers.find)),
+    result,
+    input: (id) => Effect.map(find(id), inputOf),
+    cancel
+  })
+})
+
+/** Give it the stores, the handlers, the settings and the reply channel. */
+export const layer = Layer.effect(Dispatcher, make)
+
+/** How runs submit tasks of their own. Give it the store, the handlers and the settings. */
+export const offspring = Layer.effect(
+  Offspring,
+  Effect.gen(function* () {
+    const outbox = yield* makeOutbox
+    const tally = yield* makeTally
+    const preparing = yield* makePreparing
+    return Offspring.of({
+      prepare: (task, birth) => whenPrepared(() => preparing(task, { birth }), Effect.succeed),
+      store: (prepared) => {
+        const partition = partitionOfId(prepared.id)
+        return Effect.tap(outbox.submit(partition, [prepared]), () =>
+          Effect.sync(() => tally.submitted(partition, 1))
+        )
+      }
+    })
+  })
+)

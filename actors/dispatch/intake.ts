@@ -1,0 +1,179 @@
+/**
+ * Takes prepared tasks in: most through the outbox, those with guards one by one, as long as there is room for them.
+ */
+import { Effect, Exit, Result, Schema } from "effect"
+import { Admission } from "../../runtime/admission.ts"
+import { QueueFull, Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
+import { idIn, type Partition, partitionOfId, type State, TaskId, ulidOfId } from "../../runtime/task.ts"
+import { standingOf } from "../../runtime/view.ts"
+import { batchMax, makeOutbox, type Outbox, untilAnswered } from "./outbox.ts"
+import type { Prepared } from "./preparation.ts"
+import { makePressure } from "./pressure.ts"
+import { makeTally } from "../tally.ts"
+
+/**
+ * The idempotency key was used before, with another input. Nothing was stored: send what was sent then, or take another
+ * key.
+ */
+export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()("IdempotencyConflict", {
+  /** The task that was submitted with it. */
+  id: TaskId
+}) {
+  override get message() {
+    return `the idempotency key belongs to ${this.id}, which has another input`
+  }
+}
+
+/** The task was there, or may have been, and is no longer kept: what came of it cannot be said any more. */
+export class TaskGone extends Schema.TaggedError<TaskGone>()("TaskGone", { id: TaskId }) {
+  override get message() {
+    return `${this.id} is no longer kept`
+  }
+}
+
+/** How many guarded tasks are on their way at once. */
+const admitsAtOnce = 16
+
+export interface Submitted {
+  readonly id: TaskId
+  readonly state: State
+  /** A task was there already that does, or has done, the work. */
+  readonly existing?: true
+}
+
+/** Why a task that fits is not taken in, when others may be. */
+export type Turned = IdempotencyConflict | TaskGone | QueueFull
+
+export type NotTaken = Turned | StoreError | StoreFull
+
+export interface Intake {
+  /** Stores a task, or finds the one that its guards point at. */
+  readonly take: (one: Prepared) => Effect.Effect<Submitted, NotTaken>
+
+  /** The same for many. One that is turned away does not sink the others; those of a full queue are together. */
+  readonly takeAll: (
+    tasks: ReadonlyArray<Prepared>
+  ) => Effect.Effect<ReadonlyArray<Result.Result<Submitted, Turned>>, StoreError | StoreFull>
+
+  /** Stores a task without guards, and tells how it went by a call. Only within `whileThereIsRoom`. */
+  readonly push: (one: Prepared, done: Parameters<Outbox["push"]>[2]) => void
+
+  /** Does what stores tasks, unless the store's memory is all but used up; a full queue says when to come back. */
+  readonly whileThereIsRoom: <A, E, R>(storing: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreFull, R>
+}
+
+const submitted = ({ due, id }: Prepared): Submitted => ({
+  id,
+  state: due === undefined ? "queued" : "scheduled"
+})
+
+export const makeIntake = Effect.gen(function* () {
+  const store = yield* Store
+  const admission = yield* Admission
+  const outbox = yield* makeOutbox
+  const pressure = yield* makePressure
+  const tally = yield* makeTally
+
+  /** A task that was found in place of a new one. */
+  const existing = Effect.fnUntraced(function* (id: TaskId) {
+    const [found] = yield* store.read(partitionOfId(id), [ulidOfId(id)])
+    if (found === undefined) return yield* new TaskGone({ id })
+    return { id, state: standingOf(found).state, existing: true } satisfies Submitted as Submitted
+  })
+
+  const admit = Effect.fnUntraced(function* (one: Prepared) {
+    const partition = partitionOfId(one.id)
+    const admitted = yield* untilAnswered(admission.admit(partition, one, one.guards))
+    switch (admitted.kind) {
+      case "stored":
+        tally.submitted(partition, 1)
+        return submitted(one)
+      case "found":
+        return yield* existing(idIn(partition, admitted.ulid))
+      case "conflict":
+        return yield* new IdempotencyConflict({ id: idIn(partition, admitted.ulid) })
+    }
+  })
+
+  const whileThereIsRoom = <A, E, R>(storing: Effect.Effect<A, E, R>) =>
+    pressure.whileThereIsRoom(
+      Effect.catchIf(
+        storing,
+        (error): error is E & QueueFull => error instanceof QueueFull,
+        (full) => Effect.flatMap(pressure.estimate(full), (full) => Effect.fail(full as E & QueueFull))
+      )
+    )
+
+  const storeAll = (tasks: ReadonlyArray<Prepared>) => {
+    const partition = partitionOfId(tasks[0]!.id)
+    return Effect.map(outbox.submit(partition, tasks), () => {
+      tally.submitted(partition, tasks.length)
+      return tasks.map(submitted)
+    })
+  }
+
+  const take: Intake["take"] = (one) =>
+    whileThereIsRoom(
+      one.guards.length > 0 ? admit(one) : Effect.map(storeAll([one]), ([submitted]) => submitted!)
+    )
+
+  /** What becomes of some tasks of a batch, in their order: what turns them away is said of each. */
+  const apart = (count: number, taken: Effect.Effect<ReadonlyArray<Submitted>, NotTaken>) =>
+    whileThereIsRoom(taken).pipe(
+      Effect.map((all): ReadonlyArray<Result.Result<Submitted, Turned>> => all.map(Result.succeed)),
+      Effect.catchIf(isTurned, (turned) =>
+        Effect.succeed(Array.from({ length: count }, () => Result.fail(turned)))
+      )
+    )
+
+  const takeAll: Intake["takeAll"] = Effect.fnUntraced(function* (tasks) {
+    const answers = new Map<Prepared, Result.Result<Submitted, Turned>>()
+    const answer = (
+      some: ReadonlyArray<Prepared>,
+      taken: Effect.Effect<ReadonlyArray<Submitted>, NotTaken>
+    ) =>
+      Effect.map(apart(some.length, taken), (results) => {
+        for (const [at, one] of some.entries()) answers.set(one, results[at]!)
+      })
+    const { guarded = [], plain = [] } = Object.groupBy(tasks, ({ guards }) =>
+      guards.length > 0 ? "guarded" : "plain"
+    )
+    const lists = [...Map.groupBy(plain, ({ id }): Partition => partitionOfId(id)).values()].flatMap((all) =>
+      Array.from({ length: Math.ceil(all.length / batchMax) }, (_, at) =>
+        all.slice(at * batchMax, (at + 1) * batchMax)
+      )
+    )
+    const storing = Effect.forEach(lists, (some) => answer(some, storeAll(some)), {
+      concurrency: "unbounded",
+      discard: true
+    })
+    const admitting = Effect.forEach(
+      guarded,
+      (one) =>
+        answer(
+          [one],
+          Effect.map(admit(one), (submitted) => [submitted])
+        ),
+      { concurrency: admitsAtOnce, discard: true }
+    )
+    yield* Effect.all([storing, admitting], { concurrency: 2, discard: true })
+    return tasks.map((one) => answers.get(one)!)
+  })
+
+  const intake: Intake = {
+    take,
+    takeAll,
+    push: (one, done) => {
+      const partition = partitionOfId(one.id)
+      outbox.push(partition, [one], (exit) => {
+        if (Exit.isSuccess(exit)) tally.submitted(partition, 1)
+        done(exit)
+      })
+    },
+    whileThereIsRoom
+  }
+  return intake
+})
+
+const isTurned = (error: NotTaken): error is Turned =>
+  error._tag !== "StoreError" && error._tag !== "StoreFull"

@@ -1,0 +1,268 @@
+/**
+ * Makes of a task as its caller describes it what is stored: everything that can refuse it happens here, before
+ * anything is stored, over plain values.
+ */
+import { DateTime, Option, Result, Schema } from "effect"
+import type { Guard } from "../../runtime/admission.ts"
+import { describe } from "../../runtime/fault.ts"
+import type { Fault, Misfit, TaskDefinition } from "../../runtime/handler.ts"
+import { faultsOf } from "../../runtime/input.ts"
+import type { Handlers, UnknownHandler } from "../../runtime/registry.ts"
+import { type Route, routeOf } from "../../runtime/routes.ts"
+import type { Box, NewTask } from "../../runtime/store.ts"
+import {
+  encodeRecord,
+  entryOf,
+  type Envelope,
+  idIn,
+  type Lane,
+  laneOf,
+  partitionOf,
+  partitionOfId,
+  type TaskId,
+  ulidOfId
+} from "../../runtime/task.ts"
+import { boxOf } from "./box.ts"
+import { guardsOf } from "./guards.ts"
+import { aheadMaxMs, Key, type NewTaskJson, readOptions, SubmitRefused } from "./new-task.ts"
+
+/** The largest input, in characters of JSON. */
+export const inputMax = 1024 * 1024
+
+/** A task that has passed every check, as it will be stored. */
+export interface Prepared extends NewTask {
+  readonly id: TaskId
+  /** What may keep it from being stored. */
+  readonly guards: ReadonlyArray<Guard>
+}
+
+export type Unfit = UnknownHandler | SubmitRefused
+
+/** A promise only where the schema of the handler's input is async. */
+export type Preparation = Result.Result<Prepared, Unfit> | Promise<Result.Result<Prepared, Unfit>>
+
+export interface Circumstances {
+  /** Unix milliseconds. */
+  readonly now: number
+  /** Its ULID. */
+  readonly unique: string
+  /** The reply channel of the process that waits for its end, if one does. */
+  readonly reply?: string | undefined
+  /** How long what has ended is kept, in milliseconds. */
+  readonly routes: ReadonlyArray<Route>
+  readonly retentionMs: number
+  /** The task whose run submits it. */
+  readonly birth?: Birth
+}
+
+export interface Birth {
+  readonly parent: TaskId
+  /** By then the parent must have ended, in Unix milliseconds. */
+  readonly deadlineAt: number | undefined
+  /** The id under which it was prepared before: it keeps it, and with it its queue. */
+  readonly id: TaskId | undefined
+}
+
+const refuse = (path: string, message: string) =>
+  Result.fail(new SubmitRefused({ faults: [{ path, message }] }))
+
+const inside = (faults: ReadonlyArray<Fault>) =>
+  new SubmitRefused({ faults: faults.map(({ message, path }) => ({ path: `/input${path}`, message })) })
+
+// ---------------------------------------------------------------------------------------------------------
+// Times
+// ---------------------------------------------------------------------------------------------------------
+
+/** A time that is said either as a time or as so much later, in Unix milliseconds. */
+const timeOf = (
+  [atName, at]: readonly [name: string, at: string | undefined],
+  [afterName, afterMs]: readonly [name: string, afterMs: number | undefined],
+  now: number
+): Result.Result<number | undefined, SubmitRefused> => {
+  if (at === undefined) return Result.succeed(afterMs === undefined ? undefined : now + afterMs)
+  if (afterMs !== undefined) return refuse(`/${atName}`, `give either ${afterName} or ${atName}`)
+  const time = DateTime.make(at)
+  if (Option.isNone(time)) return refuse(`/${atName}`, "not a time in ISO 8601, such as 2030-01-31T09:00:00Z")
+  const millis = DateTime.toEpochMillis(time.value)
+  return millis - now > aheadMaxMs
+    ? refuse(`/${atName}`, "more than ten years ahead")
+    : Result.succeed(millis)
+}
+
+interface Times {
+  /** When it may start, where that is not now. */
+  readonly dueAt: number | undefined
+  readonly expiresAt: number | undefined
+  readonly deadlineAt: number | undefined
+}
+
+/** Of most tasks nothing is said of times. */
+const noTimes: Result.Result<Times, never> = Result.succeed({
+  dueAt: undefined,
+  expiresAt: undefined,
+  deadlineAt: undefined
+})
+const timesSaid = ["runAt", "delayMs", "debounce", "expiresAt", "expiresMs", "deadlineMs"] as const
+
+/** What is said of the task counts before what its handler says of all of them. */
+const timesOf = (
+  task: NewTaskJson,
+  handler: TaskDefinition,
+  now: number
+): Result.Result<Times, SubmitRefused> => {
+  const isSaid = timesSaid.some((option) => task[option] !== undefined)
+  if (!isSaid && handler.expiresMs === undefined && handler.deadlineMs === undefined) return noTimes
+  const delayMs = task.debounce?.forMs ?? task.delayMs
+  if (task.debounce !== undefined && (task.delayMs !== undefined || task.runAt !== undefined)) {
+    return refuse("/debounce", "says itself how long the task waits: leave out delayMs and runAt")
+  }
+  const due = timeOf(["runAt", task.runAt], ["delayMs", delayMs], now)
+  if (Result.isFailure(due)) return Result.fail(due.failure)
+  const expiresMs = task.expiresMs ?? (task.expiresAt === undefined ? handler.expiresMs : undefined)
+  const expiry = timeOf(["expiresAt", task.expiresAt], ["expiresMs", expiresMs], now)
+  if (Result.isFailure(expiry)) return Result.fail(expiry.failure)
+  const dueAt = due.success !== undefined && due.success > now ? due.success : undefined
+  const start = dueAt ?? now
+  const expiresAt = expiry.success
+  if (expiresAt !== undefined && expiresAt <= start) {
+    const name = task.expiresAt === undefined ? "expiresMs" : "expiresAt"
+    return refuse(`/${name}`, dueAt === undefined ? "is over" : "is over before the task is due")
+  }
+  const deadlineMs = task.deadlineMs ?? handler.deadlineMs
+  const deadlineAt = deadlineMs === undefined ? undefined : now + deadlineMs
+  if (deadlineAt !== undefined && deadlineAt <= start) {
+    return refuse("/deadlineMs", "is over before the task is due")
+  }
+  return Result.succeed({ dueAt, expiresAt, deadlineAt })
+}
+
+/** The earlier of two times, either of which may be absent. */
+const earlier = (one: number | undefined, other: number | undefined) =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
+
+// ---------------------------------------------------------------------------------------------------------
+// The whole task
+// ---------------------------------------------------------------------------------------------------------
+
+const isKey = Schema.is(Key)
+
+/** Where it waits, by what its handler makes of the input. */
+interface Place {
+  readonly key: string | undefined
+  readonly box: Box | undefined
+}
+
+const placeOf = (
+  task: NewTaskJson,
+  definition: TaskDefinition,
+  lane: Lane,
+  input: unknown
+): Result.Result<Place, SubmitRefused> => {
+  const { keyed, limits, name } = definition
+  if (task.key === undefined && keyed.of === undefined && limits.length === 0) return nowhere
+  try {
+    const key: unknown = task.key ?? keyed.of?.(input)
+    if (key !== undefined && !isKey(key)) {
+      return refuse("/key", `what ${name} made of the input cannot be a key: ${JSON.stringify(key)}`)
+    }
+    return Result.succeed({ key, box: boxOf(definition, { key, lane, input }) })
+  } catch (thrown) {
+    return refuse(
+      "/input",
+      `${name} cannot tell its key or what it takes of its limits: ${describe(thrown).message}`
+    )
+  }
+}
+
+const nowhere: Result.Result<Place, never> = Result.succeed({ key: undefined, box: undefined })
+
+/** An envelope as JSON, which has no place for what is absent: only what differs from the handler's defaults. */
+const envelopeJson = (
+  { input = null, name, retry, tags, timeoutMs }: NewTaskJson,
+  key: string | undefined,
+  { dueAt, expiresAt, deadlineAt }: Times,
+  { birth, reply }: Circumstances
+): string =>
+  JSON.stringify({
+    name,
+    input,
+    key,
+    tags,
+    timeoutMs,
+    retry,
+    dueAt,
+    expiresAt,
+    deadlineAt,
+    parent: birth?.parent,
+    reply
+  } satisfies { readonly [field in keyof Envelope]: Envelope[field] | undefined })
+
+/** Lays a checked task out as it is stored. `input` is what its handler's `run` is given. */
+const layOut = (
+  task: NewTaskJson,
+  definition: TaskDefinition,
+  input: unknown,
+  at: Circumstances
+): Result.Result<Prepared, SubmitRefused> => {
+  const { birth, now } = at
+  const own = timesOf(task, definition, now)
+  if (Result.isFailure(own)) return Result.fail(own.failure)
+  const times =
+    birth === undefined
+      ? own.success
+      : { ...own.success, deadlineAt: earlier(own.success.deadlineAt, birth.deadlineAt) }
+  const lane = task.priority === undefined ? definition.lane : laneOf(task.priority)
+  const place = placeOf(task, definition, lane, input)
+  if (Result.isFailure(place)) return Result.fail(place.failure)
+  const { box, key } = place.success
+  const guards = guardsOf(task, at.retentionMs)
+  if (Result.isFailure(guards)) return Result.fail(guards.failure)
+  const [guard] = birth === undefined ? [] : guards.success
+  if (guard !== undefined) {
+    const option = guard.kind === "idempotency" ? "idempotencyKey" : guard.kind
+    return refuse(`/${option}`, "a task that another one submits goes by its own id: leave this out")
+  }
+  const boxed = box !== undefined
+  const json = envelopeJson(task, key, times, at)
+  if (json.length > inputMax) return refuse("/input", `more than ${inputMax} characters of JSON`)
+  const partition =
+    birth?.id === undefined
+      ? partitionOf(task.queue ?? routeOf(at.routes, definition.name) ?? definition.queue)
+      : partitionOfId(birth.id)
+  const ulid = birth?.id === undefined ? at.unique : ulidOfId(birth.id)
+  const { deadlineAt, dueAt, expiresAt } = times
+  return Result.succeed({
+    id: idIn(partition, ulid),
+    entry: entryOf(ulid, lane, 1, boxed),
+    record: encodeRecord({ letter: "Q", lane, run: 1, crashes: 0, boxed }, json),
+    guards: guards.success,
+    // On the store's clock where it is so much later: the caller's may be wrong.
+    ...(dueAt === undefined
+      ? {}
+      : { due: task.runAt === undefined ? { afterMs: dueAt - now } : { at: dueAt } }),
+    ...(box === undefined ? {} : { box }),
+    ...(birth === undefined ? {} : { parent: birth.parent }),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(deadlineAt === undefined ? {} : { deadlineAt })
+  })
+}
+
+export const prepare = (
+  handlers: Pick<Handlers["Service"], "find" | "unknown">,
+  given: unknown,
+  at: Circumstances
+): Preparation => {
+  const options = readOptions(given)
+  if (Result.isFailure(options)) return Result.fail(options.failure)
+  const task = options.success
+  const definition = handlers.find(task.name)
+  if (definition === undefined) return Result.fail(handlers.unknown(task.name))
+  const faults = faultsOf(task.input)
+  if (faults.length > 0) return Result.fail(inside(faults))
+  const fits = definition.readInput(task.input ?? null)
+  const decide = (read: Result.Result<unknown, Misfit>) =>
+    Result.isFailure(read)
+      ? Result.fail(inside(read.failure.faults))
+      : layOut(task, definition, read.success, at)
+  return fits instanceof Promise ? fits.then(decide) : decide(fits)
+}

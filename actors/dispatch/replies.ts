@@ -1,0 +1,183 @@
+/**
+ * Tells those in this process who wait for tasks that there is news of them.
+ *
+ * One reply channel serves the whole process. A hint on it says only that there is something to read, and may be
+ * lost: whatever is waited for is read again every few seconds, so a lost hint costs time and never a result. Many
+ * who wait for one task share its reads.
+ */
+import { Cause, Context, Effect, Exit, Layer, Schema } from "effect"
+import { type Inbox, Store, type StoreError } from "../../runtime/store.ts"
+import { idIn, type Partition, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
+
+/** No task has this id: it never was, or is past its retention. */
+export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()("TaskNotFound", { id: Schema.String }) {
+  override get message() {
+    return `there is no task ${this.id}; it may be past its retention`
+  }
+}
+
+/** How often everything that is waited for is read again, in case a hint was lost. */
+const rereadEvery = "2 seconds"
+
+/** How many tasks one read asks about at most. */
+const readMax = 500
+
+type Done = (exit: Exit.Exit<string, TaskNotFound>) => void
+
+interface Waiting {
+  readonly done: Set<Done>
+  /** Whether the store knows that this process wants hints of it. */
+  watched: boolean
+}
+
+export class Replies extends Context.Service<
+  Replies,
+  {
+    /** The name of the reply channel. A task submitted with it as `reply` gives a hint when it ends. */
+    readonly inbox: string
+    /** Succeeds once hints from this partition can be heard. */
+    readonly tune: (partition: Partition) => Effect.Effect<void, StoreError>
+    /** Succeeds with a task's record once it has ended. */
+    readonly ended: (id: TaskId) => Effect.Effect<string, TaskNotFound | StoreError>
+    /**
+     * The same for a task that is about to be submitted with this inbox as its `reply`: it is expected from this call
+     * on, needs no watching, and `done` is called with its record. What it returns forgets it.
+     */
+    readonly expect: (id: TaskId, done: Done) => () => void
+    /** Calls `news` whenever a task may have changed, until what it returns is called. */
+    readonly subscribe: (id: TaskId, news: () => void) => () => void
+    /** Whether somebody here waits for this task's end, so that its hints are wanted. */
+    readonly awaits: (id: TaskId) => boolean
+  }
+>()("troupe/Replies") {}
+
+const make = Effect.gen(function* () {
+  const store = yield* Store
+  const inbox: Inbox = yield* store.inbox
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const waiting = new Map<TaskId, Waiting>()
+  const listeners = new Map<TaskId, Set<() => void>>()
+  /** Tasks to be read next, by partition; one read of a partition is on its way at a time. */
+  const unread = new Map<Partition, Set<TaskId>>()
+  const reading = new Set<Partition>()
+
+  const finish = (id: TaskId, exit: Exit.Exit<string, TaskNotFound>) => {
+    const entry = waiting.get(id)
+    waiting.delete(id)
+    for (const done of entry?.done ?? []) done(exit)
+  }
+
+  const readSome = Effect.fnUntraced(function* (partition: Partition) {
+    const wanted = unread.get(partition)!
+    const ids: Array<TaskId> = []
+    for (const id of wanted) {
+      if (ids.length === readMax) break
+      wanted.delete(id)
+      if (waiting.has(id)) ids.push(id)
+    }
+    if (ids.length === 0) return
+    const unwatched = ids.some((id) => !waiting.get(id)!.watched)
+    const records = yield* store.ended(partition, ids.map(ulidOfId), unwatched ? { watch: inbox.name } : {})
+    for (const [at, id] of ids.entries()) {
+      const record = records[at]
+      if (record === true) {
+        const entry = waiting.get(id)
+        if (entry !== undefined) entry.watched = true
+      } else finish(id, record === undefined ? Exit.fail(new TaskNotFound({ id })) : Exit.succeed(record))
+    }
+  })
+
+  const read = (id: TaskId) => {
+    const partition = partitionOfId(id)
+    const wanted = unread.get(partition) ?? new Set<TaskId>()
+    unread.set(partition, wanted)
+    wanted.add(id)
+    if (reading.has(partition)) return
+    reading.add(partition)
+    fork(
+      // What is asked for in the same tick shares a read; what is asked for meanwhile shares the next.
+      Effect.yieldNow.pipe(
+        Effect.andThen(readSome(partition)),
+        Effect.repeat({ while: () => wanted.size > 0 }),
+        // Those who wait are read again within seconds.
+        Effect.catchCause((cause) => Effect.logWarning("results could not be read", cause)),
+        Effect.ensuring(
+          Effect.sync(() => {
+            reading.delete(partition)
+            for (const left of wanted) read(left)
+          })
+        )
+      )
+    )
+  }
+
+  const news = (id: TaskId) => {
+    if (waiting.has(id)) read(id)
+    for (const listener of listeners.get(id) ?? []) listener()
+  }
+
+  yield* Effect.forever(
+    Effect.map(inbox.next, (hint) => {
+      if (hint === "all") {
+        for (const id of new Set([...waiting.keys(), ...listeners.keys()])) news(id)
+        return
+      }
+      for (const { record, ulid } of hint.news) {
+        const id = idIn(hint.partition, ulid)
+        if (record === undefined || !waiting.has(id)) news(id)
+        else finish(id, Exit.succeed(record))
+      }
+    })
+  ).pipe(
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("replies are no longer heard", cause)
+    ),
+    Effect.forkScoped
+  )
+  yield* Effect.forever(
+    Effect.andThen(
+      Effect.sleep(rereadEvery),
+      Effect.sync(() => {
+        for (const id of new Set([...waiting.keys(), ...listeners.keys()])) news(id)
+      })
+    )
+  ).pipe(Effect.forkScoped)
+
+  const expect = (id: TaskId, told: boolean, done: Done) => {
+    const entry = waiting.get(id) ?? { done: new Set(), watched: told }
+    waiting.set(id, entry)
+    entry.done.add(done)
+    return () => {
+      entry.done.delete(done)
+      if (entry.done.size === 0 && waiting.get(id) === entry) waiting.delete(id)
+    }
+  }
+
+  const ended: Replies["Service"]["ended"] = Effect.fnUntraced(function* (id) {
+    yield* inbox.tune(partitionOfId(id))
+    return yield* Effect.callback<string, TaskNotFound>((resume) => {
+      const forget = expect(id, false, resume)
+      read(id)
+      return Effect.sync(forget)
+    })
+  })
+
+  return Replies.of({
+    inbox: inbox.name,
+    tune: inbox.tune,
+    ended,
+    expect: (id, done) => expect(id, true, done),
+    awaits: (id) => waiting.has(id),
+    subscribe: (id, listener) => {
+      const all = listeners.get(id) ?? new Set()
+      listeners.set(id, all)
+      all.add(listener)
+      return () => {
+        all.delete(listener)
+        if (all.size === 0 && listeners.get(id) === all) listeners.delete(id)
+      }
+    }
+  })
+})
+
+export const layer = Layer.effect(Replies, make)

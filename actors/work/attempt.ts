@@ -1,0 +1,224 @@
+/**
+ * One run of a handler, from the stored record to what is to be said about it.
+ *
+ * It never fails: whatever the handler does becomes an ending. When its fiber is interrupted, the handler's signal
+ * fires and its writes are refused from that moment on; a plain function, which cannot be stopped, is then waited
+ * for no longer than `stopGrace`.
+ */
+import { type Context, Effect, type Layer, Result } from "effect"
+import { type Unfinished, unfinished, unfinishedCause } from "../../runtime/fault.ts"
+import {
+  type Body,
+  type Checked,
+  CurrentTask,
+  Fatal,
+  type Misfit,
+  type TaskContext,
+  type TaskDefinition
+} from "../../runtime/handler.ts"
+import type { TaskId } from "../../runtime/task.ts"
+import { Run, type RunOf } from "./context.ts"
+
+/** How long an interrupted plain function may take to stop before it is left to itself. */
+const stopGrace = "1 second"
+
+/** The largest output of a task, in bytes of JSON. */
+export const outputBytesMax = 8 * 1024 * 1024
+
+export type Ending =
+  | { readonly kind: "output"; readonly json: string }
+  | Unfinished
+  /** It has submitted children, and goes on when these have ended. */
+  | { readonly kind: "wait"; readonly children: ReadonlyArray<TaskId> }
+
+/** One claimed run of a handler. */
+export interface Given extends RunOf {
+  readonly services: Services
+}
+
+/** Builds a handler's layer once per process; the context it makes is what its runs are given. */
+export type Services = (
+  layer: Layer.Layer<unknown, unknown, unknown>
+) => Effect.Effect<Context.Context<unknown>, unknown>
+
+/** How a run ends whose handler ended so: what was decided before counts, whatever the handler made of it. */
+const concluded = ({ verdict }: Run, ending: Ending): Ending => {
+  switch (verdict?.kind) {
+    case undefined:
+      return ending
+    case "wait":
+      return { kind: "wait", children: [...verdict.children] }
+    case "changed":
+      return unfinished(verdict.error)
+  }
+}
+
+/** A plain function, as one promise: no effect is made for its parts, since most runs are short. */
+const runPlain = async (
+  definition: TaskDefinition,
+  run: (input: unknown, ctx: TaskContext) => unknown,
+  given: unknown,
+  ctx: Run
+): Promise<Ending> => {
+  try {
+    const checked = definition.readInput(given)
+    const input = checked instanceof Promise ? await checked : checked
+    if (Result.isFailure(input)) return unfinished(unfit(input.failure))
+    return await written(definition, await run(input.success, ctx))
+  } catch (thrown) {
+    return unfinished(thrown)
+  }
+}
+
+/** Interrupts a promise: `stop` is called, and then it is waited for no longer than `stopGrace`. */
+const stoppable = <A>(start: () => Promise<A>, stop: () => void) =>
+  Effect.callback<A>((resume) => {
+    const ended = start().then((value) => {
+      stop()
+      resume(Effect.succeed(value))
+    })
+    return Effect.suspend(() => {
+      stop()
+      // A cleanup is not interruptible by itself, and so would not heed its own time limit.
+      return Effect.interruptible(Effect.promise(() => ended)).pipe(
+        Effect.timeoutOption(stopGrace),
+        Effect.asVoid
+      )
+    })
+  })
+
+const checked = (result: Checked) =>
+  result instanceof Promise
+    ? Effect.flatMap(
+        Effect.promise(() => result),
+        Effect.fromResult
+      )
+    : Effect.fromResult(result)
+
+const effectful = (
+  definition: TaskDefinition,
+  body: Extract<Body, { readonly kind: "effect" }>,
+  given: unknown,
+  ctx: Run,
+  services: Services
+): Effect.Effect<Ending> => {
+  const run = Effect.suspend(() => checked(definition.readInput(given))).pipe(
+    Effect.mapError(unfit),
+    Effect.flatMap((input) => body.run(input) as Effect.Effect<unknown, unknown, CurrentTask>),
+    Effect.flatMap((output) => Effect.mapError(checked(definition.writeOutput(output)), misfitting)),
+    Effect.provideService(CurrentTask, ctx.asService())
+  )
+  const served =
+    body.layer === undefined
+      ? run
+      : Effect.flatMap(services(body.layer), (context) =>
+          Effect.provideContext(run, context as Context.Context<never>)
+        )
+  return served.pipe(
+    Effect.matchCauseEager({ onSuccess: outputOf, onFailure: (cause): Ending => unfinishedCause(cause) }),
+    Effect.map((ending) => concluded(ctx, ending)),
+    Effect.onExit(() => Effect.sync(() => ctx.close()))
+  )
+}
+
+/** What was valid when it was submitted and is not any more will not become so by waiting. */
+const unfit = (misfit: Misfit) => new Fatal(misfit.message, { type: "InputInvalid" })
+
+/** Nor will what its handler makes of it. */
+const misfitting = (misfit: Misfit) => new Fatal(misfit.message, { type: "Misfit" })
+
+const written = async (definition: TaskDefinition, output: unknown): Promise<Ending> => {
+  const checked = definition.writeOutput(output)
+  const result = checked instanceof Promise ? await checked : checked
+  return Result.isFailure(result) ? unfinished(misfitting(result.failure)) : outputOf(result.success)
+}
+
+const outputOf = (output: unknown): Ending => {
+  let json: string
+  try {
+    json = JSON.stringify(output) ?? "null"
+  } catch (thrown) {
+    return unfinished(thrown)
+  }
+  if (json.length <= outputBytesMax) return { kind: "output", json }
+  const message = `the output is ${json.length} bytes of JSON; at most ${outputBytesMax} are kept`
+  return { kind: "failure", failure: { fatal: true, error: { type: "OutputTooLarge", message } } }
+}
+
+/** Runs a handler once on what an entry holds. Interrupting it ends the run without an ending. */
+export const attempt = (given: Given): Effect.Effect<Ending> => {
+  const { definition, envelope, services } = given
+  const ctx = new Run(given)
+  const { body } = definition
+  switch (body.kind) {
+    case "plain":
+      return Effect.map(
+        stoppable(
+          () => runPlain(definition, body.run, envelope.input, ctx),
+          () => ctx.close()
+        ),
+        (ending) => concluded(ctx, ending)
+      )
+    case "effect":
+      return effectful(definition, body, envelope.input, ctx, services)
+    case "batch":
+      return Effect.map(attemptAll(definition, body, [{ ctx, input: envelope.input }]), ([ending]) => ending!)
+  }
+}
+
+/** A run that is one of a batch. */
+export interface Member {
+  readonly ctx: Run
+  /** As it was submitted. */
+  readonly input: unknown
+}
+
+const outcomesOf = async (
+  definition: TaskDefinition,
+  body: Extract<Body, { readonly kind: "batch" }>,
+  members: ReadonlyArray<Member>,
+  signal: AbortSignal
+): Promise<ReadonlyArray<Ending>> => {
+  const endings: Array<Ending | undefined> = []
+  const fitting: Array<{ readonly at: number; readonly item: ReturnType<Run["asItem"]> }> = []
+  for (const [at, { ctx, input }] of members.entries()) {
+    const read = await definition.readInput(input)
+    if (Result.isFailure(read)) endings[at] = unfinished(unfit(read.failure))
+    else fitting.push({ at, item: ctx.asItem(read.success) })
+  }
+  if (fitting.length > 0) {
+    const outcomes: unknown = await body.runAll(
+      fitting.map(({ item }) => item),
+      { signal }
+    )
+    if (!Array.isArray(outcomes) || outcomes.length !== fitting.length) {
+      const got = Array.isArray(outcomes) ? `${outcomes.length} outcomes` : "no list of outcomes"
+      throw new Fatal(`runAll gave ${got} for ${fitting.length} items`, { type: "BatchMismatch" })
+    }
+    for (const [k, { at }] of fitting.entries()) {
+      const outcome: unknown = outcomes[k]
+      endings[at] = outcome instanceof Error ? unfinished(outcome) : await written(definition, outcome)
+    }
+  }
+  return endings as ReadonlyArray<Ending>
+}
+
+/** Runs many tasks of one handler in one call, and gives each its own ending, in their order. */
+export const attemptAll = (
+  definition: TaskDefinition,
+  body: Extract<Body, { readonly kind: "batch" }>,
+  members: ReadonlyArray<Member>
+): Effect.Effect<ReadonlyArray<Ending>> =>
+  Effect.suspend(() => {
+    const abort = new AbortController()
+    return stoppable(
+      () =>
+        outcomesOf(definition, body, members, abort.signal).catch((thrown: unknown) =>
+          members.map(() => unfinished(thrown))
+        ),
+      () => {
+        for (const { ctx } of members) ctx.close()
+        abort.abort()
+      }
+    )
+  })

@@ -1,0 +1,262 @@
+/**
+ * The two contexts of a run over one state: open until the run ends, then nothing it writes is kept.
+ *
+ * What most short runs never ask for is made when it is asked for.
+ */
+import { Effect } from "effect"
+import {
+  AttemptOver,
+  type BatchItem,
+  type CurrentTask,
+  type EventRefused,
+  type LogLevel,
+  type TaskContext,
+  type TaskDefinition,
+  type TaskInfo
+} from "../../runtime/handler.ts"
+import type { Steps } from "../../runtime/steps.ts"
+import type { Store, WorkerId } from "../../runtime/store.ts"
+import {
+  type Entry,
+  type Envelope,
+  idIn,
+  laneOfEntry,
+  type Partition,
+  queueOf,
+  runOfEntry,
+  submittedAt,
+  ulidOfEntry
+} from "../../runtime/task.ts"
+import { Family } from "./family.ts"
+import type { Offspring } from "../dispatch/offspring.ts"
+import { Recall, Suspended, type Verdict } from "./recall.ts"
+
+/** What a run writes while it lasts. */
+export interface Writes {
+  readonly progress: (
+    fraction: number,
+    message: string | undefined
+  ) => Effect.Effect<void, AttemptOver | EventRefused>
+  readonly log: (message: string, level: LogLevel) => Effect.Effect<void, AttemptOver | EventRefused>
+  readonly emit: (chunk: unknown) => Effect.Effect<void, AttemptOver | EventRefused>
+  /** Tells those who follow the task of a step. */
+  readonly stepped: (step: { readonly number: number; readonly name: string }) => void
+  /** Counts what was used of a limit. */
+  readonly spend: (limit: string, amount: number) => void
+  /** The store says that the run is no longer the task's current one. */
+  readonly lost: () => void
+}
+
+/** What steps and children are kept with. */
+export interface Keeping {
+  readonly steps: Steps["Service"]
+  readonly store: Store["Service"]
+  readonly offspring: Offspring["Service"]
+  readonly learn: (definition: TaskDefinition) => void
+}
+
+/** The run that a context is of. */
+export interface RunOf {
+  readonly definition: TaskDefinition
+  readonly partition: Partition
+  readonly worker: WorkerId
+  readonly entry: Entry
+  readonly envelope: Envelope
+  readonly writes: Writes
+  readonly keeping: Keeping
+}
+
+/** Waiting for children ends an effect as a defect: no handler of errors may take it for one. */
+const defecting = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, Exclude<E, Suspended>> =>
+  effect.pipe(
+    Effect.catch((error) =>
+      error instanceof Suspended ? Effect.die(error) : Effect.fail(error as Exclude<E, Suspended>)
+    )
+  )
+
+/**
+ * An effect as a promise. One that nobody waits for may still reject, as when the run is over first; that is no reason
+ * to end the process and with it everybody else's runs.
+ */
+const promised = <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
+  const promise = Effect.runPromise(effect)
+  promise.catch(() => {})
+  return promise
+}
+
+export class Run implements TaskContext {
+  readonly #of: RunOf
+  #task: TaskInfo | undefined
+  #abort: AbortController | undefined
+  #over = false
+  #recall: Recall | undefined
+  #family: Family | undefined
+
+  constructor(of: RunOf) {
+    this.#of = of
+  }
+
+  get task(): TaskInfo {
+    const { entry, envelope, partition } = this.#of
+    const ulid = ulidOfEntry(entry)
+    this.#task ??= {
+      id: idIn(partition, ulid),
+      name: envelope.name,
+      queue: queueOf(partition),
+      priority: laneOfEntry(entry),
+      ...(envelope.key === undefined ? {} : { key: envelope.key }),
+      tags: envelope.tags ?? [],
+      submittedAt: submittedAt(ulid)
+    }
+    return this.#task
+  }
+
+  get attempt(): number {
+    return runOfEntry(this.#of.entry)
+  }
+
+  get idempotencyKey(): string {
+    return this.task.id
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.#over) this.#abort.abort(this.#gone())
+    return this.#abort.signal
+  }
+
+  close(): void {
+    this.#over = true
+    this.#recall?.close()
+    this.#abort?.abort(this.#gone())
+  }
+
+  /** Why the run has ended, whatever its handler then does. */
+  get verdict(): Verdict | undefined {
+    return this.#recall?.verdict
+  }
+
+  #gone(): AttemptOver {
+    return new AttemptOver({ task: this.task.id, attempt: this.attempt })
+  }
+
+  get #remembered(): Recall {
+    const { entry, keeping, partition, worker, writes } = this.#of
+    if (this.#recall === undefined) {
+      this.#recall = new Recall({
+        steps: keeping.steps,
+        partition,
+        worker,
+        entry,
+        onLost: writes.lost,
+        onStored: writes.stepped
+      })
+      if (this.#over) this.#recall.close()
+    }
+    return this.#recall
+  }
+
+  get #children(): Family {
+    const { envelope, keeping } = this.#of
+    const { learn, offspring, store } = keeping
+    const recall = this.#remembered
+    const { deadlineAt } = envelope
+    this.#family ??= new Family({ recall, store, offspring, learn, parent: this.task.id, deadlineAt })
+    return this.#family
+  }
+
+  guarded(write: (writes: Writes) => Effect.Effect<void, AttemptOver | EventRefused>) {
+    return Effect.suspend(() => (this.#over ? Effect.fail(this.#gone()) : write(this.#of.writes)))
+  }
+
+  // Bound, so that a handler may take them out of its context.
+  readonly progress = (fraction: number, message?: string) =>
+    promised(this.guarded((writes) => writes.progress(fraction, message)))
+  readonly log = (message: string, level: LogLevel = "info") =>
+    promised(this.guarded((writes) => writes.log(message, level)))
+  readonly emit = (chunk: unknown) => promised(this.guarded((writes) => writes.emit(chunk)))
+
+  readonly spent = (limit: string, amount: number) => {
+    const { definition, writes } = this.#of
+    if (!definition.limits.some(({ name }) => name === limit)) {
+      throw new TypeError(`spent: handler ${definition.name} has no limit "${limit}"`)
+    }
+    if (!(Number.isFinite(amount) && amount >= 0)) {
+      throw new TypeError(`spent: the amount ${amount} is no number from 0`)
+    }
+    writes.spend(limit, amount)
+  }
+
+  readonly step: TaskContext["step"] = (name, run) => {
+    const recall = this.#remembered
+    // What it throws is what the step rejects with.
+    return promised(
+      recall.step(
+        recall.next(),
+        name,
+        Effect.promise(async () => run())
+      )
+    )
+  }
+
+  // What the methods below give and take is said by the contract; inside, everything is JSON.
+  readonly submit: TaskContext["submit"] = (task, input, options) =>
+    promised(this.#children.submit(this.#remembered.next(), task, input, options)) as Promise<never>
+  readonly all = ((...args: Parameters<Family["all"]>) =>
+    promised(this.#children.all(...args))) as TaskContext["all"]
+  readonly group = ((...args: Parameters<Family["group"]>) =>
+    promised(this.#children.group(...args))) as TaskContext["group"]
+  readonly chain = ((...args: Parameters<Family["chain"]>) =>
+    promised(this.#children.chain(...args))) as TaskContext["chain"]
+  readonly chord = ((...args: Parameters<Family["chord"]>) =>
+    promised(this.#children.chord(...args))) as TaskContext["chord"]
+
+  /** The same in effects, which take their numbers when they start. */
+  asService(): CurrentTask["Service"] {
+    const signal = () => this.signal
+    const later =
+      <Args extends ReadonlyArray<unknown>, A, E>(make: (...args: Args) => Effect.Effect<A, E>) =>
+      (...args: Args) =>
+        defecting(Effect.suspend(() => make(...args)))
+    const service: Record<keyof Omit<CurrentTask["Service"], "signal">, unknown> = {
+      task: this.task,
+      attempt: this.attempt,
+      idempotencyKey: this.idempotencyKey,
+      progress: (fraction: number, message?: string) =>
+        this.guarded((writes) => writes.progress(fraction, message)),
+      log: (message: string, level: LogLevel = "info") =>
+        this.guarded((writes) => writes.log(message, level)),
+      emit: (chunk: unknown) => this.guarded((writes) => writes.emit(chunk)),
+      spent: (limit: string, amount: number) => Effect.sync(() => this.spent(limit, amount)),
+      step: (name: string, effect: Effect.Effect<unknown, unknown>) =>
+        later(() => this.#remembered.step(this.#remembered.next(), name, effect))(),
+      submit: later((...[task, input, options]: Parameters<TaskContext["submit"]>) =>
+        this.#children.submit(this.#remembered.next(), task, input, options)
+      ),
+      all: later((...args: Parameters<Family["all"]>) => this.#children.all(...args)),
+      group: later((...args: Parameters<Family["group"]>) => this.#children.group(...args)),
+      chain: later((...args: Parameters<Family["chain"]>) => this.#children.chain(...args)),
+      chord: later((...args: Parameters<Family["chord"]>) => this.#children.chord(...args))
+    }
+    return Object.defineProperty(service, "signal", { get: signal, enumerable: true }) as never
+  }
+
+  /** The context of one task of a batch. */
+  asItem(input: unknown): BatchItem {
+    const { attempt, emit, idempotencyKey, log, progress, spent, task } = this
+    const signal = () => this.signal
+    return {
+      input,
+      task,
+      attempt,
+      idempotencyKey,
+      get signal() {
+        return signal()
+      },
+      progress,
+      log,
+      emit,
+      spent
+    }
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The children of one run: submitted once for all runs of its task, and waited for without holding a worker.
+ *
+ * A child's id is remembered before the child is stored. So whenever the run dies, the next one finds the id, and the
+ * task under it or none; then it stores that one. All numbers of a call are taken at the call, however long it takes.
+ */
+import { type Duration, Effect, Result } from "effect"
+import { millisOf, written } from "../../runtime/duration.ts"
+import {
+  type AllOptions,
+  type AttemptOver,
+  type Child,
+  ChildFailed,
+  type ChildOutcome,
+  ChildRefused,
+  isTaskDefinition,
+  type StepError,
+  type TaskDefinition
+} from "../../runtime/handler.ts"
+import { type ChildOptions, type Link, type Named, nameOf, type Submission } from "../../runtime/named.ts"
+import { retryJson } from "../../runtime/retry.ts"
+import type { Store, StoreError } from "../../runtime/store.ts"
+import { partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
+import { endedOf } from "../../runtime/view.ts"
+import type { Birth, Offspring } from "../dispatch/offspring.ts"
+import type { Recall, Suspended } from "./recall.ts"
+
+export interface FamilyOptions {
+  readonly recall: Recall
+  readonly store: Store["Service"]
+  readonly offspring: Offspring["Service"]
+  /** Takes in a definition that the run named directly. */
+  readonly learn: (definition: TaskDefinition) => void
+  readonly parent: TaskId
+  readonly deadlineAt: number | undefined
+}
+
+/** Nobody follows types through here: the contexts say them. */
+type AnyLink = Link<never, Named>
+
+type SubmitFailure = StepError | ChildRefused | Suspended
+type AllFailure = AttemptOver | StepError | ChildFailed | Suspended
+
+/** A child as the dispatcher takes it, or what of it is no duration. */
+const described = (handler: string, input: unknown, options: ChildOptions) =>
+  Result.try({
+    try: () => {
+      const { delay, retry, timeout, ...rest } = options
+      const millis = (field: string, duration: Duration.Input | undefined) => {
+        if (duration === undefined) return {}
+        const read = millisOf(duration)
+        if (read === undefined) throw new TypeError(`${field} ${written(duration)} is no duration`)
+        return { [`${field}Ms`]: Math.round(read) }
+      }
+      return {
+        name: handler,
+        input,
+        ...rest,
+        ...millis("delay", delay),
+        ...millis("timeout", timeout),
+        ...(retry === undefined ? {} : { retry: retryJson(retry) })
+      }
+    },
+    catch: (thrown) =>
+      new ChildRefused({ handler, reason: thrown instanceof Error ? thrown.message : String(thrown) })
+  })
+
+export class Family {
+  readonly #options: FamilyOptions
+  readonly #submitted = new Set<TaskId>()
+
+  constructor(options: FamilyOptions) {
+    this.#options = options
+  }
+
+  submit(
+    number: number,
+    task: Named,
+    input: unknown,
+    options: ChildOptions = {}
+  ): Effect.Effect<Child, SubmitFailure> {
+    const { learn, recall } = this.#options
+    if (isTaskDefinition(task)) learn(task)
+    const handler = nameOf(task)
+    const name = `submit ${handler}`
+    return recall.open(() =>
+      Effect.gen({ self: this }, function* () {
+        const earlier = yield* recall.at(number, name)
+        const id = earlier === undefined ? undefined : (JSON.parse(earlier.value) as TaskId)
+        if (id !== undefined && (yield* this.#isThere(id))) return this.#own(id)
+        const given = yield* Effect.fromResult(described(handler, input, options))
+        return yield* this.#bear(number, name, handler, given, id)
+      })
+    )
+  }
+
+  #own(id: TaskId): Child {
+    this.#submitted.add(id)
+    return { id }
+  }
+
+  /** Whether a child of an earlier run was stored, and is kept still. */
+  #isThere(id: TaskId) {
+    const { recall, store } = this.#options
+    return Effect.map(
+      recall.patiently(store.ended(partitionOfId(id), [ulidOfId(id)])),
+      ([record]) => record !== undefined
+    )
+  }
+
+  #bear(number: number, name: string, handler: string, task: unknown, id: TaskId | undefined) {
+    const { deadlineAt, offspring, parent, recall } = this.#options
+    const birth: Birth = { parent, deadlineAt, id }
+    const refused = Effect.mapError((error: Error) => new ChildRefused({ handler, reason: error.message }))
+    return offspring.prepare(task, birth).pipe(
+      refused,
+      Effect.flatMap((prepared) =>
+        recall
+          .open(() => recall.remember({ number, name, value: JSON.stringify(prepared.id) }, prepared.id))
+          .pipe(
+            Effect.andThen(refused(offspring.store(prepared))),
+            Effect.map(() => this.#own(prepared.id))
+          )
+      )
+    )
+  }
+
+  all(
+    children: ReadonlyArray<Child>,
+    { onFailure = "fail" }: AllOptions = {}
+  ): Effect.Effect<ReadonlyArray<unknown>, AllFailure> {
+    const { recall } = this.#options
+    const stranger = children.find(({ id }) => !this.#submitted.has(id))
+    if (stranger !== undefined) {
+      return Effect.die(new TypeError(`all: ${stranger.id} was not submitted by this run`))
+    }
+    return recall.open(() =>
+      Effect.gen({ self: this }, function* () {
+        const ends = yield* recall.patiently(this.#ends(children.map(({ id }) => id)))
+        // One that is not kept any more is submitted again by the next run.
+        const living = children.filter(({ id }) => typeof ends.get(id) !== "string")
+        if (living.length > 0) return yield* Effect.fail(recall.suspend(living.map(({ id }) => id)))
+        const outcomes = children.map(({ id }): ChildOutcome => endedOf(ends.get(id) as string))
+        if (onFailure === "collect") return outcomes
+        const outputs: Array<unknown> = []
+        for (const [at, outcome] of outcomes.entries()) {
+          if (outcome.state !== "succeeded") {
+            return yield* new ChildFailed({ child: children[at]!.id, ...outcome })
+          }
+          outputs.push(outcome.output)
+        }
+        return outputs
+      })
+    )
+  }
+
+  /** What `Store.ended` says of each. */
+  #ends(
+    ids: ReadonlyArray<TaskId>
+  ): Effect.Effect<ReadonlyMap<TaskId, string | true | undefined>, StoreError> {
+    const byPartition = Map.groupBy(new Set(ids), partitionOfId)
+    const reads = Effect.forEach(
+      byPartition,
+      ([partition, some]) =>
+        Effect.map(this.#options.store.ended(partition, some.map(ulidOfId)), (records) =>
+          records.map((record, at) => [some[at]!, record] as const)
+        ),
+      { concurrency: "unbounded" }
+    )
+    return Effect.map(reads, (records) => new Map(records.flat()))
+  }
+
+  group(
+    tasks: ReadonlyArray<Submission>,
+    options?: AllOptions
+  ): Effect.Effect<ReadonlyArray<unknown>, SubmitFailure | AllFailure> {
+    const { recall } = this.#options
+    const submits = tasks.map(({ input, task, ...rest }) => this.submit(recall.next(), task, input, rest))
+    return Effect.flatMap(Effect.all(submits, { concurrency: "unbounded" }), (children) =>
+      this.all(children, options)
+    )
+  }
+
+  chain(
+    links: readonly [Submission, ...ReadonlyArray<AnyLink>]
+  ): Effect.Effect<unknown, SubmitFailure | AllFailure> {
+    const numbers = links.map(() => this.#options.recall.next())
+    return Effect.gen({ self: this }, function* () {
+      let previous: unknown
+      for (const [at, link] of links.entries()) {
+        previous = yield* this.#follow(numbers[at]!, link, previous)
+      }
+      return previous
+    })
+  }
+
+  chord(tasks: ReadonlyArray<Submission>, then: AnyLink): Effect.Effect<unknown, SubmitFailure | AllFailure> {
+    const group = this.group(tasks)
+    const number = this.#options.recall.next()
+    return Effect.flatMap(group, (results) => this.#follow(number, then, results))
+  }
+
+  /** Submits the task of a link and gives its output. */
+  #follow(number: number, link: Submission | AnyLink, previous: unknown) {
+    const { input, task, ...options } = submissionOf(link, previous)
+    return Effect.flatMap(this.submit(number, task, input, options), (child) =>
+      Effect.map(this.all([child]), ([output]) => output)
+    )
+  }
+}
+
+const submissionOf = (link: Submission | AnyLink, previous: unknown): Submission => {
+  if (typeof link === "function") return (link as (previous: unknown) => Submission)(previous)
+  return typeof link === "string" || isTaskDefinition(link)
+    ? { task: link as Named, input: previous }
+    : (link as Submission)
+}

@@ -1,0 +1,511 @@
+/**
+ * Takes turns with one partition for one worker incarnation: claims what can run now, and settles what has finished.
+ *
+ * At most two turns are in flight, so that a batch runs while the next is fetched; what finishes meanwhile gathers
+ * for the next turn. A turn without an answer is said again, alone, asking for everything held: a claim whose reply
+ * was lost would otherwise be held by us and run by nobody. It ends with `Fenced` once the lease is lost, having
+ * interrupted everything it ran.
+ *
+ * Its state is plain values. Whatever changes them calls `change`, and `advance` then does all that follows: no
+ * fiber waits for the next turn, since a wake-up of each would cost more than the turn.
+ */
+import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, type Scope } from "effect"
+import { Limits } from "../../runtime/limits.ts"
+import type { Operations } from "../../runtime/operations.ts"
+import { Handlers } from "../../runtime/registry.ts"
+import type { Steps } from "../../runtime/steps.ts"
+import {
+  bellWaitMaxMs,
+  crashesSuspect,
+  Fenced,
+  type Order,
+  Store,
+  StoreError,
+  type Turn,
+  type TurnReply,
+  type WorkerId
+} from "../../runtime/store.ts"
+import { crashesOf, type Entry, type Partition } from "../../runtime/task.ts"
+import type { Services } from "./attempt.ts"
+import type { Offspring } from "../dispatch/offspring.ts"
+import { openPermits } from "./permits.ts"
+import { relay } from "./relay.ts"
+import { openRuns, type Settled } from "./runs.ts"
+import { requestsOf } from "../dispatch/rings.ts"
+import { sharesOf } from "./share.ts"
+import { bucketOf, makeTally } from "../tally.ts"
+
+/** How much one turn carries at most. A script over these stays under 5 ms. */
+const claimMax = 250
+const settleMax = 500
+const notesMax = 250
+
+/** How many turns are in flight at once. */
+const flightsMax = 2
+
+/** How often running tasks are looked after: deadlines, notes, the lease, in milliseconds. */
+const pulseMs = 25
+
+/** How long a puller waits after a turn without an answer, at first and at most, in milliseconds. */
+const backoffMinMs = 25
+const backoffMaxMs = 1_000
+
+/** How often it looks whether its lease is to be renewed. */
+const beatsPerLease = 3
+
+/** How often it says something of itself, in milliseconds. */
+const aboutEveryMs = 5_000
+
+/** How long it waits after the bell could not be heard, in milliseconds. */
+const deafMs = 100
+
+export interface Puller {
+  readonly partition: Partition
+  /** Never succeeds. Fails once this incarnation has lost its lease; nothing of it runs any more. */
+  readonly fenced: Effect.Effect<never, Fenced>
+  /**
+   * Claims no more, lets what runs finish until `hurry`, hands the rest back, and ends the registration.
+   * Succeeds when all of that is stored, or has been tried for a lease.
+   */
+  readonly drain: (hurry: Effect.Effect<void>) => Effect.Effect<void>
+  /** Obeys an order to this worker. */
+  readonly obey: (order: Order) => void
+  readonly running: () => number
+  /** How many runs have ended. */
+  readonly done: () => number
+}
+
+export interface PullerOptions {
+  readonly partition: Partition
+  readonly worker: WorkerId
+  readonly concurrency: number
+  readonly lease: Duration.Duration
+  readonly services: Services
+  /** What its worker says of itself. */
+  readonly about: () => unknown
+}
+
+export const openPuller = Effect.fnUntraced(function* (
+  options: PullerOptions
+): Effect.fn.Return<
+  Puller,
+  StoreError,
+  Store | Steps | Limits | Operations | Offspring | Handlers | Scope.Scope
+> {
+  const { concurrency, partition, services, worker } = options
+  const leaseMs = Duration.toMillis(options.lease)
+  const store = yield* Store
+  const handlers = yield* Handlers
+  const limits = yield* Limits
+  const fenced = yield* Deferred.make<never, Fenced>()
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+
+  /** What has finished and is to be said; and what is being said in a turn on its way. */
+  let settled: Array<Settled> = []
+  const saying = new Set<Entry>()
+  let inFlight = 0
+  let reserved = 0
+  /** How many turns may claim at once: two while the lanes gave all that was asked for, one to see, none. */
+  let claimers: 0 | 1 | 2 = 1
+  let claiming = 0
+  /** How many tasks it has claimed, and the suspect it runs, if it runs one. */
+  let claimed = 0
+  let suspect: Entry | undefined
+  /** Whether a token of the bell was taken, or something fell due, for which a turn is owed. */
+  let owed = false
+  let again = true
+  let joined = false
+  let draining = false
+  /** Whether it has left or was fenced: from then on a turn would only find that it is not registered. */
+  let left = false
+  let resting = false
+  /** Whether permits came, or were refused, that no turn has heard of yet. */
+  let permitsNews = false
+  let listening = false
+  let lastTurnMono = 0
+  let lastAnswerMono = 0
+  /** Until then no other worker's lease is judged: after an outage all of them seem to have run out. */
+  let judgeFromMono = 0
+  let clockOffset: number | undefined
+  let nextDue: number | undefined
+  let backoffMs = 0
+
+  const clock = yield* Clock.Clock
+  const mono = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const redisNow = (at = mono()) =>
+    Math.round(clockOffset === undefined ? clock.currentTimeMillisUnsafe() : clockOffset + at)
+
+  /** Effects on their way; they end with the puller. */
+  const flying = new Set<Fiber.Fiber<unknown, unknown>>()
+  let closed = false
+  const fly = <A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void) => {
+    const fiber = run(effect)
+    flying.add(fiber)
+    fiber.addObserver((exit) => {
+      flying.delete(fiber)
+      if (!closed) then(exit)
+    })
+    return fiber
+  }
+
+  // A batch that finishes in one tick is said in one turn; where nothing runs, nothing more will finish.
+  let soon = false
+  let laterOn = false
+  const change = () => {
+    if (runs.size() === 0) {
+      if (soon) return
+      soon = true
+      queueMicrotask(advance)
+    } else if (!laterOn) {
+      laterOn = true
+      setImmediate(advance)
+    }
+  }
+
+  const runs = yield* openRuns({
+    partition,
+    worker,
+    services,
+    mono,
+    redisNow,
+    onSettled: (one) => {
+      settled.push(one)
+      count(one)
+      endPermit(one.settlement.entry, one.used)
+      for (const { forMs, name } of one.cool ?? [])
+        run(tell(Effect.catch(limits.cool(name, forMs), (error) => Effect.logWarning(error.message))))
+    },
+    onChange: () => change()
+  })
+
+  const tally = yield* makeTally
+  const count = ({ outcome, runMs, waitMs }: Settled) => {
+    if (outcome === "succeeded" || outcome === "failed" || outcome === "retried")
+      tally.add(partition, outcome, 1)
+    if (waitMs !== undefined) tally.add(partition, `wait:${bucketOf(waitMs)}`, 1)
+    if (runMs !== undefined) tally.add(partition, `run:${bucketOf(runMs)}`, 1)
+  }
+
+  const permits = yield* openPermits({
+    worker,
+    leaseMs,
+    limitsOf: (ring) => requestsOf(ring, handlers.all),
+    onChange: () => {
+      permitsNews = true
+      change()
+    }
+  })
+  /** The permits of what runs. */
+  const permitted = new Map<Entry, string>()
+  const endPermit = (entry: Entry, used?: Settled["used"]) => {
+    const permit = permitted.get(entry)
+    if (permit === undefined) return
+    permitted.delete(entry)
+    permits.ended(used === undefined ? { permit } : { permit, actual: used })
+  }
+
+  const waiters = new Set<{ readonly holds: () => boolean; readonly resume: () => void }>()
+  const until = (holds: () => boolean) =>
+    Effect.callback<void>((resume) => {
+      const waiter = { holds, resume: () => resume(Effect.void) }
+      waiters.add(waiter)
+      change()
+      return Effect.sync(() => waiters.delete(waiter))
+    })
+
+  const advance = () => {
+    soon = false
+    laterOn = false
+    if (closed) return
+    while (inFlight < flightsMax && !resting && hasReason()) takeTurn()
+    listen()
+    awaitDue()
+    for (const waiter of waiters) {
+      if (!waiter.holds()) continue
+      waiters.delete(waiter)
+      waiter.resume()
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------
+  // Turns
+  // -------------------------------------------------------------------------------------------------------
+
+  const free = () => concurrency - runs.size() - reserved
+
+  const renewDue = () => mono() - lastTurnMono > Math.min(leaseMs / 3, 2 * bellWaitMaxMs)
+
+  const mayClaim = () => claiming < claimers && !draining && free() > 0
+
+  const hasReason = (): boolean => {
+    if (left) return false
+    // Joining, and asking for everything held, are done alone: another turn on its way would blur the answer.
+    if (again) return inFlight === 0
+    if (permitsNews && !draining && free() > 0) return true
+    return settled.length > 0 || owed || mayClaim() || runs.noteIsDue() || renewDue()
+  }
+
+  const compose = (said: ReadonlyArray<Settled>, want: number): Turn => {
+    const hints = new Map<string, Array<Entry>>()
+    const noted: Array<Entry> = []
+    const streamed: Array<Entry> = []
+    for (const one of said) {
+      const { entry, kind } = one.settlement
+      if (one.noted) noted.push(entry)
+      if (one.streamed && kind === "end") streamed.push(entry)
+      if (one.reply === undefined) continue
+      const entries = hints.get(one.reply)
+      if (entries === undefined) hints.set(one.reply, [entry])
+      else entries.push(entry)
+    }
+    const expected = clockOffset === undefined ? 0 : mono() < judgeFromMono ? -1 : redisNow()
+    return {
+      worker,
+      leaseMs,
+      want,
+      join: !joined,
+      again,
+      expectedNow: expected,
+      settled: said.map(({ settlement }) => settlement),
+      noted,
+      streamed,
+      notes: runs.takeNotes(notesMax),
+      hints: [...hints],
+      share: sharesOf(claimed, want),
+      suspect: suspect === undefined || !runs.has(suspect),
+      permits: want > 0 ? permits.have() : [],
+      deferred: permits.deferred(),
+      about: aboutNow()
+    }
+  }
+
+  const takeReply = (turn: Turn, reply: TurnReply) => {
+    const now = mono()
+    clockOffset = reply.now - now
+    if (now - lastAnswerMono > leaseMs / 2 && lastAnswerMono > 0) judgeFromMono = now + leaseMs
+    lastAnswerMono = now
+    nextDue = reply.nextDue
+    joined = true
+    backoffMs = 0
+    if (turn.want > 0) claimers = reply.claimed.length === turn.want ? 2 : 0
+    claimed += reply.claimed.length
+    tally.add(partition, "started", reply.claimed.length)
+    for (const claim of reply.claimed) {
+      if (crashesOf(claim.record) >= crashesSuspect) suspect = claim.entry
+      const permit = claim.ring === undefined ? undefined : permits.claimed(claim.ring)
+      if (permit !== undefined) permitted.set(claim.entry, permit)
+      runs.start(claim, now, permit)
+    }
+    permits.turned(turn.permits)
+    for (const [ring, waiting] of reply.rings) permits.want(ring, Math.min(waiting, free()))
+    for (const entry of reply.lost) runs.interrupt(entry, "lost")
+    if (reply.outbox) carry()
+    if (!turn.again) return
+    again = false
+    // What was cancelled while no order could be heard is not held any more.
+    const held = new Set([...reply.held, ...reply.claimed.map(({ entry }) => entry)])
+    for (const entry of runs.entries()) if (!held.has(entry)) runs.interrupt(entry, "lost")
+    for (const entry of reply.held) {
+      const known =
+        runs.has(entry) || saying.has(entry) || settled.some(({ settlement }) => settlement.entry === entry)
+      if (!known)
+        settled.push({
+          settlement: { kind: "release", entry },
+          noted: false,
+          streamed: false,
+          reply: undefined
+        })
+    }
+  }
+
+  let carrying = false
+  /** Carries the outbox away, beside the turns. */
+  const carry = () => {
+    if (carrying) return
+    carrying = true
+    fly(Effect.provideService(relay(partition), Store, store), (exit) => {
+      carrying = false
+      if (Exit.isFailure(exit)) run(tell(Effect.logWarning("the outbox waits to be relayed", exit.cause)))
+      else if (exit.value) carry()
+    })
+  }
+
+  let aboutMono = Number.NEGATIVE_INFINITY
+  /** What this worker says of itself, now and then. */
+  const aboutNow = () => {
+    const now = mono()
+    if (now - aboutMono < aboutEveryMs) return undefined
+    aboutMono = now
+    return JSON.stringify(options.about())
+  }
+
+  /** Ends everything without a word: none of it is ours any more. */
+  const giveUp = (error: Fenced) => {
+    left = true
+    for (const entry of runs.entries()) runs.interrupt(entry, "lost")
+    settled = []
+    Deferred.doneUnsafe(fenced, Effect.fail(error))
+  }
+
+  const rest = (error: StoreError) => {
+    again = true
+    resting = true
+    backoffMs = Math.min(backoffMaxMs, Math.max(backoffMinMs, backoffMs * 2))
+    const warning = tell(Effect.logWarning(`a turn got no answer and is said again: ${error.message}`))
+    fly(Effect.andThen(warning, Effect.sleep(backoffMs)), () => {
+      resting = false
+      change()
+    })
+  }
+
+  const takeTurn = () => {
+    const want = draining ? 0 : Math.max(0, Math.min(free(), claimMax, Math.ceil(concurrency / 2)))
+    if (want > 0) claiming += 1
+    const said = settled.splice(0, settleMax)
+    const turn = compose(said, want)
+    for (const { settlement } of said) saying.add(settlement.entry)
+    owed = false
+    permitsNews = false
+    inFlight += 1
+    reserved += want
+    lastTurnMono = mono()
+    fly(store.turn(partition, turn), (exit) => {
+      inFlight -= 1
+      reserved -= want
+      if (want > 0) claiming -= 1
+      for (const { settlement } of said) saying.delete(settlement.entry)
+      if (Exit.isSuccess(exit)) takeReply(turn, exit.value)
+      else {
+        permits.turned(turn.permits)
+        const error = Cause.squash(exit.cause)
+        if (error instanceof Fenced) giveUp(error)
+        else {
+          settled = [...said, ...settled]
+          if (!(error instanceof StoreError)) run(tell(Effect.logError("a turn failed", exit.cause)))
+          rest(error instanceof StoreError ? error : new StoreError({ operation: "turn", cause: error }))
+        }
+      }
+      change()
+    })
+  }
+
+  // -------------------------------------------------------------------------------------------------------
+  // What leads to turns
+  // -------------------------------------------------------------------------------------------------------
+
+  const tell = (log: Effect.Effect<void>) => Effect.annotateLogs(log, { partition, worker })
+
+  /** Something may wait in the lanes: a turn is owed. */
+  const wake = () => {
+    claimers = 1
+    owed = true
+    change()
+  }
+
+  const bell = yield* store.bell([partition])
+  // What is on its way ends before the bell, and everything else, is closed.
+  yield* Effect.addFinalizer(() => {
+    closed = true
+    return Fiber.interruptAll(flying)
+  })
+  /** Waits for the bell while there is room and the lanes were found empty. */
+  const listen = () => {
+    const idle = joined && !owed && claimers === 0 && claiming === 0 && free() > 0
+    if (listening || draining || left || !idle) return
+    listening = true
+    const deaf = (error: StoreError) =>
+      Effect.andThen(tell(Effect.logWarning(error.message)), Effect.sleep(deafMs))
+    fly(Effect.catch(bell.wait(bellWaitMaxMs), deaf), () => {
+      listening = false
+      wake()
+    })
+  }
+
+  let armedDue: number | undefined
+  let alarm: Fiber.Fiber<void> | undefined
+  /** Takes a turn when the next delayed task is due. Its answer names the one after it, or the same one again. */
+  const awaitDue = () => {
+    const answered = !owed && claiming === 0
+    if (nextDue === undefined || draining || left || !answered) return
+    if (armedDue !== undefined && armedDue <= nextDue) return
+    if (alarm !== undefined) run(Fiber.interrupt(alarm))
+    const due = nextDue
+    armedDue = due
+    alarm = fly(Effect.sleep(Math.max(1, due - redisNow())), (exit) => {
+      // A later alarm has taken its place.
+      if (armedDue !== due || Exit.isFailure(exit)) return
+      armedDue = undefined
+      if (nextDue !== undefined && nextDue <= due) wake()
+      else change()
+    })
+  }
+
+  const forever = (what: string, step: Effect.Effect<void>) =>
+    Effect.forever(step).pipe(
+      Effect.tapCause((cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.void : tell(Effect.logError(`${what} stopped`, cause))
+      ),
+      Effect.forkScoped
+    )
+  yield* forever(
+    "looking after running tasks",
+    Effect.gen(function* () {
+      if (runs.size() === 0) yield* until(() => runs.size() > 0)
+      yield* Effect.sleep(pulseMs)
+      runs.look()
+      // What was lost or cancelled ends without a word.
+      for (const entry of permitted.keys()) if (!runs.has(entry)) endPermit(entry)
+      change()
+    })
+  )
+  // The lease is renewed however quiet it is, and a claim whose reply was lost is found at the latest after a lease,
+  // even if Redis ran it late.
+  let beats = 0
+  yield* forever(
+    "renewing the lease",
+    Effect.gen(function* () {
+      yield* Effect.sleep(leaseMs / beatsPerLease)
+      beats += 1
+      if (beats % beatsPerLease === 0) again = true
+      change()
+    })
+  )
+  change()
+
+  const drain = Effect.fnUntraced(function* (hurry: Effect.Effect<void>) {
+    // One that was fenced has nothing left to hand back.
+    if (left || closed) return
+    draining = true
+    yield* Effect.raceFirst(
+      until(() => runs.size() === 0 && inFlight === 0),
+      hurry
+    )
+    for (const entry of runs.entries()) runs.interrupt(entry, "drain")
+    const said = until(() => runs.size() === 0 && settled.length === 0 && inFlight === 0)
+    yield* Effect.raceFirst(said, Effect.ignore(Deferred.await(fenced))).pipe(
+      Effect.timeoutOption(options.lease)
+    )
+    left = true
+    yield* Effect.ignore(store.leave(partition, worker))
+  })
+
+  const obey = (order: Order) => {
+    if (order.kind === "stop") {
+      if (order.partition === partition) runs.interrupt(order.entry, "cancelled")
+    } else if (order.kind === "drain") {
+      draining = true
+      aboutMono = Number.NEGATIVE_INFINITY
+      owed = true
+    } else again = true
+    change()
+  }
+
+  return {
+    partition,
+    fenced: Deferred.await(fenced),
+    drain,
+    obey,
+    running: () => runs.size(),
+    done: runs.done
+  }
+})

@@ -1,0 +1,285 @@
+/**
+ * The runs of one worker incarnation in one partition: a fiber each, from its claim to what is to be said of it.
+ *
+ * However a run ends, it is settled once, unless it was lost or cancelled: then it is over for us at once, and nothing
+ * is said. Runs of a batch handler share a fiber, and each is settled by itself.
+ */
+import { Cause, Effect, Exit, Fiber, type Scope } from "effect"
+import { describe } from "../../runtime/fault.ts"
+import type { Limit, LogLevel, TaskDefinition } from "../../runtime/handler.ts"
+import { Handlers } from "../../runtime/registry.ts"
+import { Steps } from "../../runtime/steps.ts"
+import { type Claim, type Settlement, Store, type WorkerId } from "../../runtime/store.ts"
+import { decodeRecord, type Entry, type Partition, readEnvelope } from "../../runtime/task.ts"
+import { attempt, type Ending, type Services } from "./attempt.ts"
+import { type Gathered, makeBatches } from "./batches.ts"
+import { type Keeping, Run, type RunOf } from "./context.ts"
+import { type Emitter, openEmitter } from "./emitter.ts"
+import { Offspring } from "../dispatch/offspring.ts"
+import { type Cool, coolOf, type Settled, waitOf } from "./settled.ts"
+import { type Claimed, outcomeOf, settlementOf } from "./settlement.ts"
+
+export type { Settled } from "./settled.ts"
+
+/** A run that has lasted longer than this gets a note, so that others can see who runs it, in milliseconds. */
+const noteAfterMs = 100
+
+/** The least time between two notes of one run, in milliseconds. */
+const noteEveryMs = 250
+
+/** Why a run was interrupted. One that is lost or cancelled is not the task's current one any more. */
+export type Stop = "timeout" | "drain" | "lost" | "cancelled"
+
+interface Running extends Claimed {
+  readonly timeoutMs: number | undefined
+  readonly limits: ReadonlyArray<Limit>
+  readonly ring: string | undefined
+  readonly permit: string | undefined
+  /** On Redis's clock, and on ours; in a batch that gathers, later than any time. */
+  startedAt: number
+  startedMono: number
+  fiber: Fiber.Fiber<Ending> | undefined
+  /** In its place, in a batch. */
+  gathered: Gathered | undefined
+  stop: Stop | undefined
+  used: Record<string, number> | undefined
+  progress: { readonly fraction: number; readonly message?: string } | undefined
+  notedMono: number
+  noteDue: boolean
+}
+
+export interface Runs {
+  readonly size: () => number
+  readonly has: (entry: Entry) => boolean
+  readonly entries: () => ReadonlyArray<Entry>
+  /** How many runs have ended, lost and cancelled ones aside. */
+  readonly done: () => number
+  /** `permit` is what its limits have granted it. */
+  readonly start: (claim: Claim, nowMono: number, permit?: string) => void
+  /** Ends a run early. One that is lost or cancelled is forgotten at once; its fiber may take a moment to notice. */
+  readonly interrupt: (entry: Entry, stop: Stop) => void
+  /** Looks at every run: whose time is up is interrupted, whose note is due gets one. */
+  readonly look: () => void
+  readonly noteIsDue: () => boolean
+  /** Up to `most` notes that are due. */
+  readonly takeNotes: (most: number) => ReadonlyArray<readonly [Entry, string]>
+}
+
+export interface RunsOptions {
+  readonly partition: Partition
+  readonly worker: WorkerId
+  readonly services: Services
+  /** Our monotonic clock, and Redis's clock at a time of ours, in milliseconds. */
+  readonly mono: () => number
+  readonly redisNow: (mono?: number) => number
+  readonly onSettled: (settled: Settled) => void
+  readonly onChange: () => void
+}
+
+const isGone = (stop: Stop | undefined) => stop === "lost" || stop === "cancelled"
+
+/** Opens a set of runs. What still runs when the scope closes is interrupted, and nothing is said of it. */
+export const openRuns = Effect.fnUntraced(function* (
+  options: RunsOptions
+): Effect.fn.Return<Runs, never, Store | Steps | Offspring | Handlers | Scope.Scope> {
+  const { mono, onChange, onSettled, partition, redisNow, services, worker } = options
+  const handlers = yield* Handlers
+  const keeping: Keeping = {
+    steps: yield* Steps,
+    store: yield* Store,
+    offspring: yield* Offspring,
+    learn: handlers.learn
+  }
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const running = new Map<Entry, Running>()
+  let done = 0
+  /** Runs that a look found to be due for a note. */
+  let noting: Array<Running> = []
+
+  const emitter: Emitter = yield* openEmitter({
+    partition,
+    worker,
+    onLost: (entry) => interrupt(entry, "lost")
+  })
+  const batches = makeBatches(fork)
+
+  const interrupt = (entry: Entry, stop: Stop) => {
+    const run = running.get(entry)
+    if (run === undefined || run.stop !== undefined) return
+    run.stop = stop
+    if (isGone(stop)) running.delete(entry)
+    // What is handed back waits for its handler to have stopped; nothing else has to.
+    if (run.gathered !== undefined) batches.leave(run.gathered, stop !== "drain")
+    else if (run.fiber !== undefined) fork(Fiber.interrupt(run.fiber))
+    onChange()
+  }
+
+  const settle = (run: Running, settlement: Settlement, cool: ReadonlyArray<Cool>) => {
+    running.delete(run.entry)
+    done += 1
+    const runMs = Math.max(0, mono() - run.startedMono)
+    onSettled({
+      settlement,
+      noted: run.notedMono > 0,
+      streamed: emitter.streamed(run.entry),
+      reply: settlement.kind === "end" ? run.envelope.reply : undefined,
+      ring: run.ring,
+      permit: run.permit,
+      used: run.used,
+      cool,
+      outcome: outcomeOf(settlement),
+      waitMs: waitOf(run),
+      runMs
+    })
+    emitter.forget(run.entry)
+    onChange()
+  }
+
+  const settleEnding = (run: Running, exit: Exit.Exit<Ending>) => {
+    if (isGone(run.stop)) return emitter.forget(run.entry)
+    if (run.stop === "drain") return settle(run, { kind: "release", entry: run.entry }, [])
+    const { startedAt } = run
+    const ending = endingOf(run, exit)
+    const at = { worker, startedAt, finishedAt: redisNow(), random: Math.random() }
+    settle(run, settlementOf(run, ending, at), coolOf(run.limits, ending))
+  }
+
+  /** What a run wrote without waiting is stored first: afterwards the entry is no longer held. */
+  const conclude = (run: Running, exit: Exit.Exit<Ending>) => {
+    const flushed = emitter.flushed(run.entry)
+    if (flushed === undefined) settleEnding(run, exit)
+    else fork(Effect.map(flushed, () => settleEnding(run, exit)))
+  }
+
+  const writesOf = (run: Running) => ({
+    progress: (fraction: number, message: string | undefined) => {
+      run.progress = { fraction, ...(message === undefined ? {} : { message }) }
+      run.noteDue = true
+      return emitter.emit(run.entry, "progress", run.progress)
+    },
+    log: (message: string, level: LogLevel) => emitter.emit(run.entry, "log", { level, message }),
+    emit: (chunk: unknown) => emitter.emit(run.entry, "chunk", chunk),
+    // Nobody waits for it: a step counts once it is remembered.
+    stepped: (step: { readonly number: number; readonly name: string }) =>
+      void fork(Effect.ignore(emitter.emit(run.entry, "step", step))),
+    spend: (limit: string, amount: number) => {
+      run.used = { ...run.used, [limit]: (run.used?.[limit] ?? 0) + amount }
+    },
+    lost: () => interrupt(run.entry, "lost")
+  })
+
+  const gather = (
+    run: Running,
+    of: RunOf,
+    body: Extract<TaskDefinition["body"], { readonly kind: "batch" }>
+  ) => {
+    run.startedMono = Number.POSITIVE_INFINITY
+    run.gathered = {
+      ctx: new Run(of),
+      input: run.envelope.input,
+      onStart: () => {
+        run.startedMono = mono()
+        run.startedAt = redisNow(run.startedMono)
+      },
+      onEnd: (exit) => conclude(run, exit)
+    }
+    batches.add(of.definition, body, run.gathered)
+  }
+
+  const launch = (run: Running, effect: Effect.Effect<Ending>) => {
+    run.fiber = fork(effect)
+    // What it did before its first pause may have led to its own end.
+    if (run.stop !== undefined) fork(Fiber.interrupt(run.fiber))
+    run.fiber.addObserver((exit) => conclude(run, exit))
+  }
+
+  const start: Runs["start"] = ({ entry, record, ring }, now, permit) => {
+    const { header, json } = decodeRecord(record)
+    const envelope = readEnvelope(json)
+    const definition = handlers.find(envelope.name)
+    const run: Running = {
+      entry,
+      header,
+      json,
+      envelope,
+      retry: definition?.retry,
+      backoff: definition?.backoff,
+      limits: definition?.limits ?? [],
+      timeoutMs: envelope.timeoutMs ?? definition?.timeoutMs,
+      ring,
+      permit,
+      startedAt: redisNow(now),
+      startedMono: now,
+      fiber: undefined,
+      gathered: undefined,
+      stop: undefined,
+      used: undefined,
+      progress: undefined,
+      notedMono: 0,
+      noteDue: false
+    }
+    running.set(entry, run)
+    if (definition === undefined) return launch(run, Effect.succeed(missing(envelope.name)))
+    const of = { definition, partition, worker, entry, envelope, writes: writesOf(run), keeping }
+    if (definition.body.kind === "batch") gather(run, of, definition.body)
+    else launch(run, attempt({ ...of, services }))
+  }
+
+  const look = () => {
+    const now = mono()
+    noting = []
+    for (const run of running.values()) {
+      const first = run.notedMono === 0 && now - run.startedMono > noteAfterMs
+      const fresh = run.noteDue && run.notedMono > 0 && now - run.notedMono > noteEveryMs
+      if (first || fresh) noting.push(run)
+      if (now - run.startedMono >= (run.timeoutMs ?? Number.POSITIVE_INFINITY))
+        interrupt(run.entry, "timeout")
+    }
+  }
+
+  const takeNotes = (most: number) => {
+    const now = mono()
+    return noting
+      .splice(0, most)
+      .filter(({ entry }) => running.has(entry))
+      .map((run): readonly [Entry, string] => {
+        run.notedMono = now
+        run.noteDue = false
+        return [run.entry, JSON.stringify({ worker, startedAt: run.startedAt, progress: run.progress })]
+      })
+  }
+
+  // However it ends, nothing it started outlives it.
+  yield* Effect.addFinalizer(() => {
+    for (const run of running.values()) run.stop ??= "lost"
+    const fibers = [...running.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
+    return Effect.andThen(Fiber.interruptAll(fibers), batches.close)
+  })
+
+  return {
+    size: () => running.size,
+    has: (entry) => running.has(entry),
+    entries: () => [...running.keys()],
+    done: () => done,
+    start,
+    interrupt,
+    look,
+    noteIsDue: () => noting.length > 0,
+    takeNotes
+  }
+})
+
+const failure = (type: string, message: string): Ending => ({
+  kind: "failure",
+  failure: { error: { type, message }, fatal: false }
+})
+
+/** Another worker may have the handler, as while a new version is being rolled out: the task is tried again. */
+const missing = (name: string) => failure("UnknownHandler", `this worker has no handler called ${name}`)
+
+const endingOf = (run: Running, exit: Exit.Exit<Ending>): Ending => {
+  if (run.stop === "timeout") return failure("TimedOut", `the run took longer than ${run.timeoutMs} ms`)
+  return Exit.isSuccess(exit)
+    ? exit.value
+    : { kind: "failure", failure: { error: describe(Cause.squash(exit.cause)), fatal: false } }
+}

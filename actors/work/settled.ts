@@ -1,0 +1,55 @@
+/** What has finished and is to be said, and what is known of the run: decisions over plain values. */
+import type { Limit } from "../../runtime/handler.ts"
+import type { Settlement } from "../../runtime/store.ts"
+import { type Entry, type Envelope, runOfEntry, submittedAt, ulidOfEntry } from "../../runtime/task.ts"
+import type { Ending } from "./attempt.ts"
+import type { RunOutcome } from "./settlement.ts"
+
+/** A settlement; what follows `reply` is not known of a run that was never ours. */
+export interface Settled {
+  readonly settlement: Settlement
+  readonly noted: boolean
+  readonly streamed: boolean
+  readonly reply: string | undefined
+  /** What it was claimed with. */
+  readonly ring?: string | undefined
+  readonly permit?: string | undefined
+  /** What it says it has used of its limits, by name. */
+  readonly used?: Readonly<Record<string, number>> | undefined
+  /** Limits that are to grant nothing for a while, since the run was told to come back later. */
+  readonly cool?: ReadonlyArray<Cool>
+  readonly outcome?: RunOutcome
+  /** From when it was due to its start, where that is known, and from there to its end, in milliseconds. */
+  readonly waitMs?: number | undefined
+  readonly runMs?: number
+}
+
+export interface Cool {
+  /** Of the limit. */
+  readonly name: string
+  readonly forMs: number
+}
+
+/** When a run became due, in Unix milliseconds; `undefined` after one that was lost, handed back, or waited. */
+const dueOf = ({ dueAt, past }: Envelope, entry: Entry): number | undefined => {
+  if (runOfEntry(entry) === 1) return dueAt ?? submittedAt(ulidOfEntry(entry))
+  return past?.at(-1)?.attempt === runOfEntry(entry) - 1 ? dueAt : undefined
+}
+
+/** How long a run that has started had been due, in milliseconds; `undefined` where nobody knows. */
+export const waitOf = (run: {
+  readonly entry: Entry
+  readonly envelope: Envelope
+  readonly startedAt: number
+}): number | undefined => {
+  const due = dueOf(run.envelope, run.entry)
+  return due === undefined ? undefined : Math.max(0, run.startedAt - due)
+}
+
+/** Which limits a `RetryAfter` means: the one it names, or all of its handler's. */
+export const coolOf = (limits: ReadonlyArray<Limit>, ending: Ending): ReadonlyArray<Cool> => {
+  const after = ending.kind === "failure" ? ending.failure.after : undefined
+  if (after === undefined) return []
+  const names = after.limit === undefined ? limits.map(({ name }) => name) : [after.limit]
+  return names.map((name) => ({ name, forMs: after.ms }))
+}

@@ -1,0 +1,222 @@
+import { describe, expect } from "bun:test"
+import { Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import * as Memory from "../../../runtime/memory/stores.ts"
+import { Store, StoreError } from "../../../runtime/store.ts"
+import { idIn, ulidOfId } from "../../../runtime/task.ts"
+import { it } from "../../support/effect.ts"
+import { aFollower, aRun, chunk, follow, numbers, on, stands, succeeded } from "../../support/follow.ts"
+import { aReader } from "../../support/reader.ts"
+import { memorySettings } from "../../support/redis.ts"
+import { partition } from "../../support/stores.ts"
+import { aTask } from "../../support/tasks.ts"
+
+/** The memory store with some of its methods changed. */
+const changed = (change: (store: Store["Service"]) => Partial<Store["Service"]>) =>
+  on(
+    Layer.effect(
+      Store,
+      Store.useSync((store) => Store.of({ ...store, ...change(store) }))
+    ).pipe(Layer.provide(Memory.layer), Layer.provide(memorySettings()))
+  )
+
+/** No hint arrives. */
+const deaf = () =>
+  changed(({ inbox }) => ({ inbox: Effect.map(inbox, (inbox) => ({ ...inbox, next: Effect.never })) }))
+
+/** Nothing can be read during an outage. */
+const unreliable = (outage: { readonly begun: boolean }) =>
+  changed((store) => {
+    const failing =
+      <Args extends ReadonlyArray<unknown>, A>(method: (...args: Args) => Effect.Effect<A, StoreError>) =>
+      (...args: Args): Effect.Effect<A, StoreError> =>
+        Effect.suspend(() =>
+          outage.begun
+            ? Effect.fail(new StoreError({ operation: "test", cause: "no answer" }))
+            : method(...args)
+        )
+    return { ended: failing(store.ended), events: failing(store.events), read: failing(store.read) }
+  })
+
+describe("one who follows a task with others, or in trouble,", () => {
+  /** Someone takes the next events, and waits for them by now. */
+  const waiting = <A>(take: Effect.Effect<A, unknown>) =>
+    Effect.tap(Effect.forkScoped(take), () => TestClock.adjust("1 second"))
+
+  it.effect(
+    "and asks to go on from nowhere keeps nothing from others, who do not look for it again and again",
+    () => {
+      let reads = 0
+      const layer = changed(({ events }) => ({
+        events: (...page) => Effect.suspend(() => (reads++, events(...page)))
+      }))
+      return Effect.gen(function* () {
+        const { run } = yield* aRun
+        yield* run.chunks("a")
+        yield* waiting((yield* aFollower(run.id, "7-999")).one)
+        const follower = yield* aFollower(run.id)
+        expect(yield* follower.one).toEqual(chunk(1, 1, "a"))
+        const next = yield* waiting(follower.one)
+        expect(reads).toBeLessThan(10)
+
+        yield* run.chunks("b")
+
+        expect(yield* Fiber.join(next)).toEqual(chunk(1, 2, "b"))
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("misses nothing when no hint arrives", () =>
+    Effect.gen(function* () {
+      const { run } = yield* aRun
+      const follower = yield* aFollower(run.id)
+      const next = yield* waiting(follower.one)
+      yield* run.chunks("a")
+
+      yield* TestClock.adjust("2 seconds")
+
+      expect(yield* Fiber.join(next)).toEqual(chunk(1, 1, "a"))
+    }).pipe(Effect.provide(deaf()))
+  )
+
+  it.effect("misses nothing while the store does not answer", () => {
+    const outage = { begun: false }
+    return Effect.gen(function* () {
+      const { run } = yield* aRun
+      const follower = yield* aFollower(run.id)
+      const next = yield* waiting(follower.one)
+      outage.begun = true
+      yield* run.chunks("a")
+      yield* TestClock.adjust("10 seconds")
+      outage.begun = false
+
+      yield* TestClock.adjust("3 seconds")
+
+      expect(yield* Fiber.join(next)).toEqual(chunk(1, 1, "a"))
+    }).pipe(Effect.provide(unreliable(outage)))
+  })
+
+  it.effect("is told at once when the store does not answer at first", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Stream.runDrain(yield* follow(idIn(partition, aTask().ulid))))
+
+      expect(error).toMatchObject({ _tag: "StoreError" })
+    }).pipe(Effect.provide(unreliable({ begun: true })))
+  )
+
+  it.effect("hears of a retry that shared its hint with the last event", () =>
+    Effect.gen(function* () {
+      const { run } = yield* aRun
+      const { one, take } = yield* aReader(yield* follow(run.id))
+      yield* one
+      yield* run.chunks("a")
+      yield* run.retry({ type: "Flaky", message: "again" }, 60_000)
+      expect(yield* one).toEqual(chunk(1, 1, "a"))
+      const next = yield* Effect.forkScoped(take(1))
+
+      yield* TestClock.adjust("2 seconds")
+
+      expect(yield* Fiber.join(next)).toEqual([stands("retrying", 1)])
+    }).pipe(Effect.provide(changed(() => ({}))))
+  )
+
+  for (const nth of [1, 2, 3]) {
+    it.effect(
+      `is not told of the end before the last event, which comes after look ${nth} at nothing`,
+      () => {
+        /** What is stored right after the store has said that there are no more events. */
+        let ending: Effect.Effect<void, unknown> = Effect.void
+        let looks = 0
+        const layer = changed(({ events }) => ({
+          events: (...page) =>
+            Effect.tap(events(...page), ({ length }) => {
+              if (length > 0 || ++looks !== nth) return Effect.void
+              return Effect.orDie(ending)
+            })
+        }))
+        return Effect.gen(function* () {
+          const { run } = yield* aRun
+          const follower = yield* aFollower(run.id)
+          const all = yield* waiting(follower.take(2))
+          looks = 0
+          ending = Effect.andThen(run.chunks("a"), run.succeed("done"))
+
+          yield* run.note()
+          yield* TestClock.adjust("10 seconds")
+
+          expect(yield* Fiber.join(all)).toEqual([chunk(1, 1, "a"), succeeded(1)])
+        }).pipe(Effect.provide(layer))
+      }
+    )
+  }
+
+  it.effect("is told when the task is gone", () => {
+    const gone = { yes: false }
+    const layer = changed(({ ended }) => ({
+      ended: (...task) =>
+        Effect.map(ended(...task), (records) => (gone.yes ? records.map(() => undefined) : records))
+    }))
+    return Effect.gen(function* () {
+      const { run } = yield* aRun
+      const follower = yield* aFollower(run.id)
+      const next = yield* waiting(Effect.flip(follower.one))
+      gone.yes = true
+
+      yield* TestClock.adjust("2 seconds")
+
+      expect(yield* Fiber.join(next)).toMatchObject({ _tag: "TaskNotFound" })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("shares what is read with all who follow it", () => {
+    const reads: Array<string> = []
+    const counted =
+      <Args extends ReadonlyArray<unknown>, A>(name: string, method: (...args: Args) => A) =>
+      (...args: Args) => {
+        reads.push(name)
+        return method(...args)
+      }
+    const layer = changed((store) => ({
+      ended: counted("ended", store.ended),
+      events: counted("events", store.events),
+      read: counted("read", store.read)
+    }))
+    return Effect.gen(function* () {
+      const { run } = yield* aRun
+      const followers = yield* Effect.forEach(numbers(1, 50), () => aFollower(run.id))
+      yield* run.chunks("a")
+      for (const { one } of followers) yield* one
+      const next = yield* Effect.forEach(followers, ({ one }) => waiting(one))
+      reads.length = 0
+
+      yield* run.chunks("b")
+
+      for (const fiber of next) expect(yield* Fiber.join(fiber)).toEqual(chunk(1, 2, "b"))
+      expect(reads).toEqual(["events"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("takes the wish for hints back when it is the last to go, and not before", () => {
+    const unwatched: Array<string> = []
+    const layer = changed(() => ({
+      unwatch: (_, ulids) => Effect.sync(() => void unwatched.push(...ulids))
+    }))
+    return Effect.gen(function* () {
+      const { run } = yield* aRun
+      yield* run.chunks("a")
+      const [first, last] = [yield* Scope.make(), yield* Scope.make()]
+      for (const scope of [first, last]) {
+        yield* Effect.flatMap(aFollower(run.id), ({ one }) => one).pipe(Scope.provide(scope))
+      }
+      yield* Effect.forkScoped(Effect.flatMap(aFollower(run.id, "1-1"), ({ one }) => one)).pipe(
+        Scope.provide(last)
+      )
+      yield* TestClock.adjust("1 second")
+
+      yield* Scope.close(first, Exit.void)
+      expect(unwatched).toEqual([])
+      yield* Scope.close(last, Exit.void)
+      expect(unwatched).toEqual([ulidOfId(run.id)])
+    }).pipe(Effect.provide(layer))
+  })
+})

@@ -1,0 +1,5 @@
+import { memoryApi, redisApi } from "../../support/api.ts"
+import { operatorSuite } from "../../suite/operator.ts"
+
+operatorSuite("memory", memoryApi)
+operatorSuite("Redis", redisApi)

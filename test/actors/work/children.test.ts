@@ -1,0 +1,343 @@
+import { describe, expect } from "bun:test"
+import { Effect, Schedule } from "effect"
+import { z } from "zod"
+import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
+import {
+  ChildFailed,
+  ChildRefused,
+  CurrentTask,
+  defineTask,
+  type TaskContext
+} from "../../../runtime/handler.ts"
+import { Steps } from "../../../runtime/steps.ts"
+import { Store } from "../../../runtime/store.ts"
+import { partitionOf, partitionOfId, type TaskId, ulidOfId } from "../../../runtime/task.ts"
+import { it } from "../../support/effect.ts"
+import { memorySystem, redisSystem } from "../../support/system.ts"
+
+const quick = { attempts: 3, backoff: { fixed: "1 milli" } } as const
+
+const double = defineTask({
+  name: "double",
+  input: z.object({ n: z.number() }),
+  run: ({ n }) => n * 2
+})
+
+const broken = defineTask({
+  name: "broken",
+  retry: { attempts: 1 },
+  run: (): number => {
+    throw new TypeError("no such number")
+  }
+})
+
+const parent = (run: (ctx: TaskContext) => Promise<unknown>, name = "parent") =>
+  defineTask({ name, retry: quick, run: (_, ctx) => run(ctx) })
+
+for (const [store, system] of [
+  ["memory", memorySystem],
+  ["Redis", redisSystem]
+] as const) {
+  describe(`a run with children on ${store}`, () => {
+    it.live("waits for them without being a run, and is given their outputs in order", () => {
+      const runs: Array<number> = []
+      const handler = parent(async (ctx) => {
+        runs.push(ctx.attempt)
+        const one = await ctx.submit(double, { n: 1 })
+        const two = await ctx.submit("double", { n: 2 })
+        return ctx.all([two, one])
+      })
+      return Effect.gen(function* () {
+        const { result, submit, task } = yield* Dispatcher
+        const { id } = yield* submit({ name: "parent" })
+
+        expect(yield* result(id)).toMatchObject({ state: "succeeded", output: [4, 2] })
+        expect(runs).toEqual([1, 2])
+        expect(yield* task(id)).toMatchObject({
+          attempt: 2,
+          maxAttempts: 4,
+          attempts: [{ attempt: 1, counted: false }, { attempt: 2 }]
+        })
+      }).pipe(Effect.provide(system([handler, double])))
+    })
+
+    it.live("is seen to wait, and holds no worker meanwhile", () => {
+      let opened = false
+      const slow = defineTask({
+        name: "slow",
+        queue: "other",
+        run: async () => {
+          while (!opened) await Bun.sleep(1)
+        }
+      })
+      const handler = parent(async (ctx) => ctx.all([await ctx.submit(slow, null)]))
+      return Effect.gen(function* () {
+        const { ask, result, submit, task } = yield* Dispatcher
+        const { id } = yield* submit({ name: "parent" })
+        yield* Effect.repeat(task(id), {
+          until: ({ state }) => state === "waiting",
+          schedule: Schedule.spaced("2 millis")
+        })
+
+        // Its queue has one place, which is free.
+        expect(yield* ask({ name: "double", input: { n: 3 } })).toMatchObject({ output: 6 })
+        expect(yield* (yield* Store).depth(partitionOf("default"))).toMatchObject({ waiting: 1, held: 0 })
+
+        opened = true
+        expect(yield* result(id)).toMatchObject({ output: [null] })
+      }).pipe(
+        Effect.provide(
+          system([handler, slow, double], {
+            queues: [
+              { queue: "default", concurrency: 1 },
+              { queue: "other", concurrency: 1 }
+            ]
+          })
+        )
+      )
+    })
+
+    it.live("submits each child once, however often it runs", () => {
+      const children: Array<ReadonlyArray<TaskId>> = []
+      const handler = parent(async (ctx) => {
+        const some = await Promise.all([1, 2, 3].map((n) => ctx.submit(double, { n })))
+        children.push(some.map(({ id }) => id))
+        if (ctx.attempt < 3) throw new Error("try again")
+        return ctx.all(some)
+      })
+      return Effect.gen(function* () {
+        expect(yield* (yield* Dispatcher).ask({ name: "parent" })).toMatchObject({ output: [2, 4, 6] })
+        expect(new Set(children.flat()).size).toBe(3)
+        expect(children.length).toBeGreaterThanOrEqual(3)
+      }).pipe(Effect.provide(system([handler, double])))
+    })
+
+    it.live("has ended to wait even if its handler catches everything", () => {
+      const handler = parent(async (ctx) => {
+        const child = await ctx.submit(double, { n: 5 })
+        const outputs = await ctx.all([child]).catch(() => undefined)
+        return outputs ?? "swallowed"
+      })
+      return Effect.gen(function* () {
+        expect(yield* (yield* Dispatcher).ask({ name: "parent" })).toMatchObject({ output: [10] })
+      }).pipe(Effect.provide(system([handler, double])))
+    })
+
+    it.live("fails at once with the first child in order that failed, unless that is caught", () => {
+      let runs = 0
+      const failing = parent(async (ctx) => {
+        runs += 1
+        return ctx.all([await ctx.submit(double, { n: 1 }), await ctx.submit(broken, null)])
+      }, "failing")
+      const careful = parent(async (ctx) => {
+        try {
+          return await ctx.all([await ctx.submit(broken, null)])
+        } catch (error) {
+          if (error instanceof ChildFailed) return { child: error.child, type: error.error.type }
+          throw error
+        }
+      }, "careful")
+      return Effect.gen(function* () {
+        const { ask } = yield* Dispatcher
+
+        expect(yield* ask({ name: "failing" })).toMatchObject({
+          state: "failed",
+          error: {
+            type: "ChildFailed",
+            message: expect.stringContaining("failed: TypeError: no such number")
+          }
+        })
+        expect(runs).toBe(2)
+        expect(yield* ask({ name: "careful" })).toMatchObject({
+          state: "succeeded",
+          output: { type: "TypeError" }
+        })
+      }).pipe(Effect.provide(system([failing, careful, broken, double])))
+    })
+
+    it.live("may collect every outcome", () => {
+      const handler = parent(async (ctx) =>
+        ctx.group(
+          [
+            { task: broken, input: null },
+            { task: double, input: { n: 4 } }
+          ],
+          { onFailure: "collect" }
+        )
+      )
+      return Effect.gen(function* () {
+        expect(yield* (yield* Dispatcher).ask({ name: "parent" })).toMatchObject({
+          output: [
+            { state: "failed", error: { type: "TypeError", message: "no such number" } },
+            { state: "succeeded", output: 8 }
+          ]
+        })
+      }).pipe(Effect.provide(system([handler, broken, double])))
+    })
+
+    it.live("chains them, each with the result of the one before", () => {
+      const add = defineTask({ name: "add", input: z.number(), run: (n) => n + 1 })
+      const handler = parent((ctx) =>
+        Promise.all([
+          ctx.chain([{ task: double, input: { n: 10 } }, add, (n) => ({ task: double, input: { n } })]),
+          ctx.chain([{ task: double, input: { n: 100 } }, add, (n) => ({ task: double, input: { n } })])
+        ])
+      )
+      return Effect.gen(function* () {
+        expect(yield* (yield* Dispatcher).ask({ name: "parent" })).toMatchObject({ output: [42, 402] })
+      }).pipe(Effect.provide(system([handler, add, double])))
+    })
+
+    it.live("chains them beside each other: a chain has its numbers from the start", () => {
+      let opened = false
+      const slow = defineTask({
+        name: "slow",
+        input: z.number(),
+        queue: "other",
+        run: async (n) => {
+          while (!opened) await Bun.sleep(1)
+          return n
+        }
+      })
+      const handler = parent((ctx) =>
+        // However the one goes on, the other finds its own children.
+        Promise.all([1, 2].map((n) => ctx.chain([{ task: slow, input: n }, slow, slow])))
+      )
+      return Effect.gen(function* () {
+        const { result, submit, task } = yield* Dispatcher
+        const { id } = yield* submit({ name: "parent" })
+        yield* Effect.repeat(task(id), {
+          until: ({ state }) => state === "waiting",
+          schedule: Schedule.spaced("2 millis")
+        })
+
+        const steps = yield* (yield* Steps).recall(partitionOfId(id), ulidOfId(id))
+        expect(steps.map(({ number }) => number)).toEqual([0, 3])
+
+        opened = true
+        expect(yield* result(id)).toMatchObject({ output: [1, 2] })
+      }).pipe(Effect.provide(system([handler, slow])))
+    })
+
+    it.live("follows a group by a task with all its results", () => {
+      const sum = defineTask({
+        name: "sum",
+        input: z.array(z.number()),
+        run: (all) => all.reduce((total, n) => total + n, 0)
+      })
+      const handler = parent((ctx) =>
+        ctx.chord(
+          [1, 2, 3].map((n) => ({ task: double, input: { n } })),
+          (results) => ({ task: sum, input: [...results] })
+        )
+      )
+      return Effect.gen(function* () {
+        expect(yield* (yield* Dispatcher).ask({ name: "parent" })).toMatchObject({ output: 12 })
+      }).pipe(Effect.provide(system([handler, sum, double])))
+    })
+
+    it.live("remembers steps beside them, and goes on where it was", () => {
+      const steps: Array<string> = []
+      const handler = parent(async (ctx) => {
+        const n = await ctx.step("read", () => {
+          steps.push("read")
+          return 7
+        })
+        const [doubled] = await ctx.all([await ctx.submit(double, { n })])
+        return ctx.step("write", () => {
+          steps.push("write")
+          return doubled
+        })
+      })
+      return Effect.gen(function* () {
+        expect(yield* (yield* Dispatcher).ask({ name: "parent" })).toMatchObject({ output: 14 })
+        expect(steps).toEqual(["read", "write"])
+      }).pipe(Effect.provide(system([handler, double])))
+    })
+
+    it.live("is told why a child is refused, and nothing of it is stored", () => {
+      const handler = parent(async (ctx) => {
+        const refusals = [
+          ctx.submit("doubel", null),
+          ctx.submit(double, { n: "two" } as never),
+          ctx.submit(double, { n: 2 }, { delay: "2 blinks" as never })
+        ]
+        return Promise.all(
+          refusals.map((refusal) =>
+            refusal.catch((error: unknown) => (error instanceof ChildRefused ? error.reason : "no"))
+          )
+        )
+      })
+      return Effect.gen(function* () {
+        const { output } = (yield* (yield* Dispatcher).ask({ name: "parent" })) as {
+          output: ReadonlyArray<string>
+        }
+
+        expect(output[0]).toBe("no handler is called doubel; did you mean double?")
+        expect(output[1]).toContain("/input/n: ")
+        expect(output[2]).toContain("delay 2 blinks is no duration")
+      }).pipe(Effect.provide(system([handler, double])))
+    })
+
+    it.live("waits for no task but its own", () => {
+      const handler = parent(async (ctx) => ctx.all([{ id: ctx.task.id }]))
+      return Effect.gen(function* () {
+        expect(yield* (yield* Dispatcher).ask({ name: "parent" })).toMatchObject({
+          state: "failed",
+          error: { type: "TypeError", message: expect.stringContaining("was not submitted by this run") }
+        })
+      }).pipe(Effect.provide(system([handler])))
+    })
+
+    it.live("hands its deadline down to them", () => {
+      const children: Array<TaskId> = []
+      const handler = defineTask({
+        name: "parent",
+        deadline: "1 hour",
+        run: async (_, ctx) => {
+          const child = await ctx.submit(double, { n: 1 }, { delay: "2 milli" })
+          children.push(child.id)
+          return ctx.all([child])
+        }
+      })
+      return Effect.gen(function* () {
+        const { result, submit } = yield* Dispatcher
+        const store = yield* Store
+        const { id } = yield* submit({ name: "parent" })
+        yield* result(id)
+        const deadlineOf = Effect.fnUntraced(function* (id: TaskId) {
+          const [found] = yield* store.read(partitionOfId(id), [ulidOfId(id)])
+          return /"deadlineAt":(\d+)/.exec(found!.record)?.[1]
+        })
+
+        expect(yield* deadlineOf(id)).toBeDefined()
+        expect(yield* deadlineOf(children[0]!)).toBe(yield* deadlineOf(id))
+      }).pipe(Effect.provide(system([handler, double])))
+    })
+
+    it.live("in Effect is the same, and no handler of errors takes its wait for one", () => {
+      let taken = 0
+      const handler = defineTask.effect({
+        name: "parent",
+        retry: quick,
+        run: Effect.fn(function* () {
+          const task = yield* CurrentTask
+          const child = yield* task.submit(double, { n: 21 })
+          const [doubled] = yield* task
+            .all([child])
+            .pipe(Effect.tapError(() => Effect.sync(() => (taken += 1))))
+          const group = yield* task
+            .group([{ task: broken, input: null }])
+            .pipe(Effect.catchTag("ChildFailed", ({ error }) => Effect.succeed(error.message)))
+          return { doubled, group }
+        })
+      })
+      return Effect.gen(function* () {
+        expect(yield* (yield* Dispatcher).ask({ name: "parent" })).toMatchObject({
+          output: { doubled: 42, group: "no such number" }
+        })
+        expect(taken).toBe(0)
+      }).pipe(Effect.provide(system([handler, broken, double])))
+    })
+  })
+}

@@ -1,0 +1,187 @@
+import { describe, expect } from "bun:test"
+import { Deferred, Duration, Effect, Exit, Schedule } from "effect"
+import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
+import { defineTask, RetryAfter } from "../../../runtime/handler.ts"
+import { Operations } from "../../../runtime/operations.ts"
+import { partitionOf } from "../../../runtime/task.ts"
+import { it } from "../../support/effect.ts"
+import { memorySystem, redisSystem } from "../../support/system.ts"
+
+const all = (name: string, count: number) =>
+  Effect.flatMap(Dispatcher, ({ ask }) =>
+    Effect.forEach(Array.from({ length: count }), () => ask({ name }), { concurrency: "unbounded" })
+  )
+
+for (const [store, system] of [
+  ["memory", memorySystem],
+  ["Redis", redisSystem]
+] as const) {
+  describe(`a limited task on ${store}`, () => {
+    it.live("runs with no more of its kind at once than the limit allows", () => {
+      let now = 0
+      let most = 0
+      const narrow = defineTask({
+        name: "narrow",
+        limits: [{ key: "provider", concurrency: 2 }],
+        run: async () => {
+          most = Math.max(most, ++now)
+          await Bun.sleep(5)
+          now -= 1
+        }
+      })
+      return Effect.gen(function* () {
+        const ends = yield* all("narrow", 12)
+
+        expect(ends.map(({ state }) => state)).toEqual(ends.map(() => "succeeded"))
+        expect(most).toBe(2)
+      }).pipe(Effect.provide(system([narrow])))
+    })
+
+    it.live("starts no more often than its rate in any window", () => {
+      const starts: Array<number> = []
+      const rare = defineTask({
+        name: "rare",
+        limits: [{ key: "provider", rate: 4, per: "400 millis" }],
+        run: () => void starts.push(performance.now())
+      })
+      return Effect.gen(function* () {
+        yield* all("rare", 12)
+
+        expect(starts.length).toBe(12)
+        // A permit counts from when it was taken, which is a moment before the start.
+        const slackMs = 150
+        for (let at = 4; at < starts.length; at++)
+          expect(starts[at]! - starts[at - 4]!).toBeGreaterThan(400 - slackMs)
+      }).pipe(Effect.provide(system([rare])))
+    })
+
+    it.live("holds nothing back that is behind it", () => {
+      const started = Deferred.makeUnsafe<void>()
+      const go = Deferred.makeUnsafe<void>()
+      const narrow = defineTask({
+        name: "narrow",
+        limits: [{ key: "provider", concurrency: 1 }],
+        run: () => {
+          Deferred.doneUnsafe(started, Exit.void)
+          return Effect.runPromise(Deferred.await(go))
+        }
+      })
+      const free = defineTask({ name: "free", run: () => "done" })
+      return Effect.gen(function* () {
+        const { ask, result, submit } = yield* Dispatcher
+        const { queue } = yield* Operations
+        const first = yield* submit({ name: "narrow" })
+        yield* Deferred.await(started)
+        const others = yield* Effect.forEach([1, 2, 3], () => submit({ name: "narrow" }))
+
+        expect(yield* ask({ name: "free" })).toMatchObject({ state: "succeeded" })
+        // Those that wait hold no worker.
+        expect((yield* queue(partitionOf("default"))).depth).toMatchObject({ held: 1, boxed: 3 })
+
+        yield* Deferred.succeed(go, undefined)
+        for (const { id } of [first, ...others])
+          expect(yield* result(id)).toMatchObject({ state: "succeeded" })
+      }).pipe(Effect.provide(system([narrow, free])))
+    })
+
+    it.live("that was told to come back later keeps only its own limit waiting", () => {
+      const starts: Array<readonly [string, number]> = []
+      let told = false
+      const on = (name: string, key: string) =>
+        defineTask({
+          name,
+          limits: [{ key, rate: 1_000, per: "1 second" }],
+          run: () => {
+            starts.push([name, performance.now()])
+            if (name !== "busy" || told) return
+            told = true
+            throw new RetryAfter("600 millis", { message: "429", counted: false })
+          }
+        })
+      return Effect.gen(function* () {
+        const { ask, result, submit } = yield* Dispatcher
+        const { queue } = yield* Operations
+        const first = yield* submit({ name: "busy" })
+        yield* Effect.suspend(() => (told ? Effect.void : Effect.fail("not yet"))).pipe(
+          Effect.retry(Schedule.spaced("1 milli"))
+        )
+        const toldAt = starts[0]![1]
+        // The pause is stored once the run has been settled.
+        yield* Effect.flatMap(queue(partitionOf("default")), ({ depth }) =>
+          depth.held === 0 ? Effect.void : Effect.fail("not yet")
+        ).pipe(Effect.retry(Schedule.spaced("1 milli")), Effect.timeout("5 seconds"))
+
+        const second = yield* submit({ name: "busy" })
+        yield* ask({ name: "other" })
+        yield* result(first.id)
+        yield* result(second.id)
+
+        const after = (name: string) => starts.filter(([one]) => one === name).map(([, at]) => at - toldAt)
+        expect(after("other")[0]).toBeLessThan(500)
+        expect(
+          after("busy")
+            .slice(1)
+            .every((ms) => ms >= 590)
+        ).toBe(true)
+      }).pipe(Effect.provide(system([on("busy", "one"), on("other", "another")])))
+    })
+  })
+
+  describe(`a keyed task on ${store}`, () => {
+    it.live("runs after the one before it of its key, and beside those of other keys", () => {
+      const log: Array<string> = []
+      const step = defineTask({
+        name: "step",
+        key: { of: (input) => String((input as { key: string }).key) },
+        run: async (input) => {
+          const { at, key } = input as { key: string; at: number }
+          log.push(`${key}${at}+`)
+          await Bun.sleep(3)
+          log.push(`${key}${at}-`)
+        }
+      })
+      return Effect.gen(function* () {
+        const { result, submit } = yield* Dispatcher
+        const ids: Array<string> = []
+        for (let at = 1; at <= 6; at++)
+          for (const key of ["a", "b", "c"])
+            ids.push((yield* submit({ name: "step", input: { key, at } })).id)
+        for (const id of ids) yield* result(id as never)
+
+        for (const key of ["a", "b", "c"])
+          expect(log.filter((line) => line.startsWith(key))).toEqual(
+            [1, 2, 3, 4, 5, 6].flatMap((at) => [`${key}${at}+`, `${key}${at}-`])
+          )
+        // Side by side: somebody else started before the first one ended.
+        expect(log.indexOf("b1+")).toBeLessThan(log.indexOf("a6-"))
+      }).pipe(Effect.provide(system([step])), Effect.timeout(Duration.seconds(20)))
+    })
+  })
+
+  describe(`a cancelled task on ${store}`, () => {
+    it.live("is interrupted within 250 ms, whoever runs it, and its result is not accepted", () => {
+      const started = Deferred.makeUnsafe<AbortSignal>()
+      const endless = defineTask({
+        name: "endless",
+        run: async (_, { signal }) => {
+          Deferred.doneUnsafe(started, Exit.succeed(signal))
+          await new Promise((resolve) => signal.addEventListener("abort", resolve))
+          return "too late"
+        }
+      })
+      return Effect.gen(function* () {
+        const { cancel, result, submit } = yield* Dispatcher
+        const { id } = yield* submit({ name: "endless" })
+        const signal = yield* Deferred.await(started)
+        const aborted = new Promise<number>((resolve) => {
+          signal.addEventListener("abort", () => resolve(performance.now()))
+        })
+        const before = performance.now()
+        yield* cancel(id, "not needed")
+
+        expect((yield* Effect.promise(() => aborted)) - before).toBeLessThan(250)
+        expect(yield* result(id)).toMatchObject({ state: "cancelled", error: { message: "not needed" } })
+      }).pipe(Effect.provide(system([endless])))
+    })
+  })
+}

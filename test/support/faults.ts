@@ -1,0 +1,43 @@
+/**
+ * Where a worker and a submitter are hit: every script that one of them sends, and where a script does several things,
+ * each of them.
+ */
+import type { ScriptName } from "../../runtime/redis/scripts.ts"
+import type { Place } from "./proxy.ts"
+
+/** How many things a turn brings, by the place of their number among its arguments. */
+const brings = (place: number) => (args: ReadonlyArray<string>) => Number(args[place]) > 0
+
+/** What a worker of the crash tests' workload sends. */
+export const ofWorker: Readonly<Record<string, Place>> = {
+  "the turn in which it joins and claims": { script: "worker-turn" },
+  "a turn in which tasks end": { script: "worker-turn", which: brings(13) },
+  "a turn in which a task is to be tried again": { script: "worker-turn", which: brings(14) },
+  "a turn in which a parent begins to wait": { script: "worker-turn", which: brings(15) },
+  "event-append": { script: "event-append" },
+  "step-remember": { script: "step-remember" },
+  "task-submit of a child": { script: "task-submit" },
+  "task-ended of children": { script: "task-ended" },
+  "child-ended": { script: "child-ended" },
+  "limit-take": { script: "limit-take" },
+  "limit-settle": { script: "limit-settle" }
+}
+
+/** What a worker sends when it is told to stop. */
+export const ofLeavingWorker: Readonly<Record<string, Place>> = { "worker-evict": { script: "worker-evict" } }
+
+export const ofSubmitter: Readonly<Record<string, Place>> = {
+  "task-submit": { script: "task-submit" },
+  "task-admit": { script: "task-admit" },
+  "task-cancel": { script: "task-cancel" }
+}
+
+/** Nothing depends on these but what operators are shown, or how soon what is past its time goes; or they only read. */
+export const ofNoConsequence: ReadonlyArray<ScriptName> = [
+  "limit-renew",
+  "minute-count",
+  "partition-note",
+  "queue-trim",
+  "segment-sweep",
+  "task-read"
+]
