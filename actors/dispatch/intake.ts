@@ -78,7 +78,8 @@ export const makeIntake = Effect.gen(function* () {
   const existing = Effect.fnUntraced(function* (id: TaskId) {
     const [found] = yield* store.read(partitionOfId(id), [ulidOfId(id)])
     if (found === undefined) return yield* new TaskGone({ id })
-    return { id, state: standingOf(found).state, existing: true } satisfies Submitted as Submitted
+    const submitted: Submitted = { id, state: standingOf(found).state, existing: true }
+    return submitted
   })
 
   const admit = Effect.fnUntraced(function* (one: Prepared) {

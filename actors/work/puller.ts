@@ -10,9 +10,9 @@
  * fiber waits for the next turn, since a wake-up of each would cost more than the turn.
  */
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, type Scope } from "effect"
-import { Limits } from "../../runtime/limits.ts"
+import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
-import { Handlers } from "../../runtime/registry.ts"
+import type { Handlers } from "../../runtime/registry.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import {
   bellWaitMaxMs,
@@ -28,12 +28,11 @@ import {
 import { crashesOf, type Entry, type Partition } from "../../runtime/task.ts"
 import type { Services } from "./attempt.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
-import { openPermits } from "./permits.ts"
+import { openBooks } from "./books.ts"
 import { relay } from "./relay.ts"
-import { openRuns, type Settled } from "./runs.ts"
-import { requestsOf } from "../dispatch/rings.ts"
+import { openRuns } from "./runs.ts"
+import { type Settled, sayingsOf } from "./settled.ts"
 import { sharesOf } from "./share.ts"
-import { bucketOf, makeTally } from "../tally.ts"
 
 /** How much one turn carries at most. A script over these stays under 5 ms. */
 const claimMax = 250
@@ -95,8 +94,6 @@ export const openPuller = Effect.fnUntraced(function* (
   const { concurrency, partition, services, worker } = options
   const leaseMs = Duration.toMillis(options.lease)
   const store = yield* Store
-  const handlers = yield* Handlers
-  const limits = yield* Limits
   const fenced = yield* Deferred.make<never, Fenced>()
   const run = Effect.runForkWith(yield* Effect.context<never>())
 
@@ -170,39 +167,20 @@ export const openPuller = Effect.fnUntraced(function* (
     redisNow,
     onSettled: (one) => {
       settled.push(one)
-      count(one)
-      endPermit(one.settlement.entry, one.used)
-      for (const { forMs, name } of one.cool ?? [])
-        run(tell(Effect.catch(limits.cool(name, forMs), (error) => Effect.logWarning(error.message))))
+      books.settled(one)
     },
     onChange: () => change()
   })
 
-  const tally = yield* makeTally
-  const count = ({ outcome, runMs, waitMs }: Settled) => {
-    if (outcome === "succeeded" || outcome === "failed" || outcome === "retried")
-      tally.add(partition, outcome, 1)
-    if (waitMs !== undefined) tally.add(partition, `wait:${bucketOf(waitMs)}`, 1)
-    if (runMs !== undefined) tally.add(partition, `run:${bucketOf(runMs)}`, 1)
-  }
-
-  const permits = yield* openPermits({
+  const books = yield* openBooks({
+    partition,
     worker,
     leaseMs,
-    limitsOf: (ring) => requestsOf(ring, handlers.all),
-    onChange: () => {
+    onPermits: () => {
       permitsNews = true
       change()
     }
   })
-  /** The permits of what runs. */
-  const permitted = new Map<Entry, string>()
-  const endPermit = (entry: Entry, used?: Settled["used"]) => {
-    const permit = permitted.get(entry)
-    if (permit === undefined) return
-    permitted.delete(entry)
-    permits.ended(used === undefined ? { permit } : { permit, actual: used })
-  }
 
   const waiters = new Set<{ readonly holds: () => boolean; readonly resume: () => void }>()
   const until = (holds: () => boolean) =>
@@ -245,39 +223,21 @@ export const openPuller = Effect.fnUntraced(function* (
     return settled.length > 0 || owed || mayClaim() || runs.noteIsDue() || renewDue()
   }
 
-  const compose = (said: ReadonlyArray<Settled>, want: number): Turn => {
-    const hints = new Map<string, Array<Entry>>()
-    const noted: Array<Entry> = []
-    const streamed: Array<Entry> = []
-    for (const one of said) {
-      const { entry, kind } = one.settlement
-      if (one.noted) noted.push(entry)
-      if (one.streamed && kind === "end") streamed.push(entry)
-      if (one.reply === undefined) continue
-      const entries = hints.get(one.reply)
-      if (entries === undefined) hints.set(one.reply, [entry])
-      else entries.push(entry)
-    }
-    const expected = clockOffset === undefined ? 0 : mono() < judgeFromMono ? -1 : redisNow()
-    return {
-      worker,
-      leaseMs,
-      want,
-      join: !joined,
-      again,
-      expectedNow: expected,
-      settled: said.map(({ settlement }) => settlement),
-      noted,
-      streamed,
-      notes: runs.takeNotes(notesMax),
-      hints: [...hints],
-      share: sharesOf(claimed, want),
-      suspect: suspect === undefined || !runs.has(suspect),
-      permits: want > 0 ? permits.have() : [],
-      deferred: permits.deferred(),
-      about: aboutNow()
-    }
-  }
+  const compose = (said: ReadonlyArray<Settled>, want: number): Turn => ({
+    worker,
+    leaseMs,
+    want,
+    join: !joined,
+    again,
+    expectedNow: clockOffset === undefined ? 0 : mono() < judgeFromMono ? -1 : redisNow(),
+    ...sayingsOf(said),
+    notes: runs.takeNotes(notesMax),
+    share: sharesOf(claimed, want),
+    suspect: suspect === undefined || !runs.has(suspect),
+    permits: want > 0 ? books.permits.have() : [],
+    deferred: books.permits.deferred(),
+    about: aboutNow()
+  })
 
   const takeReply = (turn: Turn, reply: TurnReply) => {
     const now = mono()
@@ -289,15 +249,12 @@ export const openPuller = Effect.fnUntraced(function* (
     backoffMs = 0
     if (turn.want > 0) claimers = reply.claimed.length === turn.want ? 2 : 0
     claimed += reply.claimed.length
-    tally.add(partition, "started", reply.claimed.length)
     for (const claim of reply.claimed) {
       if (crashesOf(claim.record) >= crashesSuspect) suspect = claim.entry
-      const permit = claim.ring === undefined ? undefined : permits.claimed(claim.ring)
-      if (permit !== undefined) permitted.set(claim.entry, permit)
-      runs.start(claim, now, permit)
+      runs.start(claim, now, books.claimed(claim))
     }
-    permits.turned(turn.permits)
-    for (const [ring, waiting] of reply.rings) permits.want(ring, Math.min(waiting, free()))
+    books.permits.turned(turn.permits)
+    for (const [ring, waiting] of reply.rings) books.permits.want(ring, Math.min(waiting, free()))
     for (const entry of reply.lost) runs.interrupt(entry, "lost")
     if (reply.outbox) carry()
     if (!turn.again) return
@@ -376,7 +333,7 @@ export const openPuller = Effect.fnUntraced(function* (
       for (const { settlement } of said) saying.delete(settlement.entry)
       if (Exit.isSuccess(exit)) takeReply(turn, exit.value)
       else {
-        permits.turned(turn.permits)
+        books.permits.turned(turn.permits)
         const error = Cause.squash(exit.cause)
         if (error instanceof Fenced) giveUp(error)
         else {
@@ -415,7 +372,7 @@ export const openPuller = Effect.fnUntraced(function* (
     listening = true
     const deaf = (error: StoreError) =>
       Effect.andThen(tell(Effect.logWarning(error.message)), Effect.sleep(deafMs))
-    fly(Effect.catch(bell.wait(bellWaitMaxMs), deaf), () => {
+    fly(bell.wait(bellWaitMaxMs).pipe(Effect.catch(deaf)), () => {
       listening = false
       wake()
     })
@@ -454,7 +411,7 @@ export const openPuller = Effect.fnUntraced(function* (
       yield* Effect.sleep(pulseMs)
       runs.look()
       // What was lost or cancelled ends without a word.
-      for (const entry of permitted.keys()) if (!runs.has(entry)) endPermit(entry)
+      books.look(runs.has)
       change()
     })
   )

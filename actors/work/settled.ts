@@ -1,6 +1,6 @@
 /** What has finished and is to be said, and what is known of the run: decisions over plain values. */
 import type { Limit } from "../../runtime/handler.ts"
-import type { Settlement } from "../../runtime/store.ts"
+import type { Settlement, Turn } from "../../runtime/store.ts"
 import { type Entry, type Envelope, runOfEntry, submittedAt, ulidOfEntry } from "../../runtime/task.ts"
 import type { Ending } from "./attempt.ts"
 import type { RunOutcome } from "./settlement.ts"
@@ -52,4 +52,23 @@ export const coolOf = (limits: ReadonlyArray<Limit>, ending: Ending): ReadonlyAr
   if (after === undefined) return []
   const names = after.limit === undefined ? limits.map(({ name }) => name) : [after.limit]
   return names.map((name) => ({ name, forMs: after.ms }))
+}
+
+/** What a turn says of these: the settlements, what is tidied with them, and whom their ends are told to. */
+export const sayingsOf = (
+  said: ReadonlyArray<Settled>
+): Pick<Turn, "settled" | "noted" | "streamed" | "hints"> => {
+  const hints = new Map<string, Array<Entry>>()
+  const noted: Array<Entry> = []
+  const streamed: Array<Entry> = []
+  for (const one of said) {
+    const { entry, kind } = one.settlement
+    if (one.noted) noted.push(entry)
+    if (one.streamed && kind === "end") streamed.push(entry)
+    if (one.reply === undefined) continue
+    const entries = hints.get(one.reply)
+    if (entries === undefined) hints.set(one.reply, [entry])
+    else entries.push(entry)
+  }
+  return { settled: said.map(({ settlement }) => settlement), noted, streamed, hints: [...hints] }
 }

@@ -1,7 +1,7 @@
 /** `troupe dead`: lists failed tasks and what they failed with, puts them back to work, or drops them. */
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { ErrorGroup } from "../../actors/dead-letters.ts"
+import type { ErrorGroup } from "../../actors/operate/dead-letters.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import type { TaskView } from "../../runtime/view.ts"
 import { Troupe } from "../client/effect.ts"

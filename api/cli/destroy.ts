@@ -1,8 +1,8 @@
 /** What destroys shows how much that would be, and wants to be told so. */
 import { Effect } from "effect"
 import { Flag } from "effect/cli"
-import type { DryRun } from "../../actors/operator.ts"
-import type { Count } from "../../actors/revival.ts"
+import type { DryRun } from "../../actors/operate/operator.ts"
+import type { Count } from "../../actors/operate/revival.ts"
 import { UsageError } from "./exit.ts"
 import * as Output from "./output.ts"
 

@@ -1,7 +1,7 @@
 /** Flags and arguments that several commands share, so that they look and fail alike. */
 import { Duration, Effect, Option, Result, Schema } from "effect"
 import { Argument, Flag } from "effect/cli"
-import { readPosition } from "../../actors/follow.ts"
+import { readPosition } from "../../actors/follow/follow.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { TaskId } from "../../runtime/task.ts"
 import { Troupe } from "../client/effect.ts"

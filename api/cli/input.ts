@@ -3,7 +3,7 @@
  * than could be accepted.
  */
 import { Effect, FileSystem, Option, type PlatformError, Result, Stdio, Stream } from "effect"
-import { inputMax, SubmitRefused } from "../../actors/dispatcher.ts"
+import { inputMax, SubmitRefused } from "../../actors/dispatch/dispatcher.ts"
 import { parseJson } from "../../runtime/input.ts"
 import { UsageError } from "./exit.ts"
 

@@ -1,7 +1,7 @@
 /** `troupe queues`: lists queues, pauses one, bounds it, empties it, or moves its tasks. */
 import { Duration, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { QueueView } from "../../actors/queues.ts"
+import type { QueueView } from "../../actors/operate/queues.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Troupe } from "../client/effect.ts"
 import * as Destroy from "./destroy.ts"

@@ -1,7 +1,7 @@
 /** `troupe result`: prints what a task gave, waiting for it if asked to. */
 import { Duration, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { ResultTimeout } from "../../actors/dispatcher.ts"
+import { ResultTimeout } from "../../actors/dispatch/dispatcher.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Troupe } from "../client/effect.ts"
 import * as Flags from "./flags.ts"

@@ -1,7 +1,7 @@
 /** `troupe tail`: follows what a task puts out, up to its end. */
 import { Effect, Option, Stream } from "effect"
 import { Command } from "effect/cli"
-import type { FollowEvent } from "../../actors/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follow.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import type { TaskId } from "../../runtime/task.ts"
 import { TaskFailed, Troupe } from "../client/effect.ts"

@@ -5,7 +5,7 @@
  * always said.
  */
 import { Effect } from "effect"
-import type { FollowEvent } from "../../actors/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follow.ts"
 import * as Output from "./output.ts"
 
 const barWidth = 20

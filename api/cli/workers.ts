@@ -1,7 +1,7 @@
 /** `troupe workers`: lists workers, or asks one to go. */
 import { Clock, Duration, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import type { WorkerView } from "../../actors/crew.ts"
+import type { WorkerView } from "../../actors/operate/crew.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Troupe } from "../client/effect.ts"
 import { workerJson } from "../http/view.ts"

@@ -20,10 +20,10 @@ import {
   type Submitted,
   type TaskEnded,
   type TaskGone
-} from "../../actors/dispatcher.ts"
-import { Follow, type FollowEvent, type PositionInvalid, readPosition } from "../../actors/follow.ts"
-import { Operator } from "../../actors/operator.ts"
-import type { TaskNotFound } from "../../actors/replies.ts"
+} from "../../actors/dispatch/dispatcher.ts"
+import { Follow, type FollowEvent, type PositionInvalid, readPosition } from "../../actors/follow/follow.ts"
+import { Operator } from "../../actors/operate/operator.ts"
+import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import * as Tree from "../../actors/tree.ts"
 import type { Admission } from "../../runtime/admission.ts"

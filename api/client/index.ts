@@ -23,8 +23,8 @@ import {
   Scope,
   Stream
 } from "effect"
-import type { Refused } from "../../actors/dispatcher.ts"
-import type { FollowEvent } from "../../actors/follow.ts"
+import type { Refused } from "../../actors/dispatch/dispatcher.ts"
+import type { FollowEvent } from "../../actors/follow/follow.ts"
 import type { State, TaskId } from "../../runtime/task.ts"
 import type { TaskView } from "../../runtime/view.ts"
 import * as Fx from "./effect.ts"

@@ -1,6 +1,6 @@
 /** A task as code describes it, made into the task that the dispatcher takes. */
 import { Duration, Option, Result } from "effect"
-import { type NewTaskJson, SubmitRefused } from "../../actors/dispatcher.ts"
+import { type NewTaskJson, SubmitRefused } from "../../actors/dispatch/dispatcher.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { retryJson, type RetryOptions } from "../../runtime/retry.ts"
 import type { Priority } from "../../runtime/task.ts"

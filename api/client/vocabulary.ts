@@ -5,9 +5,9 @@ export {
   SubmitRefused,
   TaskEnded,
   TaskGone
-} from "../../actors/dispatcher.ts"
-export { type FollowEvent, PositionInvalid } from "../../actors/follow.ts"
-export { TaskNotFound } from "../../actors/replies.ts"
+} from "../../actors/dispatch/dispatcher.ts"
+export { type FollowEvent, PositionInvalid } from "../../actors/follow/follow.ts"
+export { TaskNotFound } from "../../actors/dispatch/replies.ts"
 export { SettingsError, type SettingsShape } from "../../runtime/config.ts"
 export {
   AttemptOver,
@@ -34,11 +34,11 @@ export type { Lane, Priority, State, TaskError, TaskId } from "../../runtime/tas
 export type { AttemptView, Progress, TaskView } from "../../runtime/view.ts"
 export { AskTimeout, InvalidTaskId, TaskFailed } from "./errors.ts"
 export type { InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
-export { QueryRefused } from "../../actors/fields.ts"
-export { WorkerNotFound } from "../../actors/operator.ts"
-export type { WorkerView } from "../../actors/crew.ts"
-export type { QueueView } from "../../actors/queues.ts"
-export type { Stats } from "../../actors/stats.ts"
+export { QueryRefused } from "../../actors/operate/fields.ts"
+export { WorkerNotFound } from "../../actors/operate/operator.ts"
+export type { WorkerView } from "../../actors/operate/crew.ts"
+export type { QueueView } from "../../actors/operate/queues.ts"
+export type { Stats } from "../../actors/operate/stats.ts"
 export type { QueueLimits } from "../../runtime/operations.ts"
-export type { Page } from "../../actors/finder.ts"
-export { type Count, type DeadPage, NotRetryable } from "../../actors/revival.ts"
+export type { Page } from "../../actors/operate/finder.ts"
+export { type Count, type DeadPage, NotRetryable } from "../../actors/operate/revival.ts"

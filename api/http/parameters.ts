@@ -1,6 +1,6 @@
 /** Reads what is said in addresses and headers. */
 import { Effect, Schema } from "effect"
-import { readPosition, start } from "../../actors/follow.ts"
+import { readPosition, start } from "../../actors/follow/follow.ts"
 import { TaskId } from "../../runtime/task.ts"
 import { InvalidTaskId } from "../client/errors.ts"
 import { ParameterInvalid } from "./refusals.ts"

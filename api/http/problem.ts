@@ -6,12 +6,12 @@
  * row, or add an error without one, and the build names the error that has no answer.
  */
 import type { ContentfulStatusCode } from "hono/utils/http-status"
-import type { IdempotencyConflict, SubmitRefused, TaskEnded, TaskGone } from "../../actors/dispatcher.ts"
-import type { QueryRefused } from "../../actors/fields.ts"
-import type { PositionInvalid } from "../../actors/follow.ts"
-import type { WorkerNotFound } from "../../actors/operator.ts"
-import type { TaskNotFound } from "../../actors/replies.ts"
-import type { NotRetryable } from "../../actors/revival.ts"
+import type { IdempotencyConflict, SubmitRefused, TaskEnded, TaskGone } from "../../actors/dispatch/dispatcher.ts"
+import type { QueryRefused } from "../../actors/operate/fields.ts"
+import type { PositionInvalid } from "../../actors/follow/follow.ts"
+import type { WorkerNotFound } from "../../actors/operate/operator.ts"
+import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
+import type { NotRetryable } from "../../actors/operate/revival.ts"
 import type { FileNotFound, FilesError, FileTooLarge, UploadBroken } from "../../runtime/files.ts"
 import type { Fault } from "../../runtime/handler.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"

@@ -4,9 +4,9 @@
  */
 import { Cause, type Context, Effect, Exit } from "effect"
 import type { Context as HonoContext } from "hono"
-import type { Dispatcher } from "../../actors/dispatcher.ts"
-import type { Follow } from "../../actors/follow.ts"
-import type { Operator } from "../../actors/operator.ts"
+import type { Dispatcher } from "../../actors/dispatch/dispatcher.ts"
+import type { Follow } from "../../actors/follow/follow.ts"
+import type { Operator } from "../../actors/operate/operator.ts"
 import type { Files } from "../../runtime/files.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import type { Handlers } from "../../runtime/registry.ts"

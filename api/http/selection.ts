@@ -1,6 +1,6 @@
 /** Reads which of many are meant, and what is to be done with them, from address and body. */
 import { Effect, Schema } from "effect"
-import type { QueryRefused } from "../../actors/fields.ts"
+import type { QueryRefused } from "../../actors/operate/fields.ts"
 import { fitting, readJsonIfAny } from "./body.ts"
 import { parameters } from "./parameters.ts"
 import { BodyRefused } from "./refusals.ts"

@@ -18,7 +18,7 @@ import {
   Stream
 } from "effect"
 import { Sse } from "effect/encoding"
-import type { FollowEvent } from "../../actors/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follow.ts"
 import type { Drain } from "./drain.ts"
 
 /** How long a stream may be quiet before it has a heartbeat. */

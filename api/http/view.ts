@@ -1,7 +1,7 @@
 /** Tasks, workers and statistics as JSON: times in ISO 8601, and the addresses where more is to be had. */
-import type { WorkerView } from "../../actors/crew.ts"
-import type { Submitted } from "../../actors/dispatcher.ts"
-import type { Stats } from "../../actors/stats.ts"
+import type { WorkerView } from "../../actors/operate/crew.ts"
+import type { Submitted } from "../../actors/dispatch/dispatcher.ts"
+import type { Stats } from "../../actors/operate/stats.ts"
 import type { TaskId } from "../../runtime/task.ts"
 import type { TaskView } from "../../runtime/view.ts"
 

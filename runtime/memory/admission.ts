@@ -3,7 +3,8 @@ import { Clock, Duration, Effect, Layer } from "effect"
 import { Admission, type Guard, keptAfterMsOf, keptMsOf, memberOf } from "../admission.ts"
 import { Settings } from "../config.ts"
 import { decodeRecord, idIn, ulidOfEntry } from "../task.ts"
-import { entryOfHeader, type Heap, Heaps } from "./heap.ts"
+import { entryOfHeader } from "./cells.ts"
+import { type Heap, Heaps } from "./heap.ts"
 import { byScore } from "./scores.ts"
 
 /** What a task is now. `waits` while no run of it has started. */

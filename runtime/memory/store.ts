@@ -28,7 +28,8 @@ import {
   ulidOfEntry,
   ulidOfId
 } from "../task.ts"
-import { entryOfHeader, type Heap, Heaps } from "./heap.ts"
+import { entryOfHeader } from "./cells.ts"
+import { type Heap, Heaps } from "./heap.ts"
 import { add, byScore } from "./scores.ts"
 import { takeTurn } from "./turn.ts"
 

@@ -10,7 +10,8 @@ import {
   type TurnReply
 } from "../store.ts"
 import { decodeRecord, type Entry, type Lane, lanes, nextRun, type TaskError, ulidOfEntry } from "../task.ts"
-import { entryOfHeader, type Heap } from "./heap.ts"
+import { entryOfHeader } from "./cells.ts"
+import type { Heap } from "./heap.ts"
 import { add, live, room, roomAfter, type Window } from "../window.ts"
 import { byScore } from "./scores.ts"
 

@@ -127,7 +127,7 @@ export const isFull = (error: RedisError) => /^OOM\b|-OOM\b/.test(error.message)
 
 const make = Effect.gen(function* () {
   const settings = yield* Settings
-  const { address, call, keysOf, run, scripts } = yield* Scripted
+  const { address, call, keysOf, run } = yield* Scripted
   const retentionMs = Duration.toMillis(settings.retention)
   const streamMs = Math.max(retentionMs, streamIdleMs)
 

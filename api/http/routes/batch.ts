@@ -1,7 +1,7 @@
 /** Submitting many tasks in one request. One that is refused does not sink the others. */
 import { Effect, Result, Schema } from "effect"
 import { Hono } from "hono"
-import { Dispatcher } from "../../../actors/dispatcher.ts"
+import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import { faultsOf } from "../../../runtime/input.ts"
 import { fitting, readUncheckedJson } from "../body.ts"
 import { problemOf } from "../problem.ts"

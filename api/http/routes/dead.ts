@@ -1,7 +1,7 @@
 /** Dead letters: what failed and why, and putting it back to work or dropping it, one or many. */
 import { Effect } from "effect"
 import { Hono } from "hono"
-import { Operator } from "../../../actors/operator.ts"
+import { Operator } from "../../../actors/operate/operator.ts"
 import { dryRun, parameters } from "../parameters.ts"
 import type { Bindings, Respond } from "../run.ts"
 import { inBody, selection } from "../selection.ts"

@@ -1,7 +1,7 @@
 /** Following a task: its output while it is made, as server-sent events that resume where they broke off. */
 import { Effect } from "effect"
 import { Hono } from "hono"
-import { Follow } from "../../../actors/follow.ts"
+import { Follow } from "../../../actors/follow/follow.ts"
 import { position, taskId } from "../parameters.ts"
 import type { Bindings, Respond } from "../run.ts"
 import type { EventStreams } from "../sse.ts"

@@ -1,7 +1,7 @@
 /** Whether this process lives, and whether requests should be sent to it. */
 import { Effect } from "effect"
 import { Hono } from "hono"
-import { stalledQueues } from "../../../actors/progress.ts"
+import { stalledQueues } from "../../../actors/operate/progress.ts"
 import { Operations } from "../../../runtime/operations.ts"
 import { Handlers } from "../../../runtime/registry.ts"
 import { Store } from "../../../runtime/store.ts"

@@ -1,7 +1,7 @@
 /** Finding tasks, and putting a failed one back to work. */
 import { Effect } from "effect"
 import { Hono } from "hono"
-import { Operator } from "../../../actors/operator.ts"
+import { Operator } from "../../../actors/operate/operator.ts"
 import { readJsonIfAny } from "../body.ts"
 import { parameters, taskId } from "../parameters.ts"
 import type { Bindings, Respond } from "../run.ts"

@@ -1,7 +1,7 @@
 /** Queues: how they stand, and what may be done to one. */
 import { Effect, Schema } from "effect"
 import { Hono } from "hono"
-import { Operator } from "../../../actors/operator.ts"
+import { Operator } from "../../../actors/operate/operator.ts"
 import { fitting, readJson, readJsonIfAny } from "../body.ts"
 import { dryRun } from "../parameters.ts"
 import type { ApiContext, Bindings, Respond } from "../run.ts"

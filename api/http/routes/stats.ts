@@ -1,7 +1,7 @@
 /** How the whole system stands, and what happened in it lately. */
 import { Effect } from "effect"
 import { Hono } from "hono"
-import { Operator, statsMinutes } from "../../../actors/operator.ts"
+import { Operator, statsMinutes } from "../../../actors/operate/operator.ts"
 import { minutesMax } from "../../../runtime/operations.ts"
 import { minutes } from "../parameters.ts"
 import type { Bindings, Respond } from "../run.ts"

@@ -1,7 +1,7 @@
 /** Submitting a task, cancelling it, and asking what became of it. */
 import { Duration, Effect, Option, Schema } from "effect"
 import { Hono } from "hono"
-import { Dispatcher, reasonMax } from "../../../actors/dispatcher.ts"
+import { Dispatcher, reasonMax } from "../../../actors/dispatch/dispatcher.ts"
 import { TaskFailed } from "../../client/errors.ts"
 import { fitting, readJson, readJsonIfAny } from "../body.ts"
 import type { Drain } from "../drain.ts"

@@ -1,7 +1,7 @@
 /** Workers: who they are and what they run, and asking one to go. */
 import { Effect } from "effect"
 import { Hono } from "hono"
-import { Operator } from "../../../actors/operator.ts"
+import { Operator } from "../../../actors/operate/operator.ts"
 import type { Bindings, Respond } from "../run.ts"
 import { workerJson } from "../view.ts"
 

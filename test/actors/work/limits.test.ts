@@ -165,7 +165,9 @@ for (const [store, system] of [
         name: "endless",
         run: async (_, { signal }) => {
           Deferred.doneUnsafe(started, Exit.succeed(signal))
-          await new Promise((resolve) => signal.addEventListener("abort", resolve))
+          await new Promise((resolve) => {
+            signal.addEventListener("abort", resolve)
+          })
           return "too late"
         }
       })

@@ -340,7 +340,10 @@ for (const [store, system] of [
 
           // Somebody else takes a turn, reaps it, and holds the task under its next run.
           yield* store.evict(partitionOf("default"), held.worker)
-          const other = yield* store.turn(partitionOf("default"), aTurn("other", { leaseMs: 60_000, want: 1 }))
+          const other = yield* store.turn(
+            partitionOf("default"),
+            aTurn("other", { leaseMs: 60_000, want: 1 })
+          )
 
           yield* Effect.promise(() => stopped)
           yield* first.go

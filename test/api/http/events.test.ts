@@ -1,7 +1,7 @@
 import { describe, expect } from "bun:test"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { Follow } from "../../../actors/follow.ts"
+import { Follow } from "../../../actors/follow/follow.ts"
 import { Drain } from "../../../api/http/drain.ts"
 import { aLeavingClient, anApi, framesOf, memoryApi, promise } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"

@@ -1,6 +1,6 @@
 import { expect } from "bun:test"
 import { Context, Effect, Layer } from "effect"
-import { Follow } from "../../../actors/follow.ts"
+import { Follow } from "../../../actors/follow/follow.ts"
 import * as Server from "../../../api/http/server.ts"
 import { redisApi } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"

@@ -1,6 +1,6 @@
 import { describe, expect } from "bun:test"
 import { Effect, Logger } from "effect"
-import { Dispatcher, type SubmitError } from "../../../actors/dispatcher.ts"
+import { Dispatcher, type SubmitError } from "../../../actors/dispatch/dispatcher.ts"
 import { StoreError, StoreFull } from "../../../runtime/store.ts"
 import { anApi, nothingWaits, promise } from "../../support/api.ts"
 

@@ -1,7 +1,7 @@
 import { describe, expect } from "bun:test"
 import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import type { Redis } from "ioredis"
-import { Follow } from "../../../actors/follow.ts"
+import { Follow } from "../../../actors/follow/follow.ts"
 import * as Server from "../../../api/http/server.ts"
 import { Settings, type SettingsShape } from "../../../runtime/config.ts"
 import { partitionKeys } from "../../../runtime/keys.ts"

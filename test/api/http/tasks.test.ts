@@ -1,6 +1,6 @@
 import { describe, expect } from "bun:test"
 import { Effect } from "effect"
-import { keptInputMax } from "../../../actors/settlement.ts"
+import { keptInputMax } from "../../../actors/work/settlement.ts"
 import { anApi, promise } from "../../support/api.ts"
 import { ulidAt } from "../../support/tasks.ts"
 import { aWorker } from "../../support/worker.ts"

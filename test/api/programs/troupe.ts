@@ -4,7 +4,7 @@
  */
 import { Duration, Effect, Layer } from "effect"
 import { Argument, Command } from "effect/cli"
-import { Dispatcher } from "../../../actors/dispatcher.ts"
+import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import { Shutdown } from "../../../actors/shutdown.ts"
 import * as Tree from "../../../actors/tree.ts"
 import { commands } from "../../../api/cli/commands.ts"

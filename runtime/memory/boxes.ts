@@ -1,0 +1,106 @@
+/**
+ * Boxes and rings in memory: who waits in which, which of them have work and room, and whose turn it is. The readable
+ * specification of `runtime/lua/lib/boxes.lua`.
+ */
+import { type Box, quantum, ringOf } from "../store.ts"
+import { type Entry, isBoxed, laneOfEntry, nextRun, ulidOfEntry } from "../task.ts"
+
+import { Cells } from "./cells.ts"
+
+/** How many boxes a claim looks into at most. */
+const ringRounds = 64
+
+/** A partition with its boxes. */
+export class Boxes extends Cells {
+  /** The box a task waits in, as it was said when the task was submitted. */
+  boxOf(ulid: string): Box | undefined {
+    const line = this.ties.get(ulid)?.find((line) => line.startsWith("b"))
+    const [, limit, ordered, name] = /^b(\d+)(o?) (.*)$/.exec(line ?? "") ?? []
+    return name === undefined ? undefined : { name, limit: Number(limit), ordered: ordered === "o" }
+  }
+
+  /** Puts a box into its ring if it has work and room; forgets one that has neither work nor run. */
+  markReady(name: string): void {
+    const box = this.boxes.get(name)
+    if (box === undefined || box.ready) return
+    const waits = this.box.get(name)?.length ?? 0
+    const runs = this.taken.get(name)?.size ?? 0
+    if (waits === 0) {
+      if (runs === 0) this.boxes.delete(name)
+    } else if ((box.limit === 0 || runs < box.limit) && !this.pausedKeys.has(keyOf(name))) {
+      const ring = ringOf(name)
+      box.ready = true
+      const boxes = this.ready.get(ring) ?? []
+      boxes.push(name)
+      this.ready.set(ring, boxes)
+      if (ring !== "" && !this.rings.has(ring)) this.rings.set(ring, 0)
+    }
+  }
+
+  /** Puts entries into the mailboxes they wait in. One that kept its place in an ordered box goes to its head. */
+  put(entries: ReadonlyArray<Entry>, atHead: boolean): void {
+    const touched = new Set<string>()
+    for (const entry of atHead ? entries.toReversed() : entries) {
+      if (!isBoxed(entry)) {
+        const lane = this.lanes[laneOfEntry(entry)]
+        if (atHead) lane.unshift(entry)
+        else lane.push(entry)
+        continue
+      }
+      const box = this.boxOf(ulidOfEntry(entry))
+      if (box === undefined) continue
+      const { limit, name, ordered } = box
+      // While none of its tasks waited or ran it was forgotten.
+      if (!this.boxes.has(name)) this.boxes.set(name, { limit, ordered, ready: false })
+      const kept = this.taken.get(name)?.delete(entry) ?? false
+      const list = this.box.get(name) ?? []
+      this.box.set(name, list)
+      if (atHead || kept) list.unshift(entry)
+      else list.push(entry)
+      touched.add(name)
+    }
+    for (const name of touched) this.markReady(name)
+  }
+
+  /** Gives up the room of entries that run no more. An ordered box keeps it for the next run, and any box a suspect's. */
+  giveUpRoom(entries: ReadonlyArray<Entry>, suspects: ReadonlyArray<Entry> = []): void {
+    for (const entry of entries) {
+      if (!isBoxed(entry)) continue
+      const name = this.boxOf(ulidOfEntry(entry))?.name
+      if (name === undefined || !this.taken.get(name)?.delete(entry)) continue
+      const next = nextRun(entry)
+      if (this.boxes.get(name)?.ordered || suspects.includes(next)) this.taken.get(name)!.add(next)
+      else this.markReady(name)
+    }
+  }
+
+  /** Claims from the boxes of a ring, each box a quantum at a time. */
+  claimRing(ring: string, want: number, held: Set<Entry>): Array<Entry> {
+    const ready = this.ready.get(ring) ?? []
+    const claimed: Array<Entry> = []
+    for (let round = 0; round < ringRounds && claimed.length < want; round++) {
+      const name = ready.shift()
+      if (name === undefined) {
+        this.rings.delete(ring)
+        break
+      }
+      const box = this.boxes.get(name) ?? { limit: 0, ordered: false, ready: true }
+      this.boxes.set(name, box)
+      box.ready = false
+      const taken = this.taken.get(name) ?? new Set()
+      this.taken.set(name, taken)
+      const room = box.limit === 0 ? quantum : box.limit - taken.size
+      const count = this.pausedKeys.has(keyOf(name)) ? 0 : Math.min(quantum, room, want - claimed.length)
+      for (const entry of count > 0 ? (this.box.get(name) ?? []).splice(0, count) : []) {
+        if (!this.isCurrent(entry)) continue
+        claimed.push(entry)
+        held.add(entry)
+        if (box.limit > 0) taken.add(entry)
+      }
+      this.markReady(name)
+    }
+    return claimed
+  }
+}
+
+const keyOf = (box: string) => box.slice(box.indexOf("|") + 1)

@@ -1,0 +1,218 @@
+/**
+ * What lies in one partition of the memory store: the Maps of the table in `runtime/keys.ts`, how records are read and
+ * written, and how new tasks are stored (`runtime/lua/lib/records.lua`, `keep.lua`).
+ */
+import { Latch, Queue } from "effect"
+import {
+  type Hint,
+  type Message,
+  type News,
+  type NewTask,
+  type Order,
+  QueueFull,
+  type TaskEvent,
+  type WorkerId
+} from "../store.ts"
+import {
+  decodeRecord,
+  type Entry,
+  entryOf,
+  type Header,
+  type Lane,
+  type Partition,
+  segmentOf,
+  submittedAt,
+  type TaskId,
+  ulidOfEntry
+} from "../task.ts"
+import type { Window } from "../window.ts"
+import { byScore, type Scores } from "./scores.ts"
+
+/** What `boxes` holds of a box. */
+export interface BoxState {
+  limit: number
+  ordered: boolean
+  /** Whether it is in its ring. */
+  ready: boolean
+}
+
+/** Who listens: the reply channels of processes, and the order channels of workers. */
+export interface Channels {
+  readonly inboxes: Map<string, Queue.Queue<Hint>>
+  readonly orders: Map<WorkerId, Queue.Queue<Order>>
+}
+
+/** What is tidied when a task ends, a line each; its first letter says what it is (`runtime/lua/lib/finish.lua`). */
+export type Tie = string
+
+/** One partition: the Maps of the table in `runtime/keys.ts`. */
+export class Cells {
+  readonly lanes: Record<Lane, Array<Entry>> = { urgent: [], high: [], normal: [], low: [] }
+  readonly tasks = new Map<string, Map<string, string>>()
+  readonly live = new Map<string, number>()
+  readonly kept: Scores = new Map()
+  readonly segments = new Set<string>()
+  readonly held = new Map<WorkerId, Set<Entry>>()
+  readonly running = new Map<Entry, string>()
+  readonly workers: Scores = new Map()
+  readonly about = new Map<WorkerId, string>()
+  readonly later: Scores = new Map()
+  readonly dead: Scores = new Map()
+  readonly letters = new Map<string, string>()
+  readonly events = new Map<string, { readonly list: Array<TaskEvent>; goesAt: number }>()
+  readonly watched = new Map<string, Array<string>>()
+  readonly bell = Latch.makeUnsafe(false)
+  readonly boxes = new Map<string, BoxState>()
+  readonly box = new Map<string, Array<Entry>>()
+  readonly taken = new Map<string, Set<Entry>>()
+  readonly ready = new Map<string, Array<string>>()
+  readonly rings: Scores = new Map()
+  readonly pausedKeys = new Set<string>()
+  readonly suspects: Array<Entry> = []
+  readonly ties = new Map<string, Array<Tie>>()
+  readonly steps = new Map<string, Map<number, { readonly name: string; readonly value: string }>>()
+  readonly children = new Map<string, Set<TaskId>>()
+  readonly awaited = new Map<string, Set<TaskId>>()
+  readonly waiting = new Map<string, Entry>()
+  readonly outbox: Array<Message> = []
+  readonly guards = new Map<string, { readonly ulid: string; readonly hash: string; goesAt?: number }>()
+  readonly control = new Map<string, string>()
+  /** What was claimed of a queue with a rate. */
+  claimedLately: Window | undefined
+  readonly stat = new Map<number, Map<string, number>>()
+  readonly queues: Scores = new Map()
+
+  readonly partition: Partition
+  readonly #channels: Channels
+
+  constructor(partition: Partition, channels: Channels) {
+    this.partition = partition
+    this.#channels = channels
+  }
+
+  /** Says to an inbox that there is news. */
+  tell(inbox: string, news: ReadonlyArray<News>): void {
+    const queue = this.#channels.inboxes.get(inbox)
+    if (queue !== undefined) Queue.offerUnsafe(queue, { partition: this.partition, news })
+  }
+
+  tellWatchers(ulids: ReadonlyArray<string>, last: boolean): void {
+    for (const ulid of ulids) {
+      for (const inbox of this.watched.get(ulid) ?? []) this.tell(inbox, [{ ulid, record: undefined }])
+      if (last) this.watched.delete(ulid)
+    }
+  }
+
+  order(worker: WorkerId, order: Order): void {
+    const queue = this.#channels.orders.get(worker)
+    if (queue !== undefined) Queue.offerUnsafe(queue, order)
+  }
+
+  recordOf(ulid: string): string | undefined {
+    return this.tasks.get(segmentOf(ulid))?.get(ulid) ?? this.letters.get(ulid)
+  }
+
+  write(ulid: string, record: string): void {
+    const segment = segmentOf(ulid)
+    const records = this.tasks.get(segment) ?? new Map<string, string>()
+    this.tasks.set(segment, records.set(ulid, record))
+  }
+
+  heldBy(worker: WorkerId): Set<Entry> {
+    const held = this.held.get(worker) ?? new Set()
+    this.held.set(worker, held)
+    return held
+  }
+
+  /** The worker that holds exactly this entry. */
+  holderOf(entry: Entry): WorkerId | undefined {
+    return byScore(this.workers)
+      .map(([worker]) => worker)
+      .find((worker) => this.held.get(worker)?.has(entry))
+  }
+
+  ring(): void {
+    this.bell.openUnsafe()
+  }
+
+  /** Whether `entry` starts the newest run of a living task. */
+  isCurrent(entry: Entry): boolean {
+    const record = this.recordOf(ulidOfEntry(entry))
+    if (record === undefined) return false
+    const { header } = decodeRecord(record)
+    return header.letter === "Q" && entryOfHeader(ulidOfEntry(entry), header) === entry
+  }
+
+  /** The events of a task, unless their time is over. */
+  streamOf(ulid: string, now: number) {
+    const stream = this.events.get(ulid)
+    if (stream !== undefined && stream.goesAt <= now) this.events.delete(ulid)
+    return this.events.get(ulid)
+  }
+
+  keepStream(ulid: string, now: number, forMs: number): void {
+    const stream = this.streamOf(ulid, now)
+    if (stream !== undefined) stream.goesAt = now + forMs
+  }
+
+  /** What refuses so many more tasks, `added` of them in boxes. */
+  refusal(count: number, added: ReadonlyMap<string, number>, now: number): QueueFull | undefined {
+    const bound = (name: QueueFull["bound"]) => {
+      const limit = this.control.get(name)
+      return limit === undefined ? undefined : Number(limit)
+    }
+    const full = (name: QueueFull["bound"], limit: number) =>
+      new QueueFull({ partition: this.partition, bound: name, limit })
+    const depth = bound("maxDepth")
+    if (depth !== undefined && Number(this.control.get("living") ?? 0) + count > depth)
+      return full("maxDepth", depth)
+    const age = bound("maxAgeMs")
+    const heads = Object.values(this.lanes).flatMap(([head]) => (head === undefined ? [] : [head]))
+    if (age !== undefined && heads.some((head) => now - submittedAt(head) > age)) return full("maxAgeMs", age)
+    const keyDepth = bound("maxKeyDepth")
+    if (keyDepth !== undefined) {
+      for (const [name, more] of added)
+        if ((this.box.get(name)?.length ?? 0) + more > keyDepth) return full("maxKeyDepth", keyDepth)
+    }
+    return undefined
+  }
+
+  /** Writes a new task's record, its ties and its alarms. */
+  keep(task: NewTask): void {
+    const ulid = ulidOfEntry(task.entry)
+    const segment = segmentOf(ulid)
+    this.write(ulid, task.record)
+    this.live.set(segment, (this.live.get(segment) ?? 0) + 1)
+    this.kept.delete(segment)
+    this.segments.add(segment)
+    this.countLiving(1)
+    const { box, deadlineAt, expiresAt, parent } = task
+    const ties = [
+      ...(box === undefined ? [] : [`b${box.limit}${box.ordered ? "o" : ""} ${box.name}`]),
+      ...(parent === undefined ? [] : [`p${parent}`]),
+      ...(expiresAt === undefined && deadlineAt === undefined ? [] : ["a"])
+    ]
+    if (expiresAt !== undefined) this.later.set(`!${ulid}`, expiresAt)
+    if (deadlineAt !== undefined) this.later.set(`#${ulid}`, deadlineAt)
+    if (ties.length > 0) this.ties.set(ulid, ties)
+    if (box !== undefined) {
+      const { limit, ordered } = box
+      this.boxes.set(box.name, { limit, ordered, ready: this.boxes.get(box.name)?.ready ?? false })
+    }
+  }
+
+  /** Adds a line to what is to be tidied when a task ends. */
+  tie(ulid: string, line: Tie): void {
+    this.ties.set(ulid, [...(this.ties.get(ulid) ?? []), line])
+  }
+
+  /** Tasks that have not ended are counted only where their number is bounded. */
+  countLiving(more: number): void {
+    const living = this.control.get("living")
+    if (living !== undefined) this.control.set("living", String(Number(living) + more))
+  }
+}
+
+/** The entry of the run that a record is about. */
+export const entryOfHeader = (ulid: string, { boxed, lane, run }: Header): Entry =>
+  entryOf(ulid, lane, run, boxed)
