@@ -1,19 +1,14 @@
 /**
  * What happened, as those who asked and those who ran wrote it down; and which promises it breaks.
  *
- * A history is written outside Redis by every process that takes part, killed ones included, with times of one clock.
- * The check is a decision over plain values: it knows nothing of how the work was done, only what was said, what was
+ * A history is written outside Redis by every process that takes part, killed ones included, in the order in which
+ * things happened: no clock is asked. What takes time has a beginning and an end in it. The check is a decision over plain values: it knows nothing of how the work was done, only what was said, what was
  * run, what was acknowledged, and what was seen in the end. What nobody heard an answer to may have happened or not;
  * what was acknowledged may not vanish.
  */
 
-interface At {
-  /** Nanoseconds on the machine's monotonic clock, which its processes share. */
-  readonly at: number
-}
-
 /** Somebody asked for something, under a label of its own, and this came of it. */
-export type Call = At & {
+export interface Call {
   readonly op: "submit" | "cancel"
   /** `fail`: it was refused. `unknown`: it died, or gave up, without having heard. */
   readonly phase: "invoke" | "ok" | "fail" | "unknown"
@@ -37,7 +32,7 @@ export interface Terms {
 }
 
 /** A handler ran. */
-export type Run = At & {
+export interface Run {
   readonly op: "run"
   /** `return`: with an output; `throw`: it failed, waits for children, or was told that it is over. */
   readonly phase: "start" | "return" | "throw"
@@ -48,26 +43,29 @@ export type Run = At & {
 }
 
 /** A run wrote something, and heard what came of it. */
-export type Write = At & {
+export interface Write {
   readonly op: "emit" | "step"
-  readonly phase: "ok" | "fail"
+  readonly phase: "invoke" | "ok" | "fail"
   readonly task: string
   readonly attempt: number
-  /** Which of its task's writes it is. */
+  readonly process: string
+  /** Which of its run's writes it is. */
   readonly name: string
+  /** What a step came to. */
   readonly value?: string
-  /** When it began to write. */
-  readonly from: number
 }
 
 /**
  * Something happened to a process that may cost runs: it was killed, or a connection of its was cut; or it was paused,
  * by a signal or because it heard nothing, and may then begin late what it had been given before.
  */
-export type Blow = At & { readonly op: "killed" | "cut" | "paused"; readonly process: string }
+export interface Blow {
+  readonly op: "killed" | "cut" | "paused"
+  readonly process: string
+}
 
 /** How a task had ended when somebody looked. */
-export type End = At & {
+export interface End {
   readonly op: "end"
   readonly task: string
   readonly state: string
@@ -78,7 +76,11 @@ export type End = At & {
 }
 
 /** What a task's stream held in the end, `<attempt> <name>` each. */
-export type Stream = At & { readonly op: "stream"; readonly task: string; readonly events: ReadonlyArray<string> }
+export interface Stream {
+  readonly op: "stream"
+  readonly task: string
+  readonly events: ReadonlyArray<string>
+}
 
 export type HistoryEvent = Call | Run | Write | Blow | End | Stream
 
@@ -91,28 +93,43 @@ export interface Violation {
 /** Errors of a task that its submit should have been refused with. */
 const refusals = ["InputInvalid", "UnknownHandler", "SubmitRefused"]
 
+type Placed<Event> = Event & {
+  /** Its place in the history. */
+  readonly at: number
+}
+
 const isOp =
   <Op extends HistoryEvent["op"]>(...ops: ReadonlyArray<Op>) =>
-  (event: HistoryEvent): event is Extract<HistoryEvent, { readonly op: Op }> =>
+  (event: Placed<HistoryEvent>): event is Placed<Extract<HistoryEvent, { readonly op: Op }>> =>
     (ops as ReadonlyArray<string>).includes(event.op)
 
 const unique = <A>(values: ReadonlyArray<A>) => [...new Set(values)]
 
-/** The history, sorted by what it is about. */
+/** The facts of a history, by what they are about. */
 const read = (history: ReadonlyArray<HistoryEvent>) => {
-  const events = history.toSorted((one, other) => one.at - other.at)
+  const events = history.map((event, at): Placed<HistoryEvent> => ({ ...event, at }))
   const submits = events.filter(isOp("submit"))
   const terms = new Map<string, Terms>()
   for (const { label, phase, terms: said } of submits)
     if (phase === "invoke" && said !== undefined) terms.set(label, said)
   const runs = events.filter(isOp("run"))
+  const writes = events.filter(isOp("emit", "step"))
+  const isSame = (one: Write, other: Write) =>
+    (["op", "task", "attempt", "process", "name"] as const).every((field) => one[field] === other[field])
+  /** The writes that were accepted, and since when each was on its way. */
+  const accepted = writes
+    .filter(({ phase }) => phase === "ok")
+    .map((write) => {
+      const invoke = writes.find((other) => other.phase === "invoke" && isSame(write, other))
+      return { ...write, from: invoke?.at ?? write.at }
+    })
   return {
     submits,
     cancels: events.filter(isOp("cancel")),
     terms,
     runs,
     starts: runs.filter(({ phase }) => phase === "start"),
-    writes: events.filter(isOp("emit", "step")),
+    accepted,
     blows: events.filter(isOp("killed", "cut", "paused")),
     ends: events.filter(isOp("end")),
     streams: events.filter(isOp("stream")),
@@ -154,7 +171,7 @@ const endedOnce = ({ ends, runs, tasks }: Read) =>
   })
 
 /** Attempts strictly increase, and nothing of an earlier one is accepted once a later one has started. */
-const fenced = ({ blows, ends, starts, writes }: Read) => [
+const fenced = ({ accepted, blows, ends, starts }: Read) => [
   ...starts.flatMap(({ at, attempt, process, task }, index) => {
     const earlier = starts.slice(0, index).filter((start) => start.task === task)
     if (earlier.some((start) => start.attempt === attempt)) return [`attempt ${attempt} of ${task} ran twice`]
@@ -163,8 +180,8 @@ const fenced = ({ blows, ends, starts, writes }: Read) => [
       ? [`attempt ${attempt} of ${task} came after a later one`]
       : []
   }),
-  ...writes.flatMap(({ attempt, from, name, phase, task }) =>
-    phase === "ok" && starts.some((start) => start.task === task && start.attempt > attempt && start.at < from)
+  ...accepted.flatMap(({ attempt, from, name, task }) =>
+    starts.some((start) => start.task === task && start.attempt > attempt && start.at < from)
       ? [`"${name}" of attempt ${attempt} of ${task} was accepted after a later one had started`]
       : []
   ),
@@ -195,9 +212,9 @@ const admittedOnce = ({ acknowledged, runs, terms }: Read) => {
 
 /** Of one key, the first run of a task starts after the run before it that counted has ended. */
 const ordered = ({ acknowledged, ends, runs, starts, submits, terms }: Read) => {
-  const labels = unique(
-    submits.filter(({ phase }) => phase === "invoke").map(({ label }) => label)
-  ).filter((label) => terms.get(label)?.key !== undefined)
+  const labels = unique(submits.filter(({ phase }) => phase === "invoke").map(({ label }) => label)).filter(
+    (label) => terms.get(label)?.key !== undefined
+  )
   return [...Map.groupBy(labels, (label) => terms.get(label)!.key!)].flatMap(([key, inOrder]) => {
     const tasks = inOrder.flatMap((label) => acknowledged.find((one) => one.label === label)?.task ?? [])
     return tasks.slice(1).flatMap((task, before) => {
@@ -229,11 +246,11 @@ const bounded = ({ acknowledged, blows, ends, starts, terms }: Read) =>
   })
 
 /** Once a cancel was acknowledged the task is cancelled, and nothing that its run does is accepted. */
-const cancelled = ({ cancels, ends, writes }: Read) =>
+const cancelled = ({ accepted, cancels, ends }: Read) =>
   cancels.flatMap(({ at, phase, task }) => {
     if (phase !== "ok" || task === undefined) return []
     const otherwise = ends.find((end) => end.task === task && end.state !== "cancelled")
-    const late = writes.find((write) => write.task === task && write.phase === "ok" && write.from > at)
+    const late = accepted.find((write) => write.task === task && write.from > at)
     return [
       ...(otherwise === undefined ? [] : [`${task} was cancelled, and ended ${otherwise.state}`]),
       ...(late === undefined ? [] : [`"${late.name}" of ${task} was accepted after its cancel`])
@@ -247,39 +264,38 @@ const refusedFirst = ({ acknowledged, ends, runs, submits }: Read) => [
     return accepted === undefined ? [] : [`${label} was refused, and is ${accepted.task}`]
   }),
   ...ends.flatMap(({ error, task }) =>
-    error !== undefined && refusals.includes(error) ? [`${task} was accepted, and refused later: ${error}`] : []
+    error !== undefined && refusals.includes(error)
+      ? [`${task} was accepted, and refused later: ${error}`]
+      : []
   )
 ]
 
 /** What a run was told is stored, is there: an event once and in order, a step's result for all later runs. */
-const kept = ({ streams, writes }: Read) => {
-  const stored = writes.filter(({ phase }) => phase === "ok")
-  return [
-    ...streams.flatMap(({ events, task }) => {
-      const missing = stored
-        .filter((write) => write.op === "emit" && write.task === task)
-        .map(({ attempt, name }) => `${attempt} ${name}`)
-        .filter((event) => !events.includes(event))
-      const twice = events.filter((event, at) => events.indexOf(event) !== at)
-      const attempts = events.map((event) => Number.parseInt(event))
-      return [
-        ...missing.map((event) => `${task} has lost the event "${event}"`),
-        ...twice.map((event) => `${task} has the event "${event}" twice`),
-        ...(attempts.some((attempt, at) => attempt < (attempts[at - 1] ?? 0))
-          ? [`${task} has its events out of order`]
-          : [])
-      ]
-    }),
-    ...[
-      ...Map.groupBy(
-        stored.filter(({ op }) => op === "step"),
-        ({ name, task }) => `step "${name}" of ${task}`
-      )
-    ].flatMap(([step, results]) =>
-      unique(results.map(({ value }) => value)).length > 1 ? [`${step} has changed its result`] : []
+const kept = ({ accepted, streams }: Read) => [
+  ...streams.flatMap(({ events, task }) => {
+    const missing = accepted
+      .filter((write) => write.op === "emit" && write.task === task)
+      .map(({ attempt, name }) => `${attempt} ${name}`)
+      .filter((event) => !events.includes(event))
+    const twice = events.filter((event, at) => events.indexOf(event) !== at)
+    const attempts = events.map((event) => Number.parseInt(event))
+    return [
+      ...missing.map((event) => `${task} has lost the event "${event}"`),
+      ...twice.map((event) => `${task} has the event "${event}" twice`),
+      ...(attempts.some((attempt, at) => attempt < (attempts[at - 1] ?? 0))
+        ? [`${task} has its events out of order`]
+        : [])
+    ]
+  }),
+  ...[
+    ...Map.groupBy(
+      accepted.filter(({ op }) => op === "step"),
+      ({ name, task }) => `step "${name}" of ${task}`
     )
-  ]
-}
+  ].flatMap(([step, results]) =>
+    unique(results.map(({ value }) => value)).length > 1 ? [`${step} has changed its result`] : []
+  )
+]
 
 const checks: ReadonlyArray<readonly [Violation["invariant"], (history: Read) => ReadonlyArray<string>]> = [
   ["I1", ended],
@@ -295,6 +311,6 @@ const checks: ReadonlyArray<readonly [Violation["invariant"], (history: Read) =>
 
 /** Every promise that a finished history breaks. */
 export const violationsIn = (history: ReadonlyArray<HistoryEvent>): ReadonlyArray<Violation> => {
-  const sorted = read(history)
-  return checks.flatMap(([invariant, check]) => check(sorted).map((what): Violation => ({ invariant, what })))
+  const facts = read(history)
+  return checks.flatMap(([invariant, check]) => check(facts).map((what): Violation => ({ invariant, what })))
 }

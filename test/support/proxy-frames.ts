@@ -55,7 +55,8 @@ export class Messages {
 export const isPush = (message: Buffer): boolean => message[0] === ">".charCodeAt(0)
 
 /** Whether a push is something that was published, rather than the confirmation of a subscription. */
-export const isPublished = (push: Buffer): boolean => /^>\d+\r\n\$\d+\r\n[sp]?message\r\n/.test(push.toString("latin1", 0, 40))
+export const isPublished = (push: Buffer): boolean =>
+  /^>\d+\r\n\$\d+\r\n[sp]?message\r\n/.test(push.toString("latin1", 0, 40))
 
 /** The command of a request and its arguments. */
 export const wordsOf = (request: Buffer): ReadonlyArray<string> => {

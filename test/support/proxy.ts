@@ -77,6 +77,7 @@ interface Armed {
   readonly place: Place
   readonly harm: Harm
   readonly struck: () => void
+  readonly over: () => void
 }
 
 export interface ProxyOptions {
@@ -114,7 +115,8 @@ export const startProxy = async (url: string, { inCrumbs = false, isDeaf = false
     }
     const toRedis = new Writer(redis)
     const toClient = new Writer(client)
-    const expected: Array<{ readonly request: ScriptRequest | undefined; readonly harm: Armed | undefined }> = []
+    const expected: Array<{ readonly request: ScriptRequest | undefined; readonly harm: Armed | undefined }> =
+      []
     /** What waits behind a held reply, or behind a request that is late. */
     let heldReplies: Array<Buffer> | undefined
     let heldRequests: Array<() => void> | undefined
@@ -174,6 +176,7 @@ export const startProxy = async (url: string, { inCrumbs = false, isDeaf = false
           const release = () => {
             for (const held of heldReplies ?? []) toClient.write(held, false)
             heldReplies = undefined
+            harm.over()
           }
           setTimeout(release, harm.harm.ms).unref()
           harm.struck()
@@ -181,6 +184,7 @@ export const startProxy = async (url: string, { inCrumbs = false, isDeaf = false
         }
         case "late":
           harm.struck()
+          harm.over()
           break
       }
       if (late !== undefined && heldRequests === undefined && isAt(late.place, request)) {
@@ -207,17 +211,25 @@ export const startProxy = async (url: string, { inCrumbs = false, isDeaf = false
     client.on("close", () => heldRequests ?? redis.destroy())
     redis.on("close", () => client.destroy())
   })
-  await new Promise<void>((resolve) => void server.listen(socket, resolve))
+  const listening = Promise.withResolvers<void>()
+  server.listen(socket, listening.resolve)
+  await listening.promise
 
   return {
     url: `unix:${socket}`,
     /** The scripts that were asked for so far. */
     seen: (): ReadonlySet<ScriptName> => seen,
-    /** Does harm at the first request that is at the place; resolves when that has happened. */
+    /** Does harm at the first request that is at the place. */
     harm: (place: Place, harm: Harm) => {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      armed = { place, harm, struck: resolve }
-      return promise
+      const struck = Promise.withResolvers<void>()
+      const over = Promise.withResolvers<void>()
+      armed = { place, harm, struck: struck.resolve, over: over.resolve }
+      return {
+        /** Resolves when it has happened. */
+        struck: struck.promise,
+        /** Resolves when what was held, or came late, has been let go. */
+        over: over.promise
+      }
     },
     close: () => {
       server.close()

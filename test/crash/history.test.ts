@@ -1,0 +1,230 @@
+/** The check of histories is trusted because it finds each of these bugs in a history that is good without it. */
+import { expect, test } from "bun:test"
+import { type HistoryEvent, type Violation, violationsIn } from "../support/history.ts"
+
+const run = (task: string, attempt: number, process: string) => {
+  const event = { op: "run", label: task.toLowerCase(), task, attempt, process } as const
+  const start: HistoryEvent = { ...event, phase: "start" }
+  const returned: HistoryEvent = { ...event, phase: "return" }
+  const thrown: HistoryEvent = { ...event, phase: "throw" }
+  const write = (op: "emit" | "step", name: string, value?: string): ReadonlyArray<HistoryEvent> => {
+    const written = { op, task, attempt, process, name } as const
+    return [
+      { ...written, phase: "invoke" },
+      { ...written, phase: "ok", ...(value === undefined ? {} : { value }) }
+    ]
+  }
+  const end: HistoryEvent = { op: "end", task, state: "succeeded", attempt, process }
+  return { start, returned, thrown, write, end }
+}
+
+const invoke = (label: string, terms = {}): HistoryEvent => ({ op: "submit", label, phase: "invoke", terms })
+const ok = (label: string, task = label.toUpperCase()): HistoryEvent => ({
+  op: "submit",
+  label,
+  phase: "ok",
+  task
+})
+const submit = (label: string, terms = {}, task?: string) => [invoke(label, terms), ok(label, task)]
+const killed: HistoryEvent = { op: "killed", process: "w1" }
+const paused: HistoryEvent = { op: "paused", process: "w1" }
+
+const a1 = run("A", 1, "w1")
+const a2 = run("A", 2, "w2")
+const b1 = run("B", 1, "w1")
+const c1 = run("C", 1, "w2")
+const failed: HistoryEvent = { op: "end", task: "C", state: "failed", error: "WorkerLost" }
+const cancelled: HistoryEvent = { op: "end", task: "C", state: "cancelled", error: "Cancelled" }
+const cancel: ReadonlyArray<HistoryEvent> = [
+  { op: "cancel", label: "c", phase: "invoke", task: "C" },
+  { op: "cancel", label: "c", phase: "ok", task: "C" }
+]
+
+/** A was begun by a worker that died, and finished by another one. */
+const good: ReadonlyArray<HistoryEvent> = [
+  ...submit("a"),
+  a1.start,
+  ...a1.write("emit", "x"),
+  ...a1.write("step", "s", "1"),
+  killed,
+  a2.start,
+  ...a2.write("step", "s", "1"),
+  a2.returned,
+  a2.end,
+  { op: "stream", task: "A", events: ["1 x"] },
+  a2.end
+]
+
+const goodCancel: ReadonlyArray<HistoryEvent> = [
+  ...submit("c", { state: "cancelled" }),
+  c1.start,
+  ...cancel,
+  c1.returned
+]
+
+const goods: Readonly<Record<string, ReadonlyArray<HistoryEvent>>> = {
+  "a worker died, and another one finished": good,
+  "nobody heard of a submit that was not stored": [invoke("a")],
+  "nobody heard of a submit that was stored, and ran": [invoke("a"), a1.start, a1.returned, a1.end],
+  "a process that stood still began late what it had been given": [
+    ...submit("a"),
+    paused,
+    a2.start,
+    a2.returned,
+    a1.start,
+    { op: "emit", task: "A", attempt: 1, process: "w1", name: "x", phase: "invoke" },
+    { op: "emit", task: "A", attempt: 1, process: "w1", name: "x", phase: "fail" },
+    a2.end
+  ],
+  "a write was on its way when its task was cancelled": [
+    ...submit("c", { state: "cancelled" }),
+    c1.start,
+    c1.write("emit", "x")[0]!,
+    ...cancel,
+    c1.write("emit", "x")[1]!,
+    cancelled
+  ],
+  "a cancelled run returned all the same": [...goodCancel, cancelled],
+  "a submit was said again under its idempotency key": [
+    invoke("a", { idempotencyKey: "i", work: "w" }),
+    { op: "submit", label: "a", phase: "unknown" },
+    ...submit("a", { idempotencyKey: "i", work: "w" }),
+    ...submit("again", { idempotencyKey: "i", work: "w" }, "A"),
+    a1.start,
+    a1.returned,
+    a1.end
+  ],
+  "two of one key ran one after the other": [
+    ...submit("a", { key: "k" }),
+    ...submit("b", { key: "k" }),
+    a1.start,
+    a1.returned,
+    b1.start,
+    b1.returned,
+    a1.end,
+    b1.end
+  ]
+}
+
+for (const [what, history] of Object.entries(goods)) {
+  test(`no promise is broken when ${what}`, () => {
+    expect(violationsIn(history)).toEqual([])
+  })
+}
+
+const without = (history: ReadonlyArray<HistoryEvent>, ...events: ReadonlyArray<HistoryEvent>) =>
+  history.filter((event) => !events.includes(event))
+
+const bads: ReadonlyArray<readonly [Violation["invariant"], string, ReadonlyArray<HistoryEvent>]> = [
+  ["I1", "an acknowledged task never ends", without(good, a2.end)],
+  ["I1", "an acknowledged task never runs", [...good, ...submit("lost")]],
+  ["I1", "a task that nobody acknowledged runs, and never ends", [invoke("a"), a1.start]],
+  [
+    "I2",
+    "the end that one saw is not the end that another saw",
+    [...good, { ...a2.end, process: "w1" } as HistoryEvent]
+  ],
+  ["I2", "a success becomes a failure", [...good, { op: "end", task: "A", state: "failed", error: "X" }]],
+  [
+    "I2",
+    "an end changes its error",
+    [...submit("c", { state: "failed" }), failed, { ...failed, error: "Y" } as HistoryEvent]
+  ],
+  ["I2", "a result comes from a run that gave none", without(good, a2.returned)],
+  [
+    "I3",
+    "one attempt runs twice",
+    [...good.slice(0, -3), { ...a2.start, process: "w3" } as HistoryEvent, ...good.slice(-3)]
+  ],
+  ["I3", "an attempt starts after a later one", [...submit("a"), a2.start, a1.start, a2.returned, a2.end]],
+  ["I3", "what an earlier attempt writes is accepted", [...good, ...a1.write("emit", "y")]],
+  [
+    "I3",
+    "an earlier attempt's result is accepted",
+    [...without(good, a2.returned, a2.end), a1.returned, a1.end]
+  ],
+  [
+    "I4",
+    "a submit said again is stored twice",
+    [...submit("a"), ok("a", "A2"), a1.start, a1.returned, a1.end, { ...a1.end, task: "A2" } as HistoryEvent]
+  ],
+  [
+    "I4",
+    "a submit that nobody heard of is stored twice",
+    [invoke("a"), a1.start, { ...a1.start, task: "A2" } as HistoryEvent, a1.returned, a1.end]
+  ],
+  [
+    "I4",
+    "an idempotency key has two tasks",
+    [...submit("a", { idempotencyKey: "i" }), ...submit("b", { idempotencyKey: "i" })]
+  ],
+  [
+    "I4",
+    "an idempotency key takes another input",
+    [
+      ...submit("a", { idempotencyKey: "i", work: "one" }),
+      ...submit("b", { idempotencyKey: "i", work: "other" }, "A")
+    ]
+  ],
+  [
+    "I5",
+    "of one key the second starts before the first has ended",
+    [
+      ...submit("a", { key: "k" }),
+      ...submit("b", { key: "k" }),
+      a1.start,
+      b1.start,
+      a1.returned,
+      b1.returned,
+      a1.end,
+      b1.end
+    ]
+  ],
+  [
+    "I5",
+    "of one key the second starts first",
+    [
+      ...submit("a", { key: "k" }),
+      ...submit("b", { key: "k" }),
+      b1.start,
+      b1.returned,
+      a1.start,
+      a1.returned,
+      a1.end,
+      b1.end
+    ]
+  ],
+  ["I6", "a task runs more often than it may", without(good, killed)],
+  [
+    "I6",
+    "a task that is poison succeeds",
+    [...submit("a", { state: "failed" }), a1.start, a1.returned, a1.end]
+  ],
+  ["I6", "a neighbour of the poison is buried with it", [...submit("c"), c1.start, failed]],
+  ["I11", "a cancelled task succeeds", [...goodCancel, c1.end]],
+  ["I11", "what a cancelled run writes is accepted", [...goodCancel, ...c1.write("emit", "x"), cancelled]],
+  [
+    "I12",
+    "what was refused runs",
+    [invoke("a"), { op: "submit", label: "a", phase: "fail" }, a1.start, a1.returned, a1.end]
+  ],
+  [
+    "I12",
+    "what was acknowledged is refused later",
+    [...submit("c", { state: "failed" }), { ...failed, error: "InputInvalid" } as HistoryEvent]
+  ],
+  [
+    "kept",
+    "an acknowledged event is lost",
+    [...without(good, ...good.filter(({ op }) => op === "stream")), { op: "stream", task: "A", events: [] }]
+  ],
+  ["kept", "an event is stored twice", [...good, { op: "stream", task: "A", events: ["1 x", "1 x"] }]],
+  ["kept", "events change places", [...good, { op: "stream", task: "A", events: ["2 z", "1 x"] }]],
+  ["kept", "a step's result is another one in a later run", [...good, ...a2.write("step", "s", "2")]]
+]
+
+for (const [invariant, bug, history] of bads) {
+  test(`finds when ${bug}`, () => {
+    expect(violationsIn(history).map((one) => one.invariant)).toContain(invariant)
+  })
+}

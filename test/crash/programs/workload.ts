@@ -1,0 +1,143 @@
+/**
+ * The tasks of the crash tests. Each run writes down that it started and how it ended, what it wrote and whether that
+ * was accepted; and gives an output that says which run made it.
+ */
+import { Schema } from "effect"
+import { existsSync } from "node:fs"
+import { defineTask, type TaskContext } from "../../../runtime/handler.ts"
+import { note } from "../../support/history-file.ts"
+
+/** The queues that workers of the crash tests serve. */
+export const queues = { main: 8, other: 4 }
+
+const Input = Schema.Struct({
+  /** Where the history is written. */
+  file: Schema.String,
+  label: Schema.String,
+  /** What it waits for: that this file is there. */
+  gate: Schema.optionalKey(Schema.String)
+})
+type Input = typeof Input.Type
+
+export interface Output {
+  readonly attempt: number
+  readonly process: string
+}
+
+const me = String(process.pid)
+
+/** A run that is written down. */
+const written =
+  (run: (input: Input, ctx: TaskContext) => Promise<void>) =>
+  async (input: Input, ctx: TaskContext): Promise<Output> => {
+    const { attempt, task } = ctx
+    const event = { op: "run", label: input.label, task: task.id, attempt, process: me } as const
+    note(input.file, { ...event, phase: "start" })
+    try {
+      await run(input, ctx)
+    } catch (thrown) {
+      note(input.file, { ...event, phase: "throw" })
+      throw thrown
+    }
+    note(input.file, { ...event, phase: "return" })
+    return { attempt, process: me }
+  }
+
+/** Does something that is refused once the run is over, and writes down what was said. */
+const attempted = async (
+  { file }: Input,
+  { attempt, task }: TaskContext,
+  [op, name]: readonly ["emit" | "step", string],
+  write: () => Promise<unknown>
+) => {
+  const event = { op, name, task: task.id, attempt, process: me } as const
+  note(file, { ...event, phase: "invoke" })
+  try {
+    const value = await write()
+    note(file, { ...event, phase: "ok", ...(op === "step" ? { value: String(value) } : {}) })
+  } catch (thrown) {
+    note(file, { ...event, phase: "fail" })
+    throw thrown
+  }
+}
+
+const emit = (input: Input, ctx: TaskContext, name: string) =>
+  attempted(input, ctx, ["emit", name], () => ctx.emit(name))
+
+/** How long a gate that nobody opens is waited for, in milliseconds: nothing may outlive its test for long. */
+const gateMaxMs = 15_000
+
+const opened = async (gate: string | undefined) => {
+  const until = performance.now() + gateMaxMs
+  while (gate !== undefined && !existsSync(gate) && performance.now() < until) await Bun.sleep(5)
+}
+
+/** Emits, takes a step, and emits. */
+export const steps = defineTask({
+  name: "crash.steps",
+  queue: "main",
+  input: Input,
+  run: written(async (input, ctx) => {
+    await emit(input, ctx, "before")
+    await attempted(input, ctx, ["step", "chance"], () => ctx.step("chance", () => crypto.randomUUID()))
+    await emit(input, ctx, "after")
+  })
+})
+
+/** Has a child in its own queue and one in another. */
+export const parent = defineTask({
+  name: "crash.parent",
+  queue: "main",
+  input: Input,
+  run: written(async ({ file, label }, ctx) => {
+    const own = await ctx.submit(steps, { file, label: `${label}/own` })
+    const other = await ctx.submit(steps, { file, label: `${label}/other` }, { queue: "other" })
+    await ctx.all([own, other])
+  })
+})
+
+/** Fails once, and then does not. */
+export const flaky = defineTask({
+  name: "crash.flaky",
+  queue: "main",
+  input: Input,
+  retry: { attempts: 10, backoff: { base: "1 millis", cap: "1 millis" } },
+  run: written(async (_, { attempt }) => {
+    if (attempt === 1) throw new Error("not yet")
+  })
+})
+
+/** Never succeeds. */
+export const failing = defineTask({
+  name: "crash.failing",
+  queue: "main",
+  input: Input,
+  retry: { attempts: 2, backoff: { base: "1 millis", cap: "1 millis" } },
+  run: written(async () => {
+    throw new Error("never")
+  })
+})
+
+/** Uses what only one may use at a time. */
+export const limited = defineTask({
+  name: "crash.limited",
+  queue: "main",
+  input: Input,
+  limits: [{ key: "crash-door", concurrency: 1 }],
+  run: written(async () => {})
+})
+
+/** Waits at its gate, whoever tells it to stop, and then writes and returns as if it had not heard. */
+export const stubborn = defineTask({
+  name: "crash.stubborn",
+  queue: "main",
+  input: Input,
+  run: written(async (input, ctx) => {
+    await emit(input, ctx, "before")
+    await opened(input.gate)
+    await emit(input, ctx, "after").catch(() => {})
+    await attempted(input, ctx, ["step", "late"], () => ctx.step("late", () => "late")).catch(() => {})
+  })
+})
+
+export const all = [steps, parent, flaky, failing, limited, stubborn]
