@@ -210,7 +210,6 @@ export const earlyEndsSuite = (name: string, storeWith: StoreWith): void => {
       expect(yield* letterOf(ulidOfEntry(parent))).toBe("C")
       yield* turn("w", { settled: [end(living!.entry)] })
       expect(yield* claim("w", 10)).toEqual([])
-      expect((yield* (yield* Store).depth(partition)).waiting).toBe(0)
     })
 
     promise("ends a task whose workers died", function* () {

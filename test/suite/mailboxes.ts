@@ -111,6 +111,27 @@ export const mailboxesSuite = (name: string, storeWith: StoreWith): void => {
       expect(yield* drained(5)).toEqual([nextRun(nextRun(first!)), second!])
     })
 
+    promise("come before those that waited, oldest first, when they are given back", function* () {
+      const [all, held] = yield* claimedOf("w", 4, boxOf("a", { limit: 2, ordered: false }))
+
+      yield* turn("w", { settled: held.toReversed().map(release) })
+
+      expect(yield* claim("w", 5)).toEqual(held.map(nextRun))
+      yield* turn("w", { settled: held.map((entry) => end(nextRun(entry))) })
+      expect(yield* claim("w", 5)).toEqual(all.slice(2))
+    })
+
+    promise("have the room that the newest of them says", function* () {
+      const [first, second, third] = [1, 1, 2].map((limit) => aTask({ box: boxOf("a", { limit }) }))
+      yield* submit(first!)
+      yield* submit(second!)
+      expect(yield* claim("w", 5)).toEqual([first!.entry])
+
+      yield* submit(third!)
+
+      expect(yield* claim("w", 5)).toEqual([second!.entry])
+    })
+
     promise(
       "go on after one that was cancelled while it ran, waited, or was to be tried again",
       function* () {
@@ -148,7 +169,7 @@ export const mailboxesSuite = (name: string, storeWith: StoreWith): void => {
       expect(yield* claim("w", 1)).toEqual([flood[0]!.entry])
       yield* submit(single)
 
-      const claimed = yield* claim("w", 2 * quantum)
+      const claimed = yield* claim("w", 4 * quantum)
 
       expect(claimed.indexOf(single.entry)).toBeGreaterThanOrEqual(0)
       expect(claimed.indexOf(single.entry)).toBeLessThanOrEqual(quantum)
@@ -159,7 +180,7 @@ export const mailboxesSuite = (name: string, storeWith: StoreWith): void => {
         tasks(3, { box: boxOf("a", { limit: 0 }) }),
         tasks(3, { box: boxOf("b", { limit: 0 }) })
       ]
-      yield* submit(...a, ...b)
+      for (const task of [...a, ...b]) yield* submit(task)
 
       const order = yield* drained(1)
 

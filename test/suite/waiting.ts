@@ -97,7 +97,7 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
       yield* submit(other)
       yield* rang
 
-      yield* turn("w", { settled: [end(child!.entry)] })
+      yield* (yield* Store).childEnded(idOf(parent), child!.id)
 
       expect(yield* rang).toBe(true)
       expect(yield* claim("w", 5)).toEqual([nextRun(parent), other.entry])
@@ -161,6 +161,7 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
       const [child] = yield* adopted(parent, 1)
       yield* turn("w", { settled: [wait(parent, child!.id)] })
       yield* store.cancel(partition, ulidOfEntry(parent), "no more")
+      expect((yield* store.depth(partition)).waiting).toBe(0)
 
       yield* store.childEnded(idOf(parent), child!.id)
 

@@ -63,6 +63,7 @@ const endings = Effect.gen(function* () {
   )
   const [child, buried, cancelled, boxed] = yield* claimed("w")
   yield* turn("w", { settled: [end(child!), end(buried!, "F"), end(boxed!, "E")] })
+  yield* turn("w", { notes: [[cancelled!, "{}"]] })
   yield* store.cancel(partition, ulidOfEntry(cancelled!), "no more")
 })
 

@@ -144,7 +144,7 @@ export const aSequence = (seed: number): Sequence => {
         share: chance.of(0.3) ? [below(2), below(2), below(2)] : [0, 0, 0],
         suspect: chance.of(0.7),
         permits: tasks.boxed && chance.of(0.5) ? [[limitedRing, below(3)]] : [],
-        deferred: tasks.boxed && chance.of(0.1) ? [[limitedRing, one([0, 500, 3_000])]] : [],
+        deferred: tasks.boxed && chance.of(0.2) ? [[limitedRing, one([0, 500, 3_000])]] : [],
         about: chance.of(0.1) ? JSON.stringify({ done: ++outcomes }) : undefined,
         again: chance.of(0.1),
         settled,
@@ -275,7 +275,10 @@ export const aSequence = (seed: number): Sequence => {
   }
 
   const observe = (command: Command, reply: Reply) => {
-    if (deadly && command.do === "evict") planned.push(turn(), turn())
+    if (deadly && command.do === "evict") {
+      if (chance.of(0.3)) planned.push({ do: "evict", worker: one(workers).name })
+      planned.push(turn(), { do: "listen" }, turn())
+    }
     if ((command.do === "submit" || command.do === "evict") && chance.of(0.3)) planned.push({ do: "listen" })
     if (command.do === "turn") observeTurn(command.turn, reply as TurnReply | { readonly failed: string })
     else if (command.do === "outbox") family.sees(reply as ReadonlyArray<Message>)

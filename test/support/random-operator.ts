@@ -25,14 +25,14 @@ export const operatorBy = (chance: Chance) => {
 
   const pause = (): Command => ({
     do: "pause",
-    paused: chance.of(0.5),
-    ...(chance.of(0.6) ? { key: chance.one(boxKeys) } : {})
+    paused: chance.of(0.6),
+    ...(chance.of(0.75) ? { key: chance.of(0.5) ? boxKeys[0] : chance.one(boxKeys) } : {})
   })
 
   return {
     act: (): Command => {
       if (chance.of(0.1)) return { do: "purge" }
-      return chance.of(0.45) ? pause() : { do: "limit", limits: limits() }
+      return chance.of(0.6) ? pause() : { do: "limit", limits: limits() }
     },
     look: (): Command => ({ do: "queue" }),
     /** Takes back all that was set. */

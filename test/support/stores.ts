@@ -94,12 +94,13 @@ const redisTools = Layer.effectContext(
   })
 )
 
-export const redisStore = (over: Partial<SettingsShape> = {}): Layer.Layer<StoreUnderTest> =>
+export const redisStore = (
+  over: Partial<SettingsShape> = {},
+  scripts = scriptsOnTestTime
+): Layer.Layer<StoreUnderTest> =>
   Layer.unwrap(
     Effect.sync(() =>
       // Made anew whenever the layer is built: the settings carry a namespace of their own.
-      Layer.orDie(
-        Layer.merge(RedisStore.layer(scriptsOnTestTime), redisTools).pipe(Layer.provide(redisSettings(over)))
-      )
+      Layer.orDie(Layer.merge(RedisStore.layer(scripts), redisTools).pipe(Layer.provide(redisSettings(over))))
     )
   )

@@ -157,6 +157,11 @@ export const boxPlants: ReadonlyArray<Plant> = [
 
   // Shares, pauses, caps.
   plant("lower lanes get no share", `if want > 0 and ARGV[11] ~= "" then`, "if false then"),
+  plant(
+    "a share is more than was wanted",
+    "count = math.min(tonumber(count), want)",
+    "count = tonumber(count)"
+  ),
   plant("a share goes to the lane above", "  local place = 1\n", "  local place = 0\n"),
   plant("a paused queue hands out", `control[1] == "1", false`, "false, false"),
   plant("a paused queue rings all the time", "(not paused and not capped and", "(not capped and"),
@@ -180,6 +185,6 @@ export const boxPlants: ReadonlyArray<Plant> = [
     `redis.call("LLEN", key.box(name)) + added >`,
     `redis.call("LLEN", key.box(name)) >`
   ),
-  plant("new tasks are not counted as living", "  if counts_living then\n", "  if false then\n"),
+  plant("new tasks are not counted as living", `"living", stored)`, `"living", 0)`),
   plant("ended tasks are counted as living", `"living", -#ids)`, `"living", 0)`)
 ]
