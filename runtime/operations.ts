@@ -43,6 +43,8 @@ export interface QueueLimits {
   readonly rate?: { readonly count: number; readonly perMs: number }
   /** How many bytes of ended tasks are kept, about; the oldest go first. */
   readonly keepBytes?: number
+  /** How long ended tasks are kept, in milliseconds, where that is shorter than `TROUPE_RETENTION`. */
+  readonly keepMs?: number
 }
 
 export interface QueueState {

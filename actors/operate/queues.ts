@@ -50,7 +50,9 @@ const LimitsJson = Schema.Struct({
       perMs: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400_000 }))
     })
   ),
-  keepBytes: count(Number.MAX_SAFE_INTEGER)
+  keepBytes: count(Number.MAX_SAFE_INTEGER),
+  // A submit whose answer was lost is said again for some seconds, and must find its tasks there.
+  keepMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 60_000, maximum: aheadMaxMs })))
 }) satisfies Schema.Codec<QueueLimits>
 
 const readLimits = reader(LimitsJson)

@@ -41,6 +41,10 @@ const config = {
     Flag.optional
   ),
   keepBytes: count("keep-bytes", "Bytes of ended tasks that are kept, about"),
+  keep: Flags.duration("keep").pipe(
+    Flag.withDescription("How long ended tasks are kept, where that is shorter than the retention"),
+    Flag.optional
+  ),
   none: Flag.Boolean("none").pipe(Flag.withDescription("Takes all bounds off"), Flag.withDefault(false)),
   redis: Flags.redis,
   json: Flags.json
@@ -52,8 +56,8 @@ export const limits = (handlers: ReadonlyArray<TaskDefinition>) =>
   Command.make(
     "limits",
     config,
-    Effect.fnUntraced(function* ({ json, maxAge, none, queue, redis, ...flags }) {
-      const asked = given({ ...flags, maxAgeMs: millis(maxAge) })
+    Effect.fnUntraced(function* ({ json, keep, maxAge, none, queue, redis, ...flags }) {
+      const asked = given({ ...flags, maxAgeMs: millis(maxAge), keepMs: millis(keep) })
       const some = Object.keys(asked).length > 0
       if (none && some) return yield* new UsageError({ command, problem: "give either bounds or --none" })
       yield* Effect.gen(function* () {

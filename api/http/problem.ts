@@ -6,7 +6,12 @@
  * row, or add an error without one, and the build names the error that has no answer.
  */
 import type { ContentfulStatusCode } from "hono/utils/http-status"
-import type { IdempotencyConflict, SubmitRefused, TaskEnded, TaskGone } from "../../actors/dispatch/dispatcher.ts"
+import type {
+  IdempotencyConflict,
+  SubmitRefused,
+  TaskEnded,
+  TaskGone
+} from "../../actors/dispatch/dispatcher.ts"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import type { PositionInvalid } from "../../actors/follow/follow.ts"
 import type { WorkerNotFound } from "../../actors/operate/operator.ts"

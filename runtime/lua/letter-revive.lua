@@ -40,7 +40,6 @@ for at = 1, #ARGV, fields do
 end
 
 if #ids > 0 then
-  counts_living = redis.call("HGET", key.control, "living")
   send("HDEL", key.letters, ids)
   send("ZREM", key.dead, ids)
   keep_records(writes)

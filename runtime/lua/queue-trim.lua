@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[
-  Drop the oldest dead letters over a number of them, and the oldest ended tasks over the queue's `keepBytes`, a bounded
-  number at a time.
+  Drop the oldest dead letters over a number of them, and the oldest ended tasks over the queue's `keepBytes` or older
+  than its `keepMs`, a bounded number at a time.
 
   A segment is measured once, when its last task has ended; `sizes` remembers the bytes of each, their total, and the
   time in `kept` up to which all are measured. A segment that lives is not counted.
@@ -9,9 +9,11 @@
   KEYS[1]  base       string   the partition's key prefix
   ARGV[1]  dead max   integer  dead letters to keep
   ARGV[2]  keep       ms       how long sizes are remembered when nobody asks any more
+  ARGV[3]  retention  ms       how long after the last end of its tasks a segment was to be kept
 
   Returns {how many letters and segments were dropped, 1 when there is more to do}.
 ]]
+--- @include "clock"
 --- @include "calls"
 --- @include "sizes"
 
@@ -23,10 +25,28 @@ send("ZREM", key.dead, letters)
 send("HDEL", key.letters, letters)
 local more = over > letters_max
 
-local keep = tonumber(redis.call("HGET", key.control, "keepBytes") or nil)
+local bounds = redis.call("HMGET", key.control, "keepBytes", "keepMs")
+local keep, old = tonumber(bounds[1] or nil), {}
+if bounds[2] then
+  local until_then = clock() + tonumber(ARGV[3]) - tonumber(bounds[2])
+  old = redis.call("ZRANGEBYSCORE", key.kept, "-inf", until_then, "LIMIT", 0, dropped_max)
+  for _, segment in ipairs(old) do
+    redis.call("UNLINK", key.task(segment))
+    if keep then
+      local size = redis.call("HGET", key.sizes, segment)
+      if size then
+        redis.call("HINCRBY", key.sizes, "total", -size)
+      end
+    end
+  end
+  send("ZREM", key.kept, old)
+  send("ZREM", key.segments, old)
+  send("HDEL", key.sizes, old)
+  more = more or #old == dropped_max
+end
 if not keep then
   redis.call("UNLINK", key.sizes)
-  return { #letters, more and 1 or 0 }
+  return { #letters + #old, more and 1 or 0 }
 end
 
 -- Measure what was kept since.
@@ -76,4 +96,4 @@ else
   end
   redis.call("PEXPIRE", key.sizes, ARGV[2])
 end
-return { #letters + #dropped, more and 1 or 0 }
+return { #letters + #old + #dropped, more and 1 or 0 }

@@ -206,10 +206,11 @@ export class Cells {
     this.ties.set(ulid, [...(this.ties.get(ulid) ?? []), line])
   }
 
-  /** Tasks that have not ended are counted only where their number is bounded. */
+  /** How many tasks have not ended; nothing is kept of none. */
   countLiving(more: number): void {
-    const living = this.control.get("living")
-    if (living !== undefined) this.control.set("living", String(Number(living) + more))
+    const living = Number(this.control.get("living") ?? 0) + more
+    if (living > 0) this.control.set("living", String(living))
+    else this.control.delete("living")
   }
 }
 

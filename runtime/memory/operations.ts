@@ -117,7 +117,8 @@ const make = Effect.gen(function* () {
         "concurrency",
         "rateCount",
         "rateMs",
-        "keepBytes"
+        "keepBytes",
+        "keepMs"
       ]) {
         control.delete(name)
       }
@@ -127,10 +128,6 @@ const make = Effect.gen(function* () {
         control.set("limits", JSON.stringify(limits))
       }
       if (rate === undefined) heap.claimedLately = undefined
-      if (limits.maxDepth === undefined) control.delete("living")
-      else if (!control.has("living")) {
-        control.set("living", String([...live.values()].reduce((sum, count) => sum + count, 0)))
-      }
       heap.ring()
     })
 
@@ -168,13 +165,21 @@ const make = Effect.gen(function* () {
   })
 
   const trim: Operations["Service"]["trim"] = (partition, { deadMax }) =>
-    Effect.sync(() => {
+    Effect.map(clock, (now) => {
       const heap = heapOf(partition)
       const letters = byScore(heap.dead).slice(0, Math.max(0, heap.dead.size - deadMax))
       for (const [ulid] of letters) {
         heap.dead.delete(ulid)
         heap.letters.delete(ulid)
       }
+      const drop = (segment: string) => {
+        heap.kept.delete(segment)
+        heap.segments.delete(segment)
+        heap.tasks.delete(segment)
+      }
+      const keepMs = Number(heap.control.get("keepMs") ?? Infinity)
+      const old = byScore(heap.kept).filter(([, at]) => at <= now + retentionMs - keepMs)
+      for (const [segment] of old) drop(segment)
       const keep = Number(heap.control.get("keepBytes") ?? Infinity)
       const sizeOf = (segment: string) =>
         [...(heap.tasks.get(segment) ?? [])].reduce((sum, [id, record]) => sum + id.length + record.length, 0)
@@ -185,11 +190,9 @@ const make = Effect.gen(function* () {
         if (total <= keep) break
         total -= size
         dropped += 1
-        heap.kept.delete(segment)
-        heap.segments.delete(segment)
-        heap.tasks.delete(segment)
+        drop(segment)
       }
-      return letters.length + dropped
+      return letters.length + old.length + dropped
     })
 
   const workers: Operations["Service"]["workers"] = (partition) =>

@@ -34,14 +34,15 @@ const trimPiecesMax = 50
 const sizesKeptMs = 3_600_000
 
 /** The bounds in the order in which the script knows them. */
-const boundsOf = ({ concurrency, keepBytes, maxAgeMs, maxDepth, maxKeyDepth, rate }: QueueLimits) => [
+const boundsOf = ({ concurrency, keepBytes, keepMs, maxAgeMs, maxDepth, maxKeyDepth, rate }: QueueLimits) => [
   maxDepth ?? "",
   maxAgeMs ?? "",
   maxKeyDepth ?? "",
   concurrency ?? "",
   rate?.count ?? "",
   rate?.perMs ?? "",
-  keepBytes ?? ""
+  keepBytes ?? "",
+  keepMs ?? ""
 ]
 
 /** Revivals in pieces that are neither many nor large. */
@@ -156,7 +157,7 @@ const make = Effect.gen(function* () {
   const trim: Operations["Service"]["trim"] = Effect.fnUntraced(function* (partition, { deadMax }) {
     let dropped = 0
     for (let piece = 0; piece < trimPiecesMax; piece++) {
-      const args = [deadMax, retentionMs + sizesKeptMs]
+      const args = [deadMax, retentionMs + sizesKeptMs, retentionMs]
       const [count, more] = yield* run<[number, 0 | 1]>("queue-trim", partition, args)
       dropped += count
       if (more === 0) break

@@ -708,6 +708,24 @@ export const operationsSuite = (
       expect(yield* trim(partition, { deadMax: 10 })).toBe(0)
     })
 
+    promise(
+      "drops tasks that ended longer ago than the queue keeps them, before their retention is over",
+      function* () {
+        const { limit, trim } = yield* Operations
+        const { advance } = yield* TestTime
+        const some = yield* fill
+        yield* limit(partition, { keepMs: 60_000 })
+        yield* advance(59_000)
+        expect(yield* trim(partition, { deadMax: 10 })).toBe(0)
+
+        yield* advance(1_000)
+
+        expect(yield* trim(partition, { deadMax: 10 })).toBe(some.length)
+        expect(yield* kept(some)).toEqual([])
+        expect(yield* walked("all")).toEqual([])
+      }
+    )
+
     promise("measures what has ended since the last time", function* () {
       const { limit, trim } = yield* Operations
       yield* limit(partition, { keepBytes: 45_000 })

@@ -122,8 +122,8 @@ local function finish(ids, records, now, retention)
       end
     end
   end
-  if redis.call("HEXISTS", key.control, "living") == 1 then
-    redis.call("HINCRBY", key.control, "living", -#ids)
+  if redis.call("HINCRBY", key.control, "living", -#ids) <= 0 then
+    redis.call("HDEL", key.control, "living")
   end
   send("HSET", key.letters, letters)
   send("ZADD", key.dead, deaths)

@@ -1,13 +1,9 @@
 -- Stores new tasks. Needs: calls, records, boxes.
 
--- Whether tasks that have not ended are counted: only where their number is bounded. `refusal` finds out.
-local counts_living
-
 -- Why the partition takes no more tasks: the letter of a bound (d: depth, a: age, k: a key's depth) and its number; or
 -- nothing. `boxes` is how many would wait in which box.
 local function refusal(count, boxes, now)
   local bounds = redis.call("HMGET", key.control, "maxDepth", "maxAgeMs", "maxKeyDepth", "living")
-  counts_living = bounds[4]
   if bounds[1] and tonumber(bounds[4] or 0) + count > tonumber(bounds[1]) then
     return "d", bounds[1]
   end
@@ -41,9 +37,7 @@ local function keep_records(writes)
       redis.call("ZADD", key.segments, 0, segment)
     end
   end
-  if counts_living then
-    redis.call("HINCRBY", key.control, "living", stored)
-  end
+  redis.call("HINCRBY", key.control, "living", stored)
   return stored
 end
 
