@@ -1,9 +1,9 @@
 /** What operators are promised, held against every store. Tasks are run by a worker that the test moves. */
 import { describe, expect } from "bun:test"
 import { Effect, Layer, type Scope } from "effect"
-import { Dispatcher } from "../../actors/dispatcher.ts"
-import { lookedAtMax } from "../../actors/finder.ts"
-import { layer as operatorLayer, Operator } from "../../actors/operator.ts"
+import { Dispatcher } from "../../actors/dispatch/dispatcher.ts"
+import { lookedAtMax } from "../../actors/operate/finder.ts"
+import { layer as operatorLayer, Operator } from "../../actors/operate/operator.ts"
 import type { ApiServices } from "../../api/http/run.ts"
 import type { Settings } from "../../runtime/config.ts"
 import { Operations, type WorkerAbout } from "../../runtime/operations.ts"

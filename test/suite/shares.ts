@@ -1,7 +1,7 @@
 /** What every store promises of who comes first: priorities, the share of what is in no hurry, and a bound on all. */
 import { describe, expect } from "bun:test"
 import { Effect } from "effect"
-import { shareEvery, sharesOf } from "../../actors/share.ts"
+import { shareEvery, sharesOf } from "../../actors/work/share.ts"
 import { Operations, type QueueLimits } from "../../runtime/operations.ts"
 import { QueueFull, Store } from "../../runtime/store.ts"
 import { type Entry, lanes } from "../../runtime/task.ts"

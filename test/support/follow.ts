@@ -1,7 +1,7 @@
 /** Following, with tasks and a worker that a test moves by hand. */
 import { Effect, Layer, Result, Stream } from "effect"
-import * as Follow from "../../actors/follow.ts"
-import * as Replies from "../../actors/replies.ts"
+import * as Follow from "../../actors/follow/follow.ts"
+import * as Replies from "../../actors/dispatch/replies.ts"
 import type { Store } from "../../runtime/store.ts"
 import { idIn, type State, type TaskId } from "../../runtime/task.ts"
 import { aReader } from "./reader.ts"

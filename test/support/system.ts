@@ -1,9 +1,9 @@
 /** A whole system inside a test: a dispatcher and workers over one store, with handlers the test brings. */
 import { Layer } from "effect"
-import * as Dispatcher from "../../actors/dispatcher.ts"
-import * as Replies from "../../actors/replies.ts"
+import * as Dispatcher from "../../actors/dispatch/dispatcher.ts"
+import * as Replies from "../../actors/dispatch/replies.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
-import * as Worker from "../../actors/worker.ts"
+import * as Worker from "../../actors/work/worker.ts"
 import type { Settings, SettingsError, SettingsShape } from "../../runtime/config.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
