@@ -77,7 +77,7 @@ export class Heap extends Boxes {
   /** What a task's end means for others: its box, its parent, its children, its guards, its alarms. */
   private untie(ulid: string, record: string, line: string, now: number): void {
     const rest = line.slice(1)
-    switch (line[0]) {
+    switch (line.charAt(0)) {
       case "b":
         this.taken.get(nameOfTie(rest))?.delete(entryOfHeader(ulid, decodeRecord(record).header))
         return this.markReady(nameOfTie(rest))

@@ -106,7 +106,7 @@ const make = Effect.gen(function* () {
   const limit: Operations["Service"]["limit"] = (partition, limits) =>
     Effect.sync(() => {
       const heap = heapOf(partition)
-      const { control, live } = heap
+      const { control } = heap
       const { rate, ...bounds } = limits
       const values = { ...bounds, rateCount: rate?.count, rateMs: rate?.perMs }
       for (const name of [
