@@ -49,8 +49,11 @@ const pulseMs = 25
 const backoffMinMs = 25
 const backoffMaxMs = 1_000
 
-/** How often it looks whether its lease is to be renewed. */
-const beatsPerLease = 3
+/**
+ * How often it looks whether its lease is to be renewed. So it is renewed at the latest after two beats, well before
+ * half a lease without an answer is taken for an outage, after which nobody is judged for a while.
+ */
+const beatsPerLease = 6
 
 /** How often it says something of itself, in milliseconds. */
 const aboutEveryMs = 5_000
@@ -211,7 +214,7 @@ export const openPuller = Effect.fnUntraced(function* (
 
   const free = () => concurrency - runs.size() - reserved
 
-  const renewDue = () => mono() - lastTurnMono > Math.min(leaseMs / 3, 2 * bellWaitMaxMs)
+  const renewDue = () => mono() - lastTurnMono > Math.min(leaseMs / beatsPerLease, 2 * bellWaitMaxMs)
 
   const mayClaim = () => claiming < claimers && !draining && free() > 0
 
