@@ -6,39 +6,27 @@ import { aScene, type Scene, testMaxMs } from "./scene.ts"
 
 type Round = ReturnType<Scene["round"]>
 
-const stubborn = ["one", "two"]
-
 /** Waits for so many events of a kind. */
-const seen = (round: Round, count: number, is: (event: HistoryEvent) => boolean) =>
-  eventually("what is to be seen in the history", () => {
+const seen = (round: Round, what: string, count: number, is: (event: HistoryEvent) => boolean) =>
+  eventually(what, () => {
     const events = round.history().filter(is)
     return events.length >= count ? events : undefined
   })
 
-const started = (round: Round, count: number, attempt: number) =>
-  seen(
-    round,
-    count,
-    (event) =>
-      event.op === "emit" && event.phase === "ok" && event.name === "before" && event.attempt === attempt
+/** Two of the tasks that wait at the gate, and have written what they write before it. */
+const bothWait = (round: Round, attempt: number) =>
+  seen(round, `attempt ${attempt} of both tasks to wait`, 2, (event) =>
+    event.op === "run"
+      ? event.label === "silent" && event.phase === "start"
+      : event.op === "emit" && event.phase === "ok" && event.name === "before" && event.attempt === attempt
   )
 
 /** What the runs of a process came to. */
 const overIn = (pid: number) => (event: HistoryEvent) =>
   event.op === "run" && event.phase !== "start" && event.process === String(pid)
 
-const submitStubborn = (scene: Scene, round: Round, state = "succeeded") =>
-  Promise.all(
-    stubborn.map((label) =>
-      round.submit({
-        op: "submit",
-        label,
-        name: "crash.stubborn",
-        input: { gate: round.gate },
-        terms: { state }
-      })
-    )
-  )
+const submitGated = (round: Round, label: string, name: string, state = "succeeded") =>
+  round.submit({ op: "submit", label, name, input: { gate: round.gate }, terms: { state } })
 
 describe("a worker process that is stopped past its lease, and goes on", () => {
   test.concurrent(
@@ -46,20 +34,21 @@ describe("a worker process that is stopped past its lease, and goes on", () => {
     async () => {
       await using scene = await aScene()
       const round = scene.round("pause")
-      const ids = await submitStubborn(scene, round)
+      const one = await submitGated(round, "one", "crash.stubborn")
+      await submitGated(round, "two", "crash.stubborn")
       const victim = scene.worker()
-      await Promise.race([started(round, 2, 1), victim.failed])
-      const { worker: before } = await scene.troupe.task(ids[0]!)
+      await Promise.race([bothWait(round, 1), victim.failed])
+      const { worker: before } = await scene.troupe.task(one)
       await round.pause(victim)
 
       const survivor = await scene.survivor()
-      await started(round, 2, 2)
+      await bothWait(round, 2)
       round.openGate()
       await round.ended()
       await survivor.stop()
       victim.goOn()
 
-      await seen(round, 2, overIn(victim.pid))
+      await seen(round, "the runs of the process to be over", 2, overIn(victim.pid))
       const after = await round.submit({ op: "submit", label: "after", name: "crash.steps" })
       expect(await round.violations()).toEqual([])
       const refused = round
@@ -81,18 +70,20 @@ describe("a worker that does not hear of a cancel", () => {
     async () => {
       await using scene = await aScene({ isDeaf: true })
       const round = scene.round("cancel")
-      const ids = await submitStubborn(scene, round, "cancelled")
+      const stubborn = await submitGated(round, "stubborn", "crash.stubborn", "cancelled")
+      const silent = await submitGated(round, "silent", "crash.silent", "cancelled")
       const victim = scene.worker()
-      await Promise.race([started(round, 2, 1), victim.failed])
+      await Promise.race([bothWait(round, 1), victim.failed])
 
-      for (const [at, label] of stubborn.entries()) await round.cancel(label, ids[at]!)
+      await round.cancel("silent", silent)
+      await round.cancel("stubborn", stubborn)
       round.openGate()
 
-      await seen(round, 2, overIn(victim.pid))
+      await seen(round, "the runs of the process to be over", 2, overIn(victim.pid))
       const after = await round.submit({ op: "submit", label: "after", name: "crash.steps" })
       expect(await round.violations()).toEqual([])
       const refused = round.history().filter((event) => event.op === "emit" && event.phase === "fail")
-      expect(refused.length).toBe(2)
+      expect(refused.length).toBe(1)
       expect(await scene.troupe.result(after)).toMatchObject({ process: String(victim.pid) })
     },
     testMaxMs

@@ -6,14 +6,21 @@ import { Duration } from "effect"
 import { Redis } from "ioredis"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { connect, type Named, ResultTimeout, TaskFailed, TroupeClosed } from "../../api/client/index.ts"
+import {
+  connect,
+  type Named,
+  ResultTimeout,
+  TaskFailed,
+  TaskNotFound,
+  TroupeClosed
+} from "../../api/client/index.ts"
 import { type HistoryEvent, type Violation, violationsIn } from "../support/history.ts"
 import { note, readHistory } from "../support/history-file.ts"
 import { eventually } from "../support/node.ts"
 import { type Harm, type Place, type ProxyOptions, startProxy } from "../support/proxy.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
 import { addressOf } from "../support/server.ts"
-import { startVictim, type Victim } from "../support/victim.ts"
+import { bundled, startVictim, type Victim } from "../support/victim.ts"
 import type { Planned } from "./programs/submitter.ts"
 import { all, type Output, queues } from "./programs/workload.ts"
 
@@ -58,6 +65,8 @@ export const workload: ReadonlyArray<Extract<Planned, { readonly op: "submit" }>
   { op: "submit", label: "limited too", name: "crash.limited" }
 ]
 
+const noEnds = [ResultTimeout, TaskNotFound, TroupeClosed]
+
 /** Keys of what lives: when everything has ended, none of them is left. */
 const ofTheLiving =
   /^(lane|held|box|taken|ready|steps|children|awaited):|^(running|later|boxes|waiting|suspects|ties|outbox|live|watched)$/
@@ -75,8 +84,12 @@ export const aScene = async (options: ProxyOptions = {}) => {
     TROUPE_LEASE: `${Duration.toMillis(lease)} millis`,
     TROUPE_LOG: "none"
   }
-  const start = (program: string, ...args: ReadonlyArray<string>) => {
-    const victim = startVictim({ program: `${import.meta.dir}/programs/${program}.ts`, args, env })
+  const programs = {
+    worker: await bundled(`${import.meta.dir}/programs/worker.ts`),
+    submitter: await bundled(`${import.meta.dir}/programs/submitter.ts`)
+  }
+  const start = (program: keyof typeof programs, ...args: ReadonlyArray<string>) => {
+    const victim = startVictim({ program: programs[program], args, env })
     victims.push(victim)
     return victim
   }
@@ -101,7 +114,7 @@ export const aScene = async (options: ProxyOptions = {}) => {
         if (thrown instanceof TaskFailed)
           note(file, { op: "end", task, state: thrown.state, error: thrown.error.type })
         // Nobody saw its end, which is what the history then says.
-        else if (!(thrown instanceof ResultTimeout || thrown instanceof TroupeClosed)) throw thrown
+        else if (!noEnds.some((noEnd) => thrown instanceof noEnd)) throw thrown
       }
     }
     const watch = (task: string) => {

@@ -3,14 +3,20 @@
  * each of them.
  */
 import type { ScriptName } from "../../runtime/redis/scripts.ts"
-import type { Place } from "./proxy.ts"
+import type { Place, ScriptRequest } from "./proxy.ts"
 
 /** How many things a turn brings, by the place of their number among its arguments. */
-const brings = (place: number) => (args: ReadonlyArray<string>) => Number(args[place]) > 0
+const brings =
+  (place: number) =>
+  ({ args }: ScriptRequest) =>
+    Number(args[place]) > 0
+
+/** Whether it is of the queue where the workload waits. */
+const isOfMain = ({ base }: ScriptRequest) => base.includes("{main.")
 
 /** What a worker of the crash tests' workload sends. */
 export const ofWorker: Readonly<Record<string, Place>> = {
-  "the turn in which it joins and claims": { script: "worker-turn" },
+  "the turn in which it joins and claims": { script: "worker-turn", which: isOfMain },
   "a turn in which tasks end": { script: "worker-turn", which: brings(13) },
   "a turn in which a task is to be tried again": { script: "worker-turn", which: brings(14) },
   "a turn in which a parent begins to wait": { script: "worker-turn", which: brings(15) },

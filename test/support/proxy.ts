@@ -14,13 +14,15 @@ import { isPublished, isPush, Messages, wordsOf } from "./proxy-frames.ts"
 /** A script on its way to Redis. */
 export interface ScriptRequest {
   readonly script: ScriptName
+  /** What the keys it works on begin with. */
+  readonly base: string
   readonly args: ReadonlyArray<string>
 }
 
 /** The first request of a script, or the first that is the one meant. */
 export interface Place {
   readonly script: ScriptName
-  readonly which?: (args: ReadonlyArray<string>) => boolean
+  readonly which?: (request: ScriptRequest) => boolean
 }
 
 export type Harm =
@@ -35,6 +37,9 @@ export type Harm =
   /** The request lies somewhere until it was given up and said again, and the repetition was answered. Then it runs. */
   | { readonly kind: "late" }
 
+/** How long a process lives on whose request was stopped: one that says too early that it is done has said so by then. */
+const momentMs = 20
+
 /** Confirmations of these come as pushes, and nothing else answers them. */
 const unanswered = /^s?(un)?subscribe$/i
 
@@ -43,11 +48,11 @@ const namesOfShas = new Map(Object.values(buildScripts()).map(({ name, sha }) =>
 const requestOf = (words: ReadonlyArray<string>): ScriptRequest | undefined => {
   const script = words[0]?.toLowerCase() === "evalsha" ? namesOfShas.get(words[1]!) : undefined
   // After the SHA come the number of keys and the one key.
-  return script === undefined ? undefined : { script, args: words.slice(4) }
+  return script === undefined ? undefined : { script, base: words[3]!, args: words.slice(4) }
 }
 
 const isAt = ({ script, which }: Place, request: ScriptRequest | undefined): boolean =>
-  request?.script === script && (which === undefined || which(request.args))
+  request?.script === script && (which === undefined || which(request))
 
 /** Writes whole messages, or each byte by itself. */
 class Writer {
@@ -140,8 +145,11 @@ export const startProxy = async (url: string, { inCrumbs = false, isDeaf = false
       const harm = take(request)
       if (harm?.harm.kind === "kill before") {
         isCut = true
-        harm.harm.kill()
-        harm.struck()
+        const { kill } = harm.harm
+        setTimeout(() => {
+          kill()
+          harm.struck()
+        }, momentMs)
       } else if (harm?.harm.kind === "late") {
         heldRequests = [() => forward(message, request, harm)]
         late = {

@@ -140,4 +140,12 @@ export const stubborn = defineTask({
   })
 })
 
-export const all = [steps, parent, flaky, failing, limited, stubborn]
+/** Waits at its gate, whoever tells it to stop, and returns without having asked anybody. */
+export const silent = defineTask({
+  name: "crash.silent",
+  queue: "main",
+  input: Input,
+  run: written(async ({ gate }) => opened(gate))
+})
+
+export const all = [steps, parent, flaky, failing, limited, stubborn, silent]
