@@ -25,7 +25,10 @@ describe("memory and Redis", () => {
 })
 
 /** Seeds that between them told every planted bug when they were chosen, so that few of the others are needed. */
-const telling = [2, 9, 44, 76, 21, 79, 116, 7, 22, 38]
+const telling = [
+  76, 79, 4, 21, 33, 14, 1235, 6, 20, 19, 42, 49, 74, 99, 130, 229, 429, 8, 24, 30, 36, 56, 77, 100, 107, 126,
+  221, 389
+]
 
 describe("the comparison finds a planted bug:", () => {
   for (const plant of plants) {

@@ -4,7 +4,6 @@
  */
 import {
   clockJumpMs,
-  type Found,
   type Message,
   type NewEvent,
   type NewTask,
@@ -17,6 +16,7 @@ import { chanceOf } from "./chance.ts"
 import { type Command, type InboxName, inboxNames, type Reply } from "./commands.ts"
 import { familyBy } from "./random-family.ts"
 import { operatorBy } from "./random-operator.ts"
+import { drain } from "./random-drain.ts"
 import { limitedRing, tasksBy } from "./random-tasks.ts"
 import { anEnvelope, aTurn, end, release } from "./tasks.ts"
 import { startOfTime } from "./time.ts"
@@ -57,14 +57,14 @@ export const aSequence = (seed: number): Sequence => {
   // In others workers die all the time, and somebody notices.
   const deadly = chance.of(0.15)
   const leasesMs = swift ? [3_000, 2 * retentionMs] : [1_000, 3_000, 5_000]
-  const drains = chance.of(0.4)
+  const drains = chance.of(swift ? 0.7 : 0.4)
   const tasks = tasksBy(chance, { crowd, swift })
   const family = familyBy(chance, tasks)
   const operator = operatorBy(chance)
-  const hasFamily = !crowd && chance.of(0.35)
-  const hasStreams = chance.of(0.5)
+  const hasFamily = !crowd && !swift && chance.of(0.4)
+  const hasStreams = chance.of(swift ? 0.8 : 0.4)
   const hasWatchers = chance.of(0.5)
-  const hasOperator = !crowd && chance.of(0.35)
+  const hasOperator = !crowd && !swift && chance.of(0.4)
   const hasCancels = chance.of(0.4)
   const submits: Array<ReadonlyArray<NewTask>> = []
   const workers: Array<Worker> = Array.from({ length: crowd || swift || chance.of(0.6) ? 2 : 3 }, (_, at) =>
@@ -159,7 +159,7 @@ export const aSequence = (seed: number): Sequence => {
   const append = (): Command => {
     const worker = one(workers)
     const events: Array<NewEvent> = []
-    for (const entry of entriesFor(worker, 0.4)) {
+    for (const entry of entriesFor(worker, 0.7)) {
       const last = seqs.get(entry) ?? 0
       // Said again, from somewhere before where it left off.
       const first = chance.of(0.25) ? 1 + below(last + 1) : last + 1
@@ -233,7 +233,7 @@ export const aSequence = (seed: number): Sequence => {
     [swift ? 8 : 1, () => ({ do: "sweep", limit: 1 + below(3) })],
     [hasWatchers ? 1 : 0, () => ({ do: "hear" })],
     [hasCancels ? 1 : 0, () => ({ do: "obey" })],
-    [hasFamily ? 14 : 0, remember],
+    [hasFamily ? 20 : 0, remember],
     [hasFamily ? 3 : 0, family.tell],
     [hasFamily ? 4 : 0, family.relay],
     [hasFamily ? 1 : 0, family.recall],
@@ -243,6 +243,7 @@ export const aSequence = (seed: number): Sequence => {
   const weights = kinds.reduce((sum, [weight]) => sum + weight, 0)
 
   // There is something to do from the start.
+  if (hasOperator) planned.push(operator.act(), operator.act())
   if (!swift) planned.push(submit(), submit())
 
   const next = (): Command => {
@@ -277,9 +278,11 @@ export const aSequence = (seed: number): Sequence => {
   const observe = (command: Command, reply: Reply) => {
     if (deadly && command.do === "evict") {
       if (chance.of(0.3)) planned.push({ do: "evict", worker: one(workers).name })
-      planned.push(turn(), { do: "listen" }, turn())
+      planned.push({ do: "listen" }, turn(), { do: "listen" }, turn())
     }
-    if ((command.do === "submit" || command.do === "evict") && chance.of(0.3)) planned.push({ do: "listen" })
+    if (["submit", "evict", "childEnded"].includes(command.do) && chance.of(0.5))
+      planned.push({ do: "listen" })
+    if (command.do === "turn" && chance.of(0.15)) planned.push({ do: "listen" })
     if (command.do === "turn") observeTurn(command.turn, reply as TurnReply | { readonly failed: string })
     else if (command.do === "outbox") family.sees(reply as ReadonlyArray<Message>)
     else if (command.do === "advance") now += command.ms
@@ -289,34 +292,6 @@ export const aSequence = (seed: number): Sequence => {
       now -= command.ms
       wentBack += command.ms
     }
-  }
-
-  /** Brings everything to its end: what waits for children that nobody will submit is cancelled. */
-  function* drain(): Generator<Command, void, Reply> {
-    yield* operator.undo()
-    const all = (yield { do: "read", ulids: tasks.ulids }) as ReadonlyArray<Found | undefined>
-    for (const [at, found] of all.entries())
-      if (found?.place.kind === "waiting") yield { do: "cancel", ulid: tasks.ulids[at]! }
-    yield { do: "advance", ms: Math.max(...leasesMs) + wentBack }
-    let rest: ReadonlyArray<Entry> = []
-    let left = true
-    while (left) {
-      const settled = rest.map((entry) => end(entry))
-      const { claimed, nextDue } = (yield {
-        do: "turn",
-        turn: aTurn("last", { want: 1_000, settled, permits: [[limitedRing, 1_000]] })
-      }) as TurnReply
-      rest = claimed.map(({ entry }) => entry)
-      if (nextDue !== undefined) yield { do: "advance", ms: 30_000 }
-      left = rest.length > 0 || nextDue !== undefined || (yield { do: "listen" }) === true
-    }
-    yield { do: "depth" }
-    yield { do: "drop", messages: (yield { do: "outbox" }) as ReadonlyArray<Message> }
-    yield { do: "advance", ms: deadRetentionMs + wentBack }
-    yield { do: "sweep", limit: 1_000 }
-    yield { do: "leave", worker: "last" }
-    yield { do: "listen" }
-    yield { do: "look" }
   }
 
   function* last(): Generator<Command, void, Reply> {
@@ -329,7 +304,7 @@ export const aSequence = (seed: number): Sequence => {
     yield { do: "obey" }
     yield { do: "queue" }
     yield { do: "outbox" }
-    if (drains) yield* drain()
+    if (drains) yield* drain({ ulids: tasks.ulids, deadRetentionMs, waitMs: Math.max(...leasesMs), wentBack })
   }
 
   return { length: crowd ? 10 + below(12) : 12 + below(36), next, observe, last }

@@ -23,7 +23,7 @@ export const familyBy = (chance: Chance, { aNewTask, anUlid }: ReturnType<typeof
     const children = adopted.get(parent) ?? []
     adopted.set(parent, children)
     // Now and then what is remembered already.
-    const number = chance.of(0.15) ? chance.below(children.length + 1) : children.length
+    const number = chance.of(0.25) ? chance.below(children.length + 1) : children.length
     const task = aNewTask(now, { parent: idIn(home, parent) })
     const child = idIn(home, task.ulid)
     children.push(child)
@@ -43,7 +43,7 @@ export const familyBy = (chance: Chance, { aNewTask, anUlid }: ReturnType<typeof
   const awaited = (entry: Entry): ReadonlyArray<TaskId> =>
     chance.of(0.15)
       ? [idIn(home, anUlid())]
-      : chance.some(adopted.get(ulidOfEntry(entry)) ?? [], chance.of(0.6) ? 1 : 0.6)
+      : chance.some(adopted.get(ulidOfEntry(entry)) ?? [], chance.of(0.8) ? 1 : 0.6)
 
   const wait = (entry: Entry, record: string): Settlement => ({
     kind: "wait",

@@ -13,11 +13,11 @@ export const operatorBy = (chance: Chance) => {
     chance.of(0.4)
       ? {}
       : {
-          ...some("maxDepth", 0.4, [2, 4, 8, 12]),
-          ...some("maxAgeMs", 0.1, [120_000_000_000, 150_000_000_000]),
+          ...some("maxDepth", 0.5, [2, 4, 8, 12]),
+          ...some("maxAgeMs", 0.2, [60_000, 61_000, 65_000]),
           ...some("maxKeyDepth", 0.3, [0, 1, 2, 3]),
           ...some("concurrency", 0.4, [0, 1, 2, 4]),
-          ...some("rate", 0.2, [
+          ...some("rate", 0.4, [
             { count: 1, perMs: 1_000 },
             { count: 3, perMs: 5_000 }
           ])
@@ -32,14 +32,15 @@ export const operatorBy = (chance: Chance) => {
   return {
     act: (): Command => {
       if (chance.of(0.1)) return { do: "purge" }
-      return chance.of(0.6) ? pause() : { do: "limit", limits: limits() }
+      return chance.of(0.5) ? pause() : { do: "limit", limits: limits() }
     },
-    look: (): Command => ({ do: "queue" }),
-    /** Takes back all that was set. */
-    undo: (): ReadonlyArray<Command> => [
-      { do: "limit", limits: {} },
-      { do: "pause", paused: false },
-      ...boxKeys.map((key): Command => ({ do: "pause", paused: false, key }))
-    ]
+    look: (): Command => ({ do: "queue" })
   }
 }
+
+/** Takes back all that was set. */
+export const undo: ReadonlyArray<Command> = [
+  { do: "limit", limits: {} },
+  { do: "pause", paused: false },
+  ...boxKeys.map((key): Command => ({ do: "pause", paused: false, key }))
+]

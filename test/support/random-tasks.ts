@@ -3,6 +3,7 @@ import type { Box, NewTask } from "../../runtime/store.ts"
 import { lanes } from "../../runtime/task.ts"
 import type { Chance } from "./chance.ts"
 import { aTask, type TestTask, ulidAt } from "./tasks.ts"
+import { startOfTime } from "./time.ts"
 
 /** The keys and rings of boxes. */
 export const boxKeys = ["a", "b", "~low"] as const
@@ -22,7 +23,7 @@ export interface Pace {
 export const tasksBy = (chance: Chance, { crowd, swift }: Pace) => {
   const segments = crowd ? 3 : swift ? 1 : 1 + chance.below(3)
   /** How often tasks wait in boxes, and have alarms. */
-  const boxed = chance.of(0.6) ? chance.one([0.5, 1]) : 0
+  const boxed = !swift && chance.of(0.6) ? chance.one([0.5, 1]) : 0
   const alarmed = chance.of(0.3) ? 0.2 : 0
   const ulids: Array<string> = []
   const names = boxNames.filter((name) => name === "|a" || chance.of(0.5))
@@ -40,7 +41,7 @@ export const tasksBy = (chance: Chance, { crowd, swift }: Pace) => {
   }
 
   const dueAt = (now: number): NewTask["due"] => {
-    if (crowd || chance.of(0.7)) return undefined
+    if (crowd || chance.of(swift ? 0.9 : 0.7)) return undefined
     return chance.of(0.5)
       ? { afterMs: chance.one([0, 1, 500, 1_000, 4_000, 30_000]) }
       : { at: now + chance.one([-5_000, 0, 1, 1_000, 2_500]) }
@@ -48,7 +49,7 @@ export const tasksBy = (chance: Chance, { crowd, swift }: Pace) => {
 
   const aNewTask = (now: number, over: Pick<NewTask, "parent"> = {}): TestTask => {
     // Tasks are not submitted in the order of their ids.
-    const at = 1_900_000_000_000 + chance.below(segments) * 5_000
+    const at = startOfTime - 60_000 + chance.below(segments) * 5_000
     const ulid = ulidAt(at, chance.below(1_000_000) * 1_000 + ulids.length)
     ulids.push(ulid)
     const due = dueAt(now)
