@@ -14,8 +14,15 @@ const boundsMs = [
   1_800_000, 3_600_000, 86_400_000
 ]
 
-/** The bucket of a time: the least bound that is not below it. */
-export const bucketOf = (ms: number): number => boundsMs.find((bound) => ms <= bound) ?? boundsMs.at(-1)!
+/** The counters of a histogram. The counter of a time is that of the least bound which is not below it. */
+export const histogram = (name: string): ((ms: number) => string) => {
+  const counters = boundsMs.map((bound) => `${name}:${bound}`)
+  return (ms) => {
+    let at = 0
+    while (at < boundsMs.length - 1 && ms > boundsMs[at]!) at += 1
+    return counters[at]!
+  }
+}
 
 export interface Tally {
   readonly add: (partition: Partition, counter: string, count: number) => void

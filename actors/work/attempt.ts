@@ -64,9 +64,10 @@ const runPlain = async (
     const checked = definition.readInput(given)
     const input = checked instanceof Promise ? await checked : checked
     if (Result.isFailure(input)) return unfinished(unfit(input.failure))
-    return await written(definition, await run(input.success, ctx))
+    const ending = written(definition, await run(input.success, ctx))
+    return concluded(ctx, ending instanceof Promise ? await ending : ending)
   } catch (thrown) {
-    return unfinished(thrown)
+    return concluded(ctx, unfinished(thrown))
   }
 }
 
@@ -127,10 +128,12 @@ const unfit = (misfit: Misfit) => new Fatal(misfit.message, { type: "InputInvali
 /** Nor will what its handler makes of it. */
 const misfitting = (misfit: Misfit) => new Fatal(misfit.message, { type: "Misfit" })
 
-const written = async (definition: TaskDefinition, output: unknown): Promise<Ending> => {
+/** A promise only where the schema is async. */
+const written = (definition: TaskDefinition, output: unknown): Ending | Promise<Ending> => {
+  const decide = (result: Result.Result<unknown, Misfit>): Ending =>
+    Result.isFailure(result) ? unfinished(misfitting(result.failure)) : outputOf(result.success)
   const checked = definition.writeOutput(output)
-  const result = checked instanceof Promise ? await checked : checked
-  return Result.isFailure(result) ? unfinished(misfitting(result.failure)) : outputOf(result.success)
+  return checked instanceof Promise ? checked.then(decide) : decide(checked)
 }
 
 const outputOf = (output: unknown): Ending => {
@@ -152,12 +155,9 @@ export const attempt = (given: Given): Effect.Effect<Ending> => {
   const { body } = definition
   switch (body.kind) {
     case "plain":
-      return Effect.map(
-        stoppable(
-          () => runPlain(definition, body.run, envelope.input, ctx),
-          () => ctx.close()
-        ),
-        (ending) => concluded(ctx, ending)
+      return stoppable(
+        () => runPlain(definition, body.run, envelope.input, ctx),
+        () => ctx.close()
       )
     case "effect":
       return effectful(definition, body, envelope.input, ctx, services)

@@ -9,9 +9,12 @@ import { Handlers } from "../../runtime/registry.ts"
 import type { Claim, WorkerId } from "../../runtime/store.ts"
 import type { Entry, Partition } from "../../runtime/task.ts"
 import { requestsOf } from "../dispatch/rings.ts"
-import { bucketOf, makeTally } from "../tally.ts"
+import { histogram, makeTally } from "../tally.ts"
 import { openPermits, type Permits } from "./permits.ts"
 import type { Settled } from "./settled.ts"
+
+const waitCounter = histogram("wait")
+const runCounter = histogram("run")
 
 export interface Books {
   readonly permits: Permits
@@ -56,8 +59,8 @@ export const openBooks = Effect.fnUntraced(function* (
   const count = ({ outcome, runMs, waitMs }: Settled) => {
     if (outcome === "succeeded" || outcome === "failed" || outcome === "retried")
       tally.add(partition, outcome, 1)
-    if (waitMs !== undefined) tally.add(partition, `wait:${bucketOf(waitMs)}`, 1)
-    if (runMs !== undefined) tally.add(partition, `run:${bucketOf(runMs)}`, 1)
+    if (waitMs !== undefined) tally.add(partition, waitCounter(waitMs), 1)
+    if (runMs !== undefined) tally.add(partition, runCounter(runMs), 1)
   }
 
   const cool = (name: string, forMs: number) =>

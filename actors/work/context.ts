@@ -148,8 +148,8 @@ export class Run implements TaskContext {
         partition,
         worker,
         entry,
-        onLost: writes.lost,
-        onStored: writes.stepped
+        onLost: () => writes.lost(),
+        onStored: (step) => writes.stepped(step)
       })
       if (this.#over) this.#recall.close()
     }
@@ -169,47 +169,72 @@ export class Run implements TaskContext {
     return Effect.suspend(() => (this.#over ? Effect.fail(this.#gone()) : write(this.#of.writes)))
   }
 
-  // Bound, so that a handler may take them out of its context.
-  readonly progress = (fraction: number, message?: string) =>
-    promised(this.guarded((writes) => writes.progress(fraction, message)))
-  readonly log = (message: string, level: LogLevel = "info") =>
-    promised(this.guarded((writes) => writes.log(message, level)))
-  readonly emit = (chunk: unknown) => promised(this.guarded((writes) => writes.emit(chunk)))
-
-  readonly spent = (limit: string, amount: number) => {
-    const { definition, writes } = this.#of
-    if (!definition.limits.some(({ name }) => name === limit)) {
-      throw new TypeError(`spent: handler ${definition.name} has no limit "${limit}"`)
-    }
-    if (!(Number.isFinite(amount) && amount >= 0)) {
-      throw new TypeError(`spent: the amount ${amount} is no number from 0`)
-    }
-    writes.spend(limit, amount)
+  // Made when they are asked for, since most runs ask for few, and bound, so that a handler may take them out of its
+  // context.
+  get progress(): TaskContext["progress"] {
+    return (fraction, message) => promised(this.guarded((writes) => writes.progress(fraction, message)))
   }
 
-  readonly step: TaskContext["step"] = (name, run) => {
-    const recall = this.#remembered
-    // What it throws is what the step rejects with.
-    return promised(
-      recall.step(
-        recall.next(),
-        name,
-        Effect.promise(async () => run())
+  get log(): TaskContext["log"] {
+    return (message, level = "info") => promised(this.guarded((writes) => writes.log(message, level)))
+  }
+
+  get emit(): TaskContext["emit"] {
+    return (chunk) => promised(this.guarded((writes) => writes.emit(chunk)))
+  }
+
+  get spent(): TaskContext["spent"] {
+    return (limit, amount) => {
+      const { definition, writes } = this.#of
+      if (!definition.limits.some(({ name }) => name === limit)) {
+        throw new TypeError(`spent: handler ${definition.name} has no limit "${limit}"`)
+      }
+      if (!(Number.isFinite(amount) && amount >= 0)) {
+        throw new TypeError(`spent: the amount ${amount} is no number from 0`)
+      }
+      writes.spend(limit, amount)
+    }
+  }
+
+  get step(): TaskContext["step"] {
+    return (name, run) => {
+      const recall = this.#remembered
+      // What it throws is what the step rejects with.
+      return promised(
+        recall.step(
+          recall.next(),
+          name,
+          Effect.promise(async () => run())
+        )
       )
-    )
+    }
   }
 
   // What the methods below give and take is said by the contract; inside, everything is JSON.
-  readonly submit: TaskContext["submit"] = (task, input, options) =>
-    promised(this.#children.submit(this.#remembered.next(), task, input, options)) as Promise<never>
-  readonly all = ((...args: Parameters<Family["all"]>) =>
-    promised(this.#children.all(...args))) as TaskContext["all"]
-  readonly group = ((...args: Parameters<Family["group"]>) =>
-    promised(this.#children.group(...args))) as TaskContext["group"]
-  readonly chain = ((...args: Parameters<Family["chain"]>) =>
-    promised(this.#children.chain(...args))) as TaskContext["chain"]
-  readonly chord = ((...args: Parameters<Family["chord"]>) =>
-    promised(this.#children.chord(...args))) as TaskContext["chord"]
+  get submit(): TaskContext["submit"] {
+    return (task, input, options) =>
+      promised(this.#children.submit(this.#remembered.next(), task, input, options)) as Promise<never>
+  }
+
+  get all(): TaskContext["all"] {
+    return ((...args: Parameters<Family["all"]>) =>
+      promised(this.#children.all(...args))) as TaskContext["all"]
+  }
+
+  get group(): TaskContext["group"] {
+    return ((...args: Parameters<Family["group"]>) =>
+      promised(this.#children.group(...args))) as TaskContext["group"]
+  }
+
+  get chain(): TaskContext["chain"] {
+    return ((...args: Parameters<Family["chain"]>) =>
+      promised(this.#children.chain(...args))) as TaskContext["chain"]
+  }
+
+  get chord(): TaskContext["chord"] {
+    return ((...args: Parameters<Family["chord"]>) =>
+      promised(this.#children.chord(...args))) as TaskContext["chord"]
+  }
 
   /** The same in effects, which take their numbers when they start. */
   asService(): CurrentTask["Service"] {

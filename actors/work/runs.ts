@@ -13,7 +13,7 @@ import { type Claim, type Settlement, Store, type WorkerId } from "../../runtime
 import { decodeRecord, type Entry, type Partition, readEnvelope } from "../../runtime/task.ts"
 import { attempt, type Ending, type Services } from "./attempt.ts"
 import { type Gathered, makeBatches } from "./batches.ts"
-import { type Keeping, Run, type RunOf } from "./context.ts"
+import { type Keeping, Run, type RunOf, type Writes } from "./context.ts"
 import { type Emitter, openEmitter } from "./emitter.ts"
 import { Offspring } from "../dispatch/offspring.ts"
 import { type Cool, coolOf, type Settled, waitOf } from "./settled.ts"
@@ -114,10 +114,10 @@ export const openRuns = Effect.fnUntraced(function* (
     onChange()
   }
 
-  const settle = (run: Running, settlement: Settlement, cool: ReadonlyArray<Cool>) => {
+  const settle = (run: Running, settlement: Settlement, cool: ReadonlyArray<Cool>, now = mono()) => {
     running.delete(run.entry)
     done += 1
-    const runMs = Math.max(0, mono() - run.startedMono)
+    const runMs = Math.max(0, now - run.startedMono)
     onSettled({
       settlement,
       noted: run.notedMono > 0,
@@ -140,8 +140,9 @@ export const openRuns = Effect.fnUntraced(function* (
     if (run.stop === "drain") return settle(run, { kind: "release", entry: run.entry }, [])
     const { startedAt } = run
     const ending = endingOf(run, exit)
-    const at = { worker, startedAt, finishedAt: redisNow(), random: Math.random() }
-    settle(run, settlementOf(run, ending, at), coolOf(run.limits, ending))
+    const now = mono()
+    const at = { worker, startedAt, finishedAt: redisNow(now), random: Math.random() }
+    settle(run, settlementOf(run, ending, at), coolOf(run.limits, ending), now)
   }
 
   /** What a run wrote without waiting is stored first: afterwards the entry is no longer held. */
@@ -151,22 +152,43 @@ export const openRuns = Effect.fnUntraced(function* (
     else fork(Effect.map(flushed, () => settleEnding(run, exit)))
   }
 
-  const writesOf = (run: Running) => ({
-    progress: (fraction: number, message: string | undefined) => {
+  /** What a run writes goes through here; made once for all runs, each of which is handed to it. */
+  class RunWrites implements Writes {
+    readonly #run: Running
+
+    constructor(run: Running) {
+      this.#run = run
+    }
+
+    progress(fraction: number, message: string | undefined) {
+      const run = this.#run
       run.progress = { fraction, ...(message === undefined ? {} : { message }) }
       run.noteDue = true
       return emitter.emit(run.entry, "progress", run.progress)
-    },
-    log: (message: string, level: LogLevel) => emitter.emit(run.entry, "log", { level, message }),
-    emit: (chunk: unknown) => emitter.emit(run.entry, "chunk", chunk),
+    }
+
+    log(message: string, level: LogLevel) {
+      return emitter.emit(this.#run.entry, "log", { level, message })
+    }
+
+    emit(chunk: unknown) {
+      return emitter.emit(this.#run.entry, "chunk", chunk)
+    }
+
     // Nobody waits for it: a step counts once it is remembered.
-    stepped: (step: { readonly number: number; readonly name: string }) =>
-      void fork(Effect.ignore(emitter.emit(run.entry, "step", step))),
-    spend: (limit: string, amount: number) => {
-      run.used = { ...run.used, [limit]: (run.used?.[limit] ?? 0) + amount }
-    },
-    lost: () => interrupt(run.entry, "lost")
-  })
+    stepped(step: { readonly number: number; readonly name: string }) {
+      fork(Effect.ignore(emitter.emit(this.#run.entry, "step", step)))
+    }
+
+    spend(limit: string, amount: number) {
+      const { used } = this.#run
+      this.#run.used = { ...used, [limit]: (used?.[limit] ?? 0) + amount }
+    }
+
+    lost() {
+      interrupt(this.#run.entry, "lost")
+    }
+  }
 
   const gather = (
     run: Running,
@@ -220,9 +242,10 @@ export const openRuns = Effect.fnUntraced(function* (
     }
     running.set(entry, run)
     if (definition === undefined) return launch(run, Effect.succeed(missing(envelope.name)))
-    const of = { definition, partition, worker, entry, envelope, writes: writesOf(run), keeping }
+    const writes = new RunWrites(run)
+    const of = { definition, partition, worker, entry, envelope, writes, keeping, services }
     if (definition.body.kind === "batch") gather(run, of, definition.body)
-    else launch(run, attempt({ ...of, services }))
+    else launch(run, attempt(of))
   }
 
   const look = () => {

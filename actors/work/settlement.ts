@@ -60,8 +60,9 @@ const ended = (
     letter === "S" && json.length > keptInputMax ? JSON.stringify({ ...envelope, input: undefined }) : json
   const { finishedAt, startedAt, worker } = at
   return encodeRecord(
-    { ...header, letter },
-    `{"task":${task},"worker":"${worker}","startedAt":${startedAt},"finishedAt":${finishedAt},${rest}}`
+    header,
+    `{"task":${task},"worker":"${worker}","startedAt":${startedAt},"finishedAt":${finishedAt},${rest}}`,
+    letter
   )
 }
 
