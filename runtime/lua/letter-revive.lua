@@ -9,11 +9,13 @@
 
   Returns the ids of those that went, now or in an earlier call.
 ]]
+--- @include "clock"
 --- @include "calls"
 --- @include "records"
 --- @include "bell"
 --- @include "boxes"
 --- @include "keep"
+--- @include "ties"
 
 local fields = 7
 

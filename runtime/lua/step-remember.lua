@@ -19,7 +19,7 @@
 --- @include "calls"
 --- @include "records"
 --- @include "boxes"
---- @include "keep"
+--- @include "ties"
 
 if redis.call("SISMEMBER", key.held(ARGV[1]), ARGV[2]) == 0 then
   return -1

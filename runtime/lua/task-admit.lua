@@ -35,6 +35,7 @@
 --- @include "finish"
 --- @include "end-early"
 --- @include "keep"
+--- @include "ties"
 
 local entry, due, box, retention = ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[10])
 local id, now = id_of(entry), clock()

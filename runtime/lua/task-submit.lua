@@ -1,111 +1,37 @@
 #!lua
 --[[
-  Store new tasks and put them where they wait: all of them, or none.
+  Store new tasks of which nothing is to be said but that they wait in a lane from now on: all of them, or none.
 
   A call said again names the same tasks as it did before, so if the first of them is there the call has been here,
   and stores nothing. It always looks: a call whose connection was given up may still lie in the server's buffer
   and run after its own repetition. It may not run when memory is full: Redis refuses it before its first write.
 
   KEYS[1]  base   string   the partition's key prefix
-  ARGV[1]  plain  integer  how many tasks wait in lanes from now on and have nothing more to be said of them
+  ARGV[1]  count  integer  how many tasks there are
   then for each of those  entry, record
-  then for each other     entry, record, due ("" for at once, a Unix time in ms, or +<delay in ms>), box or "", its
-                          limit, "o" when it is ordered, parent or "", expiry and deadline in Unix ms or ""
 
-  Returns how many were stored; or what refuses them: {"d" | "a" | "k", limit}, the bound of depth, age, a key's depth.
+  Returns how many were stored; or what refuses them: {"d" | "a", limit}, the bound of depth, age.
 ]]
 --- @include "clock"
 --- @include "calls"
 --- @include "records"
 --- @include "bell"
---- @include "boxes"
 --- @include "keep"
 
 if #ARGV < 2 or records_or_letters_of({ ARGV[2] })[1] then
   return 0
 end
-
-local first_other, fields_of_other = 2 + tonumber(ARGV[1]) * 2, 9
-local count, added, now = tonumber(ARGV[1]), {}, clock()
-for at = first_other, #ARGV, fields_of_other do
-  count = count + 1
-  local box = ARGV[at + 3]
-  if box ~= "" then
-    added[box] = (added[box] or 0) + 1
-  end
-end
-local bound, limit = refusal(count, added, now)
+local bound, limit = refusal(tonumber(ARGV[1]), {})
 if bound then
   return { bound, limit }
 end
-
--- Tasks of one submit mostly share a segment and a lane: what is gathered for both goes on until it changes.
-local lists, writes = {}, {}
-local segment, write, size, lane, list, length
-
-local function keep(entry, record)
-  if not segment or find(entry, segment, 1, true) ~= 1 then
-    segment = sub(entry, 1, 8)
-    writes[segment] = writes[segment] or {}
-    write = writes[segment]
-  end
-  size = #write
-  write[size + 1] = sub(entry, 1, 26)
-  write[size + 2] = record
+for at = 2, #ARGV, 2 do
+  keep(ARGV[at], ARGV[at + 1])
+  queue(ARGV[at])
 end
-
-for at = 2, first_other - 1, 2 do
-  local entry = ARGV[at]
-  keep(entry, ARGV[at + 1])
-  local letter = byte(entry, 27)
-  if letter ~= lane then
-    lane = letter
-    local name = lane_of_entry(entry)
-    lists[name] = lists[name] or {}
-    list = lists[name]
-    length = #list
-  end
-  length = length + 1
-  list[length] = entry
-end
-
-local before = first_other <= #ARGV and redis.call("ZRANGE", key.later, 0, 0)[1]
-local later, boxed, order = {}, {}, {}
-for at = first_other, #ARGV, fields_of_other do
-  local entry, due, box = ARGV[at], ARGV[at + 2], ARGV[at + 3]
-  keep(entry, ARGV[at + 1])
-  keep_ties(sub(entry, 1, 26), box, ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8])
-  if box ~= "" then
-    set_box(box, ARGV[at + 4], ARGV[at + 5])
-  end
-  if due ~= "" then
-    later[#later + 1] = sub(due, 1, 1) == "+" and now + tonumber(due) or tonumber(due)
-    later[#later + 1] = entry
-  elseif box ~= "" then
-    if not boxed[box] then
-      boxed[box] = {}
-      order[#order + 1] = box
-    end
-    table.insert(boxed[box], entry)
-  else
-    local name = lane_of_entry(entry)
-    lists[name] = lists[name] or {}
-    table.insert(lists[name], entry)
-  end
-end
-
 local stored = keep_records(writes)
 for name, entries in pairs(lists) do
   send("RPUSH", key.lane(name), entries)
 end
-for _, name in ipairs(order) do
-  send("RPUSH", key.box(name), boxed[name])
-  mark_ready(name)
-end
-send("ZADD", key.later, later)
--- Idle workers sleep until the next due time they know of: one must hear of an earlier one, an alarm included.
-local sooner = first_other <= #ARGV and redis.call("ZRANGE", key.later, 0, 0)[1] ~= before
-if sooner or next(lists) or next(boxed) then
-  ring()
-end
+ring()
 return stored

@@ -16,6 +16,7 @@ import finish from "../lua/lib/finish.lua" with { type: "text" }
 import giveBack from "../lua/lib/give-back.lua" with { type: "text" }
 import keep from "../lua/lib/keep.lua" with { type: "text" }
 import limit from "../lua/lib/limit.lua" with { type: "text" }
+import ties from "../lua/lib/ties.lua" with { type: "text" }
 import records from "../lua/lib/records.lua" with { type: "text" }
 import sizes from "../lua/lib/sizes.lua" with { type: "text" }
 import window from "../lua/lib/window.lua" with { type: "text" }
@@ -39,6 +40,7 @@ import stepRemember from "../lua/step-remember.lua" with { type: "text" }
 import taskAdmit from "../lua/task-admit.lua" with { type: "text" }
 import taskCancel from "../lua/task-cancel.lua" with { type: "text" }
 import taskEnded from "../lua/task-ended.lua" with { type: "text" }
+import taskPlace from "../lua/task-place.lua" with { type: "text" }
 import taskPurge from "../lua/task-purge.lua" with { type: "text" }
 import taskRead from "../lua/task-read.lua" with { type: "text" }
 import taskSubmit from "../lua/task-submit.lua" with { type: "text" }
@@ -63,6 +65,7 @@ const pieces = {
   keep,
   limit,
   records,
+  ties,
   sizes,
   window
 }
@@ -91,6 +94,7 @@ const sources = {
   "task-admit": taskAdmit,
   "task-cancel": taskCancel,
   "task-ended": taskEnded,
+  "task-place": taskPlace,
   "task-purge": taskPurge,
   "task-read": taskRead,
   "task-submit": taskSubmit,

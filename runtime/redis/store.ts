@@ -139,7 +139,8 @@ const make = Effect.gen(function* () {
       else others.push(...otherOf(task))
     }
     args[0] = (args.length - 1) / 2
-    const reply = yield* run<number | [string, string]>("task-submit", partition, args.concat(others)).pipe(
+    const script = others.length === 0 ? "task-submit" : "task-place"
+    const reply = yield* run<number | [string, string]>(script, partition, args.concat(others)).pipe(
       Effect.mapError((error) =>
         isFull(error) ? new StoreFull() : new StoreError({ operation: "Store.submit", cause: error.cause })
       )

@@ -22,7 +22,7 @@ export const ofWorker: Readonly<Record<string, Place>> = {
   "a turn in which a parent begins to wait": { script: "worker-turn", which: brings(15) },
   "event-append": { script: "event-append" },
   "step-remember": { script: "step-remember" },
-  "task-submit of a child": { script: "task-submit" },
+  "task-submit of a child": { script: "task-place" },
   "task-ended of children": { script: "task-ended" },
   "child-ended": { script: "child-ended" },
   "limit-take": { script: "limit-take" },

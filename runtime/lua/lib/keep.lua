@@ -1,13 +1,14 @@
--- Stores new tasks. Needs: calls, records, boxes.
+-- Stores new tasks. Needs: clock, calls, records.
 
 -- Why the partition takes no more tasks: the letter of a bound (d: depth, a: age, k: a key's depth) and its number; or
 -- nothing. `boxes` is how many would wait in which box.
-local function refusal(count, boxes, now)
+local function refusal(count, boxes)
   local bounds = redis.call("HMGET", key.control, "maxDepth", "maxAgeMs", "maxKeyDepth", "living")
   if bounds[1] and tonumber(bounds[4] or 0) + count > tonumber(bounds[1]) then
     return "d", bounds[1]
   end
   if bounds[2] then
+    local now = clock()
     for _, lane in ipairs(lanes) do
       local head = redis.call("LINDEX", key.lane(lane), 0)
       if head and now - time_of(head) > tonumber(bounds[2]) then
@@ -41,37 +42,29 @@ local function keep_records(writes)
   return stored
 end
 
--- Adds a line to what is to be tidied when a task ends.
-local function tie(id, line)
-  local lines = redis.call("HGET", key.ties, id)
-  redis.call("HSET", key.ties, id, lines and lines .. "\n" .. line or line)
+-- Gathers tasks for `keep_records` and their lanes. Tasks of one submit mostly share a segment and a lane: what is gathered
+-- for both goes on until it changes.
+local writes, lists = {}, {}
+local segment, write, lane, list
+
+local function keep(entry, record)
+  if not segment or find(entry, segment, 1, true) ~= 1 then
+    segment = sub(entry, 1, 8)
+    writes[segment] = writes[segment] or {}
+    write = writes[segment]
+  end
+  local size = #write
+  write[size + 1] = sub(entry, 1, 26)
+  write[size + 2] = record
 end
 
--- Says of a box what the newest submit says: `limit`, and `o` when it is ordered.
-local function set_box(name, limit, ordered)
-  local _, flags = box_of(name)
-  redis.call("HSET", key.boxes, name, limit .. ordered .. (find(flags, "r", 1, true) and "r" or ""))
-end
-
--- Makes the task that `parent` names, if it does, find this one among its children's ends; and sets its alarms.
-local function keep_ties(id, box, limit, ordered, parent, expires, deadline)
-  local lines = {}
-  if box ~= "" then
-    lines[#lines + 1] = "b" .. limit .. ordered .. " " .. box
+local function queue(entry)
+  local letter = byte(entry, 27)
+  if letter ~= lane then
+    lane = letter
+    local name = lane_of_entry(entry)
+    lists[name] = lists[name] or {}
+    list = lists[name]
   end
-  if parent ~= "" then
-    lines[#lines + 1] = "p" .. parent
-  end
-  if expires ~= "" or deadline ~= "" then
-    lines[#lines + 1] = "a"
-  end
-  if expires ~= "" then
-    redis.call("ZADD", key.later, expires, "!" .. id)
-  end
-  if deadline ~= "" then
-    redis.call("ZADD", key.later, deadline, "#" .. id)
-  end
-  if #lines > 0 then
-    redis.call("HSET", key.ties, id, table.concat(lines, "\n"))
-  end
+  list[#list + 1] = entry
 end
