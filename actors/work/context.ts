@@ -62,6 +62,8 @@ export interface RunOf {
   readonly worker: WorkerId
   readonly entry: Entry
   readonly envelope: Envelope
+  /** The ring that it was claimed from, if its handler has limits. */
+  readonly ring: string | undefined
   readonly writes: Writes
   readonly keeping: Keeping
 }
@@ -157,11 +159,21 @@ export class Run implements TaskContext {
   }
 
   get #children(): Family {
-    const { envelope, keeping } = this.#of
+    const { definition, envelope, keeping, ring = "" } = this.#of
     const { learn, offspring, store } = keeping
     const recall = this.#remembered
     const { deadlineAt } = envelope
-    this.#family ??= new Family({ recall, store, offspring, learn, parent: this.task.id, deadlineAt })
+    const orderedBox =
+      envelope.key === undefined || !definition.keyed.ordered ? undefined : `${ring}|${envelope.key}`
+    this.#family ??= new Family({
+      recall,
+      store,
+      offspring,
+      learn,
+      parent: this.task.id,
+      deadlineAt,
+      orderedBox
+    })
     return this.#family
   }
 

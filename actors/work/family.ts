@@ -33,6 +33,8 @@ export interface FamilyOptions {
   readonly learn: (definition: TaskDefinition) => void
   readonly parent: TaskId
   readonly deadlineAt: number | undefined
+  /** The box whose room the parent keeps while it waits, if it has one. */
+  readonly orderedBox: string | undefined
 }
 
 /** Nobody follows types through here: the contexts say them. */
@@ -109,11 +111,18 @@ export class Family {
   }
 
   #bear(number: number, name: string, handler: string, task: unknown, id: TaskId | undefined) {
-    const { deadlineAt, offspring, parent, recall } = this.#options
+    const { deadlineAt, offspring, orderedBox, parent, recall } = this.#options
     const birth: Birth = { parent, deadlineAt, id }
     const refused = Effect.mapError((error: Error) => new ChildRefused({ handler, reason: error.message }))
     return offspring.prepare(task, birth).pipe(
       refused,
+      Effect.filterOrFail(
+        (prepared) =>
+          orderedBox === undefined ||
+          prepared.box?.name !== orderedBox ||
+          partitionOfId(prepared.id) !== partitionOfId(parent),
+        () => new ChildRefused({ handler, reason: "it has its parent's key, and would wait for it for ever" })
+      ),
       Effect.flatMap((prepared) =>
         recall
           .open(() => recall.remember({ number, name, value: JSON.stringify(prepared.id) }, prepared.id))

@@ -243,7 +243,7 @@ export const openRuns = Effect.fnUntraced(function* (
     running.set(entry, run)
     if (definition === undefined) return launch(run, Effect.succeed(missing(envelope.name)))
     const writes = new RunWrites(run)
-    const of = { definition, partition, worker, entry, envelope, writes, keeping, services }
+    const of = { definition, partition, worker, entry, envelope, ring, writes, keeping, services }
     if (definition.body.kind === "batch") gather(run, of, definition.body)
     else launch(run, attempt(of))
   }

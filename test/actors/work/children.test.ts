@@ -61,6 +61,23 @@ for (const [store, system] of [
       }).pipe(Effect.provide(system([handler, double])))
     })
 
+    it.live("is refused a child of its own key, which would wait for it for ever", () => {
+      const handler = parent(async (ctx) => {
+        const other = await ctx.submit(double, { n: 1 }, { key: "another" })
+        const own = await ctx.submit(double, { n: 2 }, { key: "tenant" }).catch((error: Error) => error)
+        return [(own as Error).message, ...(await ctx.all([other]))]
+      })
+      return Effect.gen(function* () {
+        const { result, submit } = yield* Dispatcher
+        const { id } = yield* submit({ name: "parent", key: "tenant" })
+
+        expect(yield* result(id, "10 seconds")).toMatchObject({
+          state: "succeeded",
+          output: [expect.stringContaining("it has its parent's key"), 2]
+        })
+      }).pipe(Effect.provide(system([handler, double])))
+    })
+
     it.live("is seen to wait, and holds no worker meanwhile", () => {
       let opened = false
       const slow = defineTask({
