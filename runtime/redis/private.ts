@@ -32,6 +32,9 @@ export const findServer = (): string | undefined =>
 const startMaxMs = 30_000
 const stopMaxMs = 10_000
 
+/** How long one answer of a server that starts is waited for. */
+const answerMax = "1 second"
+
 /** The longest path that a unix socket may have everywhere. */
 const socketPathMax = 100
 
@@ -112,6 +115,8 @@ export const startPrivate = Effect.fn("PrivateRedis.start")(
       )
     )
     const ready = answers(socket).pipe(
+      // A server that is killed meanwhile may leave the question open.
+      Effect.timeoutOrElse({ duration: answerMax, orElse: () => Effect.succeed(false) }),
       Effect.repeat({ until: (up) => up, schedule: Schedule.spaced("20 millis") }),
       Effect.timeoutOrElse({
         duration: startMaxMs,
@@ -172,8 +177,13 @@ export const startPrivate = Effect.fn("PrivateRedis.start")(
         if (yield* Deferred.isDone(stopped)) return
         yield* Effect.logWarning("the private Redis died and is started again")
         yield* Effect.sleep("200 millis")
-        child = yield* spawn
-        yield* Effect.ignore(ready)
+        const next = yield* spawn
+        child = next
+        // It may die before it answers.
+        yield* Effect.raceFirst(
+          Effect.ignore(ready),
+          Effect.promise(() => next.exited)
+        )
       }
     })
     yield* watch.pipe(
