@@ -122,19 +122,19 @@ const bads: ReadonlyArray<readonly [Violation["invariant"], string, ReadonlyArra
   [
     "I2",
     "the end that one saw is not the end that another saw",
-    [...good, { ...a2.end, process: "w1" } as HistoryEvent]
+    [...good, { ...a2.end, process: "w1" }]
   ],
   ["I2", "a success becomes a failure", [...good, { op: "end", task: "A", state: "failed", error: "X" }]],
   [
     "I2",
     "an end changes its error",
-    [...submit("c", { state: "failed" }), failed, { ...failed, error: "Y" } as HistoryEvent]
+    [...submit("c", { state: "failed" }), failed, { ...failed, error: "Y" }]
   ],
   ["I2", "a result comes from a run that gave none", without(good, a2.returned)],
   [
     "I3",
     "one attempt runs twice",
-    [...good.slice(0, -3), { ...a2.start, process: "w3" } as HistoryEvent, ...good.slice(-3)]
+    [...good.slice(0, -3), { ...a2.start, process: "w3" }, ...good.slice(-3)]
   ],
   ["I3", "an attempt starts after a later one", [...submit("a"), a2.start, a1.start, a2.returned, a2.end]],
   ["I3", "what an earlier attempt writes is accepted", [...good, ...a1.write("emit", "y")]],
@@ -146,12 +146,12 @@ const bads: ReadonlyArray<readonly [Violation["invariant"], string, ReadonlyArra
   [
     "I4",
     "a submit said again is stored twice",
-    [...submit("a"), ok("a", "A2"), a1.start, a1.returned, a1.end, { ...a1.end, task: "A2" } as HistoryEvent]
+    [...submit("a"), ok("a", "A2"), a1.start, a1.returned, a1.end, { ...a1.end, task: "A2" }]
   ],
   [
     "I4",
     "a submit that nobody heard of is stored twice",
-    [invoke("a"), a1.start, { ...a1.start, task: "A2" } as HistoryEvent, a1.returned, a1.end]
+    [invoke("a"), a1.start, { ...a1.start, task: "A2" }, a1.returned, a1.end]
   ],
   [
     "I4",
@@ -211,7 +211,7 @@ const bads: ReadonlyArray<readonly [Violation["invariant"], string, ReadonlyArra
   [
     "I12",
     "what was acknowledged is refused later",
-    [...submit("c", { state: "failed" }), { ...failed, error: "InputInvalid" } as HistoryEvent]
+    [...submit("c", { state: "failed" }), { ...failed, error: "InputInvalid" }]
   ],
   [
     "kept",

@@ -98,9 +98,16 @@ type Placed<Event> = Event & {
   readonly at: number
 }
 
+/** The events that may be of one of these. */
+type OfOp<Op, Event extends HistoryEvent = HistoryEvent> = Event extends HistoryEvent
+  ? [Event["op"] & Op] extends [never]
+    ? never
+    : Event
+  : never
+
 const isOp =
   <Op extends HistoryEvent["op"]>(...ops: ReadonlyArray<Op>) =>
-  (event: Placed<HistoryEvent>): event is Placed<Extract<HistoryEvent, { readonly op: Op }>> =>
+  (event: Placed<HistoryEvent>): event is Placed<OfOp<Op>> =>
     (ops as ReadonlyArray<string>).includes(event.op)
 
 const unique = <A>(values: ReadonlyArray<A>) => [...new Set(values)]
