@@ -89,8 +89,10 @@ export class Boxes extends Cells {
       box.ready = false
       const taken = this.taken.get(name) ?? new Set()
       this.taken.set(name, taken)
-      const room = box.limit === 0 ? quantum : box.limit - taken.size
-      const count = this.pausedKeys.has(keyOf(name)) ? 0 : Math.min(quantum, room, want - claimed.length)
+      // Where no other box waits for its turn, there is nobody to be fair to.
+      const turn = ready.length > 0 ? quantum : want
+      const room = box.limit === 0 ? turn : box.limit - taken.size
+      const count = this.pausedKeys.has(keyOf(name)) ? 0 : Math.min(turn, room, want - claimed.length)
       for (const entry of count > 0 ? (this.box.get(name) ?? []).splice(0, count) : []) {
         if (!this.isCurrent(entry)) continue
         claimed.push(entry)

@@ -68,19 +68,29 @@ export class Heap extends Boxes {
       ended.map(([ulid]) => ulid),
       true
     )
+    this.leaveBoxes(ended)
     for (const [ulid, record] of ended) {
       for (const line of this.ties.get(ulid) ?? []) this.untie(ulid, record, line, now)
     }
     for (const [ulid] of ended) this.ties.delete(ulid)
   }
 
-  /** What a task's end means for others: its box, its parent, its children, its guards, its alarms. */
+  /** Gives up the room of tasks that have ended, each box in one go. */
+  private leaveBoxes(ended: ReadonlyArray<readonly [ulid: string, record: string]>): void {
+    const names = new Set<string>()
+    for (const [ulid, record] of ended) {
+      const name = this.boxOf(ulid)?.name
+      if (name === undefined) continue
+      names.add(name)
+      this.taken.get(name)?.delete(entryOfHeader(ulid, decodeRecord(record).header))
+    }
+    for (const name of names) this.markReady(name)
+  }
+
+  /** What a task's end means for others beside its box: its parent, its children, its guards, its alarms. */
   private untie(ulid: string, record: string, line: string, now: number): void {
     const rest = line.slice(1)
     switch (line.charAt(0)) {
-      case "b":
-        this.taken.get(nameOfTie(rest))?.delete(entryOfHeader(ulid, decodeRecord(record).header))
-        return this.markReady(nameOfTie(rest))
       case "p": {
         const child = idIn(this.partition, ulid)
         const parent = rest as TaskId
@@ -109,6 +119,8 @@ export class Heap extends Boxes {
         else guard.goesAt = now + Number(keepMs)
         return
       }
+      case "b":
+        return
       default:
         throw new Error(`no such tie: ${line}`)
     }
@@ -198,8 +210,6 @@ export class Heap extends Boxes {
     }
   }
 }
-
-const nameOfTie = (tie: string) => tie.slice(tie.indexOf(" ") + 1)
 
 /** All partitions of a process. */
 export class Heaps extends Context.Service<

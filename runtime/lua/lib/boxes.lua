@@ -148,8 +148,10 @@ local function claim_ring(ring, want, held, claims)
     end
     local limit, flags = box_of(name)
     limit, flags = limit or 0, string.gsub(flags, "r", "")
-    local room = limit == 0 and quantum or limit - redis.call("SCARD", key.taken(name))
-    local count = is_paused(name) and 0 or math.min(quantum, room, want - claimed)
+    -- Where no other box waits for its turn, there is nobody to be fair to.
+    local turn = redis.call("EXISTS", ready) == 1 and quantum or want
+    local room = limit == 0 and turn or limit - redis.call("SCARD", key.taken(name))
+    local count = is_paused(name) and 0 or math.min(turn, room, want - claimed)
     local entries = count > 0 and redis.call("LPOP", key.box(name), count) or {}
     local found, valid = records_of(entries), {}
     for i = 1, #entries do

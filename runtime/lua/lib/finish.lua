@@ -45,16 +45,30 @@ local function child_ended(parent, child)
   end
 end
 
--- What a task's end means for others: its box, its parent, its children, its guards, its alarms.
+-- Gives up the room of tasks that have ended, each box in one go.
+local function leave_boxes(ends)
+  local names, runs = {}, {}
+  for _, one in ipairs(ends) do
+    local name = string.match("\n" .. one[3], "\nb%d+o? ([^\n]*)")
+    if name then
+      if not runs[name] then
+        names[#names + 1], runs[name] = name, {}
+      end
+      -- The record names the run whose entry takes up the room.
+      table.insert(runs[name], one[1] .. string.match(one[2], "^.(%a%d+)"))
+    end
+  end
+  for _, name in ipairs(names) do
+    send("SREM", key.taken(name), runs[name])
+    mark_ready(name)
+  end
+end
+
+-- What a task's end means for others beside its box: its parent, its children, its guards, its alarms.
 local function untie(id, record, lines)
   for line in string.gmatch(lines, "[^\n]+") do
     local kind, rest = sub(line, 1, 1), sub(line, 2)
-    if kind == "b" then
-      -- The record names the run whose entry takes up the room.
-      local box = string.match(rest, " (.*)$")
-      redis.call("SREM", key.taken(box), id .. string.match(record, "^.(%a%d+)"))
-      mark_ready(box)
-    elseif kind == "p" then
+    if kind == "p" then
       local child, home, parent = partition .. "." .. id, string.match(rest, "^(.*)%.(%w+)$")
       if home == partition then
         child_ended(parent, child)
@@ -136,6 +150,7 @@ local function finish(ids, records, now, retention)
         ends[#ends + 1] = { ids[i], records[i], lines }
       end
     end
+    leave_boxes(ends)
     for _, one in ipairs(ends) do
       untie(one[1], one[2], one[3])
     end

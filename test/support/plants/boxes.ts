@@ -3,12 +3,12 @@ import { type Plant, plant } from "./plant.ts"
 
 export const boxPlants: ReadonlyArray<Plant> = [
   // Room.
+  plant("an end gives no room back", `    send("SREM", key.taken(name), runs[name])\n`, ""),
   plant(
-    "an end gives no room back",
-    `      redis.call("SREM", key.taken(box), id .. string.match(record, "^.(%a%d+)"))\n`,
-    ""
+    "an end does not put its box back into the ring",
+    `runs[name])\n    mark_ready(name)\n`,
+    "runs[name])\n"
   ),
-  plant("an end does not put its box back into the ring", "      mark_ready(box)\n", ""),
   plant("a retry gives no room back", "  give_up_room(left, nexts, {})\n", ""),
   plant(
     "a release gives no room back",
@@ -99,10 +99,7 @@ export const boxPlants: ReadonlyArray<Plant> = [
   ),
   {
     bug: "a box is emptied before the next has its turn",
-    changes: [
-      ["local room = limit == 0 and quantum or", "local room = limit == 0 and want or"],
-      ["math.min(quantum, room, want - claimed)", "math.min(room, want - claimed)"]
-    ]
+    changes: [[`redis.call("EXISTS", ready) == 1 and quantum or want`, "want"]]
   },
   plant("boxes go before lanes", "math.floor((want + now % 2) / 2)", "want"),
   plant("boxes wait for the lanes to be empty", "math.floor((want + now % 2) / 2)", "0"),
