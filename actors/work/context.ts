@@ -239,8 +239,7 @@ export class Run implements TaskContext {
   }
 
   get chain(): TaskContext["chain"] {
-    return ((...args: Parameters<Family["chain"]>) =>
-      promised(this.#children.chain(...args)))
+    return (...args: Parameters<Family["chain"]>) => promised(this.#children.chain(...args))
   }
 
   get chord(): TaskContext["chord"] {

@@ -117,12 +117,7 @@ export class Heap extends Boxes {
         if (keepMs === "0" || (member!.startsWith("cache") && !record.startsWith("S")))
           this.guards.delete(member!)
         else guard.goesAt = now + Number(keepMs)
-        return
       }
-      case "b":
-        return
-      default:
-        throw new Error(`no such tie: ${line}`)
     }
   }
 

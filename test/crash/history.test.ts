@@ -119,11 +119,7 @@ const bads: ReadonlyArray<readonly [Violation["invariant"], string, ReadonlyArra
   ["I1", "an acknowledged task never ends", without(good, a2.end)],
   ["I1", "an acknowledged task never runs", [...good, ...submit("lost")]],
   ["I1", "a task that nobody acknowledged runs, and never ends", [invoke("a"), a1.start]],
-  [
-    "I2",
-    "the end that one saw is not the end that another saw",
-    [...good, { ...a2.end, process: "w1" }]
-  ],
+  ["I2", "the end that one saw is not the end that another saw", [...good, { ...a2.end, process: "w1" }]],
   ["I2", "a success becomes a failure", [...good, { op: "end", task: "A", state: "failed", error: "X" }]],
   [
     "I2",
@@ -131,11 +127,7 @@ const bads: ReadonlyArray<readonly [Violation["invariant"], string, ReadonlyArra
     [...submit("c", { state: "failed" }), failed, { ...failed, error: "Y" }]
   ],
   ["I2", "a result comes from a run that gave none", without(good, a2.returned)],
-  [
-    "I3",
-    "one attempt runs twice",
-    [...good.slice(0, -3), { ...a2.start, process: "w3" }, ...good.slice(-3)]
-  ],
+  ["I3", "one attempt runs twice", [...good.slice(0, -3), { ...a2.start, process: "w3" }, ...good.slice(-3)]],
   ["I3", "an attempt starts after a later one", [...submit("a"), a2.start, a1.start, a2.returned, a2.end]],
   ["I3", "what an earlier attempt writes is accepted", [...good, ...a1.write("emit", "y")]],
   [
