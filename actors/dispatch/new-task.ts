@@ -4,9 +4,9 @@
  * Whatever does not fit is told all at once, each fault with its place, and a name that is misspelt with the nearest
  * that is not: an option that is silently left out would be a promise silently not kept.
  */
-import { Duration, Result, Schema, type SchemaAST } from "effect"
-import { Fault, faultsOfIssues } from "../../runtime/handler.ts"
-import { nearest } from "../../runtime/nearest.ts"
+import { Duration, Result, Schema } from "effect"
+import { Fault } from "../../runtime/handler.ts"
+import { readerOf } from "../../runtime/known-fields.ts"
 import { RetryJson } from "../../runtime/retry.ts"
 import { Priority, QueueName } from "../../runtime/task.ts"
 
@@ -81,9 +81,7 @@ export const NewTaskJson = Schema.Struct({
 })
 export type NewTaskJson = typeof NewTaskJson.Type
 
-const standard = Schema.toStandardSchemaV1(NewTaskJson, {
-  parseOptions: { errors: "all", onExcessProperty: "error" }
-})
+const readFields = readerOf(NewTaskJson, "option")
 
 /** A task of a name and an input alone, as most are: there is nothing to decode. */
 const isBare = (task: unknown): task is NewTaskJson => {
@@ -96,36 +94,8 @@ const isBare = (task: unknown): task is NewTaskJson => {
   return keys > 0 && "name" in task && typeof task.name === "string"
 }
 
-/** The names that an object at some place of the schema may have. */
-const namesAt = (ast: SchemaAST.AST, path: ReadonlyArray<string>): ReadonlyArray<string> => {
-  if (ast._tag === "Union") return ast.types.flatMap((type) => namesAt(type, path))
-  if (ast._tag !== "Objects") return []
-  const [first, ...rest] = path
-  return first === undefined
-    ? ast.propertySignatures.map(({ name }) => String(name))
-    : ast.propertySignatures.filter(({ name }) => name === first).flatMap(({ type }) => namesAt(type, rest))
-}
-
-/** What the schema says of a name that is not in it. */
-const excess = "Expected no excess property"
-
-/** A fault as it is told: what was meant by a name that is none. */
-const explain = (fault: Fault): Fault => {
-  if (fault.message !== excess) return fault
-  const path = fault.path.slice(1).split("/")
-  const meant = nearest(path.at(-1)!, namesAt(NewTaskJson.ast, path.slice(0, -1)))
-  const message = `there is no such option${meant === undefined ? "" : `; did you mean ${meant}?`}`
-  return { path: fault.path, message }
-}
-
 /** The options as they are, or every fault they have. */
 export const readOptions = (task: unknown): Result.Result<NewTaskJson, SubmitRefused> => {
   if (isBare(task)) return Result.succeed(task)
-  // The schema is synchronous, and so is its validation.
-  const result = standard["~standard"].validate(task) as Awaited<
-    ReturnType<(typeof standard)["~standard"]["validate"]>
-  >
-  return result.issues === undefined
-    ? Result.succeed(result.value)
-    : Result.fail(new SubmitRefused({ faults: faultsOfIssues(result.issues).map(explain) }))
+  return Result.mapError(readFields(task), (faults) => new SubmitRefused({ faults }))
 }
