@@ -1,12 +1,11 @@
 /** What every store promises of guards, in sentences. Each runs in a namespace of its own, on a clock that it moves itself. */
 import { describe, expect } from "bun:test"
-import { Duration, Effect, type Layer, type Scope } from "effect"
+import { Duration, Effect } from "effect"
 import { Admission, type Guard } from "../../runtime/admission.ts"
-import type { SettingsShape } from "../../runtime/config.ts"
 import { type NewTask, type Settlement, Store } from "../../runtime/store.ts"
 import { decodeRecord, type Entry, idIn, readOutcome } from "../../runtime/task.ts"
-import { it } from "../support/effect.ts"
-import { Bell, partition, type StoreUnderTest } from "../support/stores.ts"
+import { promisesOn, type StoreWith } from "../support/promises.ts"
+import { Bell, partition } from "../support/stores.ts"
 import { aTask, claim, end, found, headerOf, release, retry, type TestTask, turn } from "../support/tasks.ts"
 import { startOfTime, TestTime } from "../support/time.ts"
 
@@ -44,20 +43,8 @@ const run = Effect.fnUntraced(function* (settle: (entry: Entry) => Settlement) {
   yield* turn("w", { settled: [settle(entry!)] })
 })
 
-export const admissionSuite = (
-  name: string,
-  storeWith: (over?: Partial<SettingsShape>) => Layer.Layer<StoreUnderTest>
-) => {
-  const promise = <Step extends Effect.Effect<unknown, unknown, StoreUnderTest | Scope.Scope>>(
-    sentence: string,
-    body: () => Generator<Step, void, never>,
-    over?: Partial<SettingsShape>
-  ) =>
-    it.live(
-      sentence,
-      () =>
-        Effect.gen(body).pipe(Effect.provide(storeWith(over))) as Effect.Effect<void, unknown, Scope.Scope>
-    )
+export const admissionSuite = (name: string, storeWith: StoreWith) => {
+  const promise = promisesOn(storeWith)
 
   describe(`a guarded submit, in ${name}`, () => {
     promise("puts the task where a plain submit would", function* () {

@@ -1,6 +1,6 @@
 /** What every store promises of steps and children, in sentences. Each runs in a namespace of its own. */
 import { describe, expect } from "bun:test"
-import { Effect, type Layer, type Scope } from "effect"
+import { Effect, type Layer } from "effect"
 import type { SettingsShape } from "../../runtime/config.ts"
 import { type Step, StepRefused, Steps } from "../../runtime/steps.ts"
 import { type Settlement, Store } from "../../runtime/store.ts"
@@ -14,9 +14,9 @@ import {
   ulidOfEntry,
   ulidOfId
 } from "../../runtime/task.ts"
-import { it } from "../support/effect.ts"
 import { partition, type StoreUnderTest } from "../support/stores.ts"
 import { anEnvelope, aTask, aUlid, claim, end, found, release, submit, turn } from "../support/tasks.ts"
+import { promisesOn } from "../support/promises.ts"
 
 const first: Step = { number: 0, name: "fetch", value: `{"bytes":3}` }
 
@@ -53,14 +53,7 @@ export const stepsSuite = (
   name: string,
   storeWith: (over?: Partial<SettingsShape>) => Layer.Layer<StoreUnderTest>
 ): void => {
-  const promise = <Act extends Effect.Effect<unknown, unknown, StoreUnderTest | Scope.Scope>>(
-    sentence: string,
-    body: () => Generator<Act, void, never>
-  ) =>
-    it.live(
-      sentence,
-      () => Effect.gen(body).pipe(Effect.provide(storeWith())) as Effect.Effect<void, unknown, Scope.Scope>
-    )
+  const promise = promisesOn(storeWith)
 
   const recall = (entry: Entry) => Steps.use((steps) => steps.recall(partition, ulidOfEntry(entry)))
   const remember = (entry: Entry, step: Step, worker = "w") =>

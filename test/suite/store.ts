@@ -1,7 +1,6 @@
 /** What every store promises, in sentences. Each runs in a namespace of its own, on a clock that it moves itself. */
 import { describe, expect } from "bun:test"
-import { Duration, Effect, Fiber, type Layer, type Scope } from "effect"
-import type { SettingsShape } from "../../runtime/config.ts"
+import { Duration, Effect, Fiber } from "effect"
 import {
   hintRecordMax,
   bellWaitMaxMs,
@@ -19,8 +18,8 @@ import {
   runOfEntry,
   ulidOfEntry
 } from "../../runtime/task.ts"
-import { it } from "../support/effect.ts"
-import { Bell, partition, type StoreUnderTest } from "../support/stores.ts"
+import { promisesOn, type StoreWith } from "../support/promises.ts"
+import { Bell, partition } from "../support/stores.ts"
 import {
   anEnd,
   anEnvelope,
@@ -40,21 +39,8 @@ import {
 } from "../support/tasks.ts"
 import { startOfTime, TestTime } from "../support/time.ts"
 
-export const storeSuite = (
-  name: string,
-  storeWith: (over?: Partial<SettingsShape>) => Layer.Layer<StoreUnderTest>
-) => {
-  /** `over` are the settings that the promise needs. */
-  const promise = <Step extends Effect.Effect<unknown, unknown, StoreUnderTest | Scope.Scope>>(
-    sentence: string,
-    body: () => Generator<Step, void, never>,
-    over?: Partial<SettingsShape>
-  ) =>
-    it.live(
-      sentence,
-      () =>
-        Effect.gen(body).pipe(Effect.provide(storeWith(over))) as Effect.Effect<void, unknown, Scope.Scope>
-    )
+export const storeSuite = (name: string, storeWith: StoreWith) => {
+  const promise = promisesOn(storeWith)
 
   describe(`submit, in ${name}`, () => {
     promise("hands tasks out as they were submitted, in their order", function* () {
