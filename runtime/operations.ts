@@ -67,6 +67,8 @@ export interface WorkerAbout {
   /** Runs that have ended. */
   readonly done: number
   readonly concurrency: number
+  /** The handlers it has, sorted, up to `handlersSaid` of them. */
+  readonly handlers: ReadonlyArray<string>
   /** It claims no more, and goes when what it runs has ended. */
   readonly draining?: boolean
 }
@@ -108,6 +110,9 @@ export interface StoreMemory {
   /** What happens at the bound. Only `noeviction` loses no tasks. */
   readonly policy: string
 }
+
+/** How many handlers a worker says it has: with more of them, what it says is not all. */
+export const handlersSaid = 500
 
 /** How many ids one piece of a shelf has at most. */
 export const pieceMax = 5_000

@@ -19,6 +19,8 @@ export interface WorkerView {
   readonly memoryBytes?: number
   readonly done?: number
   readonly concurrency?: number
+  /** The handlers it has, up to `handlersSaid` of them. */
+  readonly handlers?: ReadonlyArray<string>
 }
 
 /** What one partition knows of a worker. */
@@ -49,7 +51,8 @@ const viewOf = (id: WorkerId, seen: ReadonlyArray<Sighting>, now: number, leaseM
           memoryBytes: about.memoryBytes,
           // A partition may have heard of it earlier than another.
           done: Math.max(...abouts.map(({ done }) => done)),
-          concurrency: about.concurrency
+          concurrency: about.concurrency,
+          handlers: about.handlers
         }),
     ...(leaseUntil === 0 ? {} : { heartbeatAt: leaseUntil - leaseMs })
   }

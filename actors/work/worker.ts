@@ -10,7 +10,7 @@ import { hostname } from "node:os"
 import { concurrencyDefault, Settings, type Subscription } from "../../runtime/config.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import type { Limits } from "../../runtime/limits.ts"
-import { Operations, type WorkerAbout } from "../../runtime/operations.ts"
+import { handlersSaid, Operations, type WorkerAbout } from "../../runtime/operations.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { type Route, routeOf } from "../../runtime/routes.ts"
 import { type Fenced, type Order, Store, type StoreError, type WorkerId } from "../../runtime/store.ts"
@@ -120,6 +120,10 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
           memoryBytes: process.memoryUsage.rss(),
           done: pullers.reduce((sum, puller) => sum + puller.done(), 0),
           concurrency,
+          handlers: handlers.all
+            .map(({ name }) => name)
+            .sort()
+            .slice(0, handlersSaid),
           draining
         })
         pullers = yield* Effect.forEach(

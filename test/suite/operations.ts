@@ -233,6 +233,20 @@ export const operationsSuite = (
       }
     )
 
+    promise("a bound refuses nothing that was acknowledged before, wherever it waits", function* () {
+      const { limit } = yield* Operations
+      yield* limit(partition, { maxDepth: 1, maxKeyDepth: 0 })
+      yield* submit(aTask())
+      const store = yield* Store
+      const owed = [aTask(), aTask({ box: boxOf("k") })]
+
+      yield* store.submit(partition, owed, { owed: true })
+      yield* store.submit(partition, owed, { owed: true })
+
+      expect((yield* Effect.flip(submit(aTask())))._tag).toBe("QueueFull")
+      expect(yield* claim("w", 10)).toHaveLength(3)
+    })
+
     promise("a bound that is set again does not forget how much there is", function* () {
       const { limit } = yield* Operations
       yield* limit(partition, { maxDepth: 2 })
@@ -791,7 +805,8 @@ export const operationsSuite = (
         startedAt: 2,
         memoryBytes: 3,
         done: 4,
-        concurrency: 5
+        concurrency: 5,
+        handlers: ["shop.cart"]
       }
       const [first, second] = tasks(2)
       yield* submit(first!, second!)

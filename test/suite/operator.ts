@@ -637,7 +637,8 @@ export const operatorSuite = <E>(
         startedAt: Date.UTC(2030, 0, 1),
         memoryBytes: 1_000_000,
         done: 3,
-        concurrency: 8
+        concurrency: 8,
+        handlers: ["shop.cart"]
       }
 
       promise("each once, with what it says of itself and what it runs in all its queues", () =>

@@ -4,7 +4,16 @@ import type { WorkerState } from "../../../runtime/operations.ts"
 import { idIn } from "../../../runtime/task.ts"
 import { aUlid } from "../../support/tasks.ts"
 
-const about = { node: "n", pid: 1, host: "h", startedAt: 5, memoryBytes: 6, done: 2, concurrency: 8 }
+const about = {
+  node: "n",
+  pid: 1,
+  host: "h",
+  startedAt: 5,
+  memoryBytes: 6,
+  done: 2,
+  concurrency: 8,
+  handlers: ["shop.cart"]
+}
 const now = 100_000
 const leaseMs = 10_000
 

@@ -284,7 +284,8 @@ describe("workers", () => {
         startedAt: 0,
         memoryBytes: 5,
         done: 3,
-        concurrency: 8
+        concurrency: 8,
+        handlers: ["shop.cart"]
       }
       yield* Store.use((store) =>
         store.turn(partition, aTurn("w1", { want: 1, leaseMs: 60_000, about: JSON.stringify(about) }))
