@@ -282,6 +282,8 @@ export type Cancelled =
 export type Message =
   | { readonly kind: "ended"; readonly child: TaskId; readonly parent: TaskId }
   | { readonly kind: "cancel"; readonly task: TaskId }
+  /** A task that was acknowledged, and is to be stored there. */
+  | { readonly kind: "submit"; readonly partition: Partition; readonly task: NewTask }
 
 export interface Depth {
   readonly lanes: Readonly<Record<Lane, number>>
@@ -301,11 +303,12 @@ export class Store extends Context.Service<
     /**
      * Stores tasks and puts them where they wait. All of them, or none. Repeatable as a whole: a call whose first
      * task is already there has been here, and stores nothing, so that one which Redis runs late, long after it was
-     * given up and said again, does no harm.
+     * given up and said again, does no harm. With `owed` they were acknowledged before, and no bound refuses them.
      */
     readonly submit: (
       partition: Partition,
-      tasks: ReadonlyArray<NewTask>
+      tasks: ReadonlyArray<NewTask>,
+      options?: { readonly owed: true }
     ) => Effect.Effect<void, StoreError | StoreFull | QueueFull>
 
     /**
@@ -317,6 +320,16 @@ export class Store extends Context.Service<
 
     /** Gives up a worker's lease at once, as when its process was seen to exit: what it held is reaped. Repeatable. */
     readonly evict: (partition: Partition, worker: WorkerId) => Effect.Effect<void, StoreError>
+
+    /**
+     * Renews the lease of a worker in its place, as while its event loop is blocked. `false` when it is not registered,
+     * or evicted: then nothing was written. Repeatable.
+     */
+    readonly renew: (
+      partition: Partition,
+      worker: WorkerId,
+      leaseMs: number
+    ) => Effect.Effect<boolean, StoreError>
 
     /** Ends the registration of a worker that holds nothing; one that does hold something is evicted. Repeatable. */
     readonly leave: (partition: Partition, worker: WorkerId) => Effect.Effect<void, StoreError>

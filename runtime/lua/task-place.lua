@@ -8,7 +8,8 @@
   and run after its own repetition. It may not run when memory is full: Redis refuses it before its first write.
 
   KEYS[1]  base   string   the partition's key prefix
-  ARGV[1]  plain  integer  how many tasks wait in lanes from now on and have nothing more to be said of them
+  ARGV[1]  owed   0 | 1    1: they were acknowledged before, so no bound refuses them
+  ARGV[2]  plain  integer  how many tasks wait in lanes from now on and have nothing more to be said of them
   then for each of those  entry, record
   then for each other     entry, record, due ("" for at once, a Unix time in ms, or +<delay in ms>), box or "", its
                           limit, "o" when it is ordered, parent or "", expiry and deadline in Unix ms or ""
@@ -23,12 +24,12 @@
 --- @include "keep"
 --- @include "ties"
 
-if #ARGV < 2 or records_or_letters_of({ ARGV[2] })[1] then
+if #ARGV < 3 or records_or_letters_of({ ARGV[3] })[1] then
   return 0
 end
 
-local first_other, fields_of_other = 2 + tonumber(ARGV[1]) * 2, 9
-local count, added, now = tonumber(ARGV[1]), {}, clock()
+local first_other, fields_of_other = 3 + tonumber(ARGV[2]) * 2, 9
+local count, added, now = tonumber(ARGV[2]), {}, clock()
 for at = first_other, #ARGV, fields_of_other do
   count = count + 1
   local box = ARGV[at + 3]
@@ -36,12 +37,14 @@ for at = first_other, #ARGV, fields_of_other do
     added[box] = (added[box] or 0) + 1
   end
 end
-local bound, limit = refusal(count, added)
-if bound then
-  return { bound, limit }
+if ARGV[1] == "0" then
+  local bound, limit = refusal(count, added)
+  if bound then
+    return { bound, limit }
+  end
 end
 
-for at = 2, first_other - 1, 2 do
+for at = 3, first_other - 1, 2 do
   keep(ARGV[at], ARGV[at + 1])
   queue(ARGV[at])
 end

@@ -40,14 +40,14 @@ const make = Effect.gen(function* () {
   const { channels, of: heapOf } = yield* Heaps
   const clock = Effect.map(Clock.currentTimeMillis, Math.floor)
 
-  const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks) {
+  const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks, options) {
     const heap = heapOf(partition)
     const now = yield* clock
     const first = tasks.find(isPlain) ?? tasks[0]
     if (first === undefined || heap.recordOf(ulidOfEntry(first.entry)) !== undefined) return
     const added = new Map<string, number>()
     for (const { box } of tasks) if (box !== undefined) added.set(box.name, (added.get(box.name) ?? 0) + 1)
-    const full = heap.refusal(tasks.length, added, now)
+    const full = options?.owed === true ? undefined : heap.refusal(tasks.length, added, now)
     if (full !== undefined) return yield* full
     const next = () => byScore(heap.later)[0]?.[0]
     const before = next()
@@ -252,9 +252,17 @@ const make = Effect.gen(function* () {
   })
 })
 
-const sameMessage = (one: Message, other: Message) =>
-  one.kind === "ended"
-    ? other.kind === "ended" && one.child === other.child && one.parent === other.parent
-    : other.kind === "cancel" && one.task === other.task
+const sameMessage = (one: Message, other: Message): boolean => {
+  switch (one.kind) {
+    case "ended":
+      return other.kind === "ended" && one.child === other.child && one.parent === other.parent
+    case "cancel":
+      return other.kind === "cancel" && one.task === other.task
+    case "submit":
+      return (
+        other.kind === "submit" && one.partition === other.partition && one.task.entry === other.task.entry
+      )
+  }
+}
 
 export const layer = Layer.effect(Store, make)

@@ -88,15 +88,31 @@ const bounds = { d: "maxDepth", a: "maxAgeMs", k: "maxKeyDepth" } as const
 export const fullOf = (partition: Partition, [letter, limit]: readonly [string, string]) =>
   new QueueFull({ partition, bound: bounds[letter as keyof typeof bounds], limit: Number(limit) })
 
+/** A message of the outbox as it is read. */
 const messageOf = (line: string): Message => {
-  const [kind, task, rest = ""] = line.split(" ")
-  return kind === "ended"
-    ? { kind, child: task as TaskId, parent: rest as TaskId }
-    : { kind: "cancel", task: task as TaskId }
+  const [kind, first = ""] = line.split(" ", 2)
+  const rest = line.slice(kind!.length + first.length + 2)
+  switch (kind) {
+    case "ended":
+      return { kind, child: first as TaskId, parent: rest as TaskId }
+    case "submit":
+      return { kind, partition: first, task: JSON.parse(rest) as NewTask }
+    default:
+      return { kind: "cancel", task: first as TaskId }
+  }
 }
 
-const lineOf = (message: Message) =>
-  message.kind === "ended" ? `ended ${message.child} ${message.parent}` : `cancel ${message.task}`
+/** A message of the outbox as it lies there. */
+export const lineOf = (message: Message): string => {
+  switch (message.kind) {
+    case "ended":
+      return `ended ${message.child} ${message.parent}`
+    case "submit":
+      return `submit ${message.partition} ${JSON.stringify(message.task)}`
+    case "cancel":
+      return `cancel ${message.task}`
+  }
+}
 
 /** A line of a hint: an id, and its record if that came along. */
 const newsOf = (line: string): News => ({
@@ -131,16 +147,19 @@ const make = Effect.gen(function* () {
   const retentionMs = Duration.toMillis(settings.retention)
   const streamMs = Math.max(retentionMs, streamIdleMs)
 
-  const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks) {
-    const args: Array<string | number> = [0]
+  const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks, options) {
+    const plain: Array<string | number> = []
     const others: Array<string | number> = []
     for (const task of tasks) {
-      if (isPlain(task)) args.push(task.entry, task.record)
+      if (isPlain(task)) plain.push(task.entry, task.record)
       else others.push(...otherOf(task))
     }
-    args[0] = (args.length - 1) / 2
-    const script = others.length === 0 ? "task-submit" : "task-place"
-    const reply = yield* run<number | [string, string]>(script, partition, args.concat(others)).pipe(
+    const count = plain.length / 2
+    const [script, args] =
+      others.length === 0 && options === undefined
+        ? (["task-submit", [count, ...plain]] as const)
+        : (["task-place", [options === undefined ? 0 : 1, count, ...plain, ...others]] as const)
+    const reply = yield* run<number | [string, string]>(script, partition, args).pipe(
       Effect.mapError((error) =>
         isFull(error) ? new StoreFull() : new StoreError({ operation: "Store.submit", cause: error.cause })
       )

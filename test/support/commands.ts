@@ -93,20 +93,32 @@ const all = 10_000
 /** Puts ids of one partition into another; those of any third stay. */
 const moved = (from: Partition, to: Partition) => {
   const id = (id: TaskId) => (partitionOfId(id) === from ? idIn(to, ulidOfId(id)) : id)
+  const moveTask = (task: NewTask): NewTask =>
+    task.parent === undefined ? task : { ...task, parent: id(task.parent) }
+  const moveMessage = (message: Message): Message => {
+    switch (message.kind) {
+      case "ended":
+        return { kind: "ended", child: id(message.child), parent: id(message.parent) }
+      case "cancel":
+        return { kind: "cancel", task: id(message.task) }
+      case "submit":
+        return {
+          kind: "submit",
+          partition: message.partition === from ? to : message.partition,
+          task: moveTask(message.task)
+        }
+    }
+  }
   return {
     id,
-    task: (task: NewTask): NewTask =>
-      task.parent === undefined ? task : { ...task, parent: id(task.parent) },
+    task: moveTask,
     turn: (turn: Turn): Turn => ({
       ...turn,
       settled: turn.settled.map((settlement) =>
         settlement.kind === "wait" ? { ...settlement, children: settlement.children.map(id) } : settlement
       )
     }),
-    message: (message: Message): Message =>
-      message.kind === "ended"
-        ? { kind: "ended", child: id(message.child), parent: id(message.parent) }
-        : { kind: "cancel", task: id(message.task) }
+    message: moveMessage
   }
 }
 
