@@ -6,8 +6,8 @@
  * are in process groups of their own: a Ctrl-C reaches the node alone, which stops them in order. A child whose node
  * is gone sees its channel close, and drains.
  */
-import { Clock, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Schema } from "effect"
-import { decide, type RestartPolicy } from "../runtime/restart.ts"
+import { Clock, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Random, Schema } from "effect"
+import { nextRestart, restartPolicy } from "../runtime/supervision/restarts.ts"
 import { Settings } from "../runtime/config.ts"
 import { Store } from "../runtime/store.ts"
 import { Shutdown } from "./shutdown.ts"
@@ -55,12 +55,11 @@ export const goesWithNode = Layer.effectDiscard(
   })
 )
 
-const policy: RestartPolicy = {
+const policy = restartPolicy({
   intensity: 10,
-  period: Duration.minutes(1),
-  backoff: Duration.millis(100),
-  backoffMax: Duration.seconds(10)
-}
+  period: "1 minute",
+  backoff: { base: "100 millis", cap: "10 seconds" }
+})
 
 /** Exits of a child that never got ready which will not go better next time: usage, and what cannot be reached. */
 const hopelessExits: ReadonlyArray<number> = [2, 5]
@@ -145,13 +144,16 @@ export const layer = (specs: ReadonlyArray<ChildSpec>) =>
       /** Keeps one child alive until it is interrupted; then the child is stopped. */
       const keep = Effect.fnUntraced(function* (child: Child, ready: Deferred.Deferred<void>) {
         const restarts: Array<number> = []
+        let streak = 0
         while (true) {
+          const since = yield* monotonicMs
           const process = yield* start(child, ready)
           yield* Effect.promise(() => process.exited).pipe(Effect.onInterrupt(() => stop(child, process)))
           child.process = undefined
           yield* handBack(child)
           const now = yield* monotonicMs
-          const decision = decide(policy, { restarts, now })
+          const random = yield* Random.next
+          const decision = nextRestart(policy, { restarts, now, streak, livedMs: now - since, random })
           const hopeless =
             !(yield* Deferred.isDone(ready)) &&
             (restarts.length >= startsMax || hopelessExits.includes(process.exitCode ?? 0))
@@ -164,6 +166,7 @@ export const layer = (specs: ReadonlyArray<ChildSpec>) =>
               process.signalCode ?? process.exitCode
             }; it is started again in ${decision.afterMs} ms`
           )
+          streak = decision.streak
           yield* Effect.sleep(decision.afterMs)
           restarts.push(yield* monotonicMs)
         }
