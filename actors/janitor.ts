@@ -10,6 +10,7 @@ import { Settings } from "../runtime/config.ts"
 import { Operations } from "../runtime/operations.ts"
 import { Store } from "../runtime/store.ts"
 import { partitionOf } from "../runtime/task.ts"
+import { IsUpkeep } from "../runtime/upkeep.ts"
 import { Worker } from "./work/worker.ts"
 
 /** Segments and dead letters that one script drops at most. */
@@ -46,6 +47,7 @@ export const layer = Layer.effectDiscard(
     // Jitter keeps processes that started together from sweeping together.
     Effect.repeat(Schedule.spaced(interval).pipe(Schedule.jittered)),
     Effect.annotateLogs({ actor: "janitor" }),
+    Effect.provideService(IsUpkeep, true),
     Effect.forkScoped
   )
 )

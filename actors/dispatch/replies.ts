@@ -7,6 +7,7 @@
  */
 import { Cause, Context, Effect, Exit, Layer, Schema } from "effect"
 import { type Inbox, Store, type StoreError } from "../../runtime/store.ts"
+import { upkeepPause } from "../../runtime/upkeep.ts"
 import { idIn, type Partition, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 
 /** No task has this id: it never was, or is past its retention. */
@@ -136,7 +137,7 @@ const make = Effect.gen(function* () {
   )
   yield* Effect.forever(
     Effect.andThen(
-      Effect.sleep(rereadEvery),
+      upkeepPause(rereadEvery),
       Effect.sync(() => {
         for (const id of new Set([...waiting.keys(), ...listeners.keys()])) news(id)
       })

@@ -53,6 +53,8 @@ export interface Keeping {
   readonly store: Store["Service"]
   readonly offspring: Offspring["Service"]
   readonly learn: (definition: TaskDefinition) => void
+  /** Runs what a plain handler asks for, with the clock and all else of the worker's fibers. */
+  readonly promise: <A, E>(effect: Effect.Effect<A, E>) => Promise<A>
 }
 
 /** The run that a context is of. */
@@ -75,16 +77,6 @@ const defecting = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, Exclude<
       error instanceof Suspended ? Effect.die(error) : Effect.fail(error as Exclude<E, Suspended>)
     )
   )
-
-/**
- * An effect as a promise. One that nobody waits for may still reject, as when the run is over first; that is no reason
- * to end the process and with it everybody else's runs.
- */
-const promised = <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
-  const promise = Effect.runPromise(effect)
-  promise.catch(() => {})
-  return promise
-}
 
 export class Run implements TaskContext {
   readonly #of: RunOf
@@ -142,11 +134,22 @@ export class Run implements TaskContext {
     return new AttemptOver({ task: this.task.id, attempt: this.attempt })
   }
 
+  /**
+   * An effect as a promise. One that nobody waits for may still reject, as when the run is over first; that is no reason
+   * to end the process and with it everybody else's runs.
+   */
+  #promised<A, E>(effect: Effect.Effect<A, E>): Promise<A> {
+    const promise = this.#of.keeping.promise(effect)
+    promise.catch(() => {})
+    return promise
+  }
+
   get #remembered(): Recall {
     const { entry, keeping, partition, worker, writes } = this.#of
     if (this.#recall === undefined) {
       this.#recall = new Recall({
         steps: keeping.steps,
+        promise: keeping.promise,
         partition,
         worker,
         entry,
@@ -184,15 +187,15 @@ export class Run implements TaskContext {
   // Made when they are asked for, since most runs ask for few, and bound, so that a handler may take them out of its
   // context.
   get progress(): TaskContext["progress"] {
-    return (fraction, message) => promised(this.guarded((writes) => writes.progress(fraction, message)))
+    return (fraction, message) => this.#promised(this.guarded((writes) => writes.progress(fraction, message)))
   }
 
   get log(): TaskContext["log"] {
-    return (message, level = "info") => promised(this.guarded((writes) => writes.log(message, level)))
+    return (message, level = "info") => this.#promised(this.guarded((writes) => writes.log(message, level)))
   }
 
   get emit(): TaskContext["emit"] {
-    return (chunk) => promised(this.guarded((writes) => writes.emit(chunk)))
+    return (chunk) => this.#promised(this.guarded((writes) => writes.emit(chunk)))
   }
 
   get spent(): TaskContext["spent"] {
@@ -212,7 +215,7 @@ export class Run implements TaskContext {
     return (name, run) => {
       const recall = this.#remembered
       // What it throws is what the step rejects with.
-      return promised(
+      return this.#promised(
         recall.step(
           recall.next(),
           name,
@@ -225,26 +228,26 @@ export class Run implements TaskContext {
   // What the methods below give and take is said by the contract; inside, everything is JSON.
   get submit(): TaskContext["submit"] {
     return (task, input, options) =>
-      promised(this.#children.submit(this.#remembered.next(), task, input, options)) as Promise<never>
+      this.#promised(this.#children.submit(this.#remembered.next(), task, input, options)) as Promise<never>
   }
 
   get all(): TaskContext["all"] {
     return ((...args: Parameters<Family["all"]>) =>
-      promised(this.#children.all(...args))) as TaskContext["all"]
+      this.#promised(this.#children.all(...args))) as TaskContext["all"]
   }
 
   get group(): TaskContext["group"] {
     return ((...args: Parameters<Family["group"]>) =>
-      promised(this.#children.group(...args))) as TaskContext["group"]
+      this.#promised(this.#children.group(...args))) as TaskContext["group"]
   }
 
   get chain(): TaskContext["chain"] {
-    return (...args: Parameters<Family["chain"]>) => promised(this.#children.chain(...args))
+    return (...args: Parameters<Family["chain"]>) => this.#promised(this.#children.chain(...args))
   }
 
   get chord(): TaskContext["chord"] {
     return ((...args: Parameters<Family["chord"]>) =>
-      promised(this.#children.chord(...args))) as TaskContext["chord"]
+      this.#promised(this.#children.chord(...args))) as TaskContext["chord"]
   }
 
   /** The same in effects, which take their numbers when they start. */

@@ -9,6 +9,7 @@
 import { Cause, Clock, Effect, Exit, Fiber, Queue, Schedule, type Scope } from "effect"
 import { type LimitRequest, Limits, type Used } from "../../runtime/limits.ts"
 import { StoreError, type WorkerId } from "../../runtime/store.ts"
+import { upkeepPause } from "../../runtime/upkeep.ts"
 
 /** How many permits are taken, and how many are ended, by one call. */
 const takeMax = 100
@@ -292,7 +293,7 @@ export const openPermits = Effect.fnUntraced(function* (
   yield* forever(
     "renewing permits",
     Effect.gen(function* () {
-      yield* Effect.sleep(leaseMs / 3)
+      yield* upkeepPause(leaseMs / 3)
       const out = [...idle(), ...running.keys()]
       if (out.length === 0) return
       yield* limits

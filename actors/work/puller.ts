@@ -14,6 +14,7 @@ import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import type { Handlers } from "../../runtime/registry.ts"
 import type { Steps } from "../../runtime/steps.ts"
+import { upkeepPause } from "../../runtime/upkeep.ts"
 import {
   bellWaitMaxMs,
   crashesSuspect,
@@ -42,7 +43,7 @@ const notesMax = 250
 /** How many turns are in flight at once. */
 const flightsMax = 2
 
-/** How often running tasks are looked after: deadlines, notes, the lease, in milliseconds. */
+/** How often running tasks are looked after at most: time limits, notes, what was lost, in milliseconds. */
 const pulseMs = 25
 
 /** How long a puller waits after a turn without an answer, at first and at most, in milliseconds. */
@@ -410,8 +411,13 @@ export const openPuller = Effect.fnUntraced(function* (
   yield* forever(
     "looking after running tasks",
     Effect.gen(function* () {
-      if (runs.size() === 0) yield* until(() => runs.size() > 0)
-      yield* Effect.sleep(pulseMs)
+      const dueMono = runs.dueMono()
+      const restMs = dueMono - mono()
+      const sooner = until(() => runs.dueMono() < dueMono)
+      // A run that just lasts needs no looking after.
+      if (restMs <= pulseMs) yield* Effect.sleep(pulseMs)
+      else
+        yield* restMs === Number.POSITIVE_INFINITY ? sooner : Effect.raceFirst(Effect.sleep(restMs), sooner)
       runs.look()
       // What was lost or cancelled ends without a word.
       books.look(runs.has)
@@ -424,7 +430,7 @@ export const openPuller = Effect.fnUntraced(function* (
   yield* forever(
     "renewing the lease",
     Effect.gen(function* () {
-      yield* Effect.sleep(leaseMs / beatsPerLease)
+      yield* upkeepPause(leaseMs / beatsPerLease)
       beats += 1
       if (beats % beatsPerLease === 0) again = true
       change()

@@ -45,6 +45,8 @@ export interface RecallOptions {
   readonly partition: Partition
   readonly worker: WorkerId
   readonly entry: Entry
+  /** Runs what several calls of the run wait for. */
+  readonly promise: <A, E>(effect: Effect.Effect<A, E>) => Promise<A>
   /** Called when the store says that the entry is not this worker's any more. */
   readonly onLost: () => void
   /** Called when a step's result is stored, for those who follow the task. */
@@ -133,8 +135,8 @@ export class Recall {
   }
 
   async #recall(): Promise<ReadonlyMap<number, Step>> {
-    const { entry, partition, steps } = this.#options
-    const earlier = await Effect.runPromise(this.patiently(steps.recall(partition, ulidOfEntry(entry))))
+    const { entry, partition, promise, steps } = this.#options
+    const earlier = await promise(this.patiently(steps.recall(partition, ulidOfEntry(entry))))
     for (const { value } of earlier) this.#characters += value.length
     return new Map(earlier.map((step) => [step.number, step]))
   }

@@ -4,7 +4,7 @@
  * However a run ends, it is settled once, unless it was lost or cancelled: then it is over for us at once, and nothing
  * is said. Runs of a batch handler share a fiber, and each is settled by itself.
  */
-import { Cause, Effect, Exit, Fiber, type Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Random, type Scope } from "effect"
 import { describe } from "../../runtime/fault.ts"
 import type { Limit, LogLevel, TaskDefinition } from "../../runtime/handler.ts"
 import { Handlers } from "../../runtime/registry.ts"
@@ -60,6 +60,8 @@ export interface Runs {
   readonly interrupt: (entry: Entry, stop: Stop) => void
   /** Looks at every run: whose time is up is interrupted, whose note is due gets one. */
   readonly look: () => void
+  /** When something is to be looked at next, on our monotonic clock; not before it, but maybe nothing is then. */
+  readonly dueMono: () => number
   readonly noteIsDue: () => boolean
   /** Up to `most` notes that are due. */
   readonly takeNotes: (most: number) => ReadonlyArray<readonly [Entry, string]>
@@ -84,17 +86,24 @@ export const openRuns = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Runs, never, Store | Steps | Offspring | Handlers | Scope.Scope> {
   const { mono, onChange, onSettled, partition, redisNow, services, worker } = options
   const handlers = yield* Handlers
+  const random = yield* Random.Random
+  const context = yield* Effect.context<never>()
   const keeping: Keeping = {
     steps: yield* Steps,
     store: yield* Store,
     offspring: yield* Offspring,
-    learn: handlers.learn
+    learn: handlers.learn,
+    promise: Effect.runPromiseWith(context)
   }
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const fork = Effect.runForkWith(context)
   const running = new Map<Entry, Running>()
   let done = 0
   /** Runs that a look found to be due for a note. */
   let noting: Array<Running> = []
+  let dueMono = Number.POSITIVE_INFINITY
+  const dueBy = (at: number) => {
+    dueMono = Math.min(dueMono, at)
+  }
 
   const emitter: Emitter = yield* openEmitter({
     partition,
@@ -107,7 +116,10 @@ export const openRuns = Effect.fnUntraced(function* (
     const run = running.get(entry)
     if (run === undefined || run.stop !== undefined) return
     run.stop = stop
-    if (isGone(stop)) running.delete(entry)
+    if (isGone(stop)) {
+      running.delete(entry)
+      dueBy(mono())
+    }
     // What is handed back waits for its handler to have stopped; nothing else has to.
     if (run.gathered !== undefined) batches.leave(run.gathered, stop !== "drain")
     else if (run.fiber !== undefined) fork(Fiber.interrupt(run.fiber))
@@ -141,7 +153,7 @@ export const openRuns = Effect.fnUntraced(function* (
     const { startedAt } = run
     const ending = endingOf(run, exit)
     const now = mono()
-    const at = { worker, startedAt, finishedAt: redisNow(now), random: Math.random() }
+    const at = { worker, startedAt, finishedAt: redisNow(now), random: random.nextDoubleUnsafe() }
     settle(run, settlementOf(run, ending, at), coolOf(run.limits, ending), now)
   }
 
@@ -164,6 +176,10 @@ export const openRuns = Effect.fnUntraced(function* (
       const run = this.#run
       run.progress = { fraction, ...(message === undefined ? {} : { message }) }
       run.noteDue = true
+      if (run.notedMono > 0) {
+        dueBy(run.notedMono + noteEveryMs)
+        onChange()
+      }
       return emitter.emit(run.entry, "progress", run.progress)
     }
 
@@ -202,6 +218,7 @@ export const openRuns = Effect.fnUntraced(function* (
       onStart: () => {
         run.startedMono = mono()
         run.startedAt = redisNow(run.startedMono)
+        dueBy(firstDueMono(run))
       },
       onEnd: (exit) => conclude(run, exit)
     }
@@ -241,6 +258,7 @@ export const openRuns = Effect.fnUntraced(function* (
       noteDue: false
     }
     running.set(entry, run)
+    dueBy(firstDueMono(run))
     if (definition === undefined) return launch(run, Effect.succeed(missing(envelope.name)))
     const writes = new RunWrites(run)
     const of = { definition, partition, worker, entry, envelope, ring, writes, keeping, services }
@@ -251,12 +269,14 @@ export const openRuns = Effect.fnUntraced(function* (
   const look = () => {
     const now = mono()
     noting = []
+    dueMono = Number.POSITIVE_INFINITY
     for (const run of running.values()) {
-      const first = run.notedMono === 0 && now - run.startedMono > noteAfterMs
-      const fresh = run.noteDue && run.notedMono > 0 && now - run.notedMono > noteEveryMs
-      if (first || fresh) noting.push(run)
-      if (now - run.startedMono >= (run.timeoutMs ?? Number.POSITIVE_INFINITY))
-        interrupt(run.entry, "timeout")
+      const noteAt = noteDueMono(run)
+      if (now >= noteAt) noting.push(run)
+      else dueBy(noteAt)
+      const timeoutAt = run.startedMono + (run.timeoutMs ?? Number.POSITIVE_INFINITY)
+      if (now < timeoutAt) dueBy(timeoutAt)
+      else interrupt(run.entry, "timeout")
     }
   }
 
@@ -287,10 +307,20 @@ export const openRuns = Effect.fnUntraced(function* (
     start,
     interrupt,
     look,
+    dueMono: () => dueMono,
     noteIsDue: () => noting.length > 0,
     takeNotes
   }
 })
+
+/** When a run is due for its next note, on our monotonic clock. */
+const noteDueMono = ({ noteDue, notedMono, startedMono }: Running): number => {
+  if (notedMono === 0) return startedMono + noteAfterMs
+  return noteDue ? notedMono + noteEveryMs : Number.POSITIVE_INFINITY
+}
+
+const firstDueMono = (run: Running): number =>
+  run.startedMono + Math.min(noteAfterMs, run.timeoutMs ?? Number.POSITIVE_INFINITY)
 
 const failure = (type: string, message: string): Ending => ({
   kind: "failure",

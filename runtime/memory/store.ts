@@ -28,6 +28,7 @@ import {
   ulidOfEntry,
   ulidOfId
 } from "../task.ts"
+import { upkeepPause } from "../upkeep.ts"
 import { entryOfHeader } from "./cells.ts"
 import { type Heap, Heaps } from "./heap.ts"
 import { add, byScore } from "./scores.ts"
@@ -173,7 +174,7 @@ const make = Effect.gen(function* () {
     const bells = partitions.map((partition) => heapOf(partition).bell)
     const wait = (maxMs: number) =>
       Effect.raceAll(bells.map((bell) => Effect.andThen(bell.await, bell.close))).pipe(
-        Effect.timeoutOrElse({ duration: Math.min(maxMs, bellWaitMaxMs), orElse: () => Effect.void }),
+        Effect.raceFirst(upkeepPause(Math.min(maxMs, bellWaitMaxMs))),
         Effect.asVoid
       )
     return Effect.succeed({ wait })
@@ -216,6 +217,13 @@ const make = Effect.gen(function* () {
           const at = outbox.findIndex((other) => sameMessage(message, other))
           if (at >= 0) outbox.splice(at, 1)
         }
+      }),
+    renew: (partition, worker, leaseMs) =>
+      Effect.map(clock, (now) => {
+        const { workers } = heapOf(partition)
+        if ((workers.get(worker) ?? 0) === 0) return false
+        workers.set(worker, now + leaseMs)
+        return true
       }),
     evict: (partition, worker) => evict(partition, worker, false),
     leave: (partition, worker) => evict(partition, worker, true),
