@@ -26,6 +26,12 @@ export interface Subscription {
   readonly concurrency: number
 }
 
+/** How many worker processes a node keeps. */
+export interface WorkerRange {
+  readonly min: number
+  readonly max: number
+}
+
 export interface SettingsShape {
   /**
    * `REDIS_URL`: `redis://`, `rediss://` or `unix:/path/to.sock`. Redacted, because it often holds a password.
@@ -57,8 +63,26 @@ export interface SettingsShape {
    */
   readonly routes: ReadonlyArray<Route>
 
-  /** `TROUPE_WORKERS`, default 2. How many worker processes a node keeps. */
-  readonly workers: number
+  /**
+   * `TROUPE_WORKERS`, default 2: how many worker processes a node keeps; or `2..8`, as many between them as the age of
+   * what waits asks for.
+   */
+  readonly workers: WorkerRange
+
+  /** `TROUPE_SCALE_UP`, default 5 seconds. A node starts more workers when the oldest waiting task is older. */
+  readonly scaleUp: Duration.Duration
+
+  /**
+   * `TROUPE_SCALE_DOWN`, default 1 minute. A node drains one of its workers when nothing has waited long for that
+   * time. Shorter frees memory sooner, and starts processes more often.
+   */
+  readonly scaleDown: Duration.Duration
+
+  /** When a node puts a fresh process in a worker's place: `TROUPE_RECYCLE_TASKS`, `_MEMORY`, `_AGE`. */
+  readonly recycleTasks: number | undefined
+  /** In MiB of resident memory. */
+  readonly recycleMemory: number | undefined
+  readonly recycleAge: Duration.Duration | undefined
 
   /** `TROUPE_FILES`, default `.troupe/files`. The folder of uploaded and processed files; all processes share it. */
   readonly files: string
@@ -74,6 +98,19 @@ export interface SettingsShape {
    * Shorter recovers sooner, and costs needless re-runs when a process or the network stalls for so long.
    */
   readonly lease: Duration.Duration
+
+  /**
+   * `TROUPE_HEARTBEAT`, default 5 seconds, or a third of a shorter lease. How often a node and a worker say that they
+   * live, and what they are. At most a third of `TROUPE_LEASE`: two may be missed.
+   */
+  readonly heartbeat: Duration.Duration
+
+  /**
+   * `TROUPE_STALL`, default 5 minutes. How long a node keeps the lease of a worker whose process lives and says
+   * nothing, as while a handler blocks it; then the process is killed. Shorter frees what a stuck process holds
+   * sooner, and kills handlers that compute for so long.
+   */
+  readonly stall: Duration.Duration
 
   /**
    * `TROUPE_RETENTION`, default 1 day, at least 1 minute: a submit whose answer was lost is said again for some
@@ -118,6 +155,18 @@ const whole = (minimum: number, maximum: number) => (value: string) => {
   return /^\d+$/.test(value) && number >= minimum && number <= maximum
     ? Result.succeed(number)
     : Result.fail(`"${value}" is not a whole number from ${minimum} to ${maximum}`)
+}
+
+const workersMax = 256
+
+const workers = (value: string): Result.Result<WorkerRange, string> => {
+  const [, least, most = least] = /^(\d+)(?:\.\.(\d+))?$/.exec(value) ?? []
+  const [min, max] = [Number(least), Number(most)]
+  return min >= 1 && max <= workersMax && min <= max
+    ? Result.succeed({ min, max })
+    : Result.fail(
+        `"${value}" is neither a whole number from 1 to ${workersMax} nor a range of them such as 2..8`
+      )
 }
 
 const atLeast = (least: Duration.Duration) => (value: string) =>
@@ -165,7 +214,12 @@ const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> 
   handlers: ["TROUPE_HANDLERS", undefined, text],
   queues: ["TROUPE_QUEUES", undefined, subscriptions],
   routes: ["TROUPE_ROUTES", [], readRoutes],
-  workers: ["TROUPE_WORKERS", 2, whole(1, 256)],
+  workers: ["TROUPE_WORKERS", { min: 2, max: 2 }, workers],
+  scaleUp: ["TROUPE_SCALE_UP", Duration.seconds(5), atLeast(Duration.millis(100))],
+  scaleDown: ["TROUPE_SCALE_DOWN", Duration.minutes(1), atLeast(Duration.seconds(1))],
+  recycleTasks: ["TROUPE_RECYCLE_TASKS", undefined, whole(1, 1_000_000_000)],
+  recycleMemory: ["TROUPE_RECYCLE_MEMORY", undefined, whole(1, 16_777_216)],
+  recycleAge: ["TROUPE_RECYCLE_AGE", undefined, atLeast(Duration.seconds(1))],
   files: ["TROUPE_FILES", ".troupe/files", text],
   folders: [
     "TROUPE_FOLDERS",
@@ -173,6 +227,8 @@ const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> 
     (value) => Result.succeed(value.split(":").filter((folder) => folder !== ""))
   ],
   lease: ["TROUPE_LEASE", Duration.seconds(15), atLeast(Duration.seconds(1))],
+  heartbeat: ["TROUPE_HEARTBEAT", Duration.seconds(5), atLeast(Duration.millis(100))],
+  stall: ["TROUPE_STALL", Duration.minutes(5), atLeast(Duration.seconds(1))],
   retention: ["TROUPE_RETENTION", Duration.days(1), atLeast(Duration.minutes(1))],
   deadRetention: ["TROUPE_DEAD_RETENTION", Duration.days(30), atLeast(Duration.minutes(1))],
   deadMax: ["TROUPE_DEAD_MAX", 100_000, whole(0, 100_000_000)],
@@ -208,11 +264,29 @@ const readAll = Effect.fnUntraced(function* (environment: Environment) {
   return settings as unknown as SettingsShape
 })
 
+/** Two heartbeats may be missed. One that nobody has said follows the lease. */
+const agreed = (settings: SettingsShape, isSaid: boolean): Result.Result<SettingsShape, SettingsError> => {
+  const { heartbeat, lease } = settings
+  const most = Duration.divideUnsafe(lease, 3)
+  if (Duration.isLessThanOrEqualTo(heartbeat, most)) return Result.succeed(settings)
+  if (!isSaid) return Result.succeed({ ...settings, heartbeat: most })
+  const [variable] = table.heartbeat
+  const reason = `${Duration.format(heartbeat)} is more than a third of ${table.lease[0]}, which is ${Duration.format(lease)}`
+  return Result.fail(new SettingsError({ setting: variable, reason }))
+}
+
 export class Settings extends Context.Service<Settings, SettingsShape>()("troupe/Settings") {
   /** The settings as the environment has them; `over` is what a command's flags say instead. */
   static readonly layer = (over: Partial<SettingsShape> = {}, environment: Environment = process.env) =>
     Layer.effect(
       Settings,
-      Effect.map(readAll(environment), (settings) => ({ ...settings, ...over }))
+      Effect.flatMap(readAll(environment), (settings) =>
+        Effect.fromResult(
+          agreed(
+            { ...settings, ...over },
+            over.heartbeat !== undefined || environment[table.heartbeat[0]] !== undefined
+          )
+        )
+      )
     )
 }

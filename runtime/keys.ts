@@ -42,9 +42,16 @@
  * | `sizes`            | hash   | segment of `kept` → bytes; `total`; measured `upTo` when | nobody bounds them           |
  * | `stat:<minute>`    | hash   | counter → count in a minute since 1970                   | two hours later              |
  * | `queues`           | zset   | partition → when it was noted last                       | nobody notes one for long    |
+ * | `nodes`            | zset   | node → lease deadline                                    | member: left, or long silent |
+ * | `nodeAbout`        | hash   | node → JSON of what it says of itself                    | with its member of `nodes`   |
+ * | `nodesDraining`    | set    | nodes that are asked to stop all they run                | with its member of `nodes`   |
  * | `reply:<process>`  | –      | channel (sharded pub/sub): ids that have news            | nothing is stored            |
  * | `limit:<name>`     | hash   | what was used of a limit lately, and its pause's end     | neither counts any more      |
  * | `permits:<name>`   | zset   | permit of a limit that is out → lease deadline           | the last lease's end         |
+ * | `schedules`        | hash   | id → version and text of a schedule                      | field: deleted, or long over |
+ * | `scheduleIds`      | zset   | ids of schedules, all of score 0                         | with its field               |
+ * | `scheduleTimes`    | zset   | id of a schedule → when it is to be looked at            | member: paused, or gone      |
+ * | `slots:<id>`       | list   | what became of a schedule's last slots, newest left      | with its field               |
  * | `orders:<worker>`  | –      | channel: entries to stop, and `drain`                    | nothing is stored            |
  */
 import { lanes, type Partition } from "./task.ts"
@@ -70,7 +77,13 @@ const fixed = [
   "control",
   "about",
   "sizes",
-  "queues"
+  "queues",
+  "nodes",
+  "nodeAbout",
+  "nodesDraining",
+  "schedules",
+  "scheduleIds",
+  "scheduleTimes"
 ] as const
 const families = [
   "lane",
@@ -88,7 +101,8 @@ const families = [
   "stat",
   "orders",
   "limit",
-  "permits"
+  "permits",
+  "slots"
 ] as const
 
 export type PartitionKeys = { readonly base: string } & {

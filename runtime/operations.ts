@@ -67,6 +67,8 @@ export interface WorkerAbout {
   /** Runs that have ended. */
   readonly done: number
   readonly concurrency: number
+  /** How long its claims stay its own after it was heard of. */
+  readonly leaseMs: number
   /** The handlers it has, sorted, up to `handlersSaid` of them. */
   readonly handlers: ReadonlyArray<string>
   /** It claims no more, and goes when what it runs has ended. */
@@ -77,6 +79,8 @@ export interface WorkerState {
   readonly worker: WorkerId
   /** When its lease ends; 0 when it was evicted. */
   readonly leaseUntil: number
+  /** The store's clock when this was read, in Unix milliseconds. */
+  readonly seenAt: number
   /** JSON of `WorkerAbout`, once it has said it. */
   readonly about: WorkerAbout | undefined
   readonly held: ReadonlyArray<Entry>

@@ -1,4 +1,5 @@
-/** The workers of all queues, each once, however many queues it serves: a decision over plain values. */
+/** Who belongs to a system: the workers of all queues, each once, and the nodes. A decision over plain values. */
+import type { NodeName, NodeState } from "../../runtime/members.ts"
 import type { WorkerState } from "../../runtime/operations.ts"
 import type { WorkerId } from "../../runtime/store.ts"
 import { idIn, type Partition, queueOf, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
@@ -14,8 +15,9 @@ export interface WorkerView {
   readonly pid?: number
   readonly host?: string
   readonly startedAt?: number
-  /** When its lease was renewed last. */
+  /** When it was heard of last, and how long ago, on the store's clock. */
   readonly heartbeatAt?: number
+  readonly silentMs?: number
   readonly memoryBytes?: number
   readonly done?: number
   readonly concurrency?: number
@@ -29,11 +31,13 @@ export interface Sighting {
   readonly worker: WorkerState
 }
 
-const viewOf = (id: WorkerId, seen: ReadonlyArray<Sighting>, now: number, leaseMs: number): WorkerView => {
+const viewOf = (id: WorkerId, seen: ReadonlyArray<Sighting>, ourLeaseMs: number): WorkerView => {
   const leaseUntil = Math.max(...seen.map(({ worker }) => worker.leaseUntil))
+  const seenAt = Math.max(...seen.map(({ worker }) => worker.seenAt))
   const abouts = seen.flatMap(({ worker: { about } }) => (about === undefined ? [] : [about]))
   const [about] = abouts
-  const lost = leaseUntil <= now
+  const lost = leaseUntil <= seenAt
+  const heartbeatAt = leaseUntil - (about?.leaseMs ?? ourLeaseMs)
   return {
     id,
     state: lost ? "lost" : abouts.some(({ draining }) => draining === true) ? "draining" : "running",
@@ -54,16 +58,41 @@ const viewOf = (id: WorkerId, seen: ReadonlyArray<Sighting>, now: number, leaseM
           concurrency: about.concurrency,
           handlers: about.handlers
         }),
-    ...(leaseUntil === 0 ? {} : { heartbeatAt: leaseUntil - leaseMs })
+    ...(leaseUntil === 0 ? {} : { heartbeatAt, silentMs: Math.max(0, seenAt - heartbeatAt) })
   }
 }
 
-/** The workers that were seen, by their ids. */
-export const crewOf = (
-  sightings: ReadonlyArray<Sighting>,
-  now: number,
-  leaseMs: number
-): ReadonlyArray<WorkerView> => {
+/** The workers that were seen, by their ids. Who has not said how long its lease is has one of `leaseMs`. */
+export const crewOf = (sightings: ReadonlyArray<Sighting>, leaseMs: number): ReadonlyArray<WorkerView> => {
   const byId = Map.groupBy(sightings, ({ worker }) => worker.worker)
-  return [...byId].map(([id, seen]) => viewOf(id, seen, now, leaseMs)).sort((a, b) => (a.id < b.id ? -1 : 1))
+  return [...byId].map(([id, seen]) => viewOf(id, seen, leaseMs)).sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+/** A node as people and programs see it. Times in Unix milliseconds. */
+export interface NodeView {
+  readonly id: NodeName
+  /** `lost`: it was not heard of for a lease. */
+  readonly state: "running" | "draining" | "lost"
+  readonly host: string
+  readonly pid: number
+  readonly startedAt: number
+  /** When it was heard of last, and how long ago, on the store's clock. */
+  readonly heartbeatAt: number
+  readonly silentMs: number
+  /** Its worker processes, and how many it keeps at least and at most. */
+  readonly workers: number
+  readonly min: number
+  readonly max: number
+}
+
+export const nodeViewOf = ({ about, draining, leaseUntil, node, seenAt }: NodeState): NodeView => {
+  const { leaseMs, ...said } = about
+  const heartbeatAt = leaseUntil - leaseMs
+  return {
+    ...said,
+    id: node,
+    state: leaseUntil <= seenAt ? "lost" : draining ? "draining" : "running",
+    heartbeatAt,
+    silentMs: Math.max(0, seenAt - heartbeatAt)
+  }
 }

@@ -5,13 +5,14 @@
  * something can be asked first how much that would be (`dryRun`). Filters come as strangers wrote them, and are
  * refused with every fault.
  */
-import { Clock, Context, Duration, Effect, Layer, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { Settings } from "../../runtime/config.ts"
+import { Members, type NodeName } from "../../runtime/members.ts"
 import { Operations } from "../../runtime/operations.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
 import { type QueueFull, Store, type StoreError, type StoreFull, type WorkerId } from "../../runtime/store.ts"
 import type { TaskId } from "../../runtime/task.ts"
-import { crewOf, type WorkerView } from "./crew.ts"
+import { crewOf, type NodeView, nodeViewOf, type WorkerView } from "./crew.ts"
 import type { QueryRefused } from "./fields.ts"
 import { makeMover } from "./move.ts"
 import type { SubmitRefused } from "../dispatch/new-task.ts"
@@ -33,6 +34,15 @@ export class WorkerNotFound extends Schema.TaggedError<WorkerNotFound>()("Worker
 }) {
   override get message() {
     return `there is no worker ${this.worker}`
+  }
+}
+
+/** No node has this name: it has stopped, or was lost some time ago. */
+export class NodeNotFound extends Schema.TaggedError<NodeNotFound>()("NodeNotFound", {
+  node: Schema.String
+}) {
+  override get message() {
+    return `there is no node ${this.node}`
   }
 }
 
@@ -95,6 +105,11 @@ export class Operator extends Context.Service<
     /** Asks a worker to claim no more, and to go when what it runs has ended. */
     readonly drain: (worker: WorkerId) => Effect.Effect<void, WorkerNotFound | StoreError>
 
+    /** Every node that lives, and those that were lost lately. */
+    readonly nodes: Effect.Effect<ReadonlyArray<NodeView>, StoreError>
+    /** Asks a node to stop all it runs, in order, and to end. It hears it with its next heartbeat. */
+    readonly drainNode: (node: NodeName) => Effect.Effect<void, NodeNotFound | StoreError>
+
     /** How things stand, and what happened in the last minutes. */
     readonly stats: (minutes?: number) => Effect.Effect<Stats, StoreError>
   }
@@ -103,6 +118,7 @@ export class Operator extends Context.Service<
 const make = Effect.gen(function* () {
   const store = yield* Store
   const operations = yield* Operations
+  const members = yield* Members
   const { lease } = yield* Settings
   const leaseMs = Duration.toMillis(lease)
   const finder = yield* makeFinder
@@ -122,13 +138,19 @@ const make = Effect.gen(function* () {
 
   const workers = Effect.gen(function* () {
     const seen = yield* sightings
-    return crewOf(seen, yield* Clock.currentTimeMillis, leaseMs)
+    return crewOf(seen, leaseMs)
   })
 
   const drain = Effect.fnUntraced(function* (id: WorkerId) {
     const homes = (yield* sightings).filter(({ worker }) => worker.worker === id)
     if (homes.length === 0) return yield* new WorkerNotFound({ worker: id })
     yield* Effect.forEach(homes, ({ partition }) => operations.drain(partition, id), { discard: true })
+  })
+
+  const nodes = Effect.map(members.nodes, (all) => all.map(nodeViewOf))
+
+  const drainNode = Effect.fnUntraced(function* (node: NodeName) {
+    if (!(yield* members.drain(node))) return yield* new NodeNotFound({ node })
   })
 
   const stats = Effect.fnUntraced(function* (minutes: number = statsMinutes) {
@@ -138,7 +160,17 @@ const make = Effect.gen(function* () {
     return statsOf(counted.flat(), depths, crew.filter(({ state }) => state !== "lost").length)
   })
 
-  return Operator.of({ tasks: finder.tasks, ...letters, ...queues, move, workers, drain, stats })
+  return Operator.of({
+    tasks: finder.tasks,
+    ...letters,
+    ...queues,
+    move,
+    workers,
+    drain,
+    nodes,
+    drainNode,
+    stats
+  })
 })
 
 /** Give it a store, the handlers and settings. */

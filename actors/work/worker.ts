@@ -19,6 +19,7 @@ import { type Partition, partitionOf } from "../../runtime/task.ts"
 import type { Services } from "./attempt.ts"
 import * as Dispatcher from "../dispatch/dispatcher.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
+import { nodeName } from "../node/name.ts"
 import { openPuller, type Puller } from "./puller.ts"
 import { Shutdown } from "../shutdown.ts"
 
@@ -45,7 +46,10 @@ export const subscriptionsOf = (
 ): ReadonlyArray<Subscription> =>
   queues ??
   [
-    ...new Set(["default", ...handlers.flatMap(({ name, queue }) => [queue, routeOf(routes, name) ?? queue])])
+    ...new Set([
+      "default",
+      ...handlers.flatMap(({ name, queue }) => [queue, ...(routeOf(routes, name) ?? [])])
+    ])
   ].map((queue) => ({
     queue,
     concurrency: concurrencyDefault
@@ -113,13 +117,14 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
         const operations = yield* Operations
         yield* Effect.forEach(partitions, (partition) => operations.note(partition), { discard: true })
         const about = (concurrency: number): WorkerAbout => ({
-          node: `${hostname()}-${process.ppid}`,
+          node: nodeName(),
           pid: process.pid,
           host: hostname(),
           startedAt,
           memoryBytes: process.memoryUsage.rss(),
           done: pullers.reduce((sum, puller) => sum + puller.done(), 0),
           concurrency,
+          leaseMs: Duration.toMillis(settings.lease),
           handlers: handlers.all
             .map(({ name }) => name)
             .sort()

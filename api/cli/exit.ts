@@ -7,7 +7,7 @@ import type { ResultTimeout, SubmitError, TaskEnded, TaskGone } from "../../acto
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import type { PositionInvalid } from "../../actors/follow/follow.ts"
 import type { ChildFailing } from "../../actors/node.ts"
-import type { WorkerNotFound } from "../../actors/operate/operator.ts"
+import type { NodeNotFound, WorkerNotFound } from "../../actors/operate/operator.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
 import type { NotRetryable } from "../../actors/operate/revival.ts"
 import type { SettingsError } from "../../runtime/config.ts"
@@ -61,6 +61,7 @@ export type Failure =
   | TaskNotFound
   | UsageError
   | WorkerNotFound
+  | NodeNotFound
 
 export interface Answer {
   readonly code: number
@@ -110,7 +111,8 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
     code: exitCode.usage,
     message: `${problem}\nsee ${command} --help`
   }),
-  WorkerNotFound: answer(exitCode.notFound)
+  WorkerNotFound: answer(exitCode.notFound),
+  NodeNotFound: answer(exitCode.notFound)
 }
 
 const isFailure = (error: unknown): error is Failure =>

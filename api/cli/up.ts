@@ -65,7 +65,7 @@ const processes = (environment: Variables, redisUrl: string) => {
     })
   ).pipe(
     Layer.provide(
-      Layer.unwrap(Settings.useSync(({ workers }) => NodeActor.layer(childrenOf(workers, said))))
+      Layer.unwrap(Settings.useSync(({ workers }) => NodeActor.layer(childrenOf(workers.min, said))))
     ),
     Layer.provide(Tree.store("redis")),
     Layer.provide(

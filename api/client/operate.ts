@@ -1,11 +1,11 @@
 /** What operators do from code: finding tasks, cancelling, dead letters, queues, workers, statistics. */
 import { Effect, Schema } from "effect"
 import type { Dispatcher, TaskEnded } from "../../actors/dispatch/dispatcher.ts"
-import type { WorkerView } from "../../actors/operate/crew.ts"
+import type { NodeView, WorkerView } from "../../actors/operate/crew.ts"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import type { Move } from "../../actors/operate/move.ts"
 import type { SubmitRefused } from "../../actors/dispatch/new-task.ts"
-import type { DryRun, Operator, WorkerNotFound } from "../../actors/operate/operator.ts"
+import type { DryRun, NodeNotFound, Operator, WorkerNotFound } from "../../actors/operate/operator.ts"
 import type { Page } from "../../actors/operate/finder.ts"
 import type { DeadQuery, DeadSelection, TaskQuery } from "../../actors/operate/query.ts"
 import type { QueueView } from "../../actors/operate/queues.ts"
@@ -101,6 +101,12 @@ export interface Operate {
     readonly drain: (worker: string) => Effect.Effect<void, WorkerNotFound | StoreError>
   }
 
+  readonly nodes: {
+    readonly list: () => Effect.Effect<ReadonlyArray<NodeView>, StoreError>
+    /** Asks it to stop all it runs, in order, and to end; it hears it with its next heartbeat. */
+    readonly drain: (node: string) => Effect.Effect<void, NodeNotFound | StoreError>
+  }
+
   /** How things stand, and what happened in the last minutes; by default, in 60 of them. */
   readonly stats: (options?: { readonly minutes?: number }) => Effect.Effect<Stats, StoreError>
 }
@@ -166,13 +172,24 @@ export const operate = (operator: Operator["Service"], dispatcher: Dispatcher["S
     move: operator.move
   },
   workers: { list: () => operator.workers, drain: operator.drain },
+  nodes: { list: () => operator.nodes, drain: operator.drainNode },
   stats: (options = {}) => operator.stats(options.minutes)
 })
 
 /** Those of these methods that an object has among others. */
-export const operationsOf = ({ cancel, dead, queues, retry, stats, tasks, workers }: Operate): Operate => ({
+export const operationsOf = ({
   cancel,
   dead,
+  nodes,
+  queues,
+  retry,
+  stats,
+  tasks,
+  workers
+}: Operate): Operate => ({
+  cancel,
+  dead,
+  nodes,
   queues,
   retry,
   stats,

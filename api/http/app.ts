@@ -14,6 +14,7 @@ import { dead } from "./routes/dead.ts"
 import { events } from "./routes/events.ts"
 import { files } from "./routes/files.ts"
 import { type Check, health } from "./routes/health.ts"
+import { nodes } from "./routes/nodes.ts"
 import { query } from "./routes/query.ts"
 import { queues } from "./routes/queues.ts"
 import { stats } from "./routes/stats.ts"
@@ -92,6 +93,7 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   app.route("/v1/tasks", events(respond, new EventStreams(context, { drain, heartbeat })))
   app.route("/v1/queues", queues(respond))
   app.route("/v1/workers", workers(respond))
+  app.route("/v1/nodes", nodes(respond))
   app.route("/v1/dead", dead(respond))
   app.route("/v1/stats", stats(respond))
   app.route("/v1/files", files(respond, options.fileBytesMax ?? fileBytesMax))

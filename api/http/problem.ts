@@ -14,7 +14,7 @@ import type {
 } from "../../actors/dispatch/dispatcher.ts"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import type { PositionInvalid } from "../../actors/follow/follow.ts"
-import type { WorkerNotFound } from "../../actors/operate/operator.ts"
+import type { NodeNotFound, WorkerNotFound } from "../../actors/operate/operator.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
 import type { NotRetryable } from "../../actors/operate/revival.ts"
 import type { FileNotFound, FilesError, FileTooLarge, UploadBroken } from "../../runtime/files.ts"
@@ -56,6 +56,7 @@ export type ApiError =
   | QueryRefused
   | NotRetryable
   | WorkerNotFound
+  | NodeNotFound
   | FileNotFound
   | FileTooLarge
   | UploadBroken
@@ -123,6 +124,7 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
   }),
   NotRetryable: () => ({ status: 409, type: "not-retryable", title: "Only a failed task can be retried" }),
   WorkerNotFound: () => ({ status: 404, type: "worker-not-found", title: "There is no such worker" }),
+  NodeNotFound: () => ({ status: 404, type: "node-not-found", title: "There is no such node" }),
   FileNotFound: () => ({ status: 404, type: "file-not-found", title: "There is no such file" }),
   FileTooLarge: () => ({ status: 413, type: "file-too-large", title: "The file is too large" }),
   UploadBroken: () => ({ status: 400, type: "upload-broken", title: "The upload broke off before its end" }),

@@ -1,5 +1,5 @@
 /** Tasks, workers and statistics as JSON: times in ISO 8601, and the addresses where more is to be had. */
-import type { WorkerView } from "../../actors/operate/crew.ts"
+import type { NodeView, WorkerView } from "../../actors/operate/crew.ts"
 import type { Submitted } from "../../actors/dispatch/dispatcher.ts"
 import type { Stats } from "../../actors/operate/stats.ts"
 import type { TaskId } from "../../runtime/task.ts"
@@ -43,6 +43,11 @@ export const taskJson = (view: TaskView) => {
 
 export const workerJson = ({ heartbeatAt, startedAt, ...worker }: WorkerView) => ({
   ...worker,
+  ...timesOf({ startedAt, heartbeatAt })
+})
+
+export const nodeJson = ({ heartbeatAt, startedAt, ...node }: NodeView) => ({
+  ...node,
   ...timesOf({ startedAt, heartbeatAt })
 })
 

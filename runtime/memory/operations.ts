@@ -196,7 +196,7 @@ const make = Effect.gen(function* () {
     })
 
   const workers: Operations["Service"]["workers"] = (partition) =>
-    Effect.sync(() => {
+    Effect.map(Clock.currentTimeMillis, (seenAt) => {
       const heap = heapOf(partition)
       return [...heap.workers]
         .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -205,6 +205,7 @@ const make = Effect.gen(function* () {
           return {
             worker,
             leaseUntil,
+            seenAt,
             about: about === undefined ? undefined : (JSON.parse(about) as WorkerAbout),
             held: [...(heap.held.get(worker) ?? [])].sort()
           }

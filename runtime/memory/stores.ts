@@ -3,12 +3,18 @@ import { Layer } from "effect"
 import * as Admission from "./admission.ts"
 import * as Heap from "./heap.ts"
 import * as Limits from "./limits.ts"
+import * as Members from "./members.ts"
 import * as Operations from "./operations.ts"
 import * as Steps from "./steps.ts"
 import * as Store from "./store.ts"
 
 const operations = Layer.provide(Operations.layer, Store.layer)
 
-export const layer = Layer.mergeAll(Store.layer, Steps.layer, Admission.layer, Limits.layer, operations).pipe(
-  Layer.provide(Heap.layer)
-)
+export const layer = Layer.mergeAll(
+  Store.layer,
+  Steps.layer,
+  Admission.layer,
+  Limits.layer,
+  Members.layer,
+  operations
+).pipe(Layer.provide(Heap.layer))

@@ -167,10 +167,13 @@ const make = Effect.gen(function* () {
 
   const workers: Operations["Service"]["workers"] = Effect.fnUntraced(function* (partition) {
     const keys = keysOf(partition)
-    const flat = yield* call((client) => client.zrange(keys.workers, 0, "-1", "WITHSCORES"))
-    const leases = Object.entries(countsOf(flat)).sort(([a], [b]) => (a < b ? -1 : 1))
+    const [seenAt, flat, abouts] = yield* run<[number, Array<string>, Array<string | null>]>(
+      "worker-list",
+      partition,
+      []
+    )
+    const leases = Object.entries(countsOf(flat))
     if (leases.length === 0) return []
-    const abouts = yield* call((client) => client.hmget(keys.about, ...leases.map(([worker]) => worker)))
     const held = yield* call(async (client) => {
       const pipeline = client.pipeline()
       for (const [worker] of leases) pipeline.smembers(keys.held(worker))
@@ -179,15 +182,18 @@ const make = Effect.gen(function* () {
         return entries as Array<string>
       })
     })
-    return leases.map(([worker, leaseUntil], at) => {
-      const about = abouts[at] ?? null
-      return {
-        worker,
-        leaseUntil,
-        about: about === null ? undefined : (JSON.parse(about) as WorkerAbout),
-        held: held[at]!.sort()
-      }
-    })
+    return leases
+      .map(([worker, leaseUntil], at) => {
+        const about = abouts[at] ?? null
+        return {
+          worker,
+          leaseUntil,
+          seenAt,
+          about: about === null ? undefined : (JSON.parse(about) as WorkerAbout),
+          held: held[at]!.sort()
+        }
+      })
+      .sort((a, b) => (a.worker < b.worker ? -1 : 1))
   }, during("Operations.workers"))
 
   const count: Operations["Service"]["count"] = Effect.fnUntraced(function* (partition, counts) {

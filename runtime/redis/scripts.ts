@@ -29,12 +29,20 @@ import limitStates from "../lua/limit-states.lua" with { type: "text" }
 import limitTake from "../lua/limit-take.lua" with { type: "text" }
 import minuteCount from "../lua/minute-count.lua" with { type: "text" }
 import minuteRead from "../lua/minute-read.lua" with { type: "text" }
+import nodeBeat from "../lua/node-beat.lua" with { type: "text" }
+import nodeDrain from "../lua/node-drain.lua" with { type: "text" }
+import nodeLeave from "../lua/node-leave.lua" with { type: "text" }
+import nodeList from "../lua/node-list.lua" with { type: "text" }
 import partitionList from "../lua/partition-list.lua" with { type: "text" }
 import partitionNote from "../lua/partition-note.lua" with { type: "text" }
 import queueLimit from "../lua/queue-limit.lua" with { type: "text" }
 import queuePause from "../lua/queue-pause.lua" with { type: "text" }
 import queueRead from "../lua/queue-read.lua" with { type: "text" }
 import queueTrim from "../lua/queue-trim.lua" with { type: "text" }
+import scheduleChange from "../lua/schedule-change.lua" with { type: "text" }
+import scheduleDue from "../lua/schedule-due.lua" with { type: "text" }
+import scheduleList from "../lua/schedule-list.lua" with { type: "text" }
+import scheduleRead from "../lua/schedule-read.lua" with { type: "text" }
 import segmentSweep from "../lua/segment-sweep.lua" with { type: "text" }
 import stepRemember from "../lua/step-remember.lua" with { type: "text" }
 import taskAdmit from "../lua/task-admit.lua" with { type: "text" }
@@ -46,6 +54,8 @@ import taskRead from "../lua/task-read.lua" with { type: "text" }
 import taskSubmit from "../lua/task-submit.lua" with { type: "text" }
 import taskUnwatch from "../lua/task-unwatch.lua" with { type: "text" }
 import workerEvict from "../lua/worker-evict.lua" with { type: "text" }
+import workerList from "../lua/worker-list.lua" with { type: "text" }
+import workerRenew from "../lua/worker-renew.lua" with { type: "text" }
 import workerTurn from "../lua/worker-turn.lua" with { type: "text" }
 
 export interface Script {
@@ -83,12 +93,20 @@ const sources = {
   "limit-take": limitTake,
   "minute-count": minuteCount,
   "minute-read": minuteRead,
+  "node-beat": nodeBeat,
+  "node-drain": nodeDrain,
+  "node-leave": nodeLeave,
+  "node-list": nodeList,
   "partition-list": partitionList,
   "partition-note": partitionNote,
   "queue-limit": queueLimit,
   "queue-pause": queuePause,
   "queue-read": queueRead,
   "queue-trim": queueTrim,
+  "schedule-change": scheduleChange,
+  "schedule-due": scheduleDue,
+  "schedule-list": scheduleList,
+  "schedule-read": scheduleRead,
   "segment-sweep": segmentSweep,
   "step-remember": stepRemember,
   "task-admit": taskAdmit,
@@ -100,6 +118,8 @@ const sources = {
   "task-submit": taskSubmit,
   "task-unwatch": taskUnwatch,
   "worker-evict": workerEvict,
+  "worker-list": workerList,
+  "worker-renew": workerRenew,
   "worker-turn": workerTurn
 }
 export type ScriptName = keyof typeof sources

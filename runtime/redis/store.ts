@@ -453,6 +453,11 @@ const make = Effect.gen(function* () {
     childEnded,
     outbox,
     drop,
+    renew: (partition, worker, leaseMs) =>
+      run<0 | 1>("worker-renew", partition, [worker, leaseMs]).pipe(
+        Effect.map((renewed) => renewed === 1),
+        during("Store.renew")
+      ),
     evict: (partition, worker) =>
       Effect.asVoid(run("worker-evict", partition, [worker, 0])).pipe(during("Store.evict")),
     leave: (partition, worker) =>

@@ -2,6 +2,7 @@
 import { Layer } from "effect"
 import * as Admission from "./admission.ts"
 import * as Limits from "./limits.ts"
+import * as Members from "./members.ts"
 import * as Operations from "./operations.ts"
 import * as Scripted from "./scripted.ts"
 import { buildScripts, type Scripts } from "./scripts.ts"
@@ -12,6 +13,6 @@ const operations = Layer.provide(Operations.layer, Store.layer)
 
 /** At `Settings.redisUrl`. Fails with `RedisUnusable` when there is none that can be trusted. */
 export const layer = (scripts: Scripts = buildScripts()) =>
-  Layer.mergeAll(Store.layer, Steps.layer, Admission.layer, Limits.layer, operations).pipe(
+  Layer.mergeAll(Store.layer, Steps.layer, Admission.layer, Limits.layer, Members.layer, operations).pipe(
     Layer.provide(Scripted.layer(scripts))
   )

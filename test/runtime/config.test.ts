@@ -20,10 +20,17 @@ describe("a setting", () => {
         handlers: undefined,
         queues: undefined,
         routes: [],
-        workers: 2,
+        workers: { min: 2, max: 2 },
+        scaleUp: Duration.seconds(5),
+        scaleDown: Duration.minutes(1),
+        recycleTasks: undefined,
+        recycleMemory: undefined,
+        recycleAge: undefined,
         files: ".troupe/files",
         folders: [],
         lease: Duration.seconds(15),
+        heartbeat: Duration.seconds(5),
+        stall: Duration.minutes(5),
         retention: Duration.days(1),
         deadRetention: Duration.days(30),
         deadMax: 100_000,
@@ -46,7 +53,14 @@ describe("a setting", () => {
         TROUPE_WORKERS: "256",
         TROUPE_FILES: "/data",
         TROUPE_FOLDERS: "/in:/more in:",
+        TROUPE_SCALE_UP: "2 seconds",
+        TROUPE_SCALE_DOWN: "5 minutes",
+        TROUPE_RECYCLE_TASKS: "1000",
+        TROUPE_RECYCLE_MEMORY: "512",
+        TROUPE_RECYCLE_AGE: "1 day",
         TROUPE_LEASE: "1 second",
+        TROUPE_HEARTBEAT: "200 millis",
+        TROUPE_STALL: "1 minute",
         TROUPE_RETENTION: "2 weeks",
         TROUPE_DEAD_RETENTION: "1.5 hours",
         TROUPE_DEAD_MAX: "0",
@@ -65,10 +79,17 @@ describe("a setting", () => {
           { queue: "default", concurrency: concurrencyDefault }
         ],
         routes: [{ pattern: "llm.*", queue: "agents", matches: expect.any(Function) }],
-        workers: 256,
+        workers: { min: 256, max: 256 },
+        scaleUp: Duration.seconds(2),
+        scaleDown: Duration.minutes(5),
+        recycleTasks: 1_000,
+        recycleMemory: 512,
+        recycleAge: Duration.days(1),
         files: "/data",
         folders: ["/in", "/more in"],
         lease: Duration.seconds(1),
+        heartbeat: Duration.millis(200),
+        stall: Duration.minutes(1),
         retention: Duration.weeks(2),
         deadRetention: Duration.minutes(90),
         deadMax: 0,
@@ -92,6 +113,21 @@ describe("a setting", () => {
     })
   )
 
+  it.effect("may be a range of worker processes", () =>
+    Effect.gen(function* () {
+      expect((yield* read({ TROUPE_WORKERS: "2..8" })).workers).toEqual({ min: 2, max: 8 })
+    })
+  )
+
+  it.effect("follows another that it has to agree with, where nobody says it", () =>
+    Effect.gen(function* () {
+      expect((yield* read({ TROUPE_LEASE: "3 seconds" })).heartbeat).toEqual(Duration.seconds(1))
+      expect((yield* read({}, { lease: Duration.seconds(6) })).heartbeat).toEqual(Duration.seconds(2))
+    })
+  )
+
+  const notWorkers = (value: string) =>
+    `"${value}" is neither a whole number from 1 to 256 nor a range of them such as 2..8`
   const wrong: ReadonlyArray<readonly [variable: string, value: string, reason: string]> = [
     ["REDIS_URL", "", "must not be empty"],
     ["TROUPE_NAMESPACE", "", `"" is not 1 to 64 of A-Z a-z 0-9 _ . -`],
@@ -123,8 +159,12 @@ describe("a setting", () => {
     ],
     ["TROUPE_QUEUES", "a:1:2", `"a:1:2" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`],
     ["TROUPE_QUEUES", "a:1,a:2", "queue a is named twice"],
-    ["TROUPE_WORKERS", "0", `"0" is not a whole number from 1 to 256`],
-    ["TROUPE_WORKERS", "257", `"257" is not a whole number from 1 to 256`],
+    ["TROUPE_WORKERS", "0", notWorkers("0")],
+    ["TROUPE_WORKERS", "257", notWorkers("257")],
+    ["TROUPE_WORKERS", "8..2", notWorkers("8..2")],
+    ["TROUPE_WORKERS", "2-8", notWorkers("2-8")],
+    ["TROUPE_HEARTBEAT", "6 seconds", "6s is more than a third of TROUPE_LEASE, which is 15s"],
+    ["TROUPE_RECYCLE_TASKS", "0", `"0" is not a whole number from 1 to 1000000000`],
     ["TROUPE_FILES", "", "must not be empty"],
     ["TROUPE_LEASE", "15", `"15" is not a duration such as "15 seconds"`],
     ["TROUPE_LEASE", "soon", `"soon" is not a duration such as "15 seconds"`],

@@ -806,6 +806,7 @@ export const operationsSuite = (
         memoryBytes: 3,
         done: 4,
         concurrency: 5,
+        leaseMs: 10_000,
         handlers: ["shop.cart"]
       }
       const [first, second] = tasks(2)
@@ -815,8 +816,14 @@ export const operationsSuite = (
       yield* store.evict(partition, "a")
 
       expect(yield* workers(partition)).toEqual([
-        { worker: "a", leaseUntil: 0, about: undefined, held: [] },
-        { worker: "b", leaseUntil: startOfTime + 7_000, about, held: [first!.entry, second!.entry] }
+        { worker: "a", leaseUntil: 0, seenAt: startOfTime, about: undefined, held: [] },
+        {
+          worker: "b",
+          leaseUntil: startOfTime + 7_000,
+          seenAt: startOfTime,
+          about,
+          held: [first!.entry, second!.entry]
+        }
       ])
     })
 

@@ -6,6 +6,7 @@ import { lookedAtMax } from "../../actors/operate/finder.ts"
 import { layer as operatorLayer, Operator } from "../../actors/operate/operator.ts"
 import type { ApiServices } from "../../api/http/run.ts"
 import type { Settings } from "../../runtime/config.ts"
+import { Members } from "../../runtime/members.ts"
 import { Operations, type WorkerAbout } from "../../runtime/operations.ts"
 import { Store } from "../../runtime/store.ts"
 import { idIn, TaskId, ulidOfId } from "../../runtime/task.ts"
@@ -60,11 +61,11 @@ const pagesOf = Effect.fnUntraced(function* (query: object) {
 
 export const operatorSuite = <E>(
   name: string,
-  layer: Layer.Layer<ApiServices | Operations | Settings, E>
+  layer: Layer.Layer<ApiServices | Members | Operations | Settings, E>
 ) => {
   const promise = <A, E2>(
     sentence: string,
-    body: () => Effect.Effect<A, E2, ApiServices | Operations | Settings | Scope.Scope>,
+    body: () => Effect.Effect<A, E2, ApiServices | Members | Operations | Settings | Scope.Scope>,
     timeoutMs?: number
   ) => it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(layer)), timeoutMs)
 
@@ -638,6 +639,7 @@ export const operatorSuite = <E>(
         memoryBytes: 1_000_000,
         done: 3,
         concurrency: 8,
+        leaseMs: 10_000,
         handlers: ["shop.cart"]
       }
 
@@ -650,14 +652,16 @@ export const operatorSuite = <E>(
           }
           const workers = yield* Operator.use((operator) => operator.workers)
 
+          const { leaseMs: _, ...said } = about
           expect(workers).toEqual([
             {
-              ...about,
+              ...said,
               id: "w1",
               state: "running",
               queues: ["default", "other"],
               running: [one!, two!],
-              heartbeatAt: expect.any(Number)
+              heartbeatAt: expect.any(Number),
+              silentMs: expect.any(Number)
             }
           ])
         })
@@ -678,6 +682,34 @@ export const operatorSuite = <E>(
         })
       )
     })
+
+    promise(
+      "sees nodes, whose clock does not count, and asks one to drain, which hears it with its next beat",
+      () =>
+        Effect.gen(function* () {
+          const members = yield* Members
+          const node = { host: "h", pid: 7, startedAt: Date.UTC(2030, 0, 1), workers: 2, min: 2, max: 4 }
+          const beat = members.beat("n1", { ...node, leaseMs: 15_000 }, false)
+          expect(yield* beat).toBe(false)
+
+          expect(yield* Operator.use((operator) => operator.nodes)).toEqual([
+            {
+              ...node,
+              id: "n1",
+              state: "running",
+              heartbeatAt: expect.any(Number),
+              silentMs: expect.any(Number)
+            }
+          ])
+          yield* Operator.use((operator) => operator.drainNode("n1"))
+          expect(yield* beat).toBe(true)
+          expect(yield* Operator.use((operator) => operator.nodes)).toMatchObject([{ state: "draining" }])
+          yield* members.leave("n1")
+          expect(yield* Operator.use((operator) => operator.nodes)).toEqual([])
+          const refused = yield* Effect.flip(Operator.use((operator) => operator.drainNode("n1")))
+          expect(refused).toMatchObject({ _tag: "NodeNotFound", message: "there is no node n1" })
+        })
+    )
 
     promise("sees how everything stands, and what was counted in the last minutes", () =>
       Effect.gen(function* () {

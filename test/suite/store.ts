@@ -469,6 +469,29 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
       expect(yield* claim("v", 2)).toHaveLength(1)
     })
 
+    promise("keeps what a worker holds while somebody renews its lease in its place", function* () {
+      const store = yield* Store
+      const entry = yield* heldOne("w")
+      for (let renewals = 0; renewals < 5; renewals++) {
+        yield* advance("9 seconds")
+        expect(yield* store.renew(partition, "w", 10_000)).toBe(true)
+        expect(yield* claim("v", 1)).toEqual([])
+      }
+      expect((yield* turn("w", { join: false, settled: [end(entry)] })).lost).toEqual([])
+    })
+
+    promise("renews for no worker that was evicted or reaped, or that is not there", function* () {
+      const store = yield* Store
+      const entry = yield* heldOne("w")
+      yield* store.evict(partition, "w")
+
+      expect(yield* store.renew(partition, "w", 10_000)).toBe(false)
+      expect(yield* claim("v", 1)).toEqual([nextRun(entry)])
+      expect(yield* store.renew(partition, "w", 10_000)).toBe(false)
+      expect(yield* store.renew(partition, "nobody", 10_000)).toBe(false)
+      expect(yield* Effect.flip(turn("w", { join: false }))).toMatchObject({ _tag: "Fenced" })
+    })
+
     promise("lets a worker that holds nothing leave", function* () {
       const store = yield* Store
       yield* turn("w")

@@ -8,6 +8,7 @@ import type { Admission } from "../../runtime/admission.ts"
 import type { Settings, SettingsShape } from "../../runtime/config.ts"
 import { Files } from "../../runtime/files.ts"
 import { defineTask } from "../../runtime/handler.ts"
+import type { Members } from "../../runtime/members.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import * as Redis from "../../runtime/redis/stores.ts"
@@ -35,7 +36,7 @@ export const handlers = [anything, strict]
 
 /** What an API asks for, on a store. */
 export const apiOn = <E, E2>(
-  store: Layer.Layer<Store | Admission | Operations | Steps, E, Settings>,
+  store: Layer.Layer<Store | Admission | Members | Operations | Steps, E, Settings>,
   settings: (over: Partial<SettingsShape>) => Layer.Layer<Settings, E2>
 ) =>
   Layer.unwrap(

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { Admission } from "../../runtime/admission.ts"
 import { Limits } from "../../runtime/limits.ts"
+import { Members } from "../../runtime/members.ts"
 import { Operations } from "../../runtime/operations.ts"
 import { Steps } from "../../runtime/steps.ts"
 import { Store } from "../../runtime/store.ts"
@@ -98,6 +99,16 @@ export const everything = Effect.gen(function* () {
       60_000
     )
   )
+  yield* Members.use((members) =>
+    Effect.andThen(
+      members.beat(
+        "n",
+        { host: "h", pid: 1, startedAt: 0, workers: 1, min: 1, max: 1, leaseMs: 60_000 },
+        true
+      ),
+      members.drain("n")
+    )
+  )
   // One of these runs, and one waits for it.
   yield* submit(...tasks(2, { box: box("|a") }), aTask({ box: box(`|${paused}`) }))
   yield* claimed("w")
@@ -111,6 +122,7 @@ export const theEnd = Effect.gen(function* () {
   yield* operations.limit(partition, {})
   yield* operations.pause(partition, false, paused)
   yield* store.evict(partition, "w")
+  yield* Members.use((members) => members.leave("n"))
   let runs: ReadonlyArray<Entry> = []
   let left = true
   while (left) {

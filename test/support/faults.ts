@@ -45,5 +45,6 @@ export const ofNoConsequence: ReadonlyArray<ScriptName> = [
   "partition-note",
   "queue-trim",
   "segment-sweep",
-  "task-read"
+  "task-read",
+  "worker-list"
 ]

@@ -5,6 +5,7 @@ import type { Admission } from "../../runtime/admission.ts"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import { partitionKeys } from "../../runtime/keys.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
+import type { Members } from "../../runtime/members.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import { readAddress } from "../../runtime/redis/address.ts"
 import * as RedisStore from "../../runtime/redis/stores.ts"
@@ -23,7 +24,7 @@ export const elsewhere: Partition = "other.0"
 /** What the store does not show: whether its bell has rung since this was last asked. Asking takes the token. */
 export class Bell extends Context.Service<Bell, { readonly rang: Effect.Effect<boolean> }>()("test/Bell") {}
 
-export type StoreUnderTest = Store | Steps | Admission | Operations | TestTime | Bell
+export type StoreUnderTest = Store | Steps | Admission | Members | Operations | TestTime | Bell
 
 // ---------------------------------------------------------------------------------------------------------
 // Memory

@@ -288,7 +288,7 @@ describe("workers", () => {
         handlers: ["shop.cart"]
       }
       yield* Store.use((store) =>
-        store.turn(partition, aTurn("w1", { want: 1, leaseMs: 60_000, about: JSON.stringify(about) }))
+        store.turn(partition, aTurn("w1", { want: 1, leaseMs: 60_000, about: JSON.stringify({ ...about, leaseMs: 60_000 }) }))
       )
 
       expect((yield* ask("/v1/workers")).body).toEqual({
@@ -300,7 +300,8 @@ describe("workers", () => {
             queues: ["default"],
             running: [id],
             startedAt: "1970-01-01T00:00:00.000Z",
-            heartbeatAt: iso
+            heartbeatAt: iso,
+            silentMs: expect.any(Number)
           }
         ]
       })
