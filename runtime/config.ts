@@ -58,10 +58,17 @@ export interface SettingsShape {
   readonly queues: ReadonlyArray<Subscription> | undefined
 
   /**
-   * `TROUPE_ROUTES`, as `llm.*=agents,*.embed=vectors`, default none: the queues of handlers by their names, the first
-   * match counts. Only a submitter who names a queue is above it. All processes must say the same.
+   * `TROUPE_ROUTES`, as `llm.*=agents|agents2,*.embed=vectors`, default none: the queues of handlers by their names, the
+   * first match counts. Of several queues the least loaded one is taken; tasks of one key, or guard, stay together.
+   * Only a submitter who names a queue is above it. All processes must say the same.
    */
   readonly routes: ReadonlyArray<Route>
+
+  /**
+   * `TROUPE_UNSERVED`, default `accept`: a task that no live worker can run is taken, with a warning; `refuse` takes
+   * none such. Refusing tells of a missing worker at once, and turns submits away while the only one starts anew.
+   */
+  readonly unserved: "accept" | "refuse"
 
   /**
    * `TROUPE_WORKERS`, default 2: how many worker processes a node keeps; or `2..8`, as many between them as the age of
@@ -199,6 +206,11 @@ const subscriptions = (value: string): Result.Result<ReadonlyArray<Subscription>
   return twice === undefined ? Result.all(parts) : Result.fail(`queue ${twice} is named twice`)
 }
 
+const oneOf =
+  <const Words extends ReadonlyArray<string>>(...words: Words) =>
+  (value: string): Result.Result<Words[number], string> =>
+    words.includes(value) ? Result.succeed(value) : Result.fail(`"${value}" is none of ${words.join(", ")}`)
+
 const levels = { debug: "Debug", info: "Info", warn: "Warn", error: "Error", none: "None" } as const
 
 const level = (value: string): Result.Result<LogLevel.LogLevel, string> =>
@@ -214,6 +226,7 @@ const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> 
   handlers: ["TROUPE_HANDLERS", undefined, text],
   queues: ["TROUPE_QUEUES", undefined, subscriptions],
   routes: ["TROUPE_ROUTES", [], readRoutes],
+  unserved: ["TROUPE_UNSERVED", "accept", oneOf("accept", "refuse")],
   workers: ["TROUPE_WORKERS", { min: 2, max: 2 }, workers],
   scaleUp: ["TROUPE_SCALE_UP", Duration.seconds(5), atLeast(Duration.millis(100))],
   scaleDown: ["TROUPE_SCALE_DOWN", Duration.minutes(1), atLeast(Duration.seconds(1))],

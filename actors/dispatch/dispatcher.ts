@@ -8,25 +8,19 @@ import { Clock, Context, Duration, Effect, Exit, Layer, type Option, Result, Sch
 import { Settings } from "../../runtime/config.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { type Cancelled, Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
-import {
-  decodeRecord,
-  endedStateOf,
-  type Partition,
-  partitionOfId,
-  State,
-  submittedAt,
-  TaskId,
-  ulidOfId
-} from "../../runtime/task.ts"
-import { makeUlid } from "../../runtime/ulid.ts"
+import { type Partition, partitionOfId, State, submittedAt, TaskId, ulidOfId } from "../../runtime/task.ts"
 import { type Ended, endedOf, inputOf, type TaskView, viewOf } from "../../runtime/view.ts"
 import { makeIntake, type NotTaken, type Submitted, TaskGone, type Turned } from "./intake.ts"
+import { makeLookout } from "./lookout.ts"
 import { Offspring } from "./offspring.ts"
-import { makeOutbox } from "./outbox.ts"
-import { type Birth, type Preparation, prepare, type Prepared, type Unfit } from "./preparation.ts"
+import { makeOutbox, untilAnswered } from "./outbox.ts"
+import type { Preparation, Prepared, Unfit } from "./preparation.ts"
+import { makePreparing, sharedQueues } from "./preparing.ts"
 import { Replies, TaskNotFound } from "./replies.ts"
+import { makeUnserved, type NoWorker } from "./unserved.ts"
 import { makeTally } from "../tally.ts"
 
+export { NoWorker } from "./unserved.ts"
 export { IdempotencyConflict, type Submitted, TaskGone } from "./intake.ts"
 export { NewTaskJson, SubmitRefused } from "./new-task.ts"
 export { inputMax } from "./preparation.ts"
@@ -56,7 +50,7 @@ const cancelMax = 1_000
 const cancelsAtOnce = 16
 
 /** Why a task is not taken in, when the others of its batch may be. */
-export type Refused = Unfit | Turned
+export type Refused = Unfit | Turned | NoWorker
 
 export type SubmitError = Refused | StoreError | StoreFull
 
@@ -93,19 +87,6 @@ export class Dispatcher extends Context.Service<
   }
 >()("troupe/Dispatcher") {}
 
-/** Prepares tasks at the time of the clock, each under an id of its own. */
-const makePreparing = Effect.gen(function* () {
-  const handlers = yield* Handlers
-  const clock = yield* Clock.Clock
-  const { retention, routes } = yield* Settings
-  const retentionMs = Duration.toMillis(retention)
-  const ulid = makeUlid()
-  return (task: unknown, from: { readonly reply?: string; readonly birth?: Birth } = {}): Preparation => {
-    const now = clock.currentTimeMillisUnsafe()
-    return prepare(handlers, task, { ...from, now, unique: ulid(now), retentionMs, routes })
-  }
-})
-
 const settle = (preparation: Preparation): Effect.Effect<Result.Result<Prepared, Unfit>> =>
   preparation instanceof Promise ? Effect.promise(() => preparation) : Effect.succeed(preparation)
 
@@ -128,7 +109,9 @@ const make = Effect.gen(function* () {
   const retentionMs = Duration.toMillis((yield* Settings).retention)
   const clock = yield* Clock.Clock
   const intake = yield* makeIntake
-  const preparing = yield* makePreparing
+  const lookout = yield* makeLookout(sharedQueues(yield* Settings))
+  const unserved = yield* makeUnserved(lookout)
+  const preparing = yield* makePreparing(lookout)
 
   const find = Effect.fnUntraced(function* (id: TaskId) {
     const [found] = yield* store.read(partitionOfId(id), [ulidOfId(id)])
@@ -143,7 +126,7 @@ const make = Effect.gen(function* () {
       prepared.push(preparation instanceof Promise ? yield* settle(preparation) : preparation)
     }
     const fit = prepared.filter(Result.isSuccess).map(({ success }) => success)
-    const answers = (yield* intake.takeAll(fit)).values()
+    const answers = (yield* unserved.mindedAll(fit, intake.takeAll)).values()
     return prepared.map((one): Result.Result<Submitted, Refused> =>
       Result.isFailure(one) ? Result.fail(one.failure) : answers.next().value!
     )
@@ -181,8 +164,11 @@ const make = Effect.gen(function* () {
   const ask = (task: unknown) =>
     whenPrepared(
       () => preparing(task, { reply: replies.inbox }),
-      (one): Effect.Effect<Asked, NotTaken | TaskNotFound> =>
-        one.guards.length === 0 ? intake.whileThereIsRoom(askPlain(one)) : askGuarded(one)
+      (one): Effect.Effect<Asked, NotTaken | NoWorker | TaskNotFound> =>
+        unserved.unanswered(
+          one,
+          one.guards.length === 0 ? intake.whileThereIsRoom(askPlain(one)) : askGuarded(one)
+        )
     )
 
   const isPast = (id: TaskId) => submittedAt(ulidOfId(id)) + retentionMs < clock.currentTimeMillisUnsafe()
@@ -227,19 +213,31 @@ const make = Effect.gen(function* () {
     id,
     reason = "it was cancelled on request"
   ) {
-    const answer = yield* store.cancel(partitionOfId(id), ulidOfId(id), reason.slice(0, reasonMax))
+    const why = reason.slice(0, reasonMax)
+    let isRepeated = false
+    const answer = yield* untilAnswered(store.cancel(partitionOfId(id), ulidOfId(id), why), () => {
+      isRepeated = true
+    })
     switch (answer.kind) {
       case "missing":
         return yield* new TaskNotFound({ id })
-      case "ended":
-        return yield* new TaskEnded({ id, state: endedStateOf(decodeRecord(answer.record).header.letter)! })
+      case "ended": {
+        // Said again, it finds what it did itself. The store has noted the children, and whoever takes turns tells them.
+        const ended = endedOf(answer.record)
+        if (isRepeated && ended.state === "cancelled" && ended.error.message === why) return
+        return yield* new TaskEnded({ id, state: ended.state })
+      }
       case "cancelled":
         yield* Effect.ignore(cancelAll(answer.children, `its parent ${id} was cancelled`))
     }
   })
 
   return Dispatcher.of({
-    submit: (task) => whenPrepared(() => preparing(task), intake.take),
+    submit: (task) =>
+      whenPrepared(
+        () => preparing(task),
+        (one) => unserved.minded(one, intake.take)
+      ),
     submitAll,
     ask,
     task: (id) => Effect.map(find(id), (found) => viewOf(id, found, handlers.find)),
@@ -258,9 +256,17 @@ export const offspring = Layer.effect(
   Effect.gen(function* () {
     const outbox = yield* makeOutbox
     const tally = yield* makeTally
-    const preparing = yield* makePreparing
+    const lookout = yield* makeLookout(sharedQueues(yield* Settings))
+    const unserved = yield* makeUnserved(lookout)
+    const preparing = yield* makePreparing(lookout)
     return Offspring.of({
-      prepare: (task, birth) => whenPrepared(() => preparing(task, { birth }), Effect.succeed),
+      prepare: (task, birth) =>
+        whenPrepared(
+          () => preparing(task, { birth }),
+          // One that was prepared before may be there already.
+          (one) =>
+            birth.id === undefined ? unserved.unanswered(one, Effect.succeed(one)) : Effect.succeed(one)
+        ),
       store: (prepared) => {
         const partition = partitionOfId(prepared.id)
         return Effect.tap(outbox.submit(partition, [prepared]), () =>

@@ -39,6 +39,8 @@ export interface Submitted {
   readonly state: State
   /** A task was there already that does, or has done, the work. */
   readonly existing?: true
+  /** That it waits, as far as can be seen, for a worker that is not there. */
+  readonly warning?: string
 }
 
 /** Why a task that fits is not taken in, when others may be. */

@@ -8,7 +8,7 @@ import { describe } from "../../runtime/fault.ts"
 import type { Fault, Misfit, TaskDefinition } from "../../runtime/handler.ts"
 import { faultsOf } from "../../runtime/input.ts"
 import type { Handlers, UnknownHandler } from "../../runtime/registry.ts"
-import { type Route, routeOf } from "../../runtime/routes.ts"
+import { homeOf, type Route, routeOf } from "../../runtime/routes.ts"
 import type { Box, NewTask } from "../../runtime/store.ts"
 import {
   encodeRecord,
@@ -32,6 +32,7 @@ export const inputMax = 1024 * 1024
 /** A task that has passed every check, as it will be stored. */
 export interface Prepared extends NewTask {
   readonly id: TaskId
+  readonly handler: string
   /** What may keep it from being stored. */
   readonly guards: ReadonlyArray<Guard>
 }
@@ -48,8 +49,10 @@ export interface Circumstances {
   readonly unique: string
   /** The reply channel of the process that waits for its end, if one does. */
   readonly reply?: string | undefined
-  /** How long what has ended is kept, in milliseconds. */
   readonly routes: ReadonlyArray<Route>
+  /** Which of a route's queues a task of a handler goes to that may go to any of them. */
+  readonly choose: (queues: ReadonlyArray<string>, handler: string) => string
+  /** How long what has ended is kept, in milliseconds. */
   readonly retentionMs: number
   /** The task whose run submits it. */
   readonly birth?: Birth
@@ -174,6 +177,32 @@ const placeOf = (
   }
 }
 
+/**
+ * What keeps tasks together: those of a key go to one queue, or their order would be lost, and those of a guard, or it
+ * would not find the first. Where a task has several, the first of them counts.
+ */
+const bondOf = (key: string | undefined, guards: ReadonlyArray<Guard>): string | undefined => {
+  if (key !== undefined) return `key ${key}`
+  for (const kind of ["unique", "throttle", "debounce", "cache", "idempotency"] as const) {
+    const guard = guards.find((guard) => guard.kind === kind)
+    if (guard !== undefined) return `${kind} ${guard.name}`
+  }
+  return undefined
+}
+
+const queueFor = (
+  { name, queue }: TaskDefinition,
+  { choose, routes }: Circumstances,
+  key: string | undefined,
+  guards: ReadonlyArray<Guard>
+): string => {
+  const queues = routeOf(routes, name)
+  if (queues === undefined) return queue
+  if (queues.length === 1) return queues[0]!
+  const bond = bondOf(key, guards)
+  return bond === undefined ? choose(queues, name) : homeOf(queues, bond)
+}
+
 const nowhere: Result.Result<Place, never> = Result.succeed({ key: undefined, box: undefined })
 
 /** An envelope as JSON, which has no place for what is absent: only what differs from the handler's defaults. */
@@ -227,12 +256,13 @@ const layOut = (
   if (json.length > inputMax) return refuse("/input", `more than ${inputMax} characters of JSON`)
   const partition =
     birth?.id === undefined
-      ? partitionOf(task.queue ?? routeOf(at.routes, definition.name) ?? definition.queue)
+      ? partitionOf(task.queue ?? queueFor(definition, at, key, guards.success))
       : partitionOfId(birth.id)
   const ulid = birth?.id === undefined ? at.unique : ulidOfId(birth.id)
   const { deadlineAt, dueAt, expiresAt } = times
   return Result.succeed({
     id: idIn(partition, ulid),
+    handler: definition.name,
     entry: entryOf(ulid, lane, 1, boxed),
     record: encodeRecord({ letter: "Q", lane, run: 1, crashes: 0, boxed }, json),
     guards: guards.success,

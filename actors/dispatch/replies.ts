@@ -155,7 +155,12 @@ const make = Effect.gen(function* () {
   }
 
   const ended: Replies["Service"]["ended"] = Effect.fnUntraced(function* (id) {
-    yield* inbox.tune(partitionOfId(id))
+    // Looked at first: a stranger may ask for ids of ever new queues, and what is heard once is heard for good.
+    const partition = partitionOfId(id)
+    const [record] = yield* store.ended(partition, [ulidOfId(id)])
+    if (record === undefined) return yield* new TaskNotFound({ id })
+    if (record !== true) return record
+    yield* inbox.tune(partition)
     return yield* Effect.callback<string, TaskNotFound>((resume) => {
       const forget = expect(id, false, resume)
       read(id)

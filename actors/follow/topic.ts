@@ -127,9 +127,10 @@ export const openTopic = Effect.fnUntraced(function* (
   const partition = partitionOfId(id)
   const ulid = ulidOfId(id)
 
-  yield* replies.tune(partition)
+  // Looked at first: a stranger may ask for ids of ever new queues. Nothing is missed, as a pass reads it all anew.
   const [found] = yield* store.read(partition, [ulid])
   if (found === undefined) return yield* new TaskNotFound({ id })
+  yield* replies.tune(partition)
 
   let standing = standingOf(found)
   let end = found.place.kind === "ended" ? endOf(found.record) : undefined

@@ -5,7 +5,19 @@
  * ran, and followed by the next. When the scope closes it drains: it claims no more, lets running tasks finish for
  * `Settings.drain`, hands the rest back, and leaves.
  */
-import { Clock, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Schedule, Scope } from "effect"
+import {
+  Clock,
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Latch,
+  Layer,
+  Schedule,
+  Scope
+} from "effect"
 import { hostname } from "node:os"
 import { concurrencyDefault, Settings, type Subscription } from "../../runtime/config.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
@@ -19,6 +31,7 @@ import { type Partition, partitionOf } from "../../runtime/task.ts"
 import type { Services } from "./attempt.ts"
 import * as Dispatcher from "../dispatch/dispatcher.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
+import { serveHere } from "../dispatch/served-here.ts"
 import { nodeName } from "../node/name.ts"
 import { openPuller, type Puller } from "./puller.ts"
 import { Shutdown } from "../shutdown.ts"
@@ -35,6 +48,16 @@ export class Worker extends Context.Service<
     readonly queues: ReadonlyArray<Subscription>
     /** How many tasks run now. */
     readonly running: () => number
+    /** How many runs have ended in this process. */
+    readonly done: () => number
+    /** The permits of limits that are out in its name. */
+    readonly permits: () => ReadonlyArray<string>
+    /** Claims no more, and lets what runs end: what an operator's order does. */
+    readonly retire: () => void
+    /** Succeeds once it is to go, at its node's wish or an operator's. */
+    readonly retiring: Effect.Effect<void>
+    /** Succeeds once it is to go and all that it ran has ended. */
+    readonly retired: Effect.Effect<void>
   }
 >()("troupe/Worker") {}
 
@@ -54,6 +77,9 @@ export const subscriptionsOf = (
     queue,
     concurrency: concurrencyDefault
   }))
+
+/** How often one that is to go looks whether all that it ran has ended, in milliseconds. */
+const retiredLookMs = 25
 
 /** Host, process and a random part: never used twice. */
 const freshId = (): WorkerId =>
@@ -99,9 +125,21 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
       const queues = subscriptionsOf(settings.queues, handlers.all, settings.routes)
       let pullers: ReadonlyArray<Puller> = []
       let stopping = false
-      /** An operator wants it to take no more; it goes on living, idle, until its process is stopped. */
+      /** An operator, or its node, wants it to take no more. */
       let draining = false
+      const retiring = yield* Latch.make(false)
+      /** What earlier incarnations of this process have done. */
+      let doneBefore = 0
+      const done = () => pullers.reduce((sum, puller) => sum + puller.done(), doneBefore)
       const startedAt = yield* Clock.currentTimeMillis
+
+      const obey = (order: Order) => {
+        if (order.kind === "drain") {
+          draining = true
+          retiring.openUnsafe()
+        }
+        for (const puller of pullers) puller.obey(order)
+      }
 
       const live = Effect.fnUntraced(function* (): Effect.fn.Return<
         never,
@@ -122,7 +160,7 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
           host: hostname(),
           startedAt,
           memoryBytes: process.memoryUsage.rss(),
-          done: pullers.reduce((sum, puller) => sum + puller.done(), 0),
+          done: done(),
           concurrency,
           leaseMs: Duration.toMillis(settings.lease),
           handlers: handlers.all
@@ -131,6 +169,8 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
             .slice(0, handlersSaid),
           draining
         })
+        doneBefore = done()
+        pullers = []
         pullers = yield* Effect.forEach(
           queues,
           ({ concurrency, queue }) =>
@@ -139,15 +179,12 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
               worker,
               concurrency,
               lease: settings.lease,
+              heartbeat: settings.heartbeat,
               services,
               about: () => about(concurrency)
             }),
           { concurrency: "unbounded" }
         )
-        const obey = (order: Order) => {
-          if (order.kind === "drain") draining = true
-          for (const puller of pullers) puller.obey(order)
-        }
         // Who was told to drain does not begin anew because it lost its lease.
         if (draining) obey({ kind: "drain" })
         yield* Effect.forkScoped(Effect.forever(Effect.map(next, obey)))
@@ -184,7 +221,25 @@ export const layer = (options: { readonly onIncarnation?: (incarnation: Incarnat
           yield* Scope.close(handlersScope, Exit.void)
         })
       )
-      return Worker.of({ queues, running: () => pullers.reduce((sum, puller) => sum + puller.running(), 0) })
+      yield* serveHere(yield* Store, {
+        concurrency: new Map(queues.map(({ concurrency, queue }) => [partitionOf(queue), concurrency])),
+        has: (handler) => handlers.find(handler) !== undefined,
+        claims: () => !stopping && !draining
+      })
+      return Worker.of({
+        queues,
+        running: () => pullers.reduce((sum, puller) => sum + puller.running(), 0),
+        done,
+        permits: () => pullers.flatMap((puller) => puller.permits()),
+        retire: () => obey({ kind: "drain" }),
+        retiring: retiring.await,
+        retired: Effect.andThen(
+          retiring.await,
+          Effect.repeat(Effect.sleep(retiredLookMs), {
+            until: () => pullers.every((puller) => puller.idle())
+          })
+        )
+      })
     })
     // Runs submit as everybody else does.
   ).pipe(Layer.provide(Dispatcher.offspring))

@@ -16,6 +16,7 @@ import type { NoRedisServer, PrivateRedisFailed } from "../../runtime/redis/priv
 import type { AskTimeout, InvalidTaskId, TaskFailed } from "../client/errors.ts"
 import type { SampleFailed } from "../sample.ts"
 import type { OutputClosed } from "./output.ts"
+import type { NotEnded } from "./result.ts"
 
 /** The exit codes. Scripts rely on them. */
 export const exitCode = {
@@ -45,6 +46,7 @@ export type Failure =
   | ChildFailing
   | InvalidTaskId
   | NoRedisServer
+  | NotEnded
   | NotRetryable
   | OutputClosed
   | PositionInvalid
@@ -83,6 +85,9 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   IdempotencyConflict: answer(exitCode.refused),
   InvalidTaskId: answer(exitCode.usage),
   NoRedisServer: answer(exitCode.unreachable),
+  // As with a full queue: the same submit may be taken later.
+  NoWorker: answer(exitCode.unreachable),
+  NotEnded: answer(exitCode.waitedTooLong),
   NotRetryable: answer(exitCode.refused),
   OutputClosed: () => ({ code: exitCode.outputClosed, message: undefined }),
   PositionInvalid: answer(exitCode.usage),

@@ -1,11 +1,20 @@
 /** `troupe result`: prints what a task gave, waiting for it if asked to. */
-import { Duration, Effect, Option } from "effect"
+import { Duration, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
-import { ResultTimeout } from "../../actors/dispatch/dispatcher.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Troupe } from "../client/effect.ts"
 import * as Flags from "./flags.ts"
 import * as Output from "./output.ts"
+
+/** The task has no result yet, and nobody wants to wait for it. */
+export class NotEnded extends Schema.TaggedError<NotEnded>()("NotEnded", {
+  id: Schema.String,
+  state: Schema.String
+}) {
+  override get message() {
+    return `${this.id} is ${this.state}; --wait waits for its end`
+  }
+}
 
 const config = {
   id: Flags.id,
@@ -24,8 +33,9 @@ export const result = (handlers: ReadonlyArray<TaskDefinition>) =>
     Effect.fnUntraced(function* ({ id, json, redis, wait }) {
       yield* Effect.gen(function* () {
         const troupe = yield* Troupe
-        if (Option.isNone(wait) && (yield* troupe.task(id)).finishedAt === undefined) {
-          return yield* new ResultTimeout({ id, waitedMs: 0 })
+        if (Option.isNone(wait)) {
+          const { finishedAt, state } = yield* troupe.task(id)
+          if (finishedAt === undefined) return yield* new NotEnded({ id, state })
         }
         const timeout = Option.getOrElse(wait, () => Duration.infinity)
         yield* Output.printOutput(yield* troupe.result(id, { timeout }), json)

@@ -160,9 +160,14 @@ export const submit = (handlers: ReadonlyArray<TaskDefinition>) =>
           ...(cache && Option.isNone(cacheFor) ? { cache } : {}),
           tags
         })
-        const { existing, id } = task
+        const { existing, id, warning } = task
         if (!wait && Option.isNone(waitMs)) {
-          const answer = { id, state: yield* task.state, ...(existing ? { existing } : {}) }
+          const answer = {
+            id,
+            state: yield* task.state,
+            ...(existing ? { existing } : {}),
+            ...(warning === undefined ? {} : { warning })
+          }
           return yield* Output.print(json ? JSON.stringify(answer) : id)
         }
         yield* Output.say(id)

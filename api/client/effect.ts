@@ -95,6 +95,8 @@ export interface Task<Output = unknown> {
   readonly id: TaskId
   /** Whether it was there already: a guard (idempotency key, unique, throttle, cache) found it. */
   readonly existing: boolean
+  /** That it waits, as far as can be seen, for a worker that is not there. */
+  readonly warning?: string
   readonly state: Effect.Effect<State, TaskNotFound | StoreError>
   /** Waits for its end. */
   readonly result: (options?: WaitOptions) => Effect.Effect<Output, ResultError>
@@ -159,10 +161,13 @@ export class Troupe extends Context.Service<
     readonly work: (options?: WorkOptions) => Effect.Effect<void, never, Scope.Scope>
   } & Operate
 >()("troupe/Troupe") {
+  /** The same over a store, handlers and settings that are brought along. */
+  static readonly over = (options: Pick<ConnectOptions, "work"> = {}) =>
+    Layer.effect(Troupe, make(options)).pipe(Layer.provide(Tree.client))
+
   /** Connects, and disconnects with the scope. */
   static readonly layer = (options: ConnectOptions = {}) =>
-    Layer.effect(Troupe, make(options)).pipe(
-      Layer.provide(Tree.client),
+    Troupe.over(options).pipe(
       Layer.provide(
         Layer.mergeAll(Tree.store(options.store ?? "redis"), Tree.handlers(options.handlers ?? []))
       ),
@@ -189,7 +194,7 @@ const outputOf = (ended: Ended, id: TaskId): Effect.Effect<unknown, TaskFailed> 
 const subscriptions = (queues: Readonly<Record<string, number>>): ReadonlyArray<Subscription> =>
   Object.entries(queues).map(([queue, concurrency]) => ({ queue, concurrency }))
 
-const make = Effect.fnUntraced(function* (options: ConnectOptions) {
+const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">) {
   const dispatcher = yield* Dispatcher
   const follow = yield* Follow
   const handlers = yield* Handlers
@@ -219,9 +224,10 @@ const make = Effect.fnUntraced(function* (options: ConnectOptions) {
     )
 
   /** What a task of this handler gives is what its definition says: its worker checked it. */
-  const handle = <T extends Named>({ existing, id }: Submitted): Task<OutputOf<T>> => ({
+  const handle = <T extends Named>({ existing, id, warning }: Submitted): Task<OutputOf<T>> => ({
     id,
     existing: existing === true,
+    ...(warning === undefined ? {} : { warning }),
     state: Effect.map(dispatcher.task(id), ({ state }) => state),
     result: (options) => result(id, options) as Effect.Effect<OutputOf<T>, ResultError>,
     cancel: (options) => dispatcher.cancel(id, options?.reason),

@@ -42,6 +42,8 @@ export interface Task<Output = unknown> {
   readonly id: TaskId
   /** Whether it was there already: a guard (idempotency key, unique, throttle, cache) found it. */
   readonly existing: boolean
+  /** That it waits, as far as can be seen, for a worker that is not there. */
+  readonly warning?: string
   readonly state: () => Promise<State>
   /** Waits for its end. Rejects with `TaskFailed` when that is no success, with `ResultTimeout` when it takes too long. */
   readonly result: (options?: Fx.WaitOptions) => Promise<Output>
@@ -66,7 +68,7 @@ export interface Work extends AsyncDisposable {
 export interface Troupe extends Promised<Operate>, AsyncDisposable {
   /**
    * Stores a task, and resolves once it is stored, or with the task that one of its guards found. Rejects with
-   * `UnknownHandler`, `SubmitRefused`, `IdempotencyConflict` or `QueueFull`; after a `StoreError` the task may be
+   * `UnknownHandler`, `SubmitRefused`, `IdempotencyConflict`, `QueueFull` or `NoWorker`; after a `StoreError` the task may be
    * stored, under an id nobody was told: with an idempotency key, submit it again.
    */
   readonly submit: <T extends Named>(
@@ -103,10 +105,15 @@ export interface Troupe extends Promised<Operate>, AsyncDisposable {
 }
 
 /** Connects. Rejects with `SettingsError` or `RedisUnusable` when there is nothing to connect to. */
-export const connect = async (options: Fx.ConnectOptions = {}): Promise<Troupe> => {
-  const runtime = ManagedRuntime.make(
-    Layer.provideMerge(Fx.Troupe.layer({ ...options, work: false }), messages)
-  )
+export const connect = (options: Fx.ConnectOptions = {}): Promise<Troupe> =>
+  connectOver(Layer.provideMerge(Fx.Troupe.layer({ ...options, work: false }), messages), options)
+
+/** The same for a connection that is made as an Effect layer. Rejects with what the layer fails with. */
+export const connectOver = async (
+  layer: Layer.Layer<Fx.Troupe, unknown>,
+  options: Pick<Fx.ConnectOptions, "work"> = {}
+): Promise<Troupe> => {
+  const runtime = ManagedRuntime.make(layer)
   const closed = Deferred.makeUnsafe<never, TroupeClosed>()
   const isClosed = () => Deferred.isDoneUnsafe(closed)
 
@@ -147,6 +154,7 @@ export const connect = async (options: Fx.ConnectOptions = {}): Promise<Troupe> 
   const handle = <Output>(task: Fx.Task<Output>): Task<Output> => ({
     id: task.id,
     existing: task.existing,
+    ...(task.warning === undefined ? {} : { warning: task.warning }),
     state: () => run(() => task.state),
     result: (options) => run(() => task.result(options)),
     cancel: (options) => run(() => task.cancel(options)),

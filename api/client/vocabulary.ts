@@ -1,6 +1,7 @@
 /** The types and errors that both faces of the library speak of. */
 export {
   IdempotencyConflict,
+  NoWorker,
   ResultTimeout,
   SubmitRefused,
   TaskEnded,

@@ -8,6 +8,7 @@
 import type { ContentfulStatusCode } from "hono/utils/http-status"
 import type {
   IdempotencyConflict,
+  NoWorker,
   SubmitRefused,
   TaskEnded,
   TaskGone
@@ -44,6 +45,7 @@ export type ApiError =
   | UnknownHandler
   | SubmitRefused
   | IdempotencyConflict
+  | NoWorker
   | QueueFull
   | StoreError
   | StoreFull
@@ -81,6 +83,12 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
     status: 409,
     type: "idempotency-conflict",
     title: "The idempotency key was used before, for another input"
+  }),
+  NoWorker: () => ({
+    status: 503,
+    type: "no-worker",
+    title: "No live worker can run the task",
+    retryAfterSeconds: 5
   }),
   QueueFull: ({ retryAfterMs = 1_000 }) => ({
     status: 429,

@@ -211,6 +211,8 @@ export class Heaps extends Context.Service<
   Heaps,
   {
     readonly of: (partition: Partition) => Heap
+    /** The same for who only reads: one that is not there is not kept. */
+    readonly look: (partition: Partition) => Heap
     /** Those that are there already. */
     readonly all: () => ReadonlyArray<Heap>
     readonly channels: Channels
@@ -225,6 +227,7 @@ export const layer = Layer.effect(
     return Heaps.of({
       channels,
       all: () => [...heaps.values()],
+      look: (partition) => heaps.get(partition) ?? new Heap(partition, channels),
       of: (partition) => {
         const heap = heaps.get(partition) ?? new Heap(partition, channels)
         heaps.set(partition, heap)

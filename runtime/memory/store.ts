@@ -38,7 +38,7 @@ const make = Effect.gen(function* () {
   const settings = yield* Settings
   const retentionMs = Duration.toMillis(settings.retention)
   const deadRetentionMs = Duration.toMillis(settings.deadRetention)
-  const { channels, of: heapOf } = yield* Heaps
+  const { channels, look: lookAt, of: heapOf } = yield* Heaps
   const clock = Effect.map(Clock.currentTimeMillis, Math.floor)
 
   const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks, options) {
@@ -81,7 +81,7 @@ const make = Effect.gen(function* () {
     })
 
   const cancel: Store["Service"]["cancel"] = Effect.fnUntraced(function* (partition, ulid, reason) {
-    const heap = heapOf(partition)
+    const heap = lookAt(partition)
     const now = yield* clock
     const record = heap.recordOf(ulid)
     if (record === undefined) return { kind: "missing" } as const
@@ -117,7 +117,7 @@ const make = Effect.gen(function* () {
 
   const ended: Store["Service"]["ended"] = (partition, ulids, options) =>
     Effect.sync(() => {
-      const heap = heapOf(partition)
+      const heap = lookAt(partition)
       return ulids.map((ulid) => {
         const record = heap.recordOf(ulid)
         if (!record?.startsWith("Q")) return record
@@ -155,7 +155,7 @@ const make = Effect.gen(function* () {
 
   const events: Store["Service"]["events"] = Effect.fnUntraced(function* (id, after, limit) {
     const now = yield* clock
-    return (heapOf(partitionOfId(id)).streamOf(ulidOfId(id), now)?.list ?? [])
+    return (lookAt(partitionOfId(id)).streamOf(ulidOfId(id), now)?.list ?? [])
       .filter(({ run, seq }) => run > after.run || (run === after.run && seq > after.seq))
       .slice(0, limit)
   })
@@ -227,7 +227,7 @@ const make = Effect.gen(function* () {
       }),
     evict: (partition, worker) => evict(partition, worker, false),
     leave: (partition, worker) => evict(partition, worker, true),
-    read: (partition, ulids) => Effect.sync(() => ulids.map((ulid) => find(heapOf(partition), ulid))),
+    read: (partition, ulids) => Effect.sync(() => ulids.map((ulid) => find(lookAt(partition), ulid))),
     ended,
     unwatch: (partition, ulids, inbox) =>
       Effect.sync(() => {

@@ -306,7 +306,7 @@ describe("the program troupe", () => {
       ])
 
       expect([now, later]).toEqual([
-        { code: 124, stdout: "", stderr: `troupe: ${id} has not ended within 0 ms\n` },
+        { code: 124, stdout: "", stderr: `troupe: ${id} is queued; --wait waits for its end\n` },
         { code: 124, stdout: "", stderr: `troupe: ${id} has not ended within 100 ms\n` }
       ])
     })

@@ -20,6 +20,7 @@ describe("a setting", () => {
         handlers: undefined,
         queues: undefined,
         routes: [],
+        unserved: "accept",
         workers: { min: 2, max: 2 },
         scaleUp: Duration.seconds(5),
         scaleDown: Duration.minutes(1),
@@ -50,6 +51,7 @@ describe("a setting", () => {
         TROUPE_HANDLERS: "./handlers",
         TROUPE_QUEUES: "documents:8, default",
         TROUPE_ROUTES: "llm.*=agents",
+        TROUPE_UNSERVED: "refuse",
         TROUPE_WORKERS: "256",
         TROUPE_FILES: "/data",
         TROUPE_FOLDERS: "/in:/more in:",
@@ -78,7 +80,8 @@ describe("a setting", () => {
           { queue: "documents", concurrency: 8 },
           { queue: "default", concurrency: concurrencyDefault }
         ],
-        routes: [{ pattern: "llm.*", queue: "agents", matches: expect.any(Function) }],
+        routes: [{ pattern: "llm.*", queues: ["agents"], matches: expect.any(Function) }],
+        unserved: "refuse",
         workers: { min: 256, max: 256 },
         scaleUp: Duration.seconds(2),
         scaleDown: Duration.minutes(5),
@@ -173,6 +176,7 @@ describe("a setting", () => {
     ["TROUPE_RETENTION", "0 seconds", `"0 seconds" is less than 1m`],
     ["TROUPE_DEAD_RETENTION", "", `"" is not a duration such as "15 seconds"`],
     ["TROUPE_DRAIN", "-1 seconds", `"-1 seconds" is less than 0`],
+    ["TROUPE_UNSERVED", "warn", `"warn" is none of accept, refuse`],
     ["TROUPE_LOG", "verbose", `"verbose" is none of debug, info, warn, error, none`],
     ["TROUPE_LOG", "toString", `"toString" is none of debug, info, warn, error, none`],
     ["TROUPE_LOG", "Info", `"Info" is none of debug, info, warn, error, none`]

@@ -1,6 +1,7 @@
 /** The API of a test: an app without a port, on a store of the test's own. */
 import { expect } from "bun:test"
 import { Context, Effect, Layer, Schema, type Scope } from "effect"
+import { serveHere } from "../../actors/dispatch/served-here.ts"
 import * as Tree from "../../actors/tree.ts"
 import { type AppOptions, createApp } from "../../api/http/app.ts"
 import type { ApiServices, Bindings } from "../../api/http/run.ts"
@@ -14,7 +15,7 @@ import type { Operations } from "../../runtime/operations.ts"
 import * as Redis from "../../runtime/redis/stores.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import type { Steps } from "../../runtime/steps.ts"
-import type { Store } from "../../runtime/store.ts"
+import { Store } from "../../runtime/store.ts"
 import { TaskId } from "../../runtime/task.ts"
 import { it } from "./effect.ts"
 import { temporaryFolder } from "./folder.ts"
@@ -34,6 +35,17 @@ const strict = defineTask({
 
 export const handlers = [anything, strict]
 
+/** The test itself settles the tasks: nobody is to be warned that no worker does. */
+const theTestWorks = Layer.effectDiscard(
+  Effect.flatMap(Store, (store) =>
+    serveHere(store, {
+      concurrency: new Map(["default.0", "other.0"].map((partition) => [partition, 1])),
+      has: () => true,
+      claims: () => true
+    })
+  )
+)
+
 /** What an API asks for, on a store. */
 export const apiOn = <E, E2>(
   store: Layer.Layer<Store | Admission | Members | Operations | Steps, E, Settings>,
@@ -43,6 +55,7 @@ export const apiOn = <E, E2>(
     Effect.map(temporaryFolder, (files) =>
       Layer.orDie(
         Tree.client.pipe(
+          Layer.provideMerge(theTestWorks),
           Layer.provideMerge(Layer.mergeAll(store, Handlers.layer({ given: handlers }), Files.layer)),
           Layer.provideMerge(settings({ files, port: 0 }))
         )

@@ -29,7 +29,7 @@ const prepared = (task: unknown, over: Partial<Circumstances> = {}) =>
       unknown: (handler) => new UnknownHandler({ handler })
     },
     task,
-    { now, unique, retentionMs: 86_400_000, routes: [], ...over }
+    { now, unique, retentionMs: 86_400_000, routes: [], choose: ([first]) => first!, ...over }
   ) as Result.Result<Prepared, { readonly faults?: ReadonlyArray<object> }>
 
 const accepted = (options: object, over?: Partial<Circumstances>) =>

@@ -1,0 +1,45 @@
+/** Prepares tasks at the time of the clock, each under an id of its own, for the queue that its route and the load say. */
+import { Clock, Duration, Effect } from "effect"
+import { Settings, type SettingsShape } from "../../runtime/config.ts"
+import { Handlers } from "../../runtime/registry.ts"
+import { routeOf } from "../../runtime/routes.ts"
+import { makeUlid } from "../../runtime/ulid.ts"
+import type { Lookout } from "./lookout.ts"
+import { type Birth, type Preparation, prepare } from "./preparation.ts"
+
+/** Queues among which the load decides. */
+export const sharedQueues = ({ routes }: SettingsShape): ReadonlySet<string> =>
+  new Set(routes.flatMap(({ queues }) => (queues.length > 1 ? queues : [])))
+
+/** The handler of a task whose queue nobody has named, as far as can be told before it is checked. */
+const handlerIn = (task: unknown): string | undefined =>
+  typeof task === "object" &&
+  task !== null &&
+  "name" in task &&
+  typeof task.name === "string" &&
+  !("queue" in task)
+    ? task.name
+    : undefined
+
+export const makePreparing = Effect.fnUntraced(function* ({ choose, look, unseen }: Lookout) {
+  const handlers = yield* Handlers
+  const clock = yield* Clock.Clock
+  const settings = yield* Settings
+  const { retention, routes } = settings
+  const retentionMs = Duration.toMillis(retention)
+  const isShared = sharedQueues(settings).size > 0
+  const ulid = makeUlid()
+  const run = Effect.runPromiseWith(yield* Effect.context<never>())
+  return (task: unknown, from: { readonly reply?: string; readonly birth?: Birth } = {}): Preparation => {
+    const preparing = () => {
+      const now = clock.currentTimeMillisUnsafe()
+      return prepare(handlers, task, { ...from, now, unique: ulid(now), retentionMs, routes, choose })
+    }
+    if (!isShared) return preparing()
+    const handler = handlerIn(task)
+    const queues = handler === undefined ? undefined : routeOf(routes, handler)
+    const first = queues === undefined || queues.length === 1 ? [] : unseen(queues)
+    if (first.length === 0) return preparing()
+    return run(Effect.forEach(first, look, { concurrency: "unbounded", discard: true })).then(preparing)
+  }
+})
