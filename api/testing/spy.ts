@@ -1,0 +1,137 @@
+/**
+ * Sees what the handlers of a test are given and how they end, and which of them run now.
+ *
+ * A definition is watched by one that does the same; the task's own record says nothing of it.
+ */
+import { Cause, Effect, Exit } from "effect"
+import { Suspended } from "../../actors/work/recall.ts"
+import { type Body, type BatchItem, CurrentTask, type TaskDefinition } from "../../runtime/handler.ts"
+import type { TaskId } from "../../runtime/task.ts"
+import { type RunKey, runKey } from "./clock.ts"
+
+/** One run of a handler, as it was seen. Times are the test clock's, in Unix milliseconds. */
+export interface HandlerRun<Input = unknown, Output = unknown> {
+  readonly id: TaskId
+  /** 1 on the first run of the task. */
+  readonly attempt: number
+  /** What the handler was given. */
+  readonly input: Input
+  readonly startedAt: number
+  /** Not there while it runs. */
+  readonly finishedAt?: number
+  /**
+   * `returned` with `output`, `threw` with `error`, `suspended` to wait for children, or `interrupted`. Of a batch, how
+   * its call ended.
+   */
+  readonly ended?: "returned" | "threw" | "suspended" | "interrupted"
+  readonly output?: Output
+  readonly error?: unknown
+}
+
+type Ended = Pick<HandlerRun, "ended" | "output" | "error">
+
+export interface Spy {
+  /** The same handler, watched. */
+  readonly watch: (definition: TaskDefinition) => TaskDefinition
+  /** All runs of the handler of this name, in the order of their starts. */
+  readonly runs: (name: string) => ReadonlyArray<HandlerRun>
+  /** Those that have started and not ended. */
+  readonly running: () => Iterable<RunKey>
+}
+
+export interface SpyOptions {
+  readonly now: () => number
+  /** Called whenever a run has ended. */
+  readonly onEnd: () => void
+}
+
+const thrown = (error: unknown): Ended =>
+  error instanceof Suspended ? { ended: "suspended" } : { ended: "threw", error }
+
+const endedBy = (exit: Exit.Exit<unknown, unknown>): Ended => {
+  if (Exit.isSuccess(exit)) return { ended: "returned", output: exit.value }
+  return Cause.hasInterruptsOnly(exit.cause) ? { ended: "interrupted" } : thrown(Cause.squash(exit.cause))
+}
+
+export const makeSpy = ({ now, onEnd }: SpyOptions): Spy => {
+  const runs = new Map<string, Array<HandlerRun>>()
+  const running = new Set<RunKey>()
+  const watched = new WeakMap<TaskDefinition, TaskDefinition>()
+
+  /** Notes that a run has started, and gives what notes its end. */
+  const start = (name: string, { attempt, task }: Pick<BatchItem, "task" | "attempt">, input: unknown) => {
+    const all = runs.get(name) ?? []
+    runs.set(name, all)
+    const key = runKey(task.id, attempt)
+    const at = all.push({ id: task.id, attempt, input, startedAt: now() }) - 1
+    running.add(key)
+    return (ended: Ended) => {
+      running.delete(key)
+      all[at] = { ...all[at]!, finishedAt: now(), ...ended }
+      onEnd()
+    }
+  }
+
+  /** Does `run`, whether it is async or not, and tells how it ended. */
+  const through = (run: () => unknown, end: (ended: Ended) => void): unknown => {
+    const failed = (error: unknown): never => {
+      end(thrown(error))
+      throw error
+    }
+    const returned = (output: unknown) => {
+      end({ ended: "returned", output })
+      return output
+    }
+    try {
+      const result = run()
+      if (result instanceof Promise) return result.then(returned, failed)
+      return returned(result)
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  const bodyOf = (name: string, body: Body): Body => {
+    switch (body.kind) {
+      case "plain":
+        return { ...body, run: (input, ctx) => through(() => body.run(input, ctx), start(name, ctx, input)) }
+      case "batch":
+        return {
+          ...body,
+          runAll: (items, ctx) => {
+            const ends = items.map((item) => start(name, item, item.input))
+            return through(
+              () => body.runAll(items, ctx),
+              (ended) => {
+                const outputs = Array.isArray(ended.output) ? ended.output : []
+                for (const [at, end] of ends.entries())
+                  end(ended.ended === "returned" ? { ended: ended.ended, output: outputs[at] } : ended)
+              }
+            )
+          }
+        }
+      case "effect":
+        return {
+          ...body,
+          run: (input: unknown) =>
+            Effect.flatMap(CurrentTask, (task) => {
+              const end = start(name, task, input)
+              return Effect.onExit(body.run(input), (exit) => Effect.sync(() => end(endedBy(exit))))
+            })
+        }
+    }
+  }
+
+  return {
+    watch: (definition) => {
+      const there = watched.get(definition)
+      if (there !== undefined) return there
+      const fresh = { ...definition, body: bodyOf(definition.name, definition.body) }
+      watched.set(definition, fresh)
+      watched.set(fresh, fresh)
+      return fresh
+    },
+    runs: (name) => [...(runs.get(name) ?? [])],
+    running: () => running
+  }
+}
