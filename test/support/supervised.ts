@@ -1,0 +1,66 @@
+/** Children of a supervisor that do what a test says, and a record of what became of them. */
+import { Deferred, type Duration, Effect } from "effect"
+import type { ChildSpec } from "../../runtime/supervision/spec.ts"
+
+export interface Part extends Partial<Omit<ChildSpec, "id" | "start">> {
+  /** Whether a start fails; asked at each. */
+  readonly startFails?: () => boolean
+  /** How long its stop takes. */
+  readonly stopTakes?: Duration.Input
+  /** It is started only when this is done. */
+  readonly startsAfter?: Effect.Effect<void>
+}
+
+/** What a life fails with that is told to fail. */
+export class Broken extends Error {}
+
+export const newStage = () => {
+  /** `start a`, `stop a`: a stop is the end of a life, however it came. */
+  const events: Array<string> = []
+  const lives = new Map<string, Deferred.Deferred<void, unknown>>()
+  /** How many lives there are at once, of all children of a name. */
+  const alive = new Map<string, number>()
+
+  const part = (id: string, { startFails, startsAfter, stopTakes, ...spec }: Part = {}): ChildSpec => ({
+    ...spec,
+    id,
+    start: Effect.gen(function* () {
+      if (startsAfter !== undefined) yield* startsAfter
+      if (startFails?.() === true) {
+        events.push(`fail ${id}`)
+        return yield* Effect.fail(new Broken(`${id} does not start`))
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          events.push(`start ${id}`)
+          alive.set(id, (alive.get(id) ?? 0) + 1)
+        }),
+        () =>
+          Effect.gen(function* () {
+            if (stopTakes !== undefined) yield* Effect.sleep(stopTakes)
+            events.push(`stop ${id}`)
+            alive.set(id, alive.get(id)! - 1)
+          })
+      )
+      const end = yield* Deferred.make<void, unknown>()
+      lives.set(id, end)
+      return Deferred.await(end)
+    })
+  })
+
+  const endOf = (id: string) => lives.get(id) ?? Deferred.makeUnsafe<void, unknown>()
+
+  return {
+    events,
+    part,
+    isAlive: (id: string) => (alive.get(id) ?? 0) > 0,
+    aliveCount: (id: string) => alive.get(id) ?? 0,
+    /** What has happened since the last time. */
+    happened: () => events.splice(0),
+    finish: (id: string) => Effect.andThen(Deferred.succeed(endOf(id), undefined), quiet),
+    fail: (id: string) => Effect.andThen(Deferred.fail(endOf(id), new Broken(`${id} broke`)), quiet)
+  }
+}
+
+/** Everything that can run without time going by has run: on a test clock there is nothing else to wait for. */
+export const quiet: Effect.Effect<void> = Effect.repeat(Effect.yieldNow, { times: 200 })
