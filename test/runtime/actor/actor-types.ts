@@ -1,0 +1,68 @@
+/** What the compiler knows of actors. Checked with the rest of the types; nothing here runs. */
+import { Context, Effect, Request, type Scope } from "effect"
+import * as Actor from "../../../runtime/actor/actor.ts"
+import { defineActor } from "../../../runtime/actor/definition.ts"
+import type { MailboxFull } from "../../../runtime/actor/mailbox.ts"
+import type { ActorStopped, AskTimeout } from "../../../runtime/actor/ref.ts"
+
+class Total extends Request.TaggedClass("Total")<{}, number> {}
+type Message = { readonly _tag: "Add"; readonly amount: number } | Total
+
+class Prices extends Context.Service<Prices, { readonly of: (item: string) => number }>()("test/Prices") {}
+
+const define = defineActor<Message>()
+const basics = { name: "counter", onStart: () => Effect.succeed({ sum: 0 }) } as const
+
+const counter = define({
+  ...basics,
+  handle: {
+    Add: ({ amount }, self) => Effect.sync(() => void (self.state.sum += amount)),
+    Total: (_, self) => self.beside(Effect.succeed(self.state.sum))
+  }
+})
+
+/** What its handlers fail with and need is what a life fails with and needs; a scope is the life's own. */
+const needy = define({
+  ...basics,
+  whenFull: "suspend",
+  handle: {
+    Add: () => Effect.fail("too much" as const),
+    Total: () =>
+      Effect.gen(function* () {
+        yield* Effect.scope
+        return (yield* Prices).of("tea")
+      })
+  }
+})
+
+export const program = Effect.gen(function* () {
+  const { ref } = yield* Actor.make(counter)
+  const told: Effect.Effect<boolean, MailboxFull> = ref.tell({ _tag: "Add", amount: 1 })
+  const asked: Effect.Effect<number, AskTimeout | ActorStopped | MailboxFull> = ref.ask(new Total())
+  // @ts-expect-error nothing of this tag is taken
+  ref.tell({ _tag: "Remove", amount: 1 })
+  // @ts-expect-error the message has no answer
+  ref.ask({ _tag: "Add", amount: 1 })
+
+  const { life, ref: patient } = yield* Actor.make(needy)
+  const lived: Effect.Effect<void, "too much", Prices> = life
+  const begun: Effect.Effect<unknown, "too much", Prices | Scope.Scope> = Actor.start(needy)
+  const waits: Effect.Effect<boolean> = patient.tell({ _tag: "Add", amount: 1 })
+  const answered: Effect.Effect<number, AskTimeout | ActorStopped> = patient.ask(new Total())
+  return { told, asked, lived, begun, waits, answered }
+})
+
+define({
+  ...basics,
+  // @ts-expect-error every message needs its handler
+  handle: { Add: () => Effect.void }
+})
+
+define({
+  ...basics,
+  handle: {
+    Add: () => Effect.void,
+    // @ts-expect-error the answer is a number
+    Total: () => Effect.succeed("five")
+  }
+})
