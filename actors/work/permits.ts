@@ -43,6 +43,8 @@ export interface Permits {
   readonly turned: (ridden: ReadonlyArray<readonly [ring: string, count: number]>) => void
   /** A run has ended. */
   readonly ended: (used: Used) => void
+  /** All that are out in our name. */
+  readonly out: () => ReadonlyArray<string>
 }
 
 export interface PermitsOptions {
@@ -290,11 +292,12 @@ export const openPermits = Effect.fnUntraced(function* (
       for (const [name, count] of freed) askAgain(name, count)
     })
   )
+  const allOut = () => [...idle(), ...running.keys()]
   yield* forever(
     "renewing permits",
     Effect.gen(function* () {
       yield* upkeepPause(leaseMs / 3)
-      const out = [...idle(), ...running.keys()]
+      const out = allOut()
       if (out.length === 0) return
       yield* limits
         .renew(out, leaseMs)
@@ -310,6 +313,7 @@ export const openPermits = Effect.fnUntraced(function* (
     turned,
     ended: (used) => {
       Queue.offerUnsafe(ends, used)
-    }
+    },
+    out: allOut
   }
 })

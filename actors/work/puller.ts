@@ -56,9 +56,6 @@ const backoffMaxMs = 1_000
  */
 const beatsPerLease = 6
 
-/** How often it says something of itself, in milliseconds. */
-const aboutEveryMs = 5_000
-
 /** How long it waits after the bell could not be heard, in milliseconds. */
 const deafMs = 100
 
@@ -74,8 +71,12 @@ export interface Puller {
   /** Obeys an order to this worker. */
   readonly obey: (order: Order) => void
   readonly running: () => number
+  /** Whether nothing runs, and nothing is on its way. */
+  readonly idle: () => boolean
   /** How many runs have ended. */
   readonly done: () => number
+  /** The permits of limits that are out in its name. */
+  readonly permits: () => ReadonlyArray<string>
 }
 
 export interface PullerOptions {
@@ -83,6 +84,8 @@ export interface PullerOptions {
   readonly worker: WorkerId
   readonly concurrency: number
   readonly lease: Duration.Duration
+  /** How often it says something of itself, at most a third of the lease. */
+  readonly heartbeat: Duration.Duration
   readonly services: Services
   /** What its worker says of itself. */
   readonly about: () => unknown
@@ -97,6 +100,7 @@ export const openPuller = Effect.fnUntraced(function* (
 > {
   const { concurrency, partition, services, worker } = options
   const leaseMs = Duration.toMillis(options.lease)
+  const heartbeatMs = Duration.toMillis(options.heartbeat)
   const store = yield* Store
   const fenced = yield* Deferred.make<never, Fenced>()
   const run = Effect.runForkWith(yield* Effect.context<never>())
@@ -215,7 +219,8 @@ export const openPuller = Effect.fnUntraced(function* (
 
   const free = () => concurrency - runs.size() - reserved
 
-  const renewDue = () => mono() - lastTurnMono > Math.min(leaseMs / beatsPerLease, 2 * bellWaitMaxMs)
+  const renewDue = () =>
+    mono() - lastTurnMono > Math.min(leaseMs / beatsPerLease, heartbeatMs, 2 * bellWaitMaxMs)
 
   const mayClaim = () => claiming < claimers && !draining && free() > 0
 
@@ -295,7 +300,7 @@ export const openPuller = Effect.fnUntraced(function* (
   /** What this worker says of itself, now and then. */
   const aboutNow = () => {
     const now = mono()
-    if (now - aboutMono < aboutEveryMs) return undefined
+    if (now - aboutMono < heartbeatMs) return undefined
     aboutMono = now
     return JSON.stringify(options.about())
   }
@@ -472,6 +477,8 @@ export const openPuller = Effect.fnUntraced(function* (
     drain,
     obey,
     running: () => runs.size(),
-    done: runs.done
+    idle: () => runs.size() === 0 && settled.length === 0 && inFlight === 0,
+    done: runs.done,
+    permits: books.permits.out
   }
 })

@@ -6,7 +6,7 @@ import { Cause, Exit, Schema } from "effect"
 import type { ResultTimeout, SubmitError, TaskEnded, TaskGone } from "../../actors/dispatch/dispatcher.ts"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import type { PositionInvalid } from "../../actors/follow/follow.ts"
-import type { ChildFailing } from "../../actors/node.ts"
+import type { ChildFailing } from "../../actors/node/place.ts"
 import type { NodeNotFound, WorkerNotFound } from "../../actors/operate/operator.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
 import type { NotRetryable } from "../../actors/operate/revival.ts"
@@ -78,7 +78,7 @@ const answer =
 const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = {
   AskTimeout: answer(exitCode.waitedTooLong),
   // What kept the child from starting is what keeps the node from it.
-  ChildFailing: ({ exitCode: code, message }) => ({
+  ChildFailing: ({ exit: code, message }) => ({
     code: code === exitCode.usage || code === exitCode.unreachable ? code : exitCode.bug,
     message
   }),

@@ -4,9 +4,10 @@
  */
 import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
-import { goesWithNode, tellNode } from "../../actors/node.ts"
+import { beatsForNode, goesWithNode, tellNode, workerForNode } from "../../actors/node/channel.ts"
 import * as Tree from "../../actors/tree.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
+import { Worker } from "../../actors/work/worker.ts"
 import { Files } from "../../runtime/files.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { connected, logLevel } from "../client/settings.ts"
@@ -16,13 +17,16 @@ import { serves } from "./run.ts"
 
 /** Runs tasks. Give it a store and settings. */
 export const workerLayer = (handlers: ReadonlyArray<TaskDefinition>) =>
-  Tree.worker({ onIncarnation: (incarnation) => tellNode({ kind: "incarnation", ...incarnation }) }).pipe(
+  workerForNode.pipe(
+    Layer.provideMerge(
+      Tree.worker({ onIncarnation: (incarnation) => tellNode({ kind: "incarnation", ...incarnation }) })
+    ),
     Layer.provideMerge(Tree.handlers(handlers))
   )
 
 /** Serves HTTP. Give it a store and settings. */
 export const apiLayer = (handlers: ReadonlyArray<TaskDefinition>) =>
-  Server.layer.pipe(
+  Layer.provideMerge(beatsForNode, Server.layer).pipe(
     Layer.provideMerge(Tree.client),
     Layer.provideMerge(Layer.merge(Tree.handlers(handlers), Files.layer))
   )
@@ -50,14 +54,21 @@ export const worker = (handlers: ReadonlyArray<TaskDefinition>) =>
     "worker",
     { redis: Environment.redis, queues: Environment.queues, handlers: Environment.handlers },
     Effect.fnUntraced(function* (flags) {
-      return yield* workerLayer(handlers).pipe(
-        Layer.tap(() => Effect.sync(() => tellNode({ kind: "ready" }))),
-        Layer.provideMerge(survivesRejections),
-        Layer.provide(Tree.store("redis")),
-        Layer.provide(serving),
-        Layer.provide(logLevel),
-        Layer.provide(connected({}, Environment.environment(flags))),
-        Layer.launch
+      const life = Effect.gen(function* () {
+        const { retired } = yield* Worker
+        tellNode({ kind: "ready" })
+        yield* retired
+        yield* Effect.logInfo("all that it ran has ended, and it was asked to go")
+      })
+      return yield* Effect.provide(
+        life,
+        workerLayer(handlers).pipe(
+          Layer.provideMerge(survivesRejections),
+          Layer.provide(Tree.store("redis")),
+          Layer.provide(serving),
+          Layer.provideMerge(logLevel),
+          Layer.provide(connected({}, Environment.environment(flags)))
+        )
       )
     })
   ).pipe(

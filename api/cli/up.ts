@@ -17,8 +17,8 @@ import {
   type Scope
 } from "effect"
 import { Command, Flag } from "effect/cli"
-import { type ChildSpec, Node } from "../../actors/node.ts"
-import * as NodeActor from "../../actors/node.ts"
+import { type ChildFailing, type ChildSpec, Node, type NodeSpecs } from "../../actors/node/node.ts"
+import * as NodeActor from "../../actors/node/node.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import * as Tree from "../../actors/tree.ts"
 import { type Environment as Variables, Settings } from "../../runtime/config.ts"
@@ -36,21 +36,22 @@ class Up extends Context.Service<
   Up,
   {
     readonly url: string
+    /** Succeeds once an operator has asked it to go. */
+    readonly drained: Effect.Effect<void>
     /** Never succeeds; fails when the system cannot go on. */
-    readonly failed: Effect.Effect<never, NodeActor.ChildFailing>
+    readonly failed: Effect.Effect<never, ChildFailing>
   }
 >()("troupe/Up") {}
 
-/** Worker processes, and one for the API after them. Compiled, the program is its own only argument. */
-const childrenOf = (workers: number, environment: Record<string, string>): ReadonlyArray<ChildSpec> => {
+/** Worker processes, and one for the API. Compiled, the program is its own only argument. */
+const specsOf = (environment: Record<string, string>): NodeSpecs => {
   const program = Bun.main.startsWith("/$bunfs/") ? [process.execPath] : [process.execPath, Bun.main]
   const child = (name: string, command: string): ChildSpec => ({
     name,
     command: [...program, command],
     env: environment
   })
-  const all = Array.from({ length: workers }, (_, at) => child(`worker ${at + 1}`, "worker"))
-  return [...all, child("api", "api")]
+  return { worker: (number) => child(`worker ${number}`, "worker"), api: child("api", "api") }
 }
 
 /** The system as processes, over a Redis. */
@@ -61,12 +62,10 @@ const processes = (environment: Variables, redisUrl: string) => {
     Effect.gen(function* () {
       const node = yield* Node
       const url = yield* Effect.raceFirst(node.url, node.failed)
-      return { url, failed: node.failed }
+      return { url, drained: node.drained, failed: node.failed }
     })
   ).pipe(
-    Layer.provide(
-      Layer.unwrap(Settings.useSync(({ workers }) => NodeActor.layer(childrenOf(workers.min, said))))
-    ),
+    Layer.provide(NodeActor.layer(specsOf(said))),
     Layer.provide(Tree.store("redis")),
     Layer.provide(
       Layer.effect(
@@ -81,7 +80,7 @@ const processes = (environment: Variables, redisUrl: string) => {
 const alone = (handlers: ReadonlyArray<TaskDefinition>) =>
   Layer.effect(
     Up,
-    Server.HttpServer.useSync(({ url }) => ({ url, failed: Effect.never }))
+    Server.HttpServer.useSync(({ url }) => ({ url, drained: Effect.never, failed: Effect.never }))
   ).pipe(
     Layer.provide(Layer.mergeAll(apiLayer(handlers), workerLayer(handlers))),
     Layer.provide(Tree.store("memory"))
@@ -141,12 +140,13 @@ export const up = (handlers: ReadonlyArray<TaskDefinition>) =>
     Effect.fnUntraced(function* ({ once, sample, ...flags }) {
       const environment = Environment.environment(flags)
       const life = Effect.gen(function* () {
-        const { failed, url } = yield* Up
+        const { drained, failed, url } = yield* Up
         yield* Console.error(`Troupe is up: ${url}  (guide: docs/guide.pdf)`)
         if (sample || once) yield* Effect.raceFirst(runSample(url), failed)
         if (once) return
         yield* Console.error(`Serving at ${url} until Ctrl-C.`)
-        return yield* failed
+        yield* Effect.raceFirst(drained, failed)
+        yield* Console.error("An operator has asked this node to go.")
       })
       yield* life.pipe(
         Effect.provide(

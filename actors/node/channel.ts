@@ -1,0 +1,88 @@
+/**
+ * What a node and its child processes tell each other, over the channel between them.
+ *
+ * A child says when it is ready, who it is in the store, and now and then that it lives. A node says what signals
+ * cannot. A child whose node is gone sees the channel close, and drains.
+ */
+import { Duration, Effect, Layer } from "effect"
+import { Settings } from "../../runtime/config.ts"
+import { Shutdown } from "../shutdown.ts"
+import { Worker, type Incarnation } from "../work/worker.ts"
+
+/** What a child tells its node. */
+export type ChildMessage =
+  | { readonly kind: "ready"; readonly url?: string }
+  | ({ readonly kind: "incarnation" } & Incarnation)
+  | ({ readonly kind: "beat" } & Beat)
+  /** It was asked to go, goes when what it runs has ended, and is not to be replaced. */
+  | { readonly kind: "retiring" }
+
+/** That a child's event loop turns, and how it stands. */
+export interface Beat {
+  readonly memoryBytes: number
+  /** Runs that have ended. */
+  readonly done: number
+  /** The permits of limits that are out in its name. */
+  readonly permits: ReadonlyArray<string>
+}
+
+/** What a node tells its children. That they are to stop, they hear by signal. */
+export type NodeMessage =
+  /** Waiting is over. */
+  | { readonly kind: "hurry" }
+  /** Claim no more, and go when what runs has ended, however long that takes. */
+  | { readonly kind: "retire" }
+
+/** So many beats there are in a heartbeat of the store: a child that missed these is silent. */
+const beatsPerHeartbeat = 5
+
+/** How often a child says that it lives. */
+export const beatEvery = (heartbeat: Duration.Duration): Duration.Duration =>
+  Duration.divideUnsafe(heartbeat, beatsPerHeartbeat)
+
+/** Tells the node that supervises this process, if one does. */
+export const tellNode = (message: ChildMessage): void => void process.send?.(message)
+
+const hearNode = (hear: (message: NodeMessage) => void) =>
+  Effect.acquireRelease(
+    Effect.sync(() => void process.on("message", hear)),
+    () => Effect.sync(() => void process.off("message", hear))
+  )
+
+/**
+ * Goes with the node that supervises this process, if one does: hurries when the node is in a hurry, and drains when
+ * the node is gone and can no longer ask for it.
+ */
+export const goesWithNode = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { hurry } = yield* Shutdown
+    if (process.send === undefined) return
+    yield* hearNode(({ kind }) => kind === "hurry" && hurry())
+    process.once("disconnect", () => process.kill(process.pid, "SIGTERM"))
+  })
+)
+
+const beats = Effect.fnUntraced(function* (of: () => Omit<Beat, "memoryBytes">) {
+  const { heartbeat } = yield* Settings
+  if (process.send === undefined) return
+  const beat = Effect.sync(() => tellNode({ kind: "beat", memoryBytes: process.memoryUsage.rss(), ...of() }))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(beat, Effect.sleep(beatEvery(heartbeat)))))
+})
+
+/** Says that this process lives. */
+export const beatsForNode = Layer.effectDiscard(beats(() => ({ done: 0, permits: [] })))
+
+/** Says how the worker of this process stands, and lets it go when its node wishes so. */
+export const workerForNode = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { done, permits, retire, retiring } = yield* Worker
+    yield* beats(() => ({ done: done(), permits: permits() }))
+    yield* hearNode(({ kind }) => kind === "retire" && retire())
+    yield* Effect.forkScoped(
+      Effect.andThen(
+        retiring,
+        Effect.sync(() => tellNode({ kind: "retiring" }))
+      )
+    )
+  })
+)
