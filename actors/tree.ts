@@ -15,6 +15,8 @@ import * as Follow from "./follow/follow.ts"
 import * as Janitor from "./janitor.ts"
 import * as Operator from "./operate/operator.ts"
 import * as Replies from "./dispatch/replies.ts"
+import * as ScheduleOperator from "./schedule/operator.ts"
+import * as Scheduler from "./schedule/scheduler.ts"
 import * as Worker from "./work/worker.ts"
 
 /** The store of a process: the Redis of its settings, or memory that it shares with nobody. */
@@ -25,10 +27,13 @@ export const handlers = (given: ReadonlyArray<TaskDefinition>) =>
   Layer.unwrap(Settings.useSync(({ handlers: folder }) => Handlers.layer({ given, folder })))
 
 /** What it takes to submit, to ask, to follow and to operate. Give it a store, handlers and settings. */
-export const client = Layer.mergeAll(Dispatcher.layer, Follow.layer, Operator.layer).pipe(
-  Layer.provideMerge(Replies.layer)
-)
+export const client = Layer.mergeAll(
+  Dispatcher.layer,
+  Follow.layer,
+  Operator.layer,
+  ScheduleOperator.layer
+).pipe(Layer.provideMerge(Replies.layer))
 
 /** What it takes to run tasks. Give it a store, handlers, settings and `Shutdown`. */
 export const worker = (options: Parameters<typeof Worker.layer>[0] = {}) =>
-  Janitor.layer.pipe(Layer.provideMerge(Worker.layer(options)))
+  Layer.mergeAll(Janitor.layer, Scheduler.layer).pipe(Layer.provideMerge(Worker.layer(options)))

@@ -28,7 +28,7 @@
  * | `taken:<box>`      | set    | entries that take up its room                            | empty                        |
  * | `ready:<ring>`     | list   | boxes of a ring with work and room, the next one left    | empty                        |
  * | `rings`            | zset   | ring with limits → when it may be asked for              | member: its ring is empty    |
- * | `pausedKeys`       | set    | keys whose boxes hand out nothing                        | member: resumed              |
+ * | `pausedKeys`       | set    | keys, and `~<address>` of agents, that hand out nothing  | member: resumed              |
  * | `suspects`         | list   | entries of tasks that two workers died with              | empty                        |
  * | `ties`             | hash   | id → lines: what is to be tidied at the task's end       | field: the task ends         |
  * | `steps:<id>`       | hash   | number → name and JSON of what a task's runs remember    | the task ends                |
@@ -52,6 +52,8 @@
  * | `scheduleIds`      | zset   | ids of schedules, all of score 0                         | with its field               |
  * | `scheduleTimes`    | zset   | id of a schedule → when it is to be looked at            | member: paused, or gone      |
  * | `slots:<id>`       | list   | what became of a schedule's last slots, newest left      | with its field               |
+ * | `agent:<address>`  | hash   | state, version, revision, quarantine, timers of an agent | it is stopped                |
+ * | `agents`           | zset   | addresses of agents with a hash, all of score 0          | member: with its hash        |
  * | `orders:<worker>`  | –      | channel: entries to stop, and `drain`                    | nothing is stored            |
  */
 import { lanes, type Partition } from "./task.ts"
@@ -71,6 +73,7 @@ const fixed = [
   "rings",
   "pausedKeys",
   "suspects",
+  "agents",
   "ties",
   "waiting",
   "outbox",
@@ -102,6 +105,7 @@ const families = [
   "orders",
   "limit",
   "permits",
+  "agent",
   "slots"
 ] as const
 

@@ -42,3 +42,9 @@ export const makeUlid = (): ((now: number) => string) => {
     return head + letters(count, 16 - fixedLength)
   }
 }
+
+/** The ULID of a time (Unix milliseconds) and a text: the same whoever makes it, and however often. */
+export const ulidFor = (time: number, text: string): string => {
+  const hash = new Bun.CryptoHasher("sha256").update(text).digest()
+  return letters(time, 10) + letters(hash.readUIntBE(0, 5), 8) + letters(hash.readUIntBE(5, 5), 8)
+}

@@ -1,10 +1,12 @@
 /** Everything that is stored, in the memory of this process. Nothing survives it. */
 import { Layer } from "effect"
 import * as Admission from "./admission.ts"
+import * as Agents from "./agents.ts"
 import * as Heap from "./heap.ts"
 import * as Limits from "./limits.ts"
 import * as Members from "./members.ts"
 import * as Operations from "./operations.ts"
+import * as Schedules from "./schedules.ts"
 import * as Steps from "./steps.ts"
 import * as Store from "./store.ts"
 
@@ -14,7 +16,9 @@ export const layer = Layer.mergeAll(
   Store.layer,
   Steps.layer,
   Admission.layer,
+  Agents.layer,
   Limits.layer,
   Members.layer,
+  Schedules.layer,
   operations
 ).pipe(Layer.provide(Heap.layer))

@@ -5,8 +5,11 @@
  * of keys and the pieces from `runtime/lua/lib` that it includes. It is called by the SHA-1 of that text.
  */
 import { luaKeys } from "../keys.ts"
+import agentResume from "../lua/agent-resume.lua" with { type: "text" }
+import agentStop from "../lua/agent-stop.lua" with { type: "text" }
 import childEnded from "../lua/child-ended.lua" with { type: "text" }
 import eventAppend from "../lua/event-append.lua" with { type: "text" }
+import agents from "../lua/lib/agents.lua" with { type: "text" }
 import bell from "../lua/lib/bell.lua" with { type: "text" }
 import boxes from "../lua/lib/boxes.lua" with { type: "text" }
 import calls from "../lua/lib/calls.lua" with { type: "text" }
@@ -65,6 +68,7 @@ export interface Script {
 }
 
 const pieces = {
+  agents,
   bell,
   boxes,
   calls,
@@ -82,6 +86,8 @@ const pieces = {
 export type Piece = keyof typeof pieces
 
 const sources = {
+  "agent-resume": agentResume,
+  "agent-stop": agentStop,
   "child-ended": childEnded,
   "event-append": eventAppend,
   "letter-bury": letterBury,

@@ -1,9 +1,11 @@
 /** Everything that is stored in Redis, over one connection. */
 import { Layer } from "effect"
 import * as Admission from "./admission.ts"
+import * as Agents from "./agents.ts"
 import * as Limits from "./limits.ts"
 import * as Members from "./members.ts"
 import * as Operations from "./operations.ts"
+import * as Schedules from "./schedules.ts"
 import * as Scripted from "./scripted.ts"
 import { buildScripts, type Scripts } from "./scripts.ts"
 import * as Steps from "./steps.ts"
@@ -13,6 +15,13 @@ const operations = Layer.provide(Operations.layer, Store.layer)
 
 /** At `Settings.redisUrl`. Fails with `RedisUnusable` when there is none that can be trusted. */
 export const layer = (scripts: Scripts = buildScripts()) =>
-  Layer.mergeAll(Store.layer, Steps.layer, Admission.layer, Limits.layer, Members.layer, operations).pipe(
-    Layer.provide(Scripted.layer(scripts))
-  )
+  Layer.mergeAll(
+    Store.layer,
+    Steps.layer,
+    Admission.layer,
+    Agents.layer,
+    Limits.layer,
+    Members.layer,
+    Schedules.layer,
+    operations
+  ).pipe(Layer.provide(Scripted.layer(scripts)))

@@ -14,6 +14,7 @@ import * as Memory from "../../runtime/memory/stores.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import * as Redis from "../../runtime/redis/stores.ts"
 import { Handlers } from "../../runtime/registry.ts"
+import type { Schedules } from "../../runtime/schedules.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { Store } from "../../runtime/store.ts"
 import { TaskId } from "../../runtime/task.ts"
@@ -48,7 +49,7 @@ const theTestWorks = Layer.effectDiscard(
 
 /** What an API asks for, on a store. */
 export const apiOn = <E, E2>(
-  store: Layer.Layer<Store | Admission | Members | Operations | Steps, E, Settings>,
+  store: Layer.Layer<Store | Admission | Members | Operations | Schedules | Steps, E, Settings>,
   settings: (over: Partial<SettingsShape>) => Layer.Layer<Settings, E2>
 ) =>
   Layer.unwrap(

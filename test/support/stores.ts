@@ -9,6 +9,7 @@ import type { Members } from "../../runtime/members.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import { readAddress } from "../../runtime/redis/address.ts"
 import * as RedisStore from "../../runtime/redis/stores.ts"
+import type { Schedules } from "../../runtime/schedules.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { bellWaitMaxMs, Store } from "../../runtime/store.ts"
 import type { Partition } from "../../runtime/task.ts"
@@ -24,7 +25,7 @@ export const elsewhere: Partition = "other.0"
 /** What the store does not show: whether its bell has rung since this was last asked. Asking takes the token. */
 export class Bell extends Context.Service<Bell, { readonly rang: Effect.Effect<boolean> }>()("test/Bell") {}
 
-export type StoreUnderTest = Store | Steps | Admission | Members | Operations | TestTime | Bell
+export type StoreUnderTest = Store | Steps | Admission | Members | Operations | Schedules | TestTime | Bell
 
 // ---------------------------------------------------------------------------------------------------------
 // Memory

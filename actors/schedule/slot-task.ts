@@ -1,0 +1,81 @@
+/**
+ * The task of a slot: as any submit it passes every check, and its id follows from schedule and slot, so that telling of
+ * it twice stores it once.
+ */
+import { Duration, Effect, Result } from "effect"
+import { Settings } from "../../runtime/config.ts"
+import { Handlers, UnknownHandler } from "../../runtime/registry.ts"
+import { homeOf } from "../../runtime/routes.ts"
+import type { NewTask } from "../../runtime/store.ts"
+import { type Partition, partitionOfId, type TaskId } from "../../runtime/task.ts"
+import { ulidFor } from "../../runtime/ulid.ts"
+import { prepare } from "../dispatch/preparation.ts"
+import { type Definition, ScheduleRefused } from "./definition.ts"
+import type { Run } from "./due.ts"
+
+/** A task that is ready to be owed. */
+export interface SlotTask {
+  readonly id: TaskId
+  readonly partition: Partition
+  readonly task: NewTask
+}
+
+/** How much later than its slot a task may start: the same for a slot whoever fires it. */
+export const jitterOf = (id: string, slot: number, jitterMs: number): number =>
+  jitterMs === 0 ? 0 : Bun.hash.xxHash32(`${id}\n${slot}`) % (jitterMs + 1)
+
+const taskOf = ({ box, deadlineAt, due, entry, expiresAt, record }: NewTask): NewTask => ({
+  entry,
+  record,
+  ...(due === undefined ? {} : { due }),
+  ...(box === undefined ? {} : { box }),
+  ...(expiresAt === undefined ? {} : { expiresAt }),
+  ...(deadlineAt === undefined ? {} : { deadlineAt })
+})
+
+/** Makes what prepares the tasks of schedules. */
+export const makeSlotTasks = Effect.gen(function* () {
+  const handlers = yield* Handlers
+  const { retention, routes } = yield* Settings
+  const retentionMs = Duration.toMillis(retention)
+
+  const preparing = Effect.fnUntraced(function* (
+    id: string,
+    given: object,
+    at: { readonly now: number; readonly unique: string }
+  ) {
+    // All tasks of a schedule go to one queue.
+    const choose = (queues: ReadonlyArray<string>) => homeOf(queues, `schedule ${id}`)
+    const preparation = prepare(handlers, given, { ...at, routes, retentionMs, choose })
+    const result = preparation instanceof Promise ? yield* Effect.promise(() => preparation) : preparation
+    if (Result.isSuccess(result)) return result.success
+    return yield* result.failure instanceof UnknownHandler
+      ? result.failure
+      : new ScheduleRefused({ faults: result.failure.faults })
+  })
+
+  return {
+    /** Whether the tasks of a schedule would be taken. */
+    check: ({ jitterMs, task }: Definition, now: number) =>
+      Effect.asVoid(
+        preparing("", jitterMs === 0 ? task : { ...task, delayMs: jitterMs }, {
+          now,
+          unique: ulidFor(now, "")
+        })
+      ),
+
+    /** The task of a run, as of now. */
+    of: Effect.fnUntraced(function* (
+      id: string,
+      { jitterMs, task }: Definition,
+      { manual, slot }: Run,
+      now: number
+    ): Effect.fn.Return<SlotTask, UnknownHandler | ScheduleRefused> {
+      const due = manual === undefined ? slot + jitterOf(id, slot, jitterMs) : slot
+      const given = due > now ? { ...task, runAt: new Date(due).toISOString() } : task
+      const unique = ulidFor(slot, `${id}\n${slot}\n${manual ?? ""}`)
+      const prepared = yield* preparing(id, given, { now, unique })
+      return { id: prepared.id, partition: partitionOfId(prepared.id), task: taskOf(prepared) }
+    })
+  }
+})

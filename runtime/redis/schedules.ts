@@ -1,0 +1,110 @@
+/**
+ * Schedules in Redis: every method is one script on the one partition of schedules.
+ *
+ * This file alone knows the order of the scripts' arguments and the shapes of their replies.
+ */
+import { Effect, Layer } from "effect"
+import {
+  type Changed,
+  ringWaitMaxMs,
+  Schedules,
+  schedulesAtOnce,
+  schedulesMax,
+  schedulesPartition,
+  slotNotesMax,
+  type StoredSchedule
+} from "../schedules.ts"
+import { StoreError } from "../store.ts"
+import { callMaxMs, openLink } from "./link.ts"
+import { during, Scripted } from "./scripted.ts"
+import type { ScriptName } from "./scripts.ts"
+import { lineOf } from "./store.ts"
+
+/** A schedule as its field holds it: its version, a space, its text. */
+const storedOf = (id: string, stored: string): StoredSchedule => {
+  const end = stored.indexOf(" ")
+  return { id, version: stored.slice(0, end), text: stored.slice(end + 1) }
+}
+
+const schedulesOf = (flat: ReadonlyArray<string>): ReadonlyArray<StoredSchedule> =>
+  flat.flatMap((id, at) => (at % 2 === 0 ? [storedOf(id, flat[at + 1]!)] : []))
+
+const changed: Readonly<Record<string, Changed>> = {
+  1: "changed",
+  0: "conflict",
+  "-1": "early",
+  "-2": "full"
+}
+
+const make = Effect.gen(function* () {
+  const { address, keysOf, run: runScript } = yield* Scripted
+  const run = <A>(name: ScriptName, args: ReadonlyArray<string | number>) =>
+    runScript<A>(name, schedulesPartition, args)
+
+  const due: Schedules["Service"]["due"] = Effect.fnUntraced(function* (skip) {
+    const [now, next, outbox, ...flat] = yield* run<[string, string, 0 | 1, ...Array<string>]>(
+      "schedule-due",
+      [skip, schedulesAtOnce]
+    )
+    return {
+      now: Number(now),
+      schedules: schedulesOf(flat),
+      next: next === "" ? undefined : Number(next),
+      outbox: outbox === 1
+    }
+  }, during("Schedules.due"))
+
+  const read: Schedules["Service"]["read"] = Effect.fnUntraced(function* (id) {
+    const [now, stored, notes] = yield* run<[string, string | null, Array<string>]>("schedule-read", [id])
+    return { now: Number(now), schedule: stored === null ? undefined : storedOf(id, stored), notes }
+  }, during("Schedules.read"))
+
+  const list: Schedules["Service"]["list"] = Effect.fnUntraced(function* (after, most) {
+    const [now, ...flat] = yield* run<Array<string>>("schedule-list", [after ?? "", most])
+    return { now: Number(now), schedules: schedulesOf(flat) }
+  }, during("Schedules.list"))
+
+  const change: Schedules["Service"]["change"] = Effect.fnUntraced(function* ({
+    from = "",
+    id,
+    notes,
+    slot = "",
+    submits,
+    to
+  }) {
+    const reply = yield* run<number>("schedule-change", [
+      id,
+      from,
+      to?.version ?? "",
+      to?.text ?? "",
+      to?.lookAt ?? "",
+      slot,
+      schedulesMax,
+      slotNotesMax,
+      notes.length,
+      ...notes,
+      ...submits.map(({ partition, task }) => lineOf({ kind: "submit", partition, task }))
+    ])
+    return changed[reply]!
+  }, during("Schedules.change"))
+
+  const ear: Schedules["Service"]["ear"] = Effect.gen(function* () {
+    const listener = yield* openLink({ name: "troupe-schedules", address }).pipe(
+      Effect.mapError((cause) => new StoreError({ operation: "Schedules.ear", cause }))
+    )
+    const { bell } = keysOf(schedulesPartition)
+    const wait = (maxMs: number) => {
+      // Redis reads 0 as for ever, and rounds down to the millisecond.
+      const seconds = Math.min(Math.max(maxMs, 1), ringWaitMaxMs) / 1_000
+      return listener
+        .call((client) => client.call("blpop", bell, String(seconds)), callMaxMs + ringWaitMaxMs)
+        .pipe(Effect.asVoid, during("Schedules.wait"))
+    }
+    return { wait }
+  })
+
+  return Schedules.of({ due, read, list, change, ear })
+})
+
+/** Schedules shared by all processes of the Redis that `Scripted` reaches. */
+export const layer = Layer.effect(Schedules, make)
