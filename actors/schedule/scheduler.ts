@@ -6,12 +6,11 @@
  * whichever scheduler comes next, also when the one that fired has died. It sleeps until the next slot, and a few
  * seconds at most; a schedule that is created wakes one.
  */
-import { Cause, Duration, Effect, Layer, Schedule } from "effect"
+import { Cause, Duration, Effect, Layer, Random, Schedule } from "effect"
 import { Settings } from "../../runtime/config.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
 import {
   type Due,
-  ringWaitMaxMs,
   Schedules,
   schedulesAtOnce,
   schedulesMax,
@@ -59,6 +58,7 @@ export const makeScheduler = Effect.gen(function* () {
   const retentionMs = Duration.toMillis((yield* Settings).retention)
   const tasks = yield* makeSlotTasks
   const tally = yield* makeTally
+  const random = yield* Random.Random
   /** Schedules that cannot be fired here, by what was last said of them. */
   const complaints = new Map<string, string>()
 
@@ -142,14 +142,14 @@ export const makeScheduler = Effect.gen(function* () {
     for (let looked = 0; looked < schedulesMax; looked += schedulesAtOnce) {
       const due = yield* settled(stillDue)
       // Those that look at the same time begin at different places.
-      const from = Math.floor(Math.random() * due.schedules.length)
+      const from = Math.floor(random.nextDoubleUnsafe() * due.schedules.length)
       for (const stored of [...due.schedules.slice(from), ...due.schedules.slice(0, from)]) {
         if ((yield* lookAlone(stored, due.now)) === "still due") stillDue += 1
       }
       if (due.schedules.length < schedulesAtOnce) break
     }
     const { next, now } = yield* settled(stillDue)
-    return next === undefined ? ringWaitMaxMs : Math.min(ringWaitMaxMs, Math.max(1, next - now))
+    return next === undefined ? Number.POSITIVE_INFINITY : Math.max(1, next - now)
   })
 
   const failed = (cause: Cause.Cause<unknown>) =>

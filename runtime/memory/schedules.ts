@@ -12,6 +12,7 @@ import {
   slotNotesMax,
   type StoredSchedule
 } from "../schedules.ts"
+import { upkeepPause } from "../upkeep.ts"
 import { Heaps } from "./heap.ts"
 import { byScore, type Scores } from "./scores.ts"
 
@@ -81,7 +82,8 @@ const make = Effect.gen(function* () {
     ear: Effect.succeed({
       wait: (maxMs) =>
         Effect.andThen(heap.bell.await, heap.bell.close).pipe(
-          Effect.timeoutOrElse({ duration: Math.min(maxMs, ringWaitMaxMs), orElse: () => Effect.void }),
+          Effect.raceFirst(Effect.sleep(maxMs)),
+          Effect.raceFirst(upkeepPause(ringWaitMaxMs)),
           Effect.asVoid
         )
     })
