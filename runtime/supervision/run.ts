@@ -61,7 +61,7 @@ export const begin = (
         Deferred.doneUnsafe(run.started, Exit.succeed("running"))
         return life
       }).pipe(Effect.scoped, Effect.provideService(Within, within), Effect.provideContext(spec.context))
-      return Effect.map(Effect.forkDetach(body), (fiber) => {
+      return Effect.map(Effect.forkDetach(body, { startImmediately: true }), (fiber) => {
         run.fiber = fiber
         fiber.addObserver((exit) => {
           run.endedMs = monotonicMs(clock)

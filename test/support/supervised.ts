@@ -1,5 +1,5 @@
 /** Children of a supervisor that do what a test says, and a record of what became of them. */
-import { Deferred, type Duration, Effect } from "effect"
+import { Deferred, type Duration, Effect, Exit, Logger, Scope } from "effect"
 import type { ChildSpec } from "../../runtime/supervision/spec.ts"
 
 export interface Part extends Partial<Omit<ChildSpec, "id" | "start">> {
@@ -63,4 +63,21 @@ export const newStage = () => {
 }
 
 /** Everything that can run without time going by has run: on a test clock there is nothing else to wait for. */
-export const quiet: Effect.Effect<void> = Effect.repeat(Effect.yieldNow, { times: 200 })
+export const quiet: Effect.Effect<void> = Effect.repeat(Effect.yieldNow, { times: 50 })
+
+/** Starts a supervisor that is stopped by `stop`, and at the latest with the test. */
+export const started = <A, E>(start: Effect.Effect<A, E, Scope.Scope>) =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+    const supervisor = yield* Scope.provide(start, scope)
+    return { supervisor, stop: Scope.close(scope, Exit.void) }
+  })
+
+/** What is logged, line by line; `layer` takes the loggers' place. */
+export const recorded = () => {
+  const lines: Array<string> = []
+  const logger = Logger.make<unknown, void>(({ message }) => {
+    lines.push(String(Array.isArray(message) ? message[0] : message))
+  })
+  return { lines, layer: Logger.layer([logger]) }
+}

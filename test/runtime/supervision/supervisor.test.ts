@@ -1,0 +1,686 @@
+/**
+ * What OTP's `supervisor_SUITE` says of starting, stopping and administering children.
+ *
+ * Mirrored here: sup_start_normal, sup_start_ignore_child, sup_start_ignore_temporary_child,
+ * sup_start_ignore_temporary_child_start_child, sup_start_fail, sup_start_child_returns_error,
+ * sup_start_restart_child_returns_error, sup_start_map, sup_start_map_faulty_specs, sup_flags, sup_stop_infinity,
+ * sup_stop_timeout, sup_stop_brutal_kill, child_adm, child_specs, extra_return, child_unlink, tree, count_children,
+ * count_children_supervisor, count_restarting_children, which_children, order_of_children, scale_start_stop_many_children,
+ * do_not_save_start_parameters_for_temporary_children, do_not_save_child_specs_for_temporary_children. The rest is in
+ * `strategies.test.ts` (who is restarted), `escalation.test.ts` (giving up, significant children) and `dynamic.test.ts`.
+ *
+ * Not mirrored: sup_start_ignore_init and sup_start_error_return (no callback module whose `init` could answer
+ * otherwise); the group shutdown_termination and faulty_application_shutdown (a child that ends in order succeeds; there
+ * is no third way); code_change*, get_callback_module and significant_upgrade_* (code is not replaced while it runs);
+ * simple_global_supervisor and already_started_outside_supervisor (a fiber has no registered name);
+ * external_start_no_progress_log and format_log_* (the logger is Effect's).
+ */
+import { describe, expect } from "bun:test"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  ChildAlive,
+  ChildKnown,
+  ChildNotStarted,
+  ChildrenFull,
+  NoSuchChild,
+  SupervisorEnded
+} from "../../../runtime/supervision/errors.ts"
+import { type ChildSpec, ignore, SpecInvalid } from "../../../runtime/supervision/spec.ts"
+import * as Supervisor from "../../../runtime/supervision/supervisor.ts"
+import { render } from "../../../runtime/supervision/tree.ts"
+import { it } from "../../support/effect.ts"
+import { Broken, newStage, quiet, recorded, started } from "../../support/supervised.ts"
+
+const idle = (id: string, over: Partial<ChildSpec> = {}): ChildSpec => ({
+  ...over,
+  id,
+  start: Effect.succeed(Effect.never)
+})
+
+const nothingToDo = (id: string, over: Partial<ChildSpec> = {}): ChildSpec => ({
+  ...over,
+  id,
+  start: Effect.succeed(ignore)
+})
+
+const statesOf = (supervisor: Supervisor.Overview) =>
+  Effect.map(supervisor.whichChildren, (children) => children.map(({ id, state }) => `${id} ${state}`))
+
+const refusal = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(effect)
+
+describe("a supervisor that starts", () => {
+  it.effect("starts its children in order and stops them in reverse order", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+
+      const { stop } = yield* started(Supervisor.start({ children: [part("a"), part("b"), part("c")] }))
+
+      expect(happened()).toEqual(["start a", "start b", "start c"])
+      yield* stop
+      expect(happened()).toEqual(["stop c", "stop b", "stop a"])
+    })
+  )
+
+  it.effect("starts a child only when the one before is ready, and has started when the last is", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const slow = part("a", { startsAfter: Effect.sleep("10 seconds") })
+
+      const starting = yield* Effect.forkChild(started(Supervisor.start({ children: [slow, part("b")] })))
+      yield* quiet
+      yield* TestClock.adjust("9 seconds")
+      expect(happened()).toEqual([])
+      yield* TestClock.adjust("1 second")
+
+      yield* Fiber.join(starting)
+      expect(happened()).toEqual(["start a", "start b"])
+    })
+  )
+
+  it.effect("that has no children starts, and takes some later", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const { stop, supervisor } = yield* started(Supervisor.start({}))
+
+      yield* supervisor.startChild(part("a"))
+
+      yield* stop
+      expect(happened()).toEqual(["start a", "stop a"])
+    })
+  )
+
+  it.effect("stops those before one that does not start, in reverse order, and fails with its cause", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const children = [part("a"), part("b"), part("c", { startFails: () => true }), part("d")]
+
+      const error = yield* refusal(Supervisor.start({ name: "shop", children }))
+
+      expect(error).toBeInstanceOf(ChildNotStarted)
+      expect(error).toMatchObject({ supervisor: "shop", child: "c" })
+      expect(error.cause).toBeInstanceOf(Broken)
+      expect(error.message).toBe("shop: c could not be started: c does not start")
+      expect(happened()).toEqual(["start a", "start b", "fail c", "stop b", "stop a"])
+    })
+  )
+
+  it.effect("that is interrupted while it starts stops what it had started", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const never = part("b", { startsAfter: Effect.never })
+      const starting = yield* Effect.forkChild(
+        Effect.scoped(Supervisor.start({ children: [part("a"), never] }))
+      )
+      yield* quiet
+
+      yield* Fiber.interrupt(starting)
+
+      expect(happened()).toEqual(["start a", "stop a"])
+    })
+  )
+
+  it.effect("keeps the spec of a child that has nothing to do, and forgets a temporary one", () =>
+    Effect.gen(function* () {
+      const { supervisor } = yield* started(
+        Supervisor.start({
+          children: [nothingToDo("a"), nothingToDo("b", { restart: "temporary" }), idle("c")]
+        })
+      )
+      yield* supervisor.startChild(nothingToDo("d", { restart: "temporary" }))
+
+      expect(yield* statesOf(supervisor)).toEqual(["a ignored", "c running"])
+      expect(yield* supervisor.countChildren).toEqual({ specs: 2, active: 1, supervisors: 0, workers: 2 })
+    })
+  )
+
+  it.effect("gives its children what their starts need from where it was started", () =>
+    Effect.gen(function* () {
+      class Shop extends Context.Service<Shop, { readonly name: string }>()("test/Shop") {}
+      const seen: Array<string> = []
+      const child = (id: string) => ({
+        id,
+        start: Effect.map(Shop, ({ name }) =>
+          Effect.andThen(
+            Effect.sync(() => seen.push(`${id} ${name}`)),
+            Effect.never
+          )
+        )
+      })
+      const { supervisor } = yield* started(
+        Supervisor.start({ children: [child("a")] }).pipe(Effect.provideService(Shop, { name: "one" }))
+      )
+
+      yield* supervisor.startChild(child("b")).pipe(Effect.provideService(Shop, { name: "two" }))
+      yield* quiet
+
+      expect(seen).toEqual(["a one", "b two"])
+    })
+  )
+
+  it.effect("is a layer, whose children live as long as it does", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+
+      const counts = yield* Supervisor.Supervisor.use(({ countChildren }) => countChildren).pipe(
+        Effect.provide(Supervisor.layer({ children: [part("a")] }))
+      )
+
+      expect(counts.active).toBe(1)
+      expect(happened()).toEqual(["start a", "stop a"])
+    })
+  )
+})
+
+describe("what a supervisor is told", () => {
+  const told: ReadonlyArray<readonly [string, Supervisor.StaticOptions, string]> = [
+    ["a strategy that is none", { strategy: "one_for_some" as never }, "strategy"],
+    ["an intensity below 0", { intensity: -1 }, "intensity"],
+    ["half a restart", { intensity: 0.5 }, "intensity"],
+    ["a period of nothing", { period: 0 }, "period"],
+    ["a jitter beyond 1", { backoff: { jitter: 2 } }, "backoff.jitter"],
+    ["a backoff that is no duration", { backoff: { base: "2 blinks" as never } }, "backoff.base"],
+    ["no room for a child", { childrenMax: 0 }, "childrenMax"],
+    ["an auto_shutdown that is none", { autoShutdown: "sometimes" as never }, "autoShutdown"],
+    ["a child without an id", { children: [idle("")] }, "children[0].id"],
+    [
+      "a restart type that is none",
+      { children: [idle("a", { restart: "prmanent" as never })] },
+      "children[0].restart"
+    ],
+    ["a type that is none", { children: [idle("a", { type: "wrker" as never })] }, "children[0].type"],
+    ["a shutdown in the past", { children: [idle("a", { shutdown: -100 })] }, "children[0].shutdown"],
+    [
+      "a shutdown that is no duration",
+      { children: [idle("a", { shutdown: "brutl" as never })] },
+      "children[0].shutdown"
+    ],
+    ["two children of one id", { children: [idle("a"), idle("b"), idle("a")] }, "children[2].id"],
+    ["more children than there may be", { childrenMax: 1, children: [idle("a"), idle("b")] }, "children"],
+    [
+      "a significant child that is permanent",
+      { autoShutdown: "any_significant", children: [idle("a", { significant: true })] },
+      "children[0].significant"
+    ],
+    [
+      "a significant child where nothing shuts down",
+      { children: [idle("a", { restart: "transient", significant: true })] },
+      "children[0].significant"
+    ]
+  ]
+  for (const [what, options, field] of told) {
+    it.effect(`is refused before anything starts: ${what}`, () =>
+      Effect.gen(function* () {
+        const error = yield* refusal(Supervisor.start(options))
+
+        expect(error).toBeInstanceOf(SpecInvalid)
+        expect(error).toMatchObject({ field })
+      })
+    )
+  }
+
+  it.effect("says what would be right", () =>
+    Effect.gen(function* () {
+      const error = yield* refusal(
+        Supervisor.start({ children: [idle("a", { restart: "always" as never })] })
+      )
+
+      expect(error.message).toBe(
+        'children[0].restart is "always"; it must be one of permanent, transient, temporary'
+      )
+    })
+  )
+})
+
+describe("a child that is stopped", () => {
+  it.effect("may take as long as it wants with shutdown infinity", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const slow = part("a", { shutdown: "infinity", stopTakes: "1 hour" })
+      const { stop } = yield* started(Supervisor.start({ children: [slow] }))
+      happened()
+
+      const stopping = yield* Effect.forkChild(stop)
+      yield* TestClock.adjust("59 minutes")
+      expect(stopping.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 minute")
+
+      yield* Fiber.join(stopping)
+      expect(happened()).toEqual(["stop a"])
+    })
+  )
+
+  it.effect("is waited for until its time is over, then abandoned and named in the log", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const { layer, lines } = recorded()
+      const slow = part("b", { shutdown: "2 seconds", stopTakes: "1 hour" })
+      const { stop } = yield* started(
+        Supervisor.start({ children: [part("a"), slow] }).pipe(Effect.provide(layer))
+      )
+      happened()
+
+      const stopping = yield* Effect.forkChild(stop)
+      yield* TestClock.adjust("1999 millis")
+      expect(happened()).toEqual([])
+      yield* TestClock.adjust("1 millis")
+
+      yield* Fiber.join(stopping)
+      expect(happened()).toEqual(["stop a"])
+      expect(lines).toEqual(["supervisor/b did not stop within 2000 ms, and was abandoned"])
+    })
+  )
+
+  it.effect("has 5 seconds unless its spec says otherwise, and a supervisor all the time it needs", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const inner = part("a", { shutdown: "1 minute", stopTakes: "30 seconds" })
+      const { stop } = yield* started(
+        Supervisor.start({
+          children: [
+            Supervisor.child({ id: "sub" }, { children: [inner] }),
+            part("b", { stopTakes: "1 hour" })
+          ]
+        })
+      )
+      happened()
+
+      const stopping = yield* Effect.forkChild(stop)
+      yield* TestClock.adjust("34 seconds")
+      expect(stopping.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 second")
+
+      yield* Fiber.join(stopping)
+      expect(happened()).toEqual(["stop a"])
+    })
+  )
+
+  it.effect("brutally is interrupted and not waited for", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const slow = part("b", { shutdown: "brutal", stopTakes: "1 second" })
+      const { stop } = yield* started(Supervisor.start({ children: [part("a"), slow] }))
+      happened()
+
+      yield* stop
+
+      expect(happened()).toEqual(["stop a"])
+      yield* TestClock.adjust("1 second")
+      expect(happened()).toEqual(["stop b"])
+    })
+  )
+
+  it.effect("and fails while it stops is named in the log, and the others are stopped all the same", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const { layer, lines } = recorded()
+      const failing: ChildSpec = {
+        id: "b",
+        start: Effect.as(
+          Effect.addFinalizer(() => Effect.die("no")),
+          Effect.never
+        )
+      }
+      const { stop } = yield* started(
+        Supervisor.start({ children: [part("a"), failing] }).pipe(Effect.provide(layer))
+      )
+
+      yield* stop
+
+      expect(happened()).toEqual(["start a", "stop a"])
+      expect(lines).toEqual(["supervisor/b failed while it was stopped"])
+    })
+  )
+
+  it.effect("by a hand that cannot be interrupted does not hang", () =>
+    Effect.gen(function* () {
+      const { supervisor } = yield* started(Supervisor.start({ children: [idle("a")] }))
+
+      yield* Effect.scoped(Effect.addFinalizer(() => Effect.ignore(supervisor.terminateChild("a"))))
+
+      expect(yield* statesOf(supervisor)).toEqual(["a stopped"])
+    })
+  )
+
+  it.effect("takes along whatever it had started in its scope", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const inner = { ended: false }
+      const forking: ChildSpec = {
+        id: "a",
+        start: Effect.gen(function* () {
+          yield* Effect.forkScoped(Effect.onExit(Effect.never, () => Effect.sync(() => (inner.ended = true))))
+          return Effect.never
+        })
+      }
+      const { supervisor } = yield* started(Supervisor.start({ children: [forking, part("b")] }))
+      yield* quiet
+
+      yield* supervisor.terminateChild("a")
+
+      expect(inner.ended).toBe(true)
+      expect(happened()).toEqual(["start b"])
+    })
+  )
+})
+
+describe("a child of a supervisor", () => {
+  it.effect("can be terminated, restarted in its old place, deleted and started anew", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const { supervisor } = yield* started(Supervisor.start({ children: [part("a"), part("b")] }))
+      happened()
+
+      yield* supervisor.terminateChild("a")
+      expect(yield* statesOf(supervisor)).toEqual(["a stopped", "b running"])
+      yield* supervisor.restartChild("a")
+      expect(yield* statesOf(supervisor)).toEqual(["a running", "b running"])
+      yield* supervisor.terminateChild("a")
+      yield* supervisor.deleteChild("a")
+      expect(yield* statesOf(supervisor)).toEqual(["b running"])
+      yield* supervisor.startChild(part("a"))
+
+      expect(yield* statesOf(supervisor)).toEqual(["b running", "a running"])
+      expect(happened()).toEqual(["stop a", "start a", "stop a", "start a"])
+    })
+  )
+
+  it.effect("that is alive is neither restarted nor deleted by hand", () =>
+    Effect.gen(function* () {
+      const { supervisor } = yield* started(Supervisor.start({ children: [idle("a")] }))
+
+      expect(yield* refusal(supervisor.restartChild("a"))).toEqual(
+        new ChildAlive({ supervisor: "supervisor", child: "a", state: "running" })
+      )
+      expect(yield* refusal(supervisor.deleteChild("a"))).toBeInstanceOf(ChildAlive)
+    })
+  )
+
+  it.effect("that is not there is neither terminated, restarted nor deleted", () =>
+    Effect.gen(function* () {
+      const { supervisor } = yield* started(Supervisor.start({}))
+
+      for (const act of [supervisor.terminateChild, supervisor.restartChild, supervisor.deleteChild])
+        expect(yield* Effect.flip(act("a") as Effect.Effect<void, unknown>)).toBeInstanceOf(NoSuchChild)
+    })
+  )
+
+  it.effect("may be terminated twice", () =>
+    Effect.gen(function* () {
+      const { supervisor } = yield* started(Supervisor.start({ children: [idle("a")] }))
+
+      yield* supervisor.terminateChild("a")
+      yield* supervisor.terminateChild("a")
+
+      expect(yield* statesOf(supervisor)).toEqual(["a stopped"])
+    })
+  )
+
+  it.effect("is not started a second time under one id, alive or not", () =>
+    Effect.gen(function* () {
+      const { supervisor } = yield* started(Supervisor.start({ children: [idle("a"), nothingToDo("b")] }))
+
+      expect(yield* refusal(supervisor.startChild(idle("a")))).toMatchObject({
+        _tag: "ChildKnown",
+        state: "running"
+      })
+      expect(yield* refusal(supervisor.startChild(idle("b")))).toBeInstanceOf(ChildKnown)
+    })
+  )
+
+  it.effect("that cannot be started is not kept when it is new, and kept when it was known", () =>
+    Effect.gen(function* () {
+      const { part } = newStage()
+      let broken = false
+      const { supervisor } = yield* started(
+        Supervisor.start({ children: [part("a", { startFails: () => broken })] })
+      )
+      yield* supervisor.terminateChild("a")
+      broken = true
+
+      expect(yield* refusal(supervisor.restartChild("a"))).toBeInstanceOf(ChildNotStarted)
+      expect(yield* refusal(supervisor.startChild(part("b", { startFails: () => true })))).toBeInstanceOf(
+        ChildNotStarted
+      )
+      expect(yield* statesOf(supervisor)).toEqual(["a stopped"])
+    })
+  )
+
+  it.effect("has a start that dies like one that fails", () =>
+    Effect.gen(function* () {
+      const { supervisor } = yield* started(Supervisor.start({}))
+
+      const error = yield* refusal(supervisor.startChild({ id: "a", start: Effect.die(new Broken("boom")) }))
+
+      expect(error).toBeInstanceOf(ChildNotStarted)
+    })
+  )
+
+  it.effect("is refused when there are as many as there may be, and nothing is started", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const { supervisor } = yield* started(Supervisor.start({ childrenMax: 1, children: [idle("a")] }))
+
+      expect(yield* refusal(supervisor.startChild(part("b")))).toBeInstanceOf(ChildrenFull)
+      expect(happened()).toEqual([])
+    })
+  )
+
+  it.effect("has started, with all that its start acquired, when startChild returns", () =>
+    Effect.gen(function* () {
+      const { supervisor } = yield* started(Supervisor.start({}))
+      const info = yield* Deferred.make<string>()
+
+      yield* supervisor.startChild({
+        id: "a",
+        start: Effect.as(Deferred.succeed(info, "extra"), Effect.never)
+      })
+
+      expect(yield* Deferred.isDone(info)).toBe(true)
+    })
+  )
+
+  it.effect("that is temporary is forgotten with its start when it is gone", () =>
+    Effect.gen(function* () {
+      const { fail, finish, part } = newStage()
+      const temporary = { restart: "temporary" } as const
+      const { supervisor } = yield* started(
+        Supervisor.start({ children: [part("a", temporary), part("b", temporary), part("c", temporary)] })
+      )
+
+      yield* finish("a")
+      yield* fail("b")
+      yield* supervisor.terminateChild("c")
+
+      expect(yield* supervisor.whichChildren).toEqual([])
+      expect(yield* refusal(supervisor.restartChild("a"))).toBeInstanceOf(NoSuchChild)
+    })
+  )
+
+  it.effect("that ends in the moment it is told to stop is stopped, and not restarted", () =>
+    Effect.gen(function* () {
+      const { happened, part } = newStage()
+      const end = yield* Deferred.make<void>()
+      const racing: ChildSpec = { id: "a", start: Effect.succeed(Deferred.await(end)) }
+      const { supervisor } = yield* started(Supervisor.start({ children: [racing, part("b")] }))
+
+      const terminating = yield* Effect.forkChild(supervisor.terminateChild("a"), { startImmediately: true })
+      yield* Deferred.succeed(end, undefined)
+      yield* Fiber.join(terminating)
+      yield* quiet
+
+      expect(yield* statesOf(supervisor)).toEqual(["a stopped", "b running"])
+      expect(happened()).toEqual(["start b"])
+    })
+  )
+
+  it.effect("can stop itself, and so end the wait for its own end", () =>
+    Effect.gen(function* () {
+      const handle = yield* Deferred.make<Supervisor.Supervisor["Service"]>()
+      const suicidal: ChildSpec = {
+        id: "a",
+        start: Effect.succeed(
+          Effect.flatMap(Deferred.await(handle), ({ terminateChild }) => terminateChild("a"))
+        )
+      }
+      const { supervisor } = yield* started(Supervisor.start({ children: [suicidal] }))
+
+      yield* Deferred.succeed(handle, supervisor)
+      yield* quiet
+
+      expect(yield* statesOf(supervisor)).toEqual(["a stopped"])
+    })
+  )
+})
+
+describe("what a supervisor says of its children", () => {
+  it.effect("counts specs, those that run, supervisors and workers", () =>
+    Effect.gen(function* () {
+      const { supervisor } = yield* started(
+        Supervisor.start({
+          children: [idle("a"), nothingToDo("b"), Supervisor.child({ id: "c" }, { children: [idle("d")] })]
+        })
+      )
+      expect(yield* supervisor.countChildren).toEqual({ specs: 3, active: 2, supervisors: 1, workers: 2 })
+
+      yield* supervisor.terminateChild("c")
+
+      expect(yield* supervisor.countChildren).toEqual({ specs: 3, active: 1, supervisors: 1, workers: 2 })
+    })
+  )
+
+  it.effect("does not count those as running that wait to be restarted", () =>
+    Effect.gen(function* () {
+      const { fail, part } = newStage()
+      let broken = false
+      const { supervisor } = yield* started(
+        Supervisor.start({ intensity: 10, children: [part("a", { startFails: () => broken }), part("b")] })
+      )
+      broken = true
+
+      yield* fail("a")
+
+      expect(yield* statesOf(supervisor)).toEqual(["a restarting", "b running"])
+      expect((yield* supervisor.countChildren).active).toBe(1)
+    })
+  )
+
+  it.effect("names them in start order", () =>
+    Effect.gen(function* () {
+      const { supervisor } = yield* started(Supervisor.start({ children: [idle("b"), idle("a")] }))
+      yield* supervisor.startChild(idle("c", { restart: "transient", type: "supervisor" }))
+
+      expect(yield* supervisor.whichChildren).toEqual([
+        { id: "b", type: "worker", restart: "permanent", state: "running" },
+        { id: "a", type: "worker", restart: "permanent", state: "running" },
+        { id: "c", type: "supervisor", restart: "transient", state: "running" }
+      ])
+    })
+  )
+
+  it.effect("prints the whole tree as it is now", () =>
+    Effect.gen(function* () {
+      const { fail, part } = newStage()
+      const { supervisor } = yield* started(
+        Supervisor.start({
+          name: "shop",
+          strategy: "rest_for_one",
+          intensity: 10,
+          children: [
+            part("redis"),
+            Supervisor.child(
+              { id: "pool" },
+              { intensity: 10, children: [part("one"), part("two", { restart: "transient" })] }
+            ),
+            part("api", { shutdown: "brutal", stopTakes: "1 hour" })
+          ]
+        })
+      )
+      yield* TestClock.adjust("90 seconds")
+      yield* fail("two")
+      yield* fail("api")
+      yield* supervisor.terminateChild("api")
+
+      expect(render(yield* supervisor.tree)).toBe(
+        [
+          "shop (rest_for_one)  running  0 restarts  since 1970-01-01T00:00:00.000Z",
+          "├─ redis  running  0 restarts  since 1970-01-01T00:00:00.000Z",
+          "├─ pool (one_for_one)  running  0 restarts  since 1970-01-01T00:00:00.000Z",
+          "│  ├─ one  running  0 restarts  since 1970-01-01T00:00:00.000Z",
+          "│  └─ two  running  1 restart  since 1970-01-01T00:01:30.000Z",
+          "└─ api  stopped  0 restarts  1 abandoned  since 1970-01-01T00:01:30.000Z"
+        ].join("\n")
+      )
+      expect(render(yield* supervisor.tree, { shownMax: 1 })).toEndWith("\n└─ and 2 more")
+    })
+  )
+
+  it.effect("shows a supervisor that a child has started for itself, for as long as it is there", () =>
+    Effect.gen(function* () {
+      const host: ChildSpec = {
+        id: "host",
+        start: Effect.as(Supervisor.start({ name: "guests", children: [idle("one")] }), Effect.never)
+      }
+      const { supervisor } = yield* started(Supervisor.start({ children: [host] }))
+      const below = Effect.map(supervisor.tree, ({ children }) =>
+        children[0]!.children.map(({ children, id }) => [id, children.map(({ id }) => id)])
+      )
+
+      expect(yield* below).toEqual([["guests", ["one"]]])
+      yield* supervisor.terminateChild("host")
+
+      expect(yield* below).toEqual([])
+    })
+  )
+})
+
+describe("a supervisor that has ended", () => {
+  it.effect("refuses what it is asked to do, also what it was asked before", () =>
+    Effect.gen(function* () {
+      const { part } = newStage()
+      const { stop, supervisor } = yield* started(Supervisor.start({ children: [idle("a")] }))
+      const starting = yield* Effect.forkChild(
+        supervisor.startChild(part("b", { startsAfter: Effect.never }))
+      )
+      const waiting = yield* Effect.forkChild(supervisor.terminateChild("a"))
+      yield* quiet
+
+      yield* stop
+
+      for (const asked of [starting, waiting]) {
+        const exit = yield* Fiber.await(asked as Fiber.Fiber<void, unknown>)
+        expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toBeInstanceOf(SupervisorEnded)
+      }
+      expect(yield* refusal(supervisor.terminateChild("a"))).toBeInstanceOf(SupervisorEnded)
+      expect(yield* statesOf(supervisor)).toEqual(["a stopped", "b stopped"])
+    })
+  )
+
+  it.effect("has ended without an error when it was stopped", () =>
+    Effect.gen(function* () {
+      const { stop, supervisor } = yield* started(Supervisor.start({ children: [idle("a")] }))
+
+      yield* stop
+
+      expect(yield* Effect.exit(supervisor.ended)).toEqual(Exit.void)
+    })
+  )
+})
+
+describe("ten thousand children", () => {
+  it.effect("start and stop one by one", () =>
+    Effect.gen(function* () {
+      const { stop, supervisor } = yield* started(Supervisor.start({}))
+      const ids = Array.from({ length: 10_000 }, (_, at) => `${at}`)
+
+      yield* Effect.forEach(ids, (id) => supervisor.startChild(idle(id)), { discard: true })
+      expect((yield* supervisor.countChildren).active).toBe(10_000)
+      yield* stop
+
+      expect((yield* supervisor.countChildren).active).toBe(0)
+    })
+  )
+})
+
+/** Compiles only if what the starts need is asked of who starts the supervisor, and nothing else. */
+export const asked: Effect.Effect<unknown, unknown, Scope.Scope> = Supervisor.start({ children: [idle("a")] })
