@@ -230,6 +230,26 @@ describe("the program troupe", () => {
       })
     })
 
+    does("warns of a task that no worker can run, or refuses it with 5 where it is set to", async () => {
+      const submit = ["submit", "shop.add", "--input", `{"a":1,"b":2}`, "--queue", "unserved", "--json"]
+      const [warned, refused] = await Promise.all([
+        troupe(submit),
+        troupe(submit, { env: { TROUPE_UNSERVED: "refuse" } })
+      ])
+
+      expect(JSON.parse(warned.stdout)).toMatchObject({
+        state: "queued",
+        warning: "no live worker serves queue unserved: the task waits until one does"
+      })
+      expect(warned.code).toBe(0)
+      expect(warned.stderr).toContain("no live worker serves queue unserved")
+      expect(refused).toEqual({
+        code: 5,
+        stdout: "",
+        stderr: "troupe: no live worker can run shop.add of queue unserved\n"
+      })
+    })
+
     does("says which handler may have been meant", async () => {
       expect(await troupe(["submit", "shop.ad"])).toEqual({
         code: 3,
@@ -306,7 +326,7 @@ describe("the program troupe", () => {
       ])
 
       expect([now, later]).toEqual([
-        { code: 124, stdout: "", stderr: `troupe: ${id} is queued; --wait waits for its end\n` },
+        { code: 124, stdout: "", stderr: `troupe: ${id} is scheduled; --wait waits for its end\n` },
         { code: 124, stdout: "", stderr: `troupe: ${id} has not ended within 100 ms\n` }
       ])
     })

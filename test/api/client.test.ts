@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { Effect, Schema, Stream } from "effect"
 import * as z from "zod"
 import * as Fx from "../../api/client/effect.ts"
-import { type ConnectOptions, connect, defineTask, Fatal } from "../../api/client/index.ts"
+import { type ConnectOptions, connect, defineTask, Fatal, NoWorker } from "../../api/client/index.ts"
 import { it } from "../support/effect.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
 import { ulidAt } from "../support/tasks.ts"
@@ -456,6 +456,23 @@ describe("the library", () => {
 
     expect(await troupe.ask(join, { a: "to", b: "day" })).toBe("today")
     expect(await rejection(troupe.ask("add", { a: 1, b: 2 }))).toMatchObject({ _tag: "SubmitRefused" })
+  })
+
+  test("says on a task's handle that no worker can run it, or rejects where it is set to", async () => {
+    const settings = { log: "None" } as const
+    await using troupe = await connect({ ...stores.memory(), handlers: [add], settings })
+    expect(await troupe.submit(add, { a: 1, b: 2 })).toMatchObject({
+      warning: "no live worker serves queue default: the task waits until one does"
+    })
+    await using strict = await connect({
+      ...stores.memory(),
+      handlers: [add],
+      settings: { ...settings, unserved: "refuse" }
+    })
+    expect(await rejection(strict.submit(add, { a: 1, b: 2 }))).toBeInstanceOf(NoWorker)
+    await using work = await strict.work()
+    expect(work).toBeDefined()
+    expect((await strict.submit(add, { a: 1, b: 2 })).warning).toBeUndefined()
   })
 
   test("says at once what cannot be a Redis", async () => {
