@@ -1,5 +1,6 @@
 /** Children of a supervisor that do what a test says, and a record of what became of them. */
 import { Deferred, type Duration, Effect, Exit, Logger, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import type { ChildSpec } from "../../runtime/supervision/spec.ts"
 
 export interface Part extends Partial<Omit<ChildSpec, "id" | "start">> {
@@ -68,6 +69,8 @@ export const quiet: Effect.Effect<void> = Effect.repeat(Effect.yieldNow, { times
 /** Starts a supervisor that is stopped by `stop`, and at the latest with the test. */
 export const started = <A, E>(start: Effect.Effect<A, E, Scope.Scope>) =>
   Effect.gen(function* () {
+    // Before it was first moved, this clock interrupts a sleep in a finalizer to warn that nobody moves it.
+    yield* TestClock.adjust(0)
     const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
     const supervisor = yield* Scope.provide(start, scope)
     return { supervisor, stop: Scope.close(scope, Exit.void) }
