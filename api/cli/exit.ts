@@ -10,7 +10,15 @@ import type { ChildFailing } from "../../actors/node/place.ts"
 import type { NodeNotFound, WorkerNotFound } from "../../actors/operate/operator.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
 import type { NotRetryable } from "../../actors/operate/revival.ts"
+import type { ScheduleRefused } from "../../actors/schedule/definition.ts"
+import type {
+  ScheduleBusy,
+  ScheduleExists,
+  ScheduleNotFound,
+  SchedulesFull
+} from "../../actors/schedule/operator.ts"
 import type { SettingsError } from "../../runtime/config.ts"
+import type { Fault } from "../../runtime/handler.ts"
 import type { RedisUnusable } from "../../runtime/redis/address.ts"
 import type { NoRedisServer, PrivateRedisFailed } from "../../runtime/redis/private.ts"
 import type { AskTimeout, InvalidTaskId, TaskFailed } from "../client/errors.ts"
@@ -55,6 +63,11 @@ export type Failure =
   | RedisUnusable
   | SampleFailed
   | ResultTimeout
+  | ScheduleBusy
+  | ScheduleExists
+  | ScheduleNotFound
+  | ScheduleRefused
+  | SchedulesFull
   | SettingsError
   | SubmitError
   | TaskEnded
@@ -75,6 +88,9 @@ const answer =
   (code: number) =>
   ({ message }: Error): Answer => ({ code, message })
 
+const refusalOf = (what: string, faults: ReadonlyArray<Fault>) =>
+  [`the ${what} is refused:`, ...faults.map(({ message, path }) => `  ${path || "/"}: ${message}`)].join("\n")
+
 const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = {
   AskTimeout: answer(exitCode.waitedTooLong),
   // What kept the child from starting is what keeps the node from it.
@@ -82,6 +98,8 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
     code: code === exitCode.usage || code === exitCode.unreachable ? code : exitCode.bug,
     message
   }),
+  AgentBusy: answer(exitCode.refused),
+  AgentQuarantined: answer(exitCode.refused),
   IdempotencyConflict: answer(exitCode.refused),
   InvalidTaskId: answer(exitCode.usage),
   NoRedisServer: answer(exitCode.unreachable),
@@ -97,16 +115,15 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   RedisUnusable: answer(exitCode.unreachable),
   ResultTimeout: answer(exitCode.waitedTooLong),
   SampleFailed: answer(exitCode.taskFailed),
+  ScheduleBusy: answer(exitCode.refused),
+  ScheduleExists: answer(exitCode.refused),
+  ScheduleNotFound: answer(exitCode.notFound),
+  ScheduleRefused: ({ faults }) => ({ code: exitCode.refused, message: refusalOf("schedule", faults) }),
+  SchedulesFull: answer(exitCode.refused),
   SettingsError: answer(exitCode.usage),
   StoreError: ({ message }) => ({ code: exitCode.unreachable, message: `Redis did not answer: ${message}` }),
   StoreFull: answer(exitCode.unreachable),
-  SubmitRefused: ({ faults }) => ({
-    code: exitCode.refused,
-    message: [
-      "the task is refused:",
-      ...faults.map(({ message, path }) => `  ${path || "/"}: ${message}`)
-    ].join("\n")
-  }),
+  SubmitRefused: ({ faults }) => ({ code: exitCode.refused, message: refusalOf("task", faults) }),
   TaskEnded: answer(exitCode.refused),
   TaskFailed: answer(exitCode.taskFailed),
   TaskGone: answer(exitCode.notFound),

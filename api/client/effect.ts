@@ -24,6 +24,7 @@ import {
 import { Follow, type FollowEvent, type PositionInvalid, readPosition } from "../../actors/follow/follow.ts"
 import { Operator } from "../../actors/operate/operator.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
+import { ScheduleOperator } from "../../actors/schedule/operator.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import * as Tree from "../../actors/tree.ts"
 import type { Admission } from "../../runtime/admission.ts"
@@ -32,13 +33,14 @@ import type { TaskDefinition } from "../../runtime/handler.ts"
 import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import { Handlers } from "../../runtime/registry.ts"
-import type { Schedules } from "../../runtime/schedules.ts"
+import type * as Stored from "../../runtime/schedules.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { type Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
 import type { State, TaskId } from "../../runtime/task.ts"
 import type { Ended, TaskView } from "../../runtime/view.ts"
 import { AskTimeout, type InvalidTaskId, TaskFailed } from "./errors.ts"
 import { type Operate, operate, readId } from "./operate.ts"
+import * as Schedules from "./schedules.ts"
 import { connected, logLevel } from "./settings.ts"
 import {
   type InputOf,
@@ -160,6 +162,9 @@ export class Troupe extends Context.Service<
 
     /** Runs tasks in this process until the scope closes; then it drains. */
     readonly work: (options?: WorkOptions) => Effect.Effect<void, never, Scope.Scope>
+
+    /** What submits tasks by a calendar, or at an interval. */
+    readonly schedules: Schedules.Schedules
   } & Operate
 >()("troupe/Troupe") {
   /** The same over a store, handlers and settings that are brought along. */
@@ -202,7 +207,7 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">)
   const settings = yield* Settings
   // What a worker of this process shares with the rest of it.
   const known = Layer.succeedContext(
-    yield* Effect.context<Store | Steps | Admission | Limits | Operations | Schedules | Handlers>()
+    yield* Effect.context<Store | Steps | Admission | Limits | Operations | Stored.Schedules | Handlers>()
   )
 
   /** A definition says itself what fits it, whether or not somebody announced it. */
@@ -251,6 +256,7 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">)
 
   return Troupe.of({
     ...operate(yield* Operator, dispatcher),
+    schedules: Schedules.schedulesOf(yield* ScheduleOperator, describe),
     submit: <T extends Named>(task: T, input: InputOf<T>, options?: SubmitOptions) =>
       Effect.suspend(() => Effect.fromResult(describe(task, input, options))).pipe(
         Effect.flatMap(dispatcher.submit),

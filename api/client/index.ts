@@ -30,6 +30,7 @@ import type { TaskView } from "../../runtime/view.ts"
 import * as Fx from "./effect.ts"
 import { TroupeClosed } from "./errors.ts"
 import { type Operate, operationsOf, promised, type Promised } from "./operate.ts"
+import type { PromisedSchedules } from "./schedules.ts"
 import type { InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
 
 export { defineTask, Fatal, RetryAfter, Snooze } from "../../runtime/handler.ts"
@@ -99,6 +100,9 @@ export interface Troupe extends Promised<Operate>, AsyncDisposable {
 
   /** Runs tasks in this process. */
   readonly work: (options?: Fx.WorkOptions) => Promise<Work>
+
+  /** What submits tasks by a calendar, or at an interval. */
+  readonly schedules: PromisedSchedules
 
   /** Lets what runs here finish, and disconnects. What still waits rejects with `TroupeClosed`. */
   readonly close: () => Promise<void>
@@ -191,6 +195,8 @@ export const connectOver = async (
   }
   return {
     ...promised(operationsOf(service), (effect) => run(() => effect)),
+    // What they are given is what the types say; that it fits, the operator checks.
+    schedules: promised(service.schedules, (effect) => run(() => effect)) as PromisedSchedules,
     submit: async (task, input, options) =>
       handle(await run((troupe) => troupe.submit(task, input, options))),
     submitAll: async (tasks) =>

@@ -43,3 +43,15 @@ export type { Stats } from "../../actors/operate/stats.ts"
 export type { QueueLimits } from "../../runtime/operations.ts"
 export type { Page } from "../../actors/operate/finder.ts"
 export { type Count, type DeadPage, NotRetryable } from "../../actors/operate/revival.ts"
+export { ScheduleRefused } from "../../actors/schedule/definition.ts"
+export type { MissedPolicy, OverlapPolicy } from "../../actors/schedule/due.ts"
+export {
+  type RunNow,
+  ScheduleBusy,
+  ScheduleExists,
+  ScheduleNotFound,
+  type SchedulePage,
+  SchedulesFull
+} from "../../actors/schedule/operator.ts"
+export type { ScheduleDetail, ScheduleView, SlotView } from "../../actors/schedule/view.ts"
+export type { ScheduleOptions } from "./schedules.ts"

@@ -17,6 +17,7 @@ import { type Check, health } from "./routes/health.ts"
 import { nodes } from "./routes/nodes.ts"
 import { query } from "./routes/query.ts"
 import { queues } from "./routes/queues.ts"
+import { schedules } from "./routes/schedules.ts"
 import { stats } from "./routes/stats.ts"
 import { tasks } from "./routes/tasks.ts"
 import { workers } from "./routes/workers.ts"
@@ -95,6 +96,7 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   app.route("/v1/workers", workers(respond))
   app.route("/v1/nodes", nodes(respond))
   app.route("/v1/dead", dead(respond))
+  app.route("/v1/schedules", schedules(respond))
   app.route("/v1/stats", stats(respond))
   app.route("/v1/files", files(respond, options.fileBytesMax ?? fileBytesMax))
   app.route("/", health(respond, drain, checks))

@@ -18,6 +18,13 @@ import type { PositionInvalid } from "../../actors/follow/follow.ts"
 import type { NodeNotFound, WorkerNotFound } from "../../actors/operate/operator.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
 import type { NotRetryable } from "../../actors/operate/revival.ts"
+import type { ScheduleRefused } from "../../actors/schedule/definition.ts"
+import type {
+  ScheduleBusy,
+  ScheduleExists,
+  ScheduleNotFound,
+  SchedulesFull
+} from "../../actors/schedule/operator.ts"
 import type { FileNotFound, FilesError, FileTooLarge, UploadBroken } from "../../runtime/files.ts"
 import type { Fault } from "../../runtime/handler.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
@@ -44,6 +51,8 @@ interface Answer extends Omit<Problem, "detail"> {
 export type ApiError =
   | UnknownHandler
   | SubmitRefused
+  | AgentBusy
+  | AgentQuarantined
   | IdempotencyConflict
   | NoWorker
   | QueueFull
@@ -59,6 +68,11 @@ export type ApiError =
   | NotRetryable
   | WorkerNotFound
   | NodeNotFound
+  | ScheduleRefused
+  | ScheduleNotFound
+  | ScheduleExists
+  | ScheduleBusy
+  | SchedulesFull
   | FileNotFound
   | FileTooLarge
   | UploadBroken
@@ -78,6 +92,16 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
     type: "task-refused",
     title: "The task does not fit",
     errors: faults
+  }),
+  AgentBusy: () => ({
+    status: 409,
+    type: "agent-busy",
+    title: "The agent handles a message, and takes one at a time"
+  }),
+  AgentQuarantined: () => ({
+    status: 409,
+    type: "agent-quarantined",
+    title: "The agent takes no messages until it is resumed"
   }),
   IdempotencyConflict: () => ({
     status: 409,
@@ -133,6 +157,20 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
   NotRetryable: () => ({ status: 409, type: "not-retryable", title: "Only a failed task can be retried" }),
   WorkerNotFound: () => ({ status: 404, type: "worker-not-found", title: "There is no such worker" }),
   NodeNotFound: () => ({ status: 404, type: "node-not-found", title: "There is no such node" }),
+  ScheduleRefused: ({ faults }) => ({
+    status: 422,
+    type: "schedule-refused",
+    title: "The schedule does not fit",
+    errors: faults
+  }),
+  ScheduleNotFound: () => ({ status: 404, type: "schedule-not-found", title: "There is no such schedule" }),
+  ScheduleExists: () => ({ status: 409, type: "schedule-exists", title: "Another schedule has this id" }),
+  ScheduleBusy: () => ({
+    status: 409,
+    type: "schedule-busy",
+    title: "The schedule runs already, and lets no other run begin"
+  }),
+  SchedulesFull: () => ({ status: 409, type: "schedules-full", title: "There are too many schedules" }),
   FileNotFound: () => ({ status: 404, type: "file-not-found", title: "There is no such file" }),
   FileTooLarge: () => ({ status: 413, type: "file-too-large", title: "The file is too large" }),
   UploadBroken: () => ({ status: 400, type: "upload-broken", title: "The upload broke off before its end" }),

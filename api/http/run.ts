@@ -7,6 +7,7 @@ import type { Context as HonoContext } from "hono"
 import type { Dispatcher } from "../../actors/dispatch/dispatcher.ts"
 import type { Follow } from "../../actors/follow/follow.ts"
 import type { Operator } from "../../actors/operate/operator.ts"
+import type { ScheduleOperator } from "../../actors/schedule/operator.ts"
 import type { Files } from "../../runtime/files.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import type { Handlers } from "../../runtime/registry.ts"
@@ -14,7 +15,15 @@ import type { Store } from "../../runtime/store.ts"
 import { type ApiError, toResponse } from "./problem.ts"
 
 /** What routes ask for. */
-export type ApiServices = Dispatcher | Follow | Operator | Operations | Files | Handlers | Store
+export type ApiServices =
+  | Dispatcher
+  | Follow
+  | Operator
+  | Operations
+  | Files
+  | Handlers
+  | Store
+  | ScheduleOperator
 
 /** What the server beneath the app can do for a request. A test, which has no server, gives none. */
 export interface Bindings {

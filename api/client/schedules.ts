@@ -1,0 +1,157 @@
+/** Schedules from code: a task as a submit describes it, and when it is due. */
+import { Duration, Effect, Option, Result } from "effect"
+import { SubmitRefused } from "../../actors/dispatch/dispatcher.ts"
+import type { QueryRefused } from "../../actors/operate/fields.ts"
+import { ScheduleRefused } from "../../actors/schedule/definition.ts"
+import type { MissedPolicy, OverlapPolicy } from "../../actors/schedule/due.ts"
+import type {
+  DefineError,
+  RunNow,
+  ScheduleBusy,
+  ScheduleExists,
+  ScheduleNotFound,
+  ScheduleOperator,
+  SchedulePage,
+  ScheduleQuery,
+  SchedulesFull
+} from "../../actors/schedule/operator.ts"
+import type { ScheduleDetail, ScheduleView } from "../../actors/schedule/view.ts"
+import type { StoreError, StoreFull } from "../../runtime/store.ts"
+import type { Promised } from "./operate.ts"
+import type { InputOf, Named, SubmitOptions } from "./submission.ts"
+
+/** What its tasks may be told. Slots keep them apart, so that a guard has nothing to find. */
+type TaskOptions = Pick<
+  SubmitOptions,
+  "queue" | "priority" | "key" | "timeout" | "expires" | "deadline" | "retry" | "tags"
+>
+
+/** Give one of `cron`, `every` and `at`. */
+export interface ScheduleOptions extends TaskOptions {
+  /** Default: one is made. */
+  readonly id?: string
+  /** Five fields, `minute hour day month weekday`, or six with seconds first. */
+  readonly cron?: string
+  /** On whose clock `cron` is read, as in `Europe/Berlin`. Default: UTC. */
+  readonly timeZone?: string
+  /** At least a second. */
+  readonly every?: Duration.Input
+  /** Once; a text is ISO 8601. */
+  readonly at?: Date | string
+  /** No slot before this time; `every` counts from it. Default: when it is created. */
+  readonly startAt?: Date | string
+  /** What becomes of slots that nobody could fire in time. Default: `run-once`. */
+  readonly missed?: MissedPolicy
+  /** What becomes of a slot while the task of an earlier one has not ended. Default: `allow`. */
+  readonly overlap?: OverlapPolicy
+  /** Each task is held back by a part of this, which its slot decides. */
+  readonly jitter?: Duration.Input
+  readonly paused?: boolean
+}
+
+export interface Schedules {
+  /** Makes a schedule; the very same one with the same id is found again. */
+  readonly create: <T extends Named>(
+    task: T,
+    input: InputOf<T>,
+    options: ScheduleOptions
+  ) => Effect.Effect<ScheduleView, DefineError | ScheduleExists | SchedulesFull>
+  /** Puts another one in its place, with its history; a rule that stays the same keeps its next slot. */
+  readonly update: <T extends Named>(
+    id: string,
+    task: T,
+    input: InputOf<T>,
+    options: Omit<ScheduleOptions, "id">
+  ) => Effect.Effect<ScheduleView, DefineError | ScheduleNotFound>
+  /** A page of them, in the order of their ids; `next` is the `cursor` of the next one. */
+  readonly list: (query?: ScheduleQuery) => Effect.Effect<SchedulePage, QueryRefused | StoreError>
+  /** One, with what became of its last slots. */
+  readonly get: (id: string) => Effect.Effect<ScheduleDetail, ScheduleNotFound | StoreError>
+  /** Lets no slot be fired; what runs goes on. Slots that pass meanwhile are not made up for. */
+  readonly pause: (id: string) => Effect.Effect<ScheduleView, ScheduleNotFound | StoreError>
+  readonly resume: (id: string) => Effect.Effect<ScheduleView, ScheduleNotFound | StoreError>
+  /** Runs it now, beside its slots, also when it is paused. Its overlap policy counts. */
+  readonly run: (
+    id: string
+  ) => Effect.Effect<RunNow, DefineError | StoreFull | ScheduleNotFound | ScheduleBusy>
+  /** Deletes it with its history. Tasks that it has submitted go on. */
+  readonly delete: (id: string) => Effect.Effect<void, ScheduleNotFound | StoreError>
+}
+
+/** The same in promises. */
+export interface PromisedSchedules extends Omit<Promised<Schedules>, "create" | "update"> {
+  readonly create: <T extends Named>(
+    task: T,
+    input: InputOf<T>,
+    options: ScheduleOptions
+  ) => Promise<ScheduleView>
+  readonly update: <T extends Named>(
+    id: string,
+    task: T,
+    input: InputOf<T>,
+    options: Omit<ScheduleOptions, "id">
+  ) => Promise<ScheduleView>
+}
+
+const refuse = (path: string, message: string) => new ScheduleRefused({ faults: [{ path, message }] })
+
+/** An invalid date goes on as a text that is refused. */
+const time = (at: Date | string) =>
+  at instanceof Date && !Number.isNaN(at.getTime()) ? at.toISOString() : String(at)
+
+const millis = (name: string, duration: Duration.Input): Result.Result<number, ScheduleRefused> =>
+  Option.match(Duration.fromInput(duration), {
+    onNone: () => Result.fail(refuse(`/${name}`, `not a duration such as "10 seconds"`)),
+    onSome: (duration) => Result.succeed(Math.round(Duration.toMillis(duration)))
+  })
+
+type Described = (task: Named, input: unknown, options: SubmitOptions) => Result.Result<object, SubmitRefused>
+
+/** The schedule as its operator takes it. */
+const definitionOf = (
+  describe: Described,
+  task: Named,
+  input: unknown,
+  options: ScheduleOptions
+): Result.Result<object, ScheduleRefused> => {
+  const { at, cron, every, id, jitter, missed, overlap, paused, startAt, timeZone, ...rest } = options
+  const described = Result.mapError(
+    describe(task, input, rest),
+    ({ faults }) => new ScheduleRefused({ faults })
+  )
+  const times = Result.all({
+    described,
+    everyMs: every === undefined ? Result.succeed(undefined) : millis("every", every),
+    jitterMs: jitter === undefined ? Result.succeed(undefined) : millis("jitter", jitter)
+  })
+  return Result.map(times, ({ described, ...durations }) => {
+    const plain = { id, cron, timeZone, missed, overlap, paused, ...durations }
+    const said = Object.entries({
+      ...plain,
+      at: at === undefined ? undefined : time(at),
+      startAt: startAt === undefined ? undefined : time(startAt)
+    }).filter(([, value]) => value !== undefined)
+    return { ...described, ...Object.fromEntries(said) }
+  })
+}
+
+/** `describe` makes of a task what the dispatcher takes, and knows its definition from then on. */
+export const schedulesOf = (operator: ScheduleOperator["Service"], describe: Described): Schedules => {
+  const defined = (task: Named, input: unknown, options: ScheduleOptions) =>
+    Effect.suspend(() => Effect.fromResult(definitionOf(describe, task, input, options)))
+  return {
+    create: (task, input, options) =>
+      defined(task, input, options).pipe(
+        Effect.flatMap(operator.create),
+        Effect.map(({ schedule }) => schedule)
+      ),
+    update: (id, task, input, options) =>
+      Effect.flatMap(defined(task, input, options), (definition) => operator.update(id, definition)),
+    list: (query = {}) => operator.list(query),
+    get: operator.get,
+    pause: operator.pause,
+    resume: operator.resume,
+    run: operator.run,
+    delete: operator.remove
+  }
+}
