@@ -5,6 +5,7 @@ import { dead } from "./dead.ts"
 import { queues } from "./queues.ts"
 import { result } from "./result.ts"
 import { retry } from "./retry.ts"
+import { schedules } from "./schedules.ts"
 import { status } from "./status.ts"
 import { submit } from "./submit.ts"
 import { tail } from "./tail.ts"
@@ -23,5 +24,6 @@ export const commands = (handlers: ReadonlyArray<TaskDefinition>) =>
     tasks(handlers),
     dead(handlers),
     queues(handlers),
+    schedules(handlers),
     workers(handlers)
   ] as const

@@ -1,0 +1,125 @@
+/** `troupe schedules create`: makes a schedule, or puts another one in its place. */
+import { Duration, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { missedPolicies, overlapPolicies } from "../../actors/schedule/due.ts"
+import type { TaskDefinition } from "../../runtime/handler.ts"
+import { lanes } from "../../runtime/task.ts"
+import { Troupe } from "../client/effect.ts"
+import { scheduleJson } from "../http/schedule-view.ts"
+import { UsageError } from "./exit.ts"
+import { given } from "./filters.ts"
+import * as Flags from "./flags.ts"
+import { readInput } from "./input.ts"
+import * as Output from "./output.ts"
+
+const text = (name: string, metavar: string, description: string) =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.withMetavar(metavar), Flag.optional)
+
+const duration = (name: string, description: string) =>
+  Flags.duration(name).pipe(Flag.withDescription(description), Flag.optional)
+
+const config = {
+  name: Argument.String("name").pipe(Argument.withDescription("The handler's name")),
+  stdin: Argument.Literals("stdin", ["-"]).pipe(
+    Argument.withDescription("Read the input from stdin"),
+    Argument.optional
+  ),
+  id: text("id", "ID", "Default: one is made"),
+  cron: text("cron", "FIELDS", "minute hour day month weekday, or with seconds first"),
+  timeZone: text("time-zone", "ZONE", "On whose clock, as in Europe/Berlin; default UTC"),
+  every: duration("every", "At this interval, at least a second"),
+  at: text("at", "TIME", "Once, as at 2030-01-31T09:00:00Z"),
+  startAt: text("start-at", "TIME", "Not before; --every counts from it"),
+  missed: Flag.Literals("missed", missedPolicies).pipe(
+    Flag.withDescription("What becomes of slots that nobody could fire in time; default run-once"),
+    Flag.optional
+  ),
+  overlap: Flag.Literals("overlap", overlapPolicies).pipe(
+    Flag.withDescription("What becomes of a slot while an earlier run has not ended; default allow"),
+    Flag.optional
+  ),
+  jitter: duration("jitter", "Hold each task back by a part of this"),
+  paused: Flag.Boolean("paused").pipe(
+    Flag.withDescription("Let it fire nothing until it is resumed"),
+    Flag.withDefault(false)
+  ),
+  replace: Flag.Boolean("replace").pipe(
+    Flag.withDescription("Put it in the place of the one that has the id"),
+    Flag.withDefault(false)
+  ),
+  input: text("input", "JSON", "The input"),
+  inputFile: text("input-file", "FILE", "Read the input from a file"),
+  queue: text("queue", "QUEUE", "Default: the handler's"),
+  priority: Flag.Literals("priority", lanes).pipe(
+    Flag.withDescription("Default: the handler's"),
+    Flag.withMetavar("LANE"),
+    Flag.optional
+  ),
+  key: text("key", "KEY", "What its tasks belong to"),
+  timeout: duration("timeout", "How long one run may last"),
+  expires: duration("expires", "Expired if it has not started so much later"),
+  deadline: duration("deadline", "Failed if it has not ended so much later"),
+  attempts: Flag.Int("attempts").pipe(
+    Flag.withDescription("How many runs of a task may fail"),
+    Flag.withMetavar("N"),
+    Flag.optional
+  ),
+  tags: Flag.String("tag").pipe(
+    Flag.withDescription("To find its tasks by; may be given again"),
+    Flag.withMetavar("TAG"),
+    Flag.atLeast(0)
+  ),
+  redis: Flags.redis,
+  json: Flags.json
+}
+
+const command = "troupe schedules create"
+
+export const create = (handlers: ReadonlyArray<TaskDefinition>) =>
+  Command.make(
+    "create",
+    config,
+    Effect.fnUntraced(function* (flags) {
+      const { attempts, id, json, name, paused, replace, tags } = flags
+      if (replace && Option.isNone(id)) {
+        return yield* new UsageError({ command, problem: "--replace goes with --id" })
+      }
+      const input = yield* readInput(flags, command)
+      const { at, cron, every, jitter, missed, overlap, startAt, timeZone } = flags
+      const { deadline, expires, key, priority, queue, timeout } = flags
+      const options = {
+        ...given({ at, cron, every, jitter, missed, overlap, startAt, timeZone }),
+        ...given({ deadline, expires, key, priority, queue, timeout }),
+        ...given({ retry: Option.map(attempts, (attempts) => ({ attempts })) }),
+        ...(tags.length === 0 ? {} : { tags }),
+        ...(paused ? { paused } : {})
+      }
+      yield* Effect.gen(function* () {
+        const { schedules } = yield* Troupe
+        const schedule = replace
+          ? yield* schedules.update(
+              Option.getOrElse(id, () => ""),
+              name,
+              input,
+              options
+            )
+          : yield* schedules.create(name, input, { ...options, ...given({ id }) })
+        yield* Output.print(json ? JSON.stringify(scheduleJson(schedule)) : schedule.id)
+        const [next] = schedule.nextRuns
+        if (next !== undefined) yield* Output.say(`next at ${new Date(next).toISOString()}`)
+      }).pipe(Flags.connected(handlers, flags))
+    })
+  ).pipe(
+    Command.withDescription("Makes a schedule and prints its id"),
+    Command.withShortDescription("Makes a schedule"),
+    Command.withExamples([
+      {
+        command: `troupe schedules create report.daily --id daily --cron "0 9 * * 1-5" --time-zone Europe/Berlin`,
+        description: "At nine on weekdays, on the clock of Berlin"
+      },
+      {
+        command: `troupe schedules create feed.poll --every 30s --overlap skip --input '{"feed": 7}'`,
+        description: "Every half minute, one run at a time"
+      }
+    ])
+  )
