@@ -25,7 +25,7 @@ describe("a node whose worker process is killed", () => {
       return now.length === 2 ? now : undefined
     })
     expect(after).not.toContain(first.pid)
-  }, 60_000)
+  }, 120_000)
 })
 
 describe("a node that is told to stop", () => {
@@ -41,7 +41,7 @@ describe("a node that is told to stop", () => {
     expect(pids.filter(isAlive)).toEqual([])
     expect(node.lines().filter(({ what }) => what === "finished").length).toBe(ids.length)
     expect(node.lines().every(({ attempt }) => attempt === 1)).toBe(true)
-  }, 60_000)
+  }, 120_000)
 
   test("hands back what does not finish in time, and the next node runs it", async () => {
     await using node = await startNode({ workers: 1, privateRedis: true, env: { TROUPE_DRAIN: "0 seconds" } })
@@ -79,7 +79,7 @@ describe("a node that is told to stop", () => {
     expect(await again.exited).toBe(0)
     expect(second).toMatchObject({ attempt: 2 })
     expect(id).toStartWith("default.0.")
-  }, 60_000)
+  }, 120_000)
 
   test("waits no longer at a second signal, and still hands back", async () => {
     await using node = await startNode({ workers: 1, env: { TROUPE_DRAIN: "10 minutes" } })
@@ -91,7 +91,7 @@ describe("a node that is told to stop", () => {
     node.child.kill("SIGTERM")
 
     expect(await node.child.exited).toBe(0)
-  }, 60_000)
+  }, 120_000)
 })
 
 describe("a node that is killed", () => {
@@ -103,7 +103,7 @@ describe("a node that is killed", () => {
     node.child.kill("SIGKILL")
 
     await eventually("the children to end", () => (pids.some(isAlive) ? undefined : true))
-  }, 60_000)
+  }, 120_000)
 })
 
 describe("a Redis that is killed under load", () => {

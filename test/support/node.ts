@@ -8,7 +8,7 @@ import { aNamespace, redisUrl } from "./redis.ts"
 const root = path.resolve(import.meta.dir, "../..")
 
 /** How long a test waits for something that should happen at once. */
-const patience = "15 seconds"
+const patience = "45 seconds"
 
 /** Waits for an answer that is not `undefined`, looking again and again: what happens in another process has no event here. */
 export const eventually = <A>(what: string, look: () => A | undefined | Promise<A | undefined>): Promise<A> =>
@@ -44,7 +44,9 @@ const commandOf = (pid: number): string => {
 }
 
 export interface NodeOptions {
-  readonly workers?: number
+  readonly workers?: number | string
+  /** Another node whose system it joins. */
+  readonly beside?: { readonly namespace: string; readonly folder: string }
   /** Start a private Redis instead of using the tests'. */
   readonly privateRedis?: boolean
   readonly env?: Readonly<Record<string, string>>
@@ -59,9 +61,14 @@ export interface Line {
   readonly at: number
 }
 
-export const startNode = async ({ env = {}, privateRedis = false, workers = 2 }: NodeOptions = {}) => {
+export const startNode = async ({
+  beside,
+  env = {},
+  privateRedis = false,
+  workers = 2
+}: NodeOptions = {}) => {
   const folder = mkdtempSync(`${tmpdir()}/troupe-node-`)
-  const namespace = aNamespace()
+  const namespace = beside?.namespace ?? aNamespace()
   const child = Bun.spawn(
     [
       process.execPath,
@@ -97,7 +104,7 @@ export const startNode = async ({ env = {}, privateRedis = false, workers = 2 }:
     if (child.exitCode !== null) throw new Error(`the node ended with ${child.exitCode}: ${said}`)
     return /Serving at (http:\S+) until/.exec(said)?.[1]
   })
-  const history = `${folder}/history`
+  const history = `${beside?.folder ?? folder}/history`
   const processes = (command: string) =>
     childrenOf(child.pid).filter((pid) => commandOf(pid).includes(command))
 
@@ -115,11 +122,20 @@ export const startNode = async ({ env = {}, privateRedis = false, workers = 2 }:
     workers: () => processes("main.ts worker"),
     api: () => processes("main.ts api"),
     redis: () => processes("unixsocket:"),
-    submit: async (name: string, n = 0): Promise<string> => {
+    /** Kills it with all its processes, so that nobody sees any of them exit. */
+    kill: () => {
+      for (const pid of [child.pid, ...childrenOf(child.pid)]) process.kill(pid, "SIGKILL")
+    },
+    json,
+    post: (way: string) => json(way, { method: "POST" }),
+    /** The items of a list, as `/workers`. */
+    list: async (way: "workers" | "nodes") =>
+      (await json(`/${way}`)).body[way] as ReadonlyArray<Record<string, unknown>>,
+    submit: async (name: string, n = 0, more: object = {}): Promise<string> => {
       const { body, status } = await json("/tasks", {
         method: "POST",
         headers: { "content-type": "application/json" },
-        body: JSON.stringify({ name, input: { file: history, n } })
+        body: JSON.stringify({ name, input: { file: history, n, ...more } })
       })
       if (status !== 202) throw new Error(`not acknowledged: ${status} ${JSON.stringify(body)}`)
       return String(body["id"])

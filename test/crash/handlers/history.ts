@@ -5,6 +5,7 @@ import { defineTask } from "../../../runtime/handler.ts"
 interface Input {
   readonly file: string
   readonly n?: number
+  readonly lastsMs?: number
 }
 
 const note = (input: unknown, attempt: number, what: string) => {
@@ -35,12 +36,12 @@ export const lastsOnce = defineTask({
   }
 })
 
-/** Lasts for half a second, and heeds nobody. */
+/** Lasts for half a second, or as long as it is told, and heeds nobody. */
 export const unhurried = defineTask({
   name: "crash.unhurried",
   run: async (input, { attempt }) => {
     await note(input, attempt, "started")
-    await Bun.sleep(500)
+    await Bun.sleep((input as Input).lastsMs ?? 500)
     await note(input, attempt, "finished")
     return { attempt }
   }

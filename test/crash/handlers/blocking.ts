@@ -1,0 +1,23 @@
+/** Handlers that block the event loop of their process. */
+import { appendFileSync } from "node:fs"
+import { defineTask } from "../../../runtime/handler.ts"
+
+interface Input {
+  readonly file: string
+  readonly n: number
+  readonly blockMs: number
+}
+
+const note = ({ file, n }: Input, attempt: number, what: string) =>
+  appendFileSync(file, `${JSON.stringify({ n, attempt, what, pid: process.pid, at: Date.now() })}\n`)
+
+/** Its first run blocks for a while; a further one ends at once. */
+export const blocksOnce = defineTask({
+  name: "crash.blocks-once",
+  run: (input, { attempt }) => {
+    note(input as Input, attempt, "started")
+    if (attempt === 1) Bun.sleepSync((input as Input).blockMs)
+    note(input as Input, attempt, "ended")
+    return { attempt }
+  }
+})

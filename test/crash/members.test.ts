@@ -1,0 +1,193 @@
+/** Several nodes and what they look after: real processes, real signals, a real Redis. */
+import { describe, expect, test } from "bun:test"
+import { eventually, isAlive, type Line, startNode } from "../support/node.ts"
+
+const shortLease = { TROUPE_LEASE: "1 second", TROUPE_LOG: "error" }
+
+type Node = Awaited<ReturnType<typeof startNode>>
+
+const started = (node: Node, n: number) => (line: Line) => line.n === n && node.workers().includes(line.pid)
+
+describe("two nodes on one Redis", () => {
+  test("are one system: what a lost one ran ends on the other within the lease and two seconds", async () => {
+    const env = { TROUPE_LEASE: "3 seconds", TROUPE_LOG: "error" }
+    await using lost = await startNode({ workers: 1, env })
+    await using other = await startNode({ workers: 1, env, beside: lost })
+    const seen = await eventually("both to be seen", async () => {
+      const workers = await other.list("workers")
+      return workers.length === 2 ? workers : undefined
+    })
+    const nodes = await other.list("nodes")
+    expect(nodes).toMatchObject(
+      [lost, other]
+        .map(({ child: { pid } }) => ({ pid, state: "running", workers: 1 }))
+        .sort((a, b) => a.pid - b.pid)
+    )
+    expect(seen.map(({ node }) => node).sort()).toEqual(nodes.map(({ id }) => id).sort())
+
+    // Who claims a task is chance: one of a few runs on the node that will be lost.
+    const ids: Array<string> = []
+    const first = await eventually("a task to run there", async () => {
+      ids.push(await other.submit("crash.lasts-once", ids.length))
+      await eventually("it to run", () => other.lines().find(({ n }) => n === ids.length - 1))
+      return other.lines().find(started(lost, ids.length - 1))
+    })
+    const killedAt = Date.now()
+    lost.kill()
+
+    const { body, status } = await other.result(ids[first.n]!)
+    expect({ body, status }).toEqual({ status: 200, body: { attempt: 2 } })
+    const second = other.lines().find(({ attempt, n }) => n === first.n && attempt === 2)!
+    expect(second.at - killedAt).toBeLessThan(3_000 + 2_000)
+    console.log(`the task ran elsewhere ${second.at - killedAt} ms after its node was lost`)
+    const after = await other.list("nodes")
+    expect(after.find(({ pid }) => pid === lost.child.pid)).toMatchObject({ state: "lost" })
+    expect(after.find(({ pid }) => pid === other.child.pid)).toMatchObject({ state: "running" })
+  }, 120_000)
+})
+
+describe("a worker that says nothing, though its process lives", () => {
+  test("keeps the task that blocks it, for longer than its lease", async () => {
+    await using node = await startNode({ workers: 2, env: shortLease })
+    const id = await node.submit("crash.blocks-once", 0, { blockMs: 4_000 })
+
+    const { body } = await node.result(id)
+
+    expect(body).toEqual({ attempt: 1 })
+    expect(node.lines().map(({ what }) => what)).toEqual(["started", "ended"])
+  }, 120_000)
+
+  test("keeps what it runs while it is stopped, for longer than its lease", async () => {
+    await using node = await startNode({ workers: 2, env: shortLease })
+    const id = await node.submit("crash.unhurried")
+    const { pid } = await eventually("the run", () => node.lines()[0])
+    process.kill(pid, "SIGSTOP")
+    await Bun.sleep(4_000)
+    process.kill(pid, "SIGCONT")
+
+    const { body } = await node.result(id)
+
+    expect(body).toEqual({ attempt: 1 })
+    expect(node.lines().map((line) => line.pid)).toEqual([pid, pid])
+  }, 120_000)
+
+  test("is killed when it says nothing for too long, and its task runs elsewhere at once", async () => {
+    await using node = await startNode({ workers: 2, env: { ...shortLease, TROUPE_STALL: "2 seconds" } })
+    const id = await node.submit("crash.blocks-once", 0, { blockMs: 60_000 })
+
+    const { body } = await node.result(id)
+
+    expect(body).toEqual({ attempt: 2 })
+    const [first, second] = node.lines()
+    expect(isAlive(first!.pid)).toBe(false)
+    expect(second!.at - first!.at).toBeGreaterThan(2_000)
+    expect(second!.at - first!.at).toBeLessThan(2_000 + 2_000)
+    console.log(`the task ran elsewhere ${second!.at - first!.at} ms after it blocked its worker`)
+  }, 120_000)
+})
+
+describe("a worker that has run its tasks", () => {
+  test("is recycled under load: nothing is lost, run twice or delayed", async () => {
+    await using node = await startNode({
+      workers: 2,
+      env: { TROUPE_RECYCLE_TASKS: "40", TROUPE_LOG: "warn" }
+    })
+    const ids: Array<string> = []
+    let on = true
+    const pids = () => new Set(node.lines().map(({ pid }) => pid))
+    const submitters = Array.from({ length: 4 }, async () => {
+      while (on) ids.push(await node.submit("crash.brief", ids.length))
+    })
+    await eventually("two to be recycled", () => (pids().size >= 4 ? true : undefined)).finally(() => {
+      on = false
+    })
+    await Promise.all(submitters)
+
+    const ended = await Promise.all(ids.map((id) => node.result(id)))
+    expect(ended.filter(({ status }) => status !== 200)).toEqual([])
+    expect(node.lines().length).toBe(ids.length)
+    const times = node.lines().map(({ at }) => at)
+    const pause = Math.max(...times.slice(1).map((at, before) => at - times[before]!))
+    expect(pause).toBeLessThan(1_000)
+    expect(node.stderr()).toBe(node.stderr().replace(/ended with/, ""))
+    console.log(`${ids.length} tasks on ${pids().size} processes, with no pause of over ${pause} ms`)
+  }, 120_000)
+
+  test("ends what it still runs after its successor has taken its place", async () => {
+    await using node = await startNode({
+      workers: 1,
+      env: { TROUPE_RECYCLE_TASKS: "1", TROUPE_DRAIN: "0 seconds" }
+    })
+    const [before] = node.workers()
+    const slow = await node.submit("crash.unhurried", 1, { lastsMs: 3_000 })
+    await eventually("it to run", () => node.lines()[0])
+    await node.submit("crash.brief", 2)
+
+    await eventually("a successor", () => (node.workers().some((pid) => pid !== before) ? true : undefined))
+    const brief = await node.submit("crash.brief", 3)
+    expect((await node.result(brief)).status).toBe(200)
+    expect((await node.result(slow)).body).toEqual({ attempt: 1 })
+    expect(
+      node
+        .lines()
+        .filter(({ n }) => n === 1)
+        .map(({ pid }) => pid)
+    ).toEqual([before!, before!])
+    await eventually("the old one to be gone", () => (isAlive(before!) ? undefined : true))
+  }, 120_000)
+})
+
+describe("what is asked to go", () => {
+  test("a worker lets what it runs end, goes, and is not replaced", async () => {
+    await using node = await startNode({ workers: 2 })
+    const slow = await node.submit("crash.unhurried", 1)
+    const { pid } = await eventually("it to run", () => node.lines()[0])
+    const worker = (await node.list("workers")).find((one) => one["pid"] === pid)!
+
+    expect(await node.post(`/workers/${String(worker["id"])}/drain`)).toMatchObject({ status: 202 })
+
+    expect((await node.result(slow)).body).toEqual({ attempt: 1 })
+    await eventually("it to be gone", () => (isAlive(pid) ? undefined : true))
+    await eventually("its node to say so", async () =>
+      (await node.list("nodes"))[0]?.["workers"] === 1 ? true : undefined
+    )
+    expect(node.workers().length).toBe(1)
+    expect((await node.list("workers")).length).toBe(1)
+    expect((await node.result(await node.submit("crash.brief"))).status).toBe(200)
+  }, 120_000)
+
+  test("a node stops its processes in order, and exits with 0", async () => {
+    await using node = await startNode({ workers: 2, env: { TROUPE_HEARTBEAT: "500 millis" } })
+    await using other = await startNode({ workers: 1, beside: node })
+    const slow = await node.submit("crash.unhurried", 1)
+    await eventually("it to run", () => node.lines()[0])
+    const pids = [...node.workers(), ...node.api()]
+    const asked = (await other.list("nodes")).find(({ pid }) => pid === node.child.pid)!
+
+    expect(await other.post(`/nodes/${String(asked["id"])}/drain`)).toMatchObject({ status: 202 })
+
+    expect(await node.child.exited).toBe(0)
+    expect(pids.filter(isAlive)).toEqual([])
+    expect((await other.result(slow)).body).toEqual({ attempt: 1 })
+    expect((await other.list("nodes")).map(({ pid }) => pid)).toEqual([other.child.pid])
+    expect(await other.post("/nodes/nobody-1/drain")).toMatchObject({ status: 404 })
+  }, 120_000)
+})
+
+describe("a node between two numbers of workers", () => {
+  test("starts more when tasks wait for long, and lets them go when none does", async () => {
+    await using node = await startNode({
+      workers: "1..3",
+      env: { TROUPE_QUEUES: "default:1", TROUPE_SCALE_UP: "300 millis", TROUPE_SCALE_DOWN: "1 second" }
+    })
+    expect(node.workers().length).toBe(1)
+    const ids = await Promise.all(Array.from({ length: 30 }, (_, n) => node.submit("crash.unhurried", n)))
+
+    await eventually("three workers", () => (node.workers().length === 3 ? true : undefined))
+    const ended = await Promise.all(ids.map((id) => node.result(id)))
+    expect(ended.map(({ body }) => body)).toEqual(ids.map(() => ({ attempt: 1 })))
+    expect(new Set(node.lines().map(({ pid }) => pid)).size).toBe(3)
+    await eventually("one worker", () => (node.workers().length === 1 ? true : undefined))
+    expect(node.stderr()).not.toContain("ended with")
+  }, 120_000)
+})
