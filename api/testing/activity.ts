@@ -12,7 +12,10 @@ const quietTurns = 3
 /** The real ones, whatever a test puts in their place later. */
 const { clearTimeout, setImmediate, setTimeout } = globalThis
 
-const turnOfTheLoop = () => new Promise<void>((resolve) => void setImmediate(resolve))
+const turnOfTheLoop = () =>
+  new Promise<void>((resolve) => {
+    setImmediate(resolve)
+  })
 
 export interface Activity {
   /** The scheduler that its fibers run on. */

@@ -5,9 +5,8 @@
  * it stops wherever a sleep ends, but not for upkeep. What only looks after things wakes once at the next stop, however
  * often it would have looked in between; so a day in which nothing is due is one step.
  */
-import { Clock, Context, Duration, Effect, type Fiber } from "effect"
-import { TestClock } from "effect/testing"
-import { CurrentTask } from "../../runtime/handler.ts"
+import { Clock, Context, Duration, Effect } from "effect"
+import type { TestClock } from "effect/testing"
 import type { TaskId } from "../../runtime/task.ts"
 import { IsUpkeep } from "../../runtime/upkeep.ts"
 
@@ -19,12 +18,16 @@ export type RunKey = `${TaskId}#${number}`
 
 export const runKey = (id: TaskId, attempt: number): RunKey => `${id}#${attempt}`
 
+/** The run that a fiber is part of, if a handler is. */
+export const RunOfFiber = Context.Reference<RunKey | undefined>("troupe/RunOfFiber", {
+  defaultValue: () => undefined
+})
+
 interface Sleep {
   readonly at: number
   /** Of two that end at the same time, who slept first wakes first. */
   readonly number: number
   readonly isUpkeep: boolean
-  /** The run that sleeps, if a handler does. */
   readonly run: RunKey | undefined
   readonly wake: () => void
 }
@@ -40,16 +43,16 @@ export interface HeldClock extends TestClock.TestClock {
   readonly moveTo: (at: number) => void
   /** Whether some fiber of this run sleeps. */
   readonly isAsleep: (run: RunKey) => boolean
-  readonly sleeping: () => number
 }
 
-const runOf = (fiber: Fiber.Fiber<unknown, unknown>): RunKey | undefined => {
-  const task = Context.getOrUndefined(fiber.context, CurrentTask)
-  return task === undefined ? undefined : runKey(task.task.id, task.attempt)
+/** How the clock is moved. */
+export interface Moves {
+  readonly advanceBy: (millis: number) => Effect.Effect<void>
+  readonly advanceTo: (at: number) => Effect.Effect<void>
 }
 
-/** Makes one that shows `startMs`. `advanceTo` is how its `adjust` and `setTime` move it. */
-export const makeClock = (startMs: number, advanceTo: (at: number) => Effect.Effect<void>): HeldClock => {
+/** Makes one that shows `startMs`. */
+export const makeClock = (startMs: number, { advanceBy, advanceTo }: Moves): HeldClock => {
   const sleeps = new Set<Sleep>()
   let now = startMs
   let numbers = 0
@@ -66,7 +69,7 @@ export const makeClock = (startMs: number, advanceTo: (at: number) => Effect.Eff
           at: now + millis,
           number: numbers++,
           isUpkeep: fiber.getRef(IsUpkeep),
-          run: runOf(fiber),
+          run: fiber.getRef(RunOfFiber),
           wake: () => resume(Effect.void)
         }
         sleeps.add(sleep)
@@ -102,14 +105,13 @@ export const makeClock = (startMs: number, advanceTo: (at: number) => Effect.Eff
       if (millis <= 0) return Effect.yieldNow
       return Number.isFinite(millis) ? sleepMillis(millis) : Effect.never
     },
-    adjust: (by) => Effect.suspend(() => advanceTo(now + Duration.toMillis(by))),
+    adjust: (by) => advanceBy(Duration.toMillis(by)),
     setTime: advanceTo,
     withLive: (effect) => Effect.provideService(effect, Clock.Clock, Clock.Clock.defaultValue()),
     now: () => now,
     next: () => earliest(({ isUpkeep }) => !isUpkeep),
     nextOfAll: () => earliest(() => true),
     moveTo,
-    isAsleep: (run) => sleeps.values().some((sleep) => sleep.run === run),
-    sleeping: () => sleeps.size
+    isAsleep: (run) => sleeps.values().some((sleep) => sleep.run === run)
   }
 }

@@ -138,7 +138,7 @@ const environmentOf = (time: Time, seed: number) =>
         Context.add(Random.Random, randomOf(seed))
       )
     })
-  ) as unknown as Layer.Layer<never>
+  )
 
 /** The given handlers, watched, and those that are named later. */
 const watchedHandlers = ({ spy }: Time, given: ReadonlyArray<TaskDefinition>) =>
@@ -207,7 +207,8 @@ const makeControls = Effect.fnUntraced(function* (time: Time) {
 
   const controls: TestControls = {
     now: Effect.sync(clock.now),
-    advance: (by) => Effect.flatMap(readDuration(by), (millis) => advanceTo(clock.now() + millis)),
+    advance: (by) =>
+      Effect.flatMap(readDuration(by), (millis) => Effect.promise(() => time.advanceBy(millis))),
     setTime: Effect.fnUntraced(function* (at) {
       const millis = yield* readTime(at)
       if (millis >= clock.now()) return yield* advanceTo(millis)

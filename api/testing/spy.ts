@@ -5,15 +5,23 @@
  */
 import { Cause, Effect, Exit } from "effect"
 import { Suspended } from "../../actors/work/recall.ts"
-import { type Body, type BatchItem, CurrentTask, type TaskDefinition } from "../../runtime/handler.ts"
+import {
+  type Attempt,
+  type Body,
+  CurrentTask,
+  type MessageSpec,
+  type TaskDefinition
+} from "../../runtime/handler.ts"
 import type { TaskId } from "../../runtime/task.ts"
-import { type RunKey, runKey } from "./clock.ts"
+import { type RunKey, runKey, RunOfFiber } from "./clock.ts"
 
 /** One run of a handler, as it was seen. Times are the test clock's, in Unix milliseconds. */
 export interface HandlerRun<Input = unknown, Output = unknown> {
   readonly id: TaskId
   /** 1 on the first run of the task. */
   readonly attempt: number
+  /** Of an agent, what message it handles. */
+  readonly message?: string
   /** What the handler was given. */
   readonly input: Input
   readonly startedAt: number
@@ -59,17 +67,22 @@ export const makeSpy = ({ now, onEnd }: SpyOptions): Spy => {
   const watched = new WeakMap<TaskDefinition, TaskDefinition>()
 
   /** Notes that a run has started, and gives what notes its end. */
-  const start = (name: string, { attempt, task }: Pick<BatchItem, "task" | "attempt">, input: unknown) => {
+  const start = (
+    name: string,
+    { attempt, task }: Pick<Attempt, "task" | "attempt">,
+    seen: Pick<HandlerRun, "input" | "message">
+  ) => {
     const all = runs.get(name) ?? []
     runs.set(name, all)
     const key = runKey(task.id, attempt)
-    const at = all.push({ id: task.id, attempt, input, startedAt: now() }) - 1
+    const at = all.push({ id: task.id, attempt, ...seen, startedAt: now() }) - 1
     running.add(key)
-    return (ended: Ended) => {
+    const end = (ended: Ended) => {
       running.delete(key)
       all[at] = { ...all[at]!, finishedAt: now(), ...ended }
       onEnd()
     }
+    return { key, end }
   }
 
   /** Does `run`, whether it is async or not, and tells how it ended. */
@@ -91,15 +104,34 @@ export const makeSpy = ({ now, onEnd }: SpyOptions): Spy => {
     }
   }
 
+  /** The same for a run in effects. */
+  const throughEffect = <A, E, R>(run: Effect.Effect<A, E, R>, { end, key }: ReturnType<typeof start>) =>
+    Effect.onExit(Effect.provideService(run, RunOfFiber, key), (exit) =>
+      Effect.sync(() => end(endedBy(exit)))
+    )
+
+  const messageOf = (name: string, message: string, spec: MessageSpec): MessageSpec => ({
+    ...spec,
+    handle: (input: unknown, ctx: Attempt) => {
+      const started = start(name, ctx, { message, input })
+      return spec.inEffects
+        ? throughEffect(spec.handle(input, ctx) as Effect.Effect<unknown, unknown>, started)
+        : through(() => spec.handle(input, ctx), started.end)
+    }
+  })
+
   const bodyOf = (name: string, body: Body): Body => {
     switch (body.kind) {
       case "plain":
-        return { ...body, run: (input, ctx) => through(() => body.run(input, ctx), start(name, ctx, input)) }
+        return {
+          ...body,
+          run: (input: unknown, ctx) => through(() => body.run(input, ctx), start(name, ctx, { input }).end)
+        }
       case "batch":
         return {
           ...body,
           runAll: (items, ctx) => {
-            const ends = items.map((item) => start(name, item, item.input))
+            const ends = items.map((item) => start(name, item, { input: item.input }).end)
             return through(
               () => body.runAll(items, ctx),
               (ended) => {
@@ -114,11 +146,16 @@ export const makeSpy = ({ now, onEnd }: SpyOptions): Spy => {
         return {
           ...body,
           run: (input: unknown) =>
-            Effect.flatMap(CurrentTask, (task) => {
-              const end = start(name, task, input)
-              return Effect.onExit(body.run(input), (exit) => Effect.sync(() => end(endedBy(exit))))
-            })
+            Effect.flatMap(CurrentTask, (task) =>
+              throughEffect(body.run(input), start(name, task, { input }))
+            )
         }
+      case "agent": {
+        const messages = [...body.messages].map(
+          ([message, spec]) => [message, messageOf(name, message, spec)] as const
+        )
+        return { ...body, messages: new Map(messages) }
+      }
     }
   }
 

@@ -28,7 +28,8 @@ export interface Time {
   readonly spy: Spy
   /** Resolves when the system has settled at the present time. */
   readonly settle: () => Promise<void>
-  /** Moves to a time that is not over, and resolves when the system has settled there. */
+  /** Moves on, and resolves when the system has settled there. A time that is over is the present one. */
+  readonly advanceBy: (millis: number) => Promise<void>
   readonly advanceTo: (at: number) => Promise<void>
   /** From now on time goes by itself, as fast as it can: what is being closed waits for no one. */
   readonly letGo: () => void
@@ -38,7 +39,10 @@ export interface Time {
 
 export const makeTime = ({ patienceMs, startMs }: TimeOptions): Time => {
   const activity = makeActivity()
-  const clock = makeClock(startMs, (at) => Effect.promise(() => advanceTo(at)))
+  const clock = makeClock(startMs, {
+    advanceBy: (millis) => Effect.promise(() => advanceBy(millis)),
+    advanceTo: (at) => Effect.promise(() => advanceTo(at))
+  })
   const spy = makeSpy({ now: clock.now, onEnd: activity.stir })
   const givenUp = new Set<RunKey>()
   let isOver = false
@@ -66,17 +70,19 @@ export const makeTime = ({ patienceMs, startMs }: TimeOptions): Time => {
     return result
   }
 
-  const advanceTo = (at: number) =>
-    inTurn(async () => {
+  const move = async (at: number) => {
+    await settled()
+    while (true) {
+      const next = clock.next()
+      const isLast = next === undefined || next > at
+      clock.moveTo(isLast ? at : next)
       await settled()
-      while (true) {
-        const next = clock.next()
-        const isLast = next === undefined || next > at
-        clock.moveTo(isLast ? at : next)
-        await settled()
-        if (isLast) return
-      }
-    })
+      if (isLast) return
+    }
+  }
+
+  const advanceBy = (millis: number) => inTurn(() => move(clock.now() + millis))
+  const advanceTo = (at: number) => inTurn(() => move(at))
 
   const letGo = () => {
     void inTurn(async () => {
@@ -99,6 +105,7 @@ export const makeTime = ({ patienceMs, startMs }: TimeOptions): Time => {
     scheduler: activity.scheduler,
     spy,
     settle: () => inTurn(settled),
+    advanceBy,
     advanceTo,
     letGo,
     end: () => {
