@@ -5,7 +5,8 @@
  * Every worker process runs one. They need no leader: dropping is one atomic script that may be repeated, so two of
  * them share the work.
  */
-import { Cause, Effect, Layer, Schedule } from "effect"
+import { Cause, Effect, Schedule } from "effect"
+import { defineActor } from "../runtime/actor/definition.ts"
 import { Settings } from "../runtime/config.ts"
 import { Operations } from "../runtime/operations.ts"
 import { Store } from "../runtime/store.ts"
@@ -39,15 +40,24 @@ export const pass = Effect.fn("Janitor.pass")(function* () {
   return dropped.reduce((sum, count) => sum + count, 0)
 })
 
-export const layer = Layer.effectDiscard(
-  pass().pipe(
-    Effect.catchCause((cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("the janitor's pass failed", cause)
+interface Message {
+  readonly _tag: "Tick"
+}
+
+const tick: Message = { _tag: "Tick" }
+
+export const janitor = defineActor<Message>()({
+  name: "janitor",
+  onStart: ({ timers }) =>
+    timers.startSingle("first", tick, 0).pipe(
+      // Jitter keeps processes that started together from sweeping together.
+      Effect.andThen(timers.startPeriodic("next", tick, Schedule.spaced(interval).pipe(Schedule.jittered))),
+      Effect.provideService(IsUpkeep, true)
     ),
-    // Jitter keeps processes that started together from sweeping together.
-    Effect.repeat(Schedule.spaced(interval).pipe(Schedule.jittered)),
-    Effect.annotateLogs({ actor: "janitor" }),
-    Effect.provideService(IsUpkeep, true),
-    Effect.forkScoped
-  )
-)
+  handle: {
+    Tick: () =>
+      Effect.catchCause(pass(), (cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("the janitor's pass failed", cause)
+      )
+  }
+})

@@ -4,12 +4,15 @@
  * Read upward: a layer starts after those below it and stops before them. So a worker has drained before anything it
  * writes to is closed, and the store is the last to go.
  */
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
+import * as Actor from "../runtime/actor/actor.ts"
 import { Settings } from "../runtime/config.ts"
 import type { TaskDefinition } from "../runtime/handler.ts"
 import * as Memory from "../runtime/memory/stores.ts"
 import * as Redis from "../runtime/redis/stores.ts"
 import { Handlers } from "../runtime/registry.ts"
+import { start as supervise, Supervisor } from "../runtime/supervision/supervisor.ts"
+import { render } from "../runtime/supervision/tree.ts"
 import * as Dispatcher from "./dispatch/dispatcher.ts"
 import * as Follow from "./follow/follow.ts"
 import * as Janitor from "./janitor.ts"
@@ -34,6 +37,37 @@ export const client = Layer.mergeAll(
   ScheduleOperator.layer
 ).pipe(Layer.provideMerge(Replies.layer))
 
-/** What it takes to run tasks. Give it a store, handlers, settings and `Shutdown`. */
+/** What a worker process keeps alive beside its worker. */
+const kept = Layer.effect(
+  Supervisor,
+  Effect.gen(function* () {
+    const janitor = yield* Actor.make(Janitor.janitor)
+    const supervisor = yield* supervise<
+      Effect.Services<typeof Scheduler.makeScheduler> | Effect.Services<typeof janitor.begin>
+    >({
+      name: "worker process",
+      strategy: "rest_for_one",
+      intensity: 5,
+      period: "1 minute",
+      children: [
+        { id: "scheduler", start: Effect.map(Scheduler.makeScheduler, ({ run }) => run) },
+        { id: janitor.ref.name, start: janitor.begin }
+      ]
+      // None of them fails to start but by a fault of ours.
+    }).pipe(Effect.orDie)
+    yield* Effect.logDebug(render(yield* supervisor.tree))
+    yield* supervisor.ended.pipe(
+      Effect.tapError(({ message }) => Effect.logError(message)),
+      Effect.ignore,
+      Effect.forkScoped
+    )
+    return supervisor
+  })
+)
+
+/**
+ * What it takes to run tasks. Give it a store, handlers, settings and `Shutdown`. Its supervisor fails once what it
+ * keeps cannot be kept alive; then the process is to end.
+ */
 export const worker = (options: Parameters<typeof Worker.layer>[0] = {}) =>
-  Layer.mergeAll(Janitor.layer, Scheduler.layer).pipe(Layer.provideMerge(Worker.layer(options)))
+  kept.pipe(Layer.provideMerge(Worker.layer(options)))

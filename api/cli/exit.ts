@@ -21,6 +21,7 @@ import type { SettingsError } from "../../runtime/config.ts"
 import type { Fault } from "../../runtime/handler.ts"
 import type { RedisUnusable } from "../../runtime/redis/address.ts"
 import type { NoRedisServer, PrivateRedisFailed } from "../../runtime/redis/private.ts"
+import type { SupervisorGaveUp } from "../../runtime/supervision/errors.ts"
 import type { AskTimeout, InvalidTaskId, TaskFailed } from "../client/errors.ts"
 import type { SampleFailed } from "../sample.ts"
 import type { OutputClosed } from "./output.ts"
@@ -70,6 +71,7 @@ export type Failure =
   | SchedulesFull
   | SettingsError
   | SubmitError
+  | SupervisorGaveUp
   | TaskEnded
   | TaskFailed
   | TaskGone
@@ -124,6 +126,7 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   StoreError: ({ message }) => ({ code: exitCode.unreachable, message: `Redis did not answer: ${message}` }),
   StoreFull: answer(exitCode.unreachable),
   SubmitRefused: ({ faults }) => ({ code: exitCode.refused, message: refusalOf("task", faults) }),
+  SupervisorGaveUp: answer(exitCode.bug),
   TaskEnded: answer(exitCode.refused),
   TaskFailed: answer(exitCode.taskFailed),
   TaskGone: answer(exitCode.notFound),

@@ -9,6 +9,7 @@ import * as Tree from "../../actors/tree.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import { Worker } from "../../actors/work/worker.ts"
 import { Files } from "../../runtime/files.ts"
+import { Supervisor } from "../../runtime/supervision/supervisor.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { connected, logLevel } from "../client/settings.ts"
 import * as Server from "../http/server.ts"
@@ -56,8 +57,9 @@ export const worker = (handlers: ReadonlyArray<TaskDefinition>) =>
     Effect.fnUntraced(function* (flags) {
       const life = Effect.gen(function* () {
         const { retired } = yield* Worker
+        const { ended } = yield* Supervisor
         tellNode({ kind: "ready" })
-        yield* retired
+        yield* Effect.raceFirst(retired, ended)
         yield* Effect.logInfo("all that it ran has ended, and it was asked to go")
       })
       return yield* Effect.provide(

@@ -24,6 +24,8 @@ import * as Tree from "../../actors/tree.ts"
 import { type Environment as Variables, Settings } from "../../runtime/config.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { NoRedisServer, startPrivate } from "../../runtime/redis/private.ts"
+import type { SupervisorGaveUp } from "../../runtime/supervision/errors.ts"
+import { Supervisor } from "../../runtime/supervision/supervisor.ts"
 import { logLevel, privateFolder } from "../client/settings.ts"
 import * as Server from "../http/server.ts"
 import { runSample } from "../sample.ts"
@@ -39,7 +41,7 @@ class Up extends Context.Service<
     /** Succeeds once an operator has asked it to go. */
     readonly drained: Effect.Effect<void>
     /** Never succeeds; fails when the system cannot go on. */
-    readonly failed: Effect.Effect<never, ChildFailing>
+    readonly failed: Effect.Effect<never, ChildFailing | SupervisorGaveUp>
   }
 >()("troupe/Up") {}
 
@@ -80,7 +82,11 @@ const processes = (environment: Variables, redisUrl: string) => {
 const alone = (handlers: ReadonlyArray<TaskDefinition>) =>
   Layer.effect(
     Up,
-    Server.HttpServer.useSync(({ url }) => ({ url, drained: Effect.never, failed: Effect.never }))
+    Effect.gen(function* () {
+      const { url } = yield* Server.HttpServer
+      const { ended } = yield* Supervisor
+      return { url, drained: Effect.never, failed: Effect.andThen(ended, Effect.never) }
+    })
   ).pipe(
     Layer.provide(Layer.mergeAll(apiLayer(handlers), workerLayer(handlers))),
     Layer.provide(Tree.store("memory"))

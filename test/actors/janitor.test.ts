@@ -1,8 +1,11 @@
 import { describe, expect } from "bun:test"
 import { Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import * as Janitor from "../../actors/janitor.ts"
 import { Worker } from "../../actors/work/worker.ts"
+import * as Actor from "../../runtime/actor/actor.ts"
 import { Operations } from "../../runtime/operations.ts"
+import { StoreError } from "../../runtime/store.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
 import { it } from "../support/effect.ts"
 import { walked } from "../support/operations.ts"
@@ -12,7 +15,15 @@ import { claim, end, submit, tasks, turn } from "../support/tasks.ts"
 
 const worker = Layer.succeed(
   Worker,
-  Worker.of({ queues: [{ queue: "default", concurrency: 1 }], running: () => 0 })
+  Worker.of({
+    queues: [{ queue: "default", concurrency: 1 }],
+    running: () => 0,
+    done: () => 0,
+    permits: () => [],
+    retire: () => {},
+    retiring: Effect.never,
+    retired: Effect.never
+  })
 )
 
 describe("the janitor", () => {
@@ -28,6 +39,37 @@ describe("the janitor", () => {
       expect(yield* walked("dead")).toHaveLength(2)
       expect(yield* partitions).toEqual([partition])
       expect(yield* Janitor.pass()).toBe(0)
+    }).pipe(
+      Effect.provide(
+        Layer.merge(Memory.layer, worker).pipe(Layer.provideMerge(memorySettings({ deadMax: 2 })))
+      )
+    )
+  )
+
+  it.effect("sweeps at its start and every ten seconds or so, also after a pass that failed", () =>
+    Effect.gen(function* () {
+      let passes = 0
+      const operations = yield* Operations
+      yield* Actor.start(Janitor.janitor).pipe(
+        Effect.provideService(Operations, {
+          ...operations,
+          note: () =>
+            Effect.suspend(() => {
+              passes += 1
+              return passes === 2
+                ? Effect.fail(new StoreError({ operation: "note", cause: new Error("no answer") }))
+                : Effect.void
+            })
+        })
+      )
+      yield* TestClock.adjust(0)
+      expect(passes).toBe(1)
+
+      // Of each pause a fifth may be missing or too much.
+      yield* TestClock.adjust("61 seconds")
+
+      expect(passes).toBeGreaterThanOrEqual(6)
+      expect(passes).toBeLessThanOrEqual(8)
     }).pipe(
       Effect.provide(
         Layer.merge(Memory.layer, worker).pipe(Layer.provideMerge(memorySettings({ deadMax: 2 })))

@@ -1,4 +1,7 @@
-/** What the compiler knows of actors. Checked with the rest of the types; nothing here runs. */
+/**
+ * What the types of an actor promise: `tsc` reads this file, and nothing runs it. Each line below a `@ts-expect-error`
+ * must not compile.
+ */
 import { Context, Effect, Request, type Scope } from "effect"
 import * as Actor from "../../../runtime/actor/actor.ts"
 import { defineActor } from "../../../runtime/actor/definition.ts"
