@@ -2,6 +2,7 @@
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { cancel } from "./cancel.ts"
 import { dead } from "./dead.ts"
+import { nodes } from "./nodes.ts"
 import { queues } from "./queues.ts"
 import { result } from "./result.ts"
 import { retry } from "./retry.ts"
@@ -25,5 +26,6 @@ export const commands = (handlers: ReadonlyArray<TaskDefinition>) =>
     dead(handlers),
     queues(handlers),
     schedules(handlers),
-    workers(handlers)
+    workers(handlers),
+    nodes(handlers)
   ] as const

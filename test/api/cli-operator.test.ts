@@ -225,6 +225,16 @@ describe("troupe workers", () => {
 
     const [worker] = jsonOf(stdout)
     expect(worker).toMatchObject({ state: "running", queues: ["default"] })
+    expect((await troupe(["nodes", "--json"])).stdout).toBe("")
+    expect(await troupe(["workers", "drain", "--node", "nobody"])).toMatchObject({
+      stderr: expect.stringContaining("there is no node nobody"),
+      code: 3
+    })
+    expect(await troupe(["workers", "drain", "nobody", "--node", "nobody"])).toMatchObject({
+      stderr: expect.stringContaining("name a worker or a node, not both"),
+      code: 2
+    })
+    expect(await troupe(["workers", "drain"])).toMatchObject({ code: 2 })
     expect(await troupe(["workers", "drain", "nobody"])).toEqual({
       code: 3,
       stdout: "",
