@@ -4,7 +4,7 @@
  * A schedule is checked when it is made, as a submit of its task would be. Each change is made to what the schedule is at
  * that moment: one that another change overtakes is made again. After a `StoreError` it may have been made.
  */
-import { Clock, Context, Duration, Effect, Layer, Result, Schema } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Schema } from "effect"
 import { Settings } from "../../runtime/config.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
 import { type Change, Schedules, schedulesMax } from "../../runtime/schedules.ts"
@@ -167,7 +167,8 @@ const make = Effect.gen(function* () {
 
   /** The definition that somebody gives, with a task that would be taken. */
   const define = Effect.fnUntraced(function* (given: unknown) {
-    const now = clock.currentTimeMillisUnsafe()
+    // Slots are judged on the store's clock, and so is what is over.
+    const { now } = yield* schedules.list(undefined, 0)
     const read = yield* Effect.fromResult(readSchedule(given, now))
     yield* tasks.check(read.definition, now)
     return read

@@ -1,5 +1,5 @@
 /** `troupe schedules create`: makes a schedule, or puts another one in its place. */
-import { Duration, Effect, Option } from "effect"
+import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { missedPolicies, overlapPolicies } from "../../actors/schedule/due.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"

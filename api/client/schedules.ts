@@ -1,6 +1,6 @@
 /** Schedules from code: a task as a submit describes it, and when it is due. */
 import { Duration, Effect, Option, Result } from "effect"
-import { SubmitRefused } from "../../actors/dispatch/dispatcher.ts"
+import type { SubmitRefused } from "../../actors/dispatch/dispatcher.ts"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import { ScheduleRefused } from "../../actors/schedule/definition.ts"
 import type { MissedPolicy, OverlapPolicy } from "../../actors/schedule/due.ts"

@@ -44,6 +44,7 @@ export const ofNoConsequence: ReadonlyArray<ScriptName> = [
   "minute-count",
   "partition-note",
   "queue-trim",
+  "schedule-due",
   "segment-sweep",
   "task-read",
   "worker-list"
