@@ -41,6 +41,8 @@ export interface Bench {
   readonly about: (quick: boolean) => ReadonlyArray<string>
   /** The first one is compared with each of the others. */
   readonly systems: ReadonlyArray<System>
+  /** How many rounds there are. Default: five, or three when it is to be quick. */
+  readonly rounds?: (quick: boolean) => number
   /** One system's part of a round. */
   readonly round: (stage: Stage) => Effect.Effect<ReadonlyArray<Measured>, BenchFailed, Scope.Scope>
   /** All of them about the first system. */
@@ -136,7 +138,7 @@ const stageOf = (system: System, redis: BenchRedis, quick: boolean): Stage => {
 /** Runs every round of a bench on a Redis of its own. */
 export const run = Effect.fnUntraced(function* (bench: Bench, quick: boolean) {
   const redis = yield* startRedis
-  const rounds = roundsOf(quick)
+  const rounds = (bench.rounds ?? roundsOf)(quick)
   const series = new Map<string, Series & { readonly values: Array<number> }>()
   for (let round = 1; round <= rounds; round++) {
     for (const system of bench.systems) {

@@ -14,10 +14,11 @@ import { delays } from "./delays.ts"
 import { run } from "./frame.ts"
 import { latency } from "./latency.ts"
 import { mixes } from "./mixes.ts"
+import { replies } from "./replies.ts"
 import { toJson, toTables } from "./report.ts"
 import { throughput } from "./throughput.ts"
 
-const benches = [throughput, latency, mixes, delays]
+const benches = [throughput, latency, mixes, delays, replies]
 
 const usage = `bun run bench NAME… [--json] [--quick]
 

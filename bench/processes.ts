@@ -1,6 +1,7 @@
 /** The processes of a bench: each is one system in one role (`bench/role.ts`), told what to do over a channel. */
 import { Deferred, Effect, Exit, Schema, type Scope } from "effect"
 import { fileURLToPath } from "node:url"
+import type { Input } from "./systems/system.ts"
 
 /** The bench cannot go on, and what it measured so far says nothing. */
 export class BenchFailed extends Schema.TaggedError<BenchFailed>()("BenchFailed", { reason: Schema.String }) {
@@ -28,6 +29,16 @@ export interface Load {
 /** Asks to make, for so long. */
 export interface Asking extends Pick<Load, "inFlight" | "inputBytes"> {
   readonly millis: number
+  /** How many asks at most. Default: as many as there is time for. */
+  readonly count?: number
+  /** What each of them asks for beside its number. */
+  readonly input?: Pick<Input, "holdMs" | "reply">
+  /** What else is asked for meanwhile, one at a time. Its times do not count. */
+  readonly beside?: Pick<Input, "holdMs" | "reply">
+  /** How long the process stands still once it has sent the first ones. */
+  readonly stallMs?: number
+  /** An ask without an answer for so long is lost. Default: it is waited for. */
+  readonly waitMaxMs?: number
 }
 
 /** Tasks to ask for that are due one after the other, so far apart in milliseconds. */
@@ -40,9 +51,12 @@ export interface Waiting extends Pick<Load, "inputBytes"> {
 
 /** How long asks took, in milliseconds. */
 export interface Asked {
+  /** How many were answered. */
   readonly count: number
   readonly p50: number
   readonly p99: number
+  readonly longest: number
+  readonly lost: number
 }
 
 export interface Usage {

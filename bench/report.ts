@@ -25,6 +25,9 @@ const ratioOf = (metric: Metric, first: ReadonlyArray<number>, other: ReadonlyAr
     first.map((value, round) => (metric.better === "more" ? value / other[round]! : other[round]! / value))
   )
 
+/** Where one of them is 0 a ratio says nothing. */
+const saysSomething = (ratio: number) => Number.isFinite(ratio) && ratio !== 0
+
 const find = (results: Results, of: Pick<Measured, "case" | "metric">, system: string): Series | undefined =>
   results.series.find(
     (one) => one.case === of.case && one.metric.name === of.metric.name && one.system === system
@@ -65,6 +68,7 @@ export const toJson = (results: Results): ReadonlyArray<string> => {
       // It has not what the case measures.
       if (other === undefined) return []
       const ratio = rounded(ratioOf(first.metric, first.values, other.values))
+      if (!saysSomething(ratio)) return []
       return [{ bench, case: first.case, metric: first.metric.name, system: first.system, vs, ratio }]
     })
   )
@@ -80,7 +84,7 @@ const show = (value: number): string =>
   Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en-US") : value.toPrecision(3)
 
 const showFigure = ({ max, median, min }: Figure) => `${show(median)} (${show(min)} – ${show(max)})`
-const showRatio = (ratio: number) => `${show(ratio)} ×`
+const showRatio = (ratio: number) => (saysSomething(ratio) ? `${show(ratio)} ×` : "–")
 
 /** Columns as wide as their widest cell; the first two to the left, numbers to the right. */
 const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
@@ -131,7 +135,7 @@ export const toTables = (results: Results): string => {
     [
       `${bench.name}: ${bench.says}`,
       ...bench.about(quick),
-      `Median of ${rounds} rounds (least – most). A ratio is the median of the rounds' own, and above 1 where ${firstOf(results)} is better.`,
+      `Median of ${rounds === 1 ? "one round" : `${rounds} rounds`} (least – most). A ratio is the median of the rounds' own, and above 1 where ${firstOf(results)} is better.`,
       `Redis ${redisVersion}, private, on a unix socket, append-only file off. Bun ${Bun.version}.`,
       ...(quick ? ["Quick: good for a look, not for a claim."] : [])
     ].join("\n"),

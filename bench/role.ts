@@ -20,11 +20,29 @@ const repeatedly = async (inFlight: number, step: () => Promise<unknown> | undef
   await Promise.all(Array.from({ length: inFlight }, one))
 }
 
-const askedOf = (times: Array<number>) => {
+/** How long a process that is to stand still has to send what it asks, in milliseconds. */
+const stallAfterMs = 100
+
+const askedOf = (times: Array<number>, lost = 0) => {
   times.sort((a, b) => a - b)
-  const at = (quantile: number) => times[Math.floor((times.length - 1) * quantile)]!
-  return { count: times.length, p50: at(0.5), p99: at(0.99) }
+  const at = (quantile: number) => times[Math.floor((times.length - 1) * quantile)] ?? 0
+  return { count: times.length, p50: at(0.5), p99: at(0.99), longest: at(1), lost }
 }
+
+/** Whether an answer came in time. */
+const inTime = (answer: Promise<unknown>, maxMs: number | undefined): Promise<boolean> => {
+  if (maxMs === undefined) return answer.then(() => true)
+  const came = answer.then(
+    () => true,
+    () => false
+  )
+  const waited = Promise.withResolvers<boolean>()
+  const timer = setTimeout(() => waited.resolve(false), maxMs)
+  return Promise.race([came.finally(() => clearTimeout(timer)), waited.promise])
+}
+
+/** This process does nothing else for so long. */
+const standStill = (millis: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
 
 let stopWork = async () => {}
 
@@ -39,24 +57,40 @@ const commands: Commands = {
     })
   },
 
-  async ask({ inFlight, inputBytes, millis }) {
+  async ask({ beside, count = Infinity, inFlight, inputBytes, input, millis, stallMs, waitMaxMs }) {
     const times: Array<number> = []
+    let asked = 0
+    let lost = 0
     const end = performance.now() + millis
     const one = async (start: number) => {
-      await client.ask(inputOf(times.length, inputBytes))
-      times.push(performance.now() - start)
+      asked += 1
+      const answer = client.ask({ ...inputOf(times.length, inputBytes), ...input })
+      if (await inTime(answer, waitMaxMs)) times.push(performance.now() - start)
+      else lost += 1
     }
-    await repeatedly(inFlight, () => {
+    const asking = repeatedly(inFlight, () => {
       const start = performance.now()
-      return start < end ? one(start) : undefined
+      return start < end && asked < count ? one(start) : undefined
     })
-    return askedOf(times)
+    const others =
+      beside === undefined
+        ? Promise.resolve()
+        : repeatedly(1, () =>
+            performance.now() < end ? client.ask({ ...inputOf(0, inputBytes), ...beside }) : undefined
+          )
+    if (stallMs !== undefined) {
+      await Bun.sleep(stallAfterMs)
+      standStill(stallMs)
+    }
+    await Promise.all([asking, others])
+    return askedOf(times, lost)
   },
 
   async wait({ count, everyMs, firstMs, inputBytes }) {
     const times = Array.from({ length: count }, async (_, at) => {
       const delayMs = firstMs + at * everyMs
       const start = performance.now()
+      if (client.askLater === undefined) throw new Error(`${name} has no delays`)
       await client.askLater(inputOf(at, inputBytes), delayMs)
       return performance.now() - start - delayMs
     })

@@ -10,6 +10,15 @@ import type { Mix } from "../processes.ts"
 export interface Input {
   readonly i: number
   readonly text: string
+  /** How long its run takes, in milliseconds, and how many characters it gives. Default: no time, and the number 1. */
+  readonly holdMs?: number
+  readonly reply?: number
+}
+
+/** What every system's task does. */
+export const outputOf = async ({ holdMs, reply }: Input): Promise<unknown> => {
+  if (holdMs !== undefined) await Bun.sleep(holdMs)
+  return reply === undefined ? 1 : "x".repeat(reply)
 }
 
 export const inputOf = (i: number, bytes: number): Input => {
@@ -37,8 +46,8 @@ export interface Client {
   /** Submits one task and resolves when its result is here. */
   readonly ask: (input: Input) => Promise<unknown>
 
-  /** The same for a task that is due so much later. */
-  readonly askLater: (input: Input, delayMs: number) => Promise<unknown>
+  /** The same for a task that is due so much later. Absent where there are no delays. */
+  readonly askLater?: (input: Input, delayMs: number) => Promise<unknown>
 
   /** Runs no-op tasks, `concurrency` at a time, until the function it resolves with is called. */
   readonly work: (concurrency: number, mix?: Mix) => Promise<() => Promise<void>>
@@ -55,6 +64,9 @@ export interface System {
 
   /** How many tasks have not ended. Asked often while something is timed, so it must cost next to nothing. */
   readonly unended: (redis: Redis) => Promise<number>
+
+  /** The name of the connections on which replies come, as `CLIENT LIST` shows it; where a bench cuts them. */
+  readonly repliesOn?: string
 
   /** How many ended tasks are kept with their results. */
   readonly kept: (redis: Redis) => Promise<number>

@@ -3,9 +3,9 @@ import { connect, defineTask, type SubmitOptions } from "troupe"
 import { partitionKeys } from "../../runtime/keys.ts"
 import { lanes, partitionOf } from "../../runtime/task.ts"
 import type { Mix } from "../processes.ts"
-import { farDelayMs, mixDelayMs, mixLimit, type System } from "./system.ts"
+import { farDelayMs, type Input, mixDelayMs, mixLimit, outputOf, type System } from "./system.ts"
 
-const noop = defineTask({ name: "noop", run: async () => 1 })
+const noop = defineTask({ name: "noop", run: (input) => outputOf(input as Input) })
 
 const limited = defineTask({
   name: "limited",
@@ -36,6 +36,7 @@ const partition = partitionKeys("troupe", partitionOf("default"))
 export const troupe: System = {
   name: "troupe",
   share: 1,
+  repliesOn: "troupe-inbox",
 
   connect: async (redisUrl) => {
     const client = await connect({ redisUrl, handlers: [noop, limited] })
