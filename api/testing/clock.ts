@@ -25,8 +25,6 @@ export const RunOfFiber = Context.Reference<RunKey | undefined>("troupe/RunOfFib
 
 interface Sleep {
   readonly at: number
-  /** Of two that end at the same time, who slept first wakes first. */
-  readonly number: number
   readonly isUpkeep: boolean
   readonly run: RunKey | undefined
   readonly wake: () => void
@@ -55,9 +53,9 @@ export interface Moves {
 export const makeClock = (startMs: number, { advanceBy, advanceTo }: Moves): HeldClock => {
   const sleeps = new Set<Sleep>()
   let now = startMs
-  let numbers = 0
 
-  const nanos = (millis: number) => BigInt(Math.round(millis * 1_000_000))
+  const nanos = (millis: number) =>
+    BigInt(Math.floor(millis)) * 1_000_000n + BigInt(Math.round((millis % 1) * 1_000_000))
   const currentTimeMillisUnsafe = () => now
   const currentTimeNanosUnsafe = () => nanos(now)
   const monotonicTimeNanosUnsafe = () => nanos(now - startMs + monotonicStartMs)
@@ -67,7 +65,6 @@ export const makeClock = (startMs: number, { advanceBy, advanceTo }: Moves): Hel
       Effect.callback<void>((resume) => {
         const sleep: Sleep = {
           at: now + millis,
-          number: numbers++,
           isUpkeep: fiber.getRef(IsUpkeep),
           run: fiber.getRef(RunOfFiber),
           wake: () => resume(Effect.void)
@@ -85,9 +82,8 @@ export const makeClock = (startMs: number, { advanceBy, advanceTo }: Moves): Hel
 
   const moveTo = (at: number) => {
     now = Math.max(now, at)
-    const due = [...sleeps].filter((sleep) => sleep.at <= now)
-    due.sort((a, b) => a.at - b.at || a.number - b.number)
-    for (const sleep of due) {
+    // Whoever fell asleep first wakes first.
+    for (const sleep of [...sleeps].filter((sleep) => sleep.at <= now)) {
       sleeps.delete(sleep)
       sleep.wake()
     }

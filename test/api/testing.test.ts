@@ -230,6 +230,15 @@ describe("a system under test", () => {
   })
 })
 
+describe("the documents", () => {
+  for (const name of ["reminder", "outage", "pipeline"])
+    test(`show the example ${name} as it is tested`, async () => {
+      const docs = `${import.meta.dir}/../../docs`
+      const example = await Bun.file(`${docs}/examples/testing/${name}.ts`).text()
+      expect(await Bun.file(`${docs}/library.md`).text()).toContain(`\`\`\`ts\n${example}\`\`\``)
+    })
+})
+
 describe("a system under test, in Effect", () => {
   test("shares its time with the fibers of the test and with TestClock", () =>
     Effect.gen(function* () {
