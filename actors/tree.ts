@@ -4,7 +4,7 @@
  * Read upward: a layer starts after those below it and stops before them. So a worker has drained before anything it
  * writes to is closed, and the store is the last to go.
  */
-import { Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import * as Actor from "../runtime/actor/actor.ts"
 import { Settings } from "../runtime/config.ts"
 import type { TaskDefinition } from "../runtime/handler.ts"
@@ -37,37 +37,38 @@ export const client = Layer.mergeAll(
   ScheduleOperator.layer
 ).pipe(Layer.provideMerge(Replies.layer))
 
-/** What a worker process keeps alive beside its worker. */
-const kept = Layer.effect(
-  Supervisor,
-  Effect.gen(function* () {
-    const janitor = yield* Actor.make(Janitor.janitor)
-    const supervisor = yield* supervise<
-      Effect.Services<typeof Scheduler.makeScheduler> | Effect.Services<typeof janitor.begin>
-    >({
-      name: "worker process",
-      strategy: "rest_for_one",
-      intensity: 5,
-      period: "1 minute",
-      children: [
-        { id: "scheduler", start: Effect.map(Scheduler.makeScheduler, ({ run }) => run) },
-        { id: janitor.ref.name, start: janitor.begin }
-      ]
-      // None of them fails to start but by a fault of ours.
-    }).pipe(Effect.orDie)
-    yield* Effect.logDebug(render(yield* supervisor.tree))
-    yield* supervisor.ended.pipe(
-      Effect.tapError(({ message }) => Effect.logError(message)),
-      Effect.ignore,
-      Effect.forkScoped
-    )
-    return supervisor
-  })
-)
-
 /**
- * What it takes to run tasks. Give it a store, handlers, settings and `Shutdown`. Its supervisor fails once what it
- * keeps cannot be kept alive; then the process is to end.
+ * What it takes to run tasks, under one supervisor. Give it a store, handlers, settings and `Shutdown`. When what it
+ * keeps cannot be kept alive, the supervisor fails, and the process is to end.
  */
-export const worker = (options: Parameters<typeof Worker.layer>[0] = {}) =>
-  kept.pipe(Layer.provideMerge(Worker.layer(options)))
+export const worker = (options: Parameters<typeof Worker.open>[0] = {}) =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const { start, worker } = yield* Worker.open(options)
+      const janitor = yield* Actor.make(Janitor.janitor)
+      const supervisor = yield* supervise<
+        | Effect.Services<typeof start>
+        | Effect.Services<typeof Scheduler.makeScheduler>
+        | Effect.Services<typeof janitor.begin>
+      >({
+        name: "worker process",
+        strategy: "rest_for_one",
+        intensity: 5,
+        period: "1 minute",
+        children: [
+          // Its drain has a deadline of its own.
+          { id: "worker", start, shutdown: "infinity" },
+          { id: "scheduler", start: Effect.map(Scheduler.makeScheduler, ({ run }) => run) },
+          { id: janitor.ref.name, start: janitor.begin }
+        ]
+        // None of them fails to start but by a fault of ours.
+      }).pipe(Effect.provideService(Worker.Worker, worker), Effect.orDie)
+      yield* Effect.logDebug(render(yield* supervisor.tree))
+      yield* supervisor.ended.pipe(
+        Effect.tapError(({ message }) => Effect.logError(message)),
+        Effect.ignore,
+        Effect.forkScoped
+      )
+      return Context.make(Worker.Worker, worker).pipe(Context.add(Supervisor, supervisor))
+    })
+  ).pipe(Layer.provide(Dispatcher.offspring))

@@ -7,7 +7,8 @@
 import { Duration, Effect, Layer } from "effect"
 import { Settings } from "../../runtime/config.ts"
 import { Shutdown } from "../shutdown.ts"
-import { Worker, type Incarnation } from "../work/worker.ts"
+import type { Incarnation } from "../work/incarnation.ts"
+import { Worker } from "../work/worker.ts"
 
 /** What a child tells its node. */
 export type ChildMessage =

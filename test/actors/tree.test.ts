@@ -41,6 +41,7 @@ describe("a worker process", () => {
       yield* quiet
 
       expect(yield* restarts).toEqual([
+        { id: "worker", restarts: 0, state: "running" },
         { id: "scheduler", restarts: 0, state: "running" },
         { id: "janitor", restarts: 0, state: "running" }
       ])
@@ -52,6 +53,7 @@ describe("a worker process", () => {
       yield* quiet
 
       expect(yield* restarts).toEqual([
+        { id: "worker", restarts: 0, state: "running" },
         { id: "scheduler", restarts: 1, state: "running" },
         { id: "janitor", restarts: 1, state: "running" }
       ])
