@@ -77,6 +77,8 @@ export const programIn = (namespace: string) => {
   return {
     /** The program with the tests' handlers for its own. */
     troupe: (args: ReadonlyArray<string>, options: Run = {}) => start([executable, ...args], within(options)),
+    /** A script that starts it by its path. */
+    sh: (script: string) => start(["sh", "-c", script], within({})),
     /** The program as it is installed, with the tests' handlers in a folder. */
     installed: (args: ReadonlyArray<string>, options: Run = {}) =>
       start(
