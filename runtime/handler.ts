@@ -21,6 +21,7 @@ import {
 } from "./check.ts"
 import type { BatchContext, BatchItem, CurrentTask, TaskContext } from "./current-task.ts"
 import { millisOf, written } from "./duration.ts"
+import { type Isolation, isolationOf, type IsolationOptions } from "./isolation.ts"
 import { brand, type Typed } from "./named.ts"
 import {
   type BackoffFunction,
@@ -36,7 +37,7 @@ export type { Limit } from "./terms.ts"
 export { type Checked, Fault, faultsOfIssues, Misfit, pointer } from "./check.ts"
 export { Fatal, RetryAfter, Snooze } from "./verdict.ts"
 
-interface Options<In extends AnySchema, Out extends AnySchema> {
+export interface Options<In extends AnySchema, Out extends AnySchema> {
   /** How tasks name this handler, forever: renaming it strands the tasks already queued. */
   readonly name: string
 
@@ -72,16 +73,22 @@ interface Options<In extends AnySchema, Out extends AnySchema> {
 
   /** How tasks of one key wait for each other. */
   readonly key?: KeyOptions<TypeOf<In>>
+
+  /**
+   * `"process"`: each run happens in a process of its own, where it may compute, block or crash without hurting others.
+   * The handler is found there by its module, so it must be in the workers' folder of handlers. Default: in the worker.
+   */
+  readonly isolation?: IsolationOptions
 }
 
 /** What a schema gives out, and what it takes in. */
-type TypeOf<S> =
+export type TypeOf<S> =
   S extends StandardSchema.StandardSchemaV1<Whatever, infer Out>
     ? Out
     : S extends EffectSchema
       ? S["Type"]
       : unknown
-type TakenBy<S> =
+export type TakenBy<S> =
   S extends StandardSchema.StandardSchemaV1<infer In, Whatever>
     ? In
     : S extends EffectSchema
@@ -89,9 +96,9 @@ type TakenBy<S> =
       : unknown
 
 /** What a run must return, and what its submitter then reads: `effect` schemas encode, others give out. */
-type ReturnOf<S, Otherwise> =
+export type ReturnOf<S, Otherwise> =
   unknown extends TypeOf<S> ? Otherwise : S extends EffectSchema ? S["Type"] : TakenBy<S>
-type ResultOf<S, Otherwise> =
+export type ResultOf<S, Otherwise> =
   unknown extends TypeOf<S> ? Otherwise : S extends EffectSchema ? S["Encoded"] : TypeOf<S>
 
 /**
@@ -109,6 +116,8 @@ export interface TaskDefinition<Input = Whatever, Output = Whatever> extends Typ
   readonly backoff: BackoffFunction | undefined
   readonly limits: ReadonlyArray<Limit>
   readonly keyed: Keyed
+  /** Whether its runs happen in processes of their own. */
+  readonly isolation: Isolation | undefined
   /** Gives the input as `run` wants it, or every fault it has. */
   readonly readInput: (input: unknown) => Checked
   /** Gives the output as it is stored, or every fault it has. */
@@ -116,7 +125,7 @@ export interface TaskDefinition<Input = Whatever, Output = Whatever> extends Typ
   readonly body: Body
 }
 
-/** How a run is made: a plain function with a context, or an Effect with its services; or many runs in one. */
+/** How a run is made: a plain function with a context, or an Effect with its services; many runs in one; an agent. */
 export type Body =
   | { readonly kind: "plain"; readonly run: (input: Whatever, ctx: TaskContext) => unknown }
   | {
@@ -131,6 +140,39 @@ export type Body =
       readonly waitMs: number
       readonly runAll: (items: ReadonlyArray<BatchItem<Whatever>>, ctx: BatchContext) => unknown
     }
+  | AgentBody
+
+/** How an agent handles its messages; its tasks are messages, whose input says which one. */
+export interface AgentBody {
+  readonly kind: "agent"
+  readonly messages: ReadonlyMap<string, MessageSpec>
+  readonly state: StateSpec
+  /** How long its state is kept at hand after its last message, in milliseconds. */
+  readonly passivateMs: number
+  readonly onBusy: OnBusy
+  /** Built once per worker process, on first use; for handlers in effects. */
+  readonly layer: Layer.Layer<Whatever, unknown, Whatever> | undefined
+}
+
+/** What a new message does while its agent has others: wait, be refused, replace a waiting one of its kind, or cancel the first. */
+export type OnBusy = "enqueue" | "reject" | "coalesce" | "interrupt"
+
+export interface MessageSpec {
+  readonly readInput: (input: unknown) => Checked
+  readonly writeOutput: (output: unknown) => Checked
+  /** A value or a promise of one; or, in effects, an effect. */
+  readonly handle: (input: Whatever, ctx: Whatever) => unknown
+  readonly inEffects: boolean
+}
+
+export interface StateSpec {
+  readonly version: number
+  readonly initial: (key: string) => unknown
+  readonly migrate: ((old: Whatever, from: number) => unknown) | undefined
+  /** Gives the state as its handlers see it, and as it is stored. */
+  readonly read: (stored: unknown) => Checked
+  readonly write: (state: unknown) => Checked
+}
 
 /** How runs are gathered. */
 export interface BatchOptions {
@@ -143,7 +185,7 @@ export interface BatchOptions {
 const handlerName = /^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$/
 
 /** A duration of a handler in whole milliseconds, at least one. Throws `TypeError` on one that is none. */
-const millis = (handler: string, field: string, duration: Duration.Input): number => {
+export const millis = (handler: string, field: string, duration: Duration.Input): number => {
   const millis = millisOf(duration)
   if (millis === undefined || !Number.isFinite(millis) || millis <= 0) {
     throw new TypeError(`handler ${handler}: ${field} ${written(duration)} is no duration above 0`)
@@ -173,7 +215,8 @@ const retryOf = (handler: string, options: HandlerRetryOptions): Retry => {
   )
 }
 
-const define = <Input, Output>(
+/** Makes a definition of options that fit. Throws `TypeError` on one that cannot be. */
+export const define = <Input, Output>(
   options: Options<Whatever, Whatever>,
   body: Body
 ): TaskDefinition<Input, Output> => {
@@ -199,6 +242,7 @@ const define = <Input, Output>(
     backoff: typeof backoff === "function" ? backoff : undefined,
     limits: limitsOf(name, options.limits ?? []),
     keyed: keyedOf(name, options.key ?? {}),
+    isolation: isolationOf(name, options.isolation, body.kind),
     readInput: check(options.input as AnySchema | undefined, Schema.toStandardSchemaV1),
     writeOutput: check(options.output as AnySchema | undefined, (schema) =>
       Schema.toStandardSchemaV1(Schema.flip(schema))

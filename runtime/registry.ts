@@ -33,6 +33,8 @@ export class Handlers extends Context.Service<
     readonly all: ReadonlyArray<TaskDefinition>
     readonly broken: ReadonlyArray<BrokenModule>
     readonly find: (name: string) => TaskDefinition | undefined
+    /** The module of the folder in which a handler of this name was found. */
+    readonly moduleOf: (name: string) => string | undefined
     /** The refusal of a name that no handler has. */
     readonly unknown: (name: string) => UnknownHandler
     /** Takes in a definition that code named directly. It takes the place of another of its name: the newest counts. */
@@ -67,6 +69,7 @@ export class Handlers extends Context.Service<
           },
           broken,
           find,
+          moduleOf: (name) => found.definitions.find(({ definition }) => definition.name === name)?.module,
           unknown: (name) =>
             new UnknownHandler({ handler: name, nearest: nearest(name, [...byName.keys()]) }),
           learn: (definition) => void byName.set(definition.name, definition)

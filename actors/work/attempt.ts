@@ -16,8 +16,9 @@ import {
   type TaskContext,
   type TaskDefinition
 } from "../../runtime/handler.ts"
-import type { TaskId } from "../../runtime/task.ts"
+import type { TaskError, TaskId } from "../../runtime/task.ts"
 import { Run, type RunOf } from "./context.ts"
+import type { Isolate } from "./isolation/isolate.ts"
 
 /** How long an interrupted plain function may take to stop before it is left to itself. */
 const stopGrace = "1 second"
@@ -30,6 +31,8 @@ export type Ending =
   | Unfinished
   /** It has submitted children, and goes on when these have ended. */
   | { readonly kind: "wait"; readonly children: ReadonlyArray<TaskId> }
+  /** It is not wanted any more. */
+  | { readonly kind: "cancelled"; readonly error: TaskError }
 
 /** One claimed run of a handler. */
 export interface Given extends RunOf {
@@ -37,12 +40,14 @@ export interface Given extends RunOf {
 }
 
 /** Builds a handler's layer once per process; the context it makes is what its runs are given. */
-export type Services = (
-  layer: Layer.Layer<unknown, unknown, unknown>
-) => Effect.Effect<Context.Context<unknown>, unknown>
+export interface Services {
+  (layer: Layer.Layer<unknown, unknown, unknown>): Effect.Effect<Context.Context<unknown>, unknown>
+  /** Runs a handler that asks for it in a process of its own; in that process itself there is none. */
+  readonly isolate?: Isolate
+}
 
 /** How a run ends whose handler ended so: what was decided before counts, whatever the handler made of it. */
-const concluded = ({ verdict }: Run, ending: Ending): Ending => {
+export const concluded = ({ verdict }: Run, ending: Ending): Ending => {
   switch (verdict?.kind) {
     case undefined:
       return ending
@@ -72,7 +77,7 @@ const runPlain = async (
 }
 
 /** Interrupts a promise: `stop` is called, and then it is waited for no longer than `stopGrace`. */
-const stoppable = <A>(start: () => Promise<A>, stop: () => void) =>
+export const stoppable = <A>(start: () => Promise<A>, stop: () => void) =>
   Effect.callback<A>((resume) => {
     const ended = start().then((value) => {
       stop()
@@ -88,7 +93,7 @@ const stoppable = <A>(start: () => Promise<A>, stop: () => void) =>
     })
   })
 
-const checked = (result: Checked) =>
+export const checked = (result: Checked) =>
   result instanceof Promise
     ? Effect.flatMap(
         Effect.promise(() => result),
@@ -123,10 +128,10 @@ const effectful = (
 }
 
 /** What was valid when it was submitted and is not any more will not become so by waiting. */
-const unfit = (misfit: Misfit) => new Fatal(misfit.message, { type: "InputInvalid" })
+export const unfit = (misfit: Misfit) => new Fatal(misfit.message, { type: "InputInvalid" })
 
 /** Nor will what its handler makes of it. */
-const misfitting = (misfit: Misfit) => new Fatal(misfit.message, { type: "Misfit" })
+export const misfitting = (misfit: Misfit) => new Fatal(misfit.message, { type: "Misfit" })
 
 /** A promise only where the schema is async. */
 const written = (definition: TaskDefinition, output: unknown): Ending | Promise<Ending> => {
@@ -136,7 +141,7 @@ const written = (definition: TaskDefinition, output: unknown): Ending | Promise<
   return checked instanceof Promise ? checked.then(decide) : decide(checked)
 }
 
-const outputOf = (output: unknown): Ending => {
+export const outputOf = (output: unknown): Ending => {
   let json: string
   try {
     json = JSON.stringify(output) ?? "null"
@@ -151,6 +156,7 @@ const outputOf = (output: unknown): Ending => {
 /** Runs a handler once on what an entry holds. Interrupting it ends the run without an ending. */
 export const attempt = (given: Given): Effect.Effect<Ending> => {
   const { definition, envelope, services } = given
+  if (definition.isolation !== undefined && services.isolate !== undefined) return services.isolate(given)
   const ctx = new Run(given)
   const { body } = definition
   switch (body.kind) {
@@ -161,6 +167,9 @@ export const attempt = (given: Given): Effect.Effect<Ending> => {
       )
     case "effect":
       return effectful(definition, body, envelope.input, ctx, services)
+    // Its runs wait for each other, and are handled by `actors/agent`.
+    case "agent":
+      return Effect.die(new Error(`${definition.name} is an agent`))
     case "batch":
       return Effect.map(attemptAll(definition, body, [{ ctx, input: envelope.input }]), ([ending]) => ending!)
   }
