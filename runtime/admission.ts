@@ -6,7 +6,7 @@
  * has to release anything: a guard whose task has ended, or is gone, stands in nobody's way.
  */
 import { Context, type Effect } from "effect"
-import type { NewTask, QueueFull, StoreError, StoreFull } from "./store.ts"
+import type { AgentBusy, AgentQuarantined, NewTask, QueueFull, StoreError, StoreFull } from "./store.ts"
 import type { Partition } from "./task.ts"
 
 /** What keeps a second submit of the same work from being stored. Guards of different kinds never meet. */
@@ -42,7 +42,7 @@ export class Admission extends Context.Service<
       partition: Partition,
       task: NewTask,
       guards: ReadonlyArray<Guard>
-    ) => Effect.Effect<Admitted, StoreError | StoreFull | QueueFull>
+    ) => Effect.Effect<Admitted, StoreError | StoreFull | QueueFull | AgentQuarantined | AgentBusy>
   }
 >()("troupe/Admission") {}
 

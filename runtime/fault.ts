@@ -1,4 +1,5 @@
 /** Errors as they are kept with a task and shown to people: type, message, stack and cause, each of bounded size. */
+import { ActRefused, AskCycle } from "./current-agent.ts"
 import { Cause } from "effect"
 import { ChildFailed, StepChanged, StepTooLarge } from "./current-task.ts"
 import type { TaskError } from "./task.ts"
@@ -70,7 +71,7 @@ export type Unfinished =
 
 /** Trying again would come to the same. */
 const isFatal = (thrown: unknown) =>
-  [Fatal, StepChanged, StepTooLarge, ChildFailed].some((kind) => thrown instanceof kind)
+  [Fatal, StepChanged, StepTooLarge, ChildFailed, AskCycle, ActRefused].some((kind) => thrown instanceof kind)
 
 export const unfinished = (thrown: unknown): Unfinished => {
   if (thrown instanceof Snooze) return { kind: "snooze", afterMs: thrown.afterMs }

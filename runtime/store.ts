@@ -37,6 +37,22 @@ export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
   }
 }
 
+/** The agent is in quarantine: a message of it has failed for good. Nothing was stored; an operator must resume or reset it. */
+export class AgentQuarantined extends Schema.TaggedError<AgentQuarantined>()("AgentQuarantined", {
+  agent: Schema.String
+}) {
+  override get message() {
+    return `agent ${this.agent} is in quarantine: it takes messages again when it is resumed or reset`
+  }
+}
+
+/** The agent has a message to handle, and refuses others meanwhile. Nothing was stored; send it again later. */
+export class AgentBusy extends Schema.TaggedError<AgentBusy>()("AgentBusy", { agent: Schema.String }) {
+  override get message() {
+    return `agent ${this.agent} is busy, and takes one message at a time`
+  }
+}
+
 /** The store has no memory left for new tasks. Nothing was stored; come back when some have ended. */
 export class StoreFull extends Schema.TaggedError<StoreFull>()("StoreFull", {}) {
   override get message() {
@@ -70,6 +86,8 @@ export interface NewTask {
   readonly due?: { readonly afterMs: number } | { readonly at: number }
   /** The box it waits in instead of a lane; its entry and record then have a capital lane letter. */
   readonly box?: Box
+  /** What it does where its box has work: it is refused, or cancels the first that runs. Heeded by `Admission`. */
+  readonly arrival?: "reject" | "interrupt"
   /** The task that waits for its end. */
   readonly parent?: TaskId
   /** It is expired if it has not started by then, in Unix milliseconds. */
@@ -96,6 +114,12 @@ export interface Box {
   readonly ordered: boolean
 }
 
+/** What the box of an agent is called after its ring. A key of a caller's cannot begin so. */
+export const agentBoxKey = (agent: AgentAddress): string => `~${agent}`
+
+/** The agent that a box is of, if it is one's. It hands out up to a quantum of messages, to be run one after the other. */
+export const agentOfBox = (box: string): AgentAddress | undefined => /^[^|]*\|~([^/]+\/.*)$/s.exec(box)?.[1]
+
 /** The ring a box belongs to: its limits and what they cost, or `""` without limits. */
 export const ringOf = (box: string): string => box.slice(0, box.indexOf("|"))
 
@@ -103,10 +127,38 @@ export const ringOf = (box: string): string => box.slice(0, box.indexOf("|"))
 // The turn
 // ---------------------------------------------------------------------------------------------------------
 
+/** What a message did to its agent: stored with the message's end, or not at all. */
+export interface Act {
+  /** The agent's address. */
+  readonly agent: AgentAddress
+  /**
+   * The revision of the state, timers included, with which it was handled: the entry of the message that wrote it, or `"0"`.
+   * Where that is no longer the one that is there the message is handled again: its entry is lost.
+   */
+  readonly base: string
+  /** The state as JSON, and its version; `undefined` when it did not change. */
+  readonly state: { readonly json: string; readonly version: number } | undefined
+  readonly timers: ReadonlyArray<TimerChange>
+  /** What it sends, to be relayed from the outbox. */
+  readonly sent: ReadonlyArray<Extract<Message, { readonly kind: "submit" }>>
+}
+
+/** `<name>/<key>`: what an agent is addressed by. A name has no slash. */
+export type AgentAddress = string
+
+/** A timer of an agent: the delayed message under a name. Names have no line break. */
+export type TimerChange =
+  /** This message takes the place of the earlier one of the name. */
+  | { readonly kind: "set"; readonly name: string; readonly ulid: string }
+  /** The message of the name is cancelled. */
+  | { readonly kind: "clear"; readonly name: string }
+  /** This was the message of the name. */
+  | { readonly kind: "fired"; readonly name: string }
+
 /** How one claimed entry ends its run. */
 export type Settlement =
   /** The task is over: `record` (letter S, F, C or E) takes the place of its envelope; F is a dead letter too. */
-  | { readonly kind: "end"; readonly entry: Entry; readonly record: string }
+  | { readonly kind: "end"; readonly entry: Entry; readonly record: string; readonly act?: Act }
   /** The task runs again, `delayMs` from now: `record` (letter Q, the next run) takes the place of the old one. */
   | { readonly kind: "retry"; readonly entry: Entry; readonly record: string; readonly delayMs: number }
   /** The worker gives the task back unfinished: it goes to the head of its lane, under its next run. */
@@ -188,6 +240,8 @@ export interface TurnReply {
   readonly rings: ReadonlyArray<readonly [ring: string, waiting: number]>
   /** Whether the outbox has messages to be relayed. */
   readonly outbox: boolean
+  /** Agents of whom messages were claimed from their boxes, each with the revision of its state. */
+  readonly agents: ReadonlyArray<readonly [agent: AgentAddress, revision: string]>
   /** With `again`: every entry the worker holds after this turn, `claimed` aside. Empty otherwise. */
   readonly held: ReadonlyArray<Entry>
 }
@@ -309,7 +363,7 @@ export class Store extends Context.Service<
       partition: Partition,
       tasks: ReadonlyArray<NewTask>,
       options?: { readonly owed: true }
-    ) => Effect.Effect<void, StoreError | StoreFull | QueueFull>
+    ) => Effect.Effect<void, StoreError | StoreFull | QueueFull | AgentQuarantined>
 
     /**
      * The exchange between a worker and a partition: settle, renew the lease, reap one dead worker a piece at a

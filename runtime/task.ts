@@ -172,6 +172,8 @@ export interface Envelope {
   readonly deadlineAt?: number
   /** The task whose run submitted it. */
   readonly parent?: TaskId
+  /** The boxes that wait for its reply, each after its partition and a blank: asking one of these would wait for ever. */
+  readonly behind?: ReadonlyArray<string>
 }
 
 /** How many earlier runs a task's record lists. */

@@ -1,23 +1,31 @@
 /**
  * Which box a task waits in: a decision over plain values.
  *
- * A box is named `<ring>|<key>`. A task without a key whose handler has limits waits in the box of its lane, so that
+ * A box is named `<ring>|<key>`, and that of an agent `<ring>|~<address>`. A task without a key whose handler has limits waits in the box of its lane, so that
  * the limits are kept without holding up what is in no hurry to be limited.
  */
 import type { TaskDefinition } from "../../runtime/handler.ts"
-import type { Box } from "../../runtime/store.ts"
+import { addressOf } from "../../runtime/current-agent.ts"
+import { type AgentAddress, agentBoxKey, type Box } from "../../runtime/store.ts"
 import type { Lane } from "../../runtime/task.ts"
 import { ringOfLimits } from "./rings.ts"
 
 /** What stands in for the key of a task that has none. A key of a caller's cannot begin so. */
 const laneKey = (lane: Lane) => `~${lane}`
 
-/** The box of a task; `undefined` for one that waits in its lane. `input` is what its handler's `run` is given. */
+const boxOfAgent = (ring: string, agent: AgentAddress): Box => ({
+  name: `${ring}|${agentBoxKey(agent)}`,
+  limit: 1,
+  ordered: true
+})
+
+/** The box of a task; `undefined` for one that waits in its lane. An agent's has a key. `input` is what its handler's `run` is given. */
 export const boxOf = (
-  { keyed, limits }: TaskDefinition,
+  { body, keyed, limits, name }: TaskDefinition,
   task: { readonly key: string | undefined; readonly lane: Lane; readonly input: unknown }
 ): Box | undefined => {
   const ring = limits.length === 0 ? "" : ringOfLimits(limits, task.input)
+  if (body.kind === "agent") return boxOfAgent(ring, addressOf(name, task.key!))
   if (task.key !== undefined)
     return { name: `${ring}|${task.key}`, limit: keyed.concurrency, ordered: keyed.ordered }
   return ring === "" ? undefined : { name: `${ring}|${laneKey(task.lane)}`, limit: 0, ordered: false }

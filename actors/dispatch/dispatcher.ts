@@ -14,7 +14,7 @@ import { makeIntake, type NotTaken, type Submitted, TaskGone, type Turned } from
 import { makeLookout } from "./lookout.ts"
 import { Offspring } from "./offspring.ts"
 import { makeOutbox, untilAnswered } from "./outbox.ts"
-import type { Preparation, Prepared, Unfit } from "./preparation.ts"
+import { isGuarded, type Preparation, type Prepared, type Unfit } from "./preparation.ts"
 import { makePreparing, sharedQueues } from "./preparing.ts"
 import { Replies, TaskNotFound } from "./replies.ts"
 import { makeUnserved, type NoWorker } from "./unserved.ts"
@@ -165,10 +165,7 @@ const make = Effect.gen(function* () {
     whenPrepared(
       () => preparing(task, { reply: replies.inbox }),
       (one): Effect.Effect<Asked, NotTaken | NoWorker | TaskNotFound> =>
-        unserved.unanswered(
-          one,
-          one.guards.length === 0 ? intake.whileThereIsRoom(askPlain(one)) : askGuarded(one)
-        )
+        unserved.unanswered(one, !isGuarded(one) ? intake.whileThereIsRoom(askPlain(one)) : askGuarded(one))
     )
 
   const isPast = (id: TaskId) => submittedAt(ulidOfId(id)) + retentionMs < clock.currentTimeMillisUnsafe()

@@ -3,11 +3,20 @@
  */
 import { Effect, Exit, Result, Schema } from "effect"
 import { Admission } from "../../runtime/admission.ts"
-import { QueueFull, Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
+import {
+  type AgentBusy,
+  type Box,
+  type AgentQuarantined,
+  agentOfBox,
+  QueueFull,
+  Store,
+  type StoreError,
+  type StoreFull
+} from "../../runtime/store.ts"
 import { idIn, type Partition, partitionOfId, type State, TaskId, ulidOfId } from "../../runtime/task.ts"
 import { standingOf } from "../../runtime/view.ts"
 import { batchMax, makeOutbox, type Outbox, untilAnswered } from "./outbox.ts"
-import type { Prepared } from "./preparation.ts"
+import { isGuarded, type Prepared } from "./preparation.ts"
 import { makePressure } from "./pressure.ts"
 import { makeTally } from "../tally.ts"
 
@@ -44,7 +53,7 @@ export interface Submitted {
 }
 
 /** Why a task that fits is not taken in, when others may be. */
-export type Turned = IdempotencyConflict | TaskGone | QueueFull
+export type Turned = IdempotencyConflict | TaskGone | QueueFull | AgentQuarantined | AgentBusy
 
 export type NotTaken = Turned | StoreError | StoreFull
 
@@ -116,9 +125,7 @@ export const makeIntake = Effect.gen(function* () {
   }
 
   const take: Intake["take"] = (one) =>
-    whileThereIsRoom(
-      one.guards.length > 0 ? admit(one) : Effect.map(storeAll([one]), ([submitted]) => submitted!)
-    )
+    whileThereIsRoom(isGuarded(one) ? admit(one) : Effect.map(storeAll([one]), ([submitted]) => submitted!))
 
   /** What becomes of some tasks of a batch, in their order: what turns them away is said of each. */
   const apart = (count: number, taken: Effect.Effect<ReadonlyArray<Submitted>, NotTaken>) =>
@@ -138,13 +145,15 @@ export const makeIntake = Effect.gen(function* () {
       Effect.map(apart(some.length, taken), (results) => {
         for (const [at, one] of some.entries()) answers.set(one, results[at]!)
       })
-    const { guarded = [], plain = [] } = Object.groupBy(tasks, ({ guards }) =>
-      guards.length > 0 ? "guarded" : "plain"
+    const { guarded = [], plain = [] } = Object.groupBy(tasks, (one) =>
+      isGuarded(one) ? "guarded" : "plain"
     )
-    const lists = [...Map.groupBy(plain, ({ id }): Partition => partitionOfId(id)).values()].flatMap((all) =>
-      Array.from({ length: Math.ceil(all.length / batchMax) }, (_, at) =>
-        all.slice(at * batchMax, (at + 1) * batchMax)
-      )
+    // A batch is stored as a whole or not at all: an agent that takes no messages is not to sink others.
+    const lists = [...Map.groupBy(plain, ({ box, id }) => partitionOfId(id) + agentIn(box)).values()].flatMap(
+      (all) =>
+        Array.from({ length: Math.ceil(all.length / batchMax) }, (_, at) =>
+          all.slice(at * batchMax, (at + 1) * batchMax)
+        )
     )
     const storing = Effect.forEach(lists, (some) => answer(some, storeAll(some)), {
       concurrency: "unbounded",
@@ -177,6 +186,8 @@ export const makeIntake = Effect.gen(function* () {
   }
   return intake
 })
+
+const agentIn = (box: Box | undefined) => (box === undefined ? "" : (agentOfBox(box.name) ?? ""))
 
 const isTurned = (error: NotTaken): error is Turned =>
   error._tag !== "StoreError" && error._tag !== "StoreFull"

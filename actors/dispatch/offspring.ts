@@ -5,7 +5,7 @@
  * of another one; a task that is there already is not stored twice.
  */
 import { Context, type Effect } from "effect"
-import type { NewTask, QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
+import type { AgentQuarantined, NewTask, QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
 import type { TaskId } from "../../runtime/task.ts"
 
 /** A task that has passed every check, as it will be stored. */
@@ -20,13 +20,17 @@ export interface Refusal extends Error {
 
 /** What a child has of its parent. */
 export interface Birth {
-  readonly parent: TaskId
+  /** `undefined` for what an agent tells: nobody waits for it. */
+  readonly parent: TaskId | undefined
 
   /** By then the parent must have ended, in Unix milliseconds; the child's deadline is this or an earlier one. */
   readonly deadlineAt: number | undefined
 
   /** The id under which an earlier run has prepared it. It is kept, and with it the queue. Otherwise it gets a new one. */
   readonly id: TaskId | undefined
+
+  /** The boxes that will wait for it, each after its partition and a blank. */
+  readonly behind?: ReadonlyArray<string>
 }
 
 export class Offspring extends Context.Service<
@@ -36,6 +40,8 @@ export class Offspring extends Context.Service<
     readonly prepare: (task: unknown, birth: Birth) => Effect.Effect<Prepared, Refusal>
 
     /** Stores it; repeatable, and without effect where it is there. After a `StoreError` it may be stored. */
-    readonly store: (prepared: Prepared) => Effect.Effect<void, StoreError | StoreFull | QueueFull>
+    readonly store: (
+      prepared: Prepared
+    ) => Effect.Effect<void, StoreError | StoreFull | QueueFull | AgentQuarantined>
   }
 >()("troupe/Offspring") {}

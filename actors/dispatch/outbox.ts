@@ -6,7 +6,14 @@
  * that happens.
  */
 import { Cause, Duration, Effect, Exit, Option, Schedule } from "effect"
-import { type NewTask, QueueFull, Store, StoreError, type StoreFull } from "../../runtime/store.ts"
+import {
+  AgentQuarantined,
+  type NewTask,
+  QueueFull,
+  Store,
+  StoreError,
+  type StoreFull
+} from "../../runtime/store.ts"
 import type { Partition } from "../../runtime/task.ts"
 
 /** How many tasks, and how many characters of them, one script stores at most. */
@@ -36,7 +43,7 @@ export const untilAnswered = <A, E, R>(
     })
   })
 
-type Failed = StoreError | StoreFull | QueueFull
+type Failed = StoreError | StoreFull | QueueFull | AgentQuarantined
 
 type Done = (exit: Exit.Exit<void, Failed>) => void
 
@@ -141,5 +148,5 @@ const isRefused = (exit: Exit.Exit<void, Failed>): boolean =>
   Exit.isFailure(exit) &&
   Option.exists(
     Cause.findErrorOption(exit.cause),
-    (error) => error instanceof QueueFull && error.bound !== "maxAgeMs"
+    (error) => error instanceof AgentQuarantined || (error instanceof QueueFull && error.bound !== "maxAgeMs")
   )

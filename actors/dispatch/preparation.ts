@@ -4,6 +4,7 @@
  */
 import { DateTime, Option, Result, Schema } from "effect"
 import type { Guard } from "../../runtime/admission.ts"
+import type { MessageJson } from "../../runtime/agent.ts"
 import { describe } from "../../runtime/fault.ts"
 import type { Fault, Misfit, TaskDefinition } from "../../runtime/handler.ts"
 import { faultsOf } from "../../runtime/input.ts"
@@ -37,6 +38,10 @@ export interface Prepared extends NewTask {
   readonly guards: ReadonlyArray<Guard>
 }
 
+/** Whether something may keep it from being stored, beside a bound. */
+export const isGuarded = ({ arrival, guards }: Prepared): boolean =>
+  guards.length > 0 || arrival !== undefined
+
 export type Unfit = UnknownHandler | SubmitRefused
 
 /** A promise only where the schema of the handler's input is async. */
@@ -59,11 +64,14 @@ export interface Circumstances {
 }
 
 export interface Birth {
-  readonly parent: TaskId
+  /** `undefined` for what an agent tells: nobody waits for it. */
+  readonly parent: TaskId | undefined
   /** By then the parent must have ended, in Unix milliseconds. */
   readonly deadlineAt: number | undefined
   /** The id under which it was prepared before: it keeps it, and with it its queue. */
   readonly id: TaskId | undefined
+  /** The boxes that will wait for it. */
+  readonly behind?: ReadonlyArray<string>
 }
 
 const refuse = (path: string, message: string) =>
@@ -161,7 +169,12 @@ const placeOf = (
   lane: Lane,
   input: unknown
 ): Result.Result<Place, SubmitRefused> => {
-  const { keyed, limits, name } = definition
+  const { body, keyed, limits, name } = definition
+  if (body.kind === "agent") {
+    if (task.key === undefined) return refuse("/key", `${name} is an agent: a message names its key`)
+    if (task.queue !== undefined)
+      return refuse("/queue", `${name} is an agent, and has one queue: leave this out`)
+  }
   if (task.key === undefined && keyed.of === undefined && limits.length === 0) return nowhere
   try {
     const key: unknown = task.key ?? keyed.of?.(input)
@@ -203,6 +216,23 @@ const queueFor = (
   return bond === undefined ? choose(queues, name) : homeOf(queues, bond)
 }
 
+/** A message that takes the place of a waiting one of its kind is guarded by the name of both. */
+const arriving = (
+  { body, name }: TaskDefinition,
+  input: unknown,
+  key: string | undefined,
+  guards: ReadonlyArray<Guard>
+): ReadonlyArray<Guard> =>
+  body.kind === "agent" && body.onBusy === "coalesce"
+    ? [...guards, { kind: "debounce", name: `${name} message ${(input as MessageJson).message} ${key}` }]
+    : guards
+
+/** What an agent sends waits in any case: it was acknowledged with the message that sent it. */
+const arrivalOf = ({ body }: TaskDefinition, birth: Birth | undefined): Pick<NewTask, "arrival"> =>
+  birth === undefined && body.kind === "agent" && (body.onBusy === "reject" || body.onBusy === "interrupt")
+    ? { arrival: body.onBusy }
+    : {}
+
 const nowhere: Result.Result<Place, never> = Result.succeed({ key: undefined, box: undefined })
 
 /** An envelope as JSON, which has no place for what is absent: only what differs from the handler's defaults. */
@@ -223,6 +253,7 @@ const envelopeJson = (
     expiresAt,
     deadlineAt,
     parent: birth?.parent,
+    behind: birth?.behind,
     reply
   } satisfies { readonly [field in keyof Envelope]: Envelope[field] | undefined })
 
@@ -244,9 +275,9 @@ const layOut = (
   const place = placeOf(task, definition, lane, input)
   if (Result.isFailure(place)) return Result.fail(place.failure)
   const { box, key } = place.success
-  const guards = guardsOf(task, at.retentionMs)
+  const guards = Result.map(guardsOf(task, at.retentionMs), (said) => arriving(definition, input, key, said))
   if (Result.isFailure(guards)) return Result.fail(guards.failure)
-  const [guard] = birth === undefined ? [] : guards.success
+  const [guard] = birth === undefined ? [] : guardsOf(task, at.retentionMs).pipe(Result.getOrElse(() => []))
   if (guard !== undefined) {
     const option = guard.kind === "idempotency" ? "idempotencyKey" : guard.kind
     return refuse(`/${option}`, "a task that another one submits goes by its own id: leave this out")
@@ -265,13 +296,14 @@ const layOut = (
     handler: definition.name,
     entry: entryOf(ulid, lane, 1, boxed),
     record: encodeRecord({ letter: "Q", lane, run: 1, crashes: 0, boxed }, json),
-    guards: guards.success,
+    guards: birth === undefined ? guards.success : [],
     // On the store's clock where it is so much later: the caller's may be wrong.
     ...(dueAt === undefined
       ? {}
       : { due: task.runAt === undefined ? { afterMs: dueAt - now } : { at: dueAt } }),
     ...(box === undefined ? {} : { box }),
-    ...(birth === undefined ? {} : { parent: birth.parent }),
+    ...arrivalOf(definition, birth),
+    ...(birth?.parent === undefined ? {} : { parent: birth.parent }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
     ...(deadlineAt === undefined ? {} : { deadlineAt })
   })

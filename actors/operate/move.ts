@@ -122,7 +122,8 @@ export const makeMover = Effect.fnUntraced(function* (finder: Finder) {
     const due = found.place.kind === "later" ? found.place.due : task.dueAt
     if (header.boxed !== true) return copyOf(ulid, header, task, undefined, due)
     const definition = handlers.find(task.name)
-    if (definition === undefined) return undefined
+    // An agent's messages stay where its state is.
+    if (definition === undefined || definition.body.kind === "agent") return undefined
     const input = yield* Effect.promise(async () => definition.readInput(task.input))
     if (Result.isFailure(input)) return undefined
     const box = boxOf(definition, { key: task.key, lane: header.lane, input: input.success })
@@ -154,7 +155,9 @@ export const makeMover = Effect.fnUntraced(function* (finder: Finder) {
         schedule: Schedule.spaced("500 millis"),
         times: putTries,
         while: (error) => error._tag === "StoreError"
-      })
+      }),
+      // No agent's message moves.
+      Effect.catchTag("AgentQuarantined", Effect.die)
     )
 
   const moveOne = Effect.fnUntraced(function* (match: Match, to: Partition) {

@@ -15,7 +15,9 @@ import {
   type TaskInfo
 } from "../../runtime/handler.ts"
 import type { Steps } from "../../runtime/steps.ts"
-import type { Store, WorkerId } from "../../runtime/store.ts"
+import { addressOf } from "../../runtime/current-agent.ts"
+import type { Named } from "../../runtime/named.ts"
+import { agentBoxKey, type Store, type WorkerId } from "../../runtime/store.ts"
 import {
   type Entry,
   type Envelope,
@@ -27,7 +29,7 @@ import {
   submittedAt,
   ulidOfEntry
 } from "../../runtime/task.ts"
-import { Family } from "./family.ts"
+import { Family, type InquiryOptions } from "./family.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
 import { Recall, Suspended, type Verdict } from "./recall.ts"
 
@@ -71,12 +73,18 @@ export interface RunOf {
 }
 
 /** Waiting for children ends an effect as a defect: no handler of errors may take it for one. */
-const defecting = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, Exclude<E, Suspended>> =>
+export const defecting = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, Exclude<E, Suspended>> =>
   effect.pipe(
     Effect.catch((error) =>
       error instanceof Suspended ? Effect.die(error) : Effect.fail(error as Exclude<E, Suspended>)
     )
   )
+
+/** The box whose room a waiting run keeps, if there is one. */
+const orderedBoxOf = ({ body, keyed, name }: TaskDefinition, ring: string, key: string | undefined) => {
+  if (key === undefined || !keyed.ordered) return undefined
+  return `${ring}|${body.kind === "agent" ? agentBoxKey(addressOf(name, key)) : key}`
+}
 
 export class Run implements TaskContext {
   readonly #of: RunOf
@@ -138,7 +146,7 @@ export class Run implements TaskContext {
    * An effect as a promise. One that nobody waits for may still reject, as when the run is over first; that is no reason
    * to end the process and with it everybody else's runs.
    */
-  #promised<A, E>(effect: Effect.Effect<A, E>): Promise<A> {
+  promised<A, E>(effect: Effect.Effect<A, E>): Promise<A> {
     const promise = this.#of.keeping.promise(effect)
     promise.catch(() => {})
     return promise
@@ -165,9 +173,8 @@ export class Run implements TaskContext {
     const { definition, envelope, keeping, ring = "" } = this.#of
     const { learn, offspring, store } = keeping
     const recall = this.#remembered
-    const { deadlineAt } = envelope
-    const orderedBox =
-      envelope.key === undefined || !definition.keyed.ordered ? undefined : `${ring}|${envelope.key}`
+    const { behind, deadlineAt } = envelope
+    const orderedBox = orderedBoxOf(definition, ring, envelope.key)
     this.#family ??= new Family({
       recall,
       store,
@@ -175,9 +182,18 @@ export class Run implements TaskContext {
       learn,
       parent: this.task.id,
       deadlineAt,
-      orderedBox
+      orderedBox,
+      behind: behind ?? []
     })
     return this.#family
+  }
+
+  /** Submits a task whose reply this run waits for, and gives it: as `submit` and `all` do, and never one that waits for this. */
+  inquire(task: Named, input: unknown, options: InquiryOptions) {
+    const number = this.#remembered.next()
+    return Effect.flatMap(this.#children.submit(number, task, input, options, "asked"), (child) =>
+      Effect.map(this.#children.all([child]), ([reply]) => reply)
+    )
   }
 
   guarded(write: (writes: Writes) => Effect.Effect<void, AttemptOver | EventRefused>) {
@@ -187,15 +203,15 @@ export class Run implements TaskContext {
   // Made when they are asked for, since most runs ask for few, and bound, so that a handler may take them out of its
   // context.
   get progress(): TaskContext["progress"] {
-    return (fraction, message) => this.#promised(this.guarded((writes) => writes.progress(fraction, message)))
+    return (fraction, message) => this.promised(this.guarded((writes) => writes.progress(fraction, message)))
   }
 
   get log(): TaskContext["log"] {
-    return (message, level = "info") => this.#promised(this.guarded((writes) => writes.log(message, level)))
+    return (message, level = "info") => this.promised(this.guarded((writes) => writes.log(message, level)))
   }
 
   get emit(): TaskContext["emit"] {
-    return (chunk) => this.#promised(this.guarded((writes) => writes.emit(chunk)))
+    return (chunk) => this.promised(this.guarded((writes) => writes.emit(chunk)))
   }
 
   get spent(): TaskContext["spent"] {
@@ -215,7 +231,7 @@ export class Run implements TaskContext {
     return (name, run) => {
       const recall = this.#remembered
       // What it throws is what the step rejects with.
-      return this.#promised(
+      return this.promised(
         recall.step(
           recall.next(),
           name,
@@ -228,26 +244,26 @@ export class Run implements TaskContext {
   // What the methods below give and take is said by the contract; inside, everything is JSON.
   get submit(): TaskContext["submit"] {
     return (task, input, options) =>
-      this.#promised(this.#children.submit(this.#remembered.next(), task, input, options)) as Promise<never>
+      this.promised(this.#children.submit(this.#remembered.next(), task, input, options)) as Promise<never>
   }
 
   get all(): TaskContext["all"] {
     return ((...args: Parameters<Family["all"]>) =>
-      this.#promised(this.#children.all(...args))) as TaskContext["all"]
+      this.promised(this.#children.all(...args))) as TaskContext["all"]
   }
 
   get group(): TaskContext["group"] {
     return ((...args: Parameters<Family["group"]>) =>
-      this.#promised(this.#children.group(...args))) as TaskContext["group"]
+      this.promised(this.#children.group(...args))) as TaskContext["group"]
   }
 
   get chain(): TaskContext["chain"] {
-    return (...args: Parameters<Family["chain"]>) => this.#promised(this.#children.chain(...args))
+    return (...args: Parameters<Family["chain"]>) => this.promised(this.#children.chain(...args))
   }
 
   get chord(): TaskContext["chord"] {
     return ((...args: Parameters<Family["chord"]>) =>
-      this.#promised(this.#children.chord(...args))) as TaskContext["chord"]
+      this.promised(this.#children.chord(...args))) as TaskContext["chord"]
   }
 
   /** The same in effects, which take their numbers when they start. */

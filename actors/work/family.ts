@@ -19,10 +19,11 @@ import {
 } from "../../runtime/handler.ts"
 import { type ChildOptions, type Link, type Named, nameOf, type Submission } from "../../runtime/named.ts"
 import { retryJson } from "../../runtime/retry.ts"
-import type { Store, StoreError } from "../../runtime/store.ts"
+import { AskCycle } from "../../runtime/current-agent.ts"
+import { agentOfBox, type Store, type StoreError } from "../../runtime/store.ts"
 import { partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import { endedOf } from "../../runtime/view.ts"
-import type { Birth, Offspring } from "../dispatch/offspring.ts"
+import type { Birth, Offspring, Prepared } from "../dispatch/offspring.ts"
 import type { Recall, Suspended } from "./recall.ts"
 
 export interface FamilyOptions {
@@ -35,12 +36,20 @@ export interface FamilyOptions {
   readonly deadlineAt: number | undefined
   /** The box whose room the parent keeps while it waits, if it has one. */
   readonly orderedBox: string | undefined
+  /** Those that wait for the parent, each after its partition and a blank. */
+  readonly behind: ReadonlyArray<string>
+}
+
+/** How a task differs from what its handler says that somebody waits for. */
+export interface InquiryOptions extends ChildOptions {
+  /** It has failed if it has not ended so much later. */
+  readonly deadlineMs?: number
 }
 
 /** Nobody follows types through here: the contexts say them. */
 type AnyLink = Link<never, Named>
 
-type SubmitFailure = StepError | ChildRefused | Suspended
+type SubmitFailure = StepError | ChildRefused | AskCycle | Suspended
 type AllFailure = AttemptOver | StepError | ChildFailed | Suspended
 
 /** A child as the dispatcher takes it, or what of it is no duration. */
@@ -79,7 +88,8 @@ export class Family {
     number: number,
     task: Named,
     input: unknown,
-    options: ChildOptions = {}
+    options: InquiryOptions = {},
+    as: "submitted" | "asked" = "submitted"
   ): Effect.Effect<Child, SubmitFailure> {
     const { learn, recall } = this.#options
     if (isTaskDefinition(task)) learn(task)
@@ -91,7 +101,7 @@ export class Family {
         const id = earlier === undefined ? undefined : (JSON.parse(earlier.value) as TaskId)
         if (id !== undefined && (yield* this.#isThere(id))) return this.#own(id)
         const given = yield* Effect.fromResult(described(handler, input, options))
-        return yield* this.#bear(number, name, handler, given, id)
+        return yield* this.#bear(number, name, handler, given, id, as)
       })
     )
   }
@@ -110,12 +120,34 @@ export class Family {
     )
   }
 
-  #bear(number: number, name: string, handler: string, task: unknown, id: TaskId | undefined) {
+  #bear(
+    number: number,
+    name: string,
+    handler: string,
+    task: unknown,
+    id: TaskId | undefined,
+    as: "submitted" | "asked"
+  ) {
     const { deadlineAt, offspring, orderedBox, parent, recall } = this.#options
-    const birth: Birth = { parent, deadlineAt, id }
+    const behind = [
+      ...this.#options.behind,
+      ...(orderedBox === undefined ? [] : [`${partitionOfId(parent)} ${orderedBox}`])
+    ]
+    const birth: Birth = { parent, deadlineAt, id, ...(behind.length === 0 ? {} : { behind }) }
+    const cycle = ({ box, id }: Prepared): AskCycle | undefined => {
+      const asked = box === undefined ? undefined : agentOfBox(box.name)
+      if (as === "submitted" || asked === undefined) return undefined
+      return behind.includes(`${partitionOfId(id)} ${box!.name}`)
+        ? new AskCycle({ agent: agentOfBox(orderedBox ?? "") ?? handler, asked })
+        : undefined
+    }
     const refused = Effect.mapError((error: Error) => new ChildRefused({ handler, reason: error.message }))
     return offspring.prepare(task, birth).pipe(
       refused,
+      Effect.tap((prepared) => {
+        const error = cycle(prepared)
+        return error === undefined ? Effect.void : Effect.fail(error)
+      }),
       Effect.filterOrFail(
         (prepared) =>
           orderedBox === undefined ||

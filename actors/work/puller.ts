@@ -10,6 +10,7 @@
  * fiber waits for the next turn, since a wake-up of each would cost more than the turn.
  */
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, type Scope } from "effect"
+import type { Agents } from "../../runtime/agents.ts"
 import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import type { Handlers } from "../../runtime/registry.ts"
@@ -96,7 +97,7 @@ export const openPuller = Effect.fnUntraced(function* (
 ): Effect.fn.Return<
   Puller,
   StoreError,
-  Store | Steps | Limits | Operations | Offspring | Handlers | Scope.Scope
+  Store | Steps | Agents | Limits | Operations | Offspring | Handlers | Scope.Scope
 > {
   const { concurrency, partition, services, worker } = options
   const leaseMs = Duration.toMillis(options.lease)
@@ -248,6 +249,14 @@ export const openPuller = Effect.fnUntraced(function* (
     about: aboutNow()
   })
 
+  /** Agents whose acts were refused: what is at hand of them is not what is stored. */
+  const refuse = (turn: Turn, lost: ReadonlySet<Entry>) => {
+    for (const settlement of turn.settled) {
+      if (settlement.kind === "end" && settlement.act !== undefined && lost.has(settlement.entry))
+        runs.refused(settlement.act.agent)
+    }
+  }
+
   const takeReply = (turn: Turn, reply: TurnReply) => {
     const now = mono()
     clockOffset = reply.now - now
@@ -258,6 +267,8 @@ export const openPuller = Effect.fnUntraced(function* (
     backoffMs = 0
     if (turn.want > 0) claimers = reply.claimed.length === turn.want ? 2 : 0
     claimed += reply.claimed.length
+    runs.activated(reply.agents)
+    if (reply.lost.length > 0) refuse(turn, new Set(reply.lost))
     for (const claim of reply.claimed) {
       if (crashesOf(claim.record) >= crashesSuspect) suspect = claim.entry
       runs.start(claim, now, books.claimed(claim))

@@ -5,12 +5,18 @@
  * is said. Runs of a batch handler share a fiber, and each is settled by itself.
  */
 import { Cause, Effect, Exit, Fiber, Random, type Scope } from "effect"
+import { type AgentDefinition, isAgentDefinition } from "../../runtime/agent.ts"
+import type { Agents } from "../../runtime/agents.ts"
+import { addressOf } from "../../runtime/current-agent.ts"
 import { describe } from "../../runtime/fault.ts"
 import type { Limit, LogLevel, TaskDefinition } from "../../runtime/handler.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { Steps } from "../../runtime/steps.ts"
-import { type Claim, type Settlement, Store, type WorkerId } from "../../runtime/store.ts"
+import { type AgentAddress, type Claim, type Settlement, Store, type WorkerId } from "../../runtime/store.ts"
 import { decodeRecord, type Entry, type Partition, readEnvelope } from "../../runtime/task.ts"
+import type { Acting } from "../agent/act.ts"
+import { type Came, type Cells, openCells, type Waiting } from "../agent/cells.ts"
+import { handle, type Mail } from "../agent/handling.ts"
 import { attempt, type Ending, type Services } from "./attempt.ts"
 import { type Gathered, makeBatches } from "./batches.ts"
 import { type Keeping, Run, type RunOf, type Writes } from "./context.ts"
@@ -41,6 +47,9 @@ interface Running extends Claimed {
   fiber: Fiber.Fiber<Ending> | undefined
   /** In its place, in a batch. */
   gathered: Gathered | undefined
+  /** Where it waits for its turn, and what it did, when it is an agent's message. */
+  mail: Waiting | undefined
+  acting: Acting | undefined
   stop: Stop | undefined
   used: Record<string, number> | undefined
   progress: { readonly fraction: number; readonly message?: string } | undefined
@@ -54,6 +63,9 @@ export interface Runs {
   readonly entries: () => ReadonlyArray<Entry>
   /** How many runs have ended, lost and cancelled ones aside. */
   readonly done: () => number
+  /** What a turn said of agents, before its claims are started; and an agent's act that it refused. */
+  readonly activated: Cells["turned"]
+  readonly refused: (agent: AgentAddress) => void
   /** `permit` is what its limits have granted it. */
   readonly start: (claim: Claim, nowMono: number, permit?: string) => void
   /** Ends a run early. One that is lost or cancelled is forgotten at once; its fiber may take a moment to notice. */
@@ -83,7 +95,7 @@ const isGone = (stop: Stop | undefined) => stop === "lost" || stop === "cancelle
 /** Opens a set of runs. What still runs when the scope closes is interrupted, and nothing is said of it. */
 export const openRuns = Effect.fnUntraced(function* (
   options: RunsOptions
-): Effect.fn.Return<Runs, never, Store | Steps | Offspring | Handlers | Scope.Scope> {
+): Effect.fn.Return<Runs, never, Store | Steps | Agents | Offspring | Handlers | Scope.Scope> {
   const { mono, onChange, onSettled, partition, redisNow, services, worker } = options
   const handlers = yield* Handlers
   const random = yield* Random.Random
@@ -111,6 +123,7 @@ export const openRuns = Effect.fnUntraced(function* (
     onLost: (entry) => interrupt(entry, "lost")
   })
   const batches = makeBatches(fork)
+  const cells = yield* openCells({ partition, mono })
 
   const interrupt = (entry: Entry, stop: Stop) => {
     const run = running.get(entry)
@@ -121,7 +134,9 @@ export const openRuns = Effect.fnUntraced(function* (
       dueBy(mono())
     }
     // What is handed back waits for its handler to have stopped; nothing else has to.
-    if (run.gathered !== undefined) batches.leave(run.gathered, stop !== "drain")
+    if (run.mail !== undefined && cells.leave(run.mail)) {
+      if (stop === "drain") settle(run, { kind: "release", entry }, [])
+    } else if (run.gathered !== undefined) batches.leave(run.gathered, stop !== "drain")
     else if (run.fiber !== undefined) fork(Fiber.interrupt(run.fiber))
     onChange()
   }
@@ -148,13 +163,26 @@ export const openRuns = Effect.fnUntraced(function* (
   }
 
   const settleEnding = (run: Running, exit: Exit.Exit<Ending>) => {
-    if (isGone(run.stop)) return emitter.forget(run.entry)
-    if (run.stop === "drain") return settle(run, { kind: "release", entry: run.entry }, [])
+    if (isGone(run.stop)) {
+      emitter.forget(run.entry)
+      return go(run, { kind: "nothing" })
+    }
+    if (run.stop === "drain") {
+      settle(run, { kind: "release", entry: run.entry }, [])
+      return go(run, { kind: "blocked" })
+    }
     const { startedAt } = run
     const ending = endingOf(run, exit)
     const now = mono()
     const at = { worker, startedAt, finishedAt: redisNow(now), random: random.nextDoubleUnsafe() }
-    settle(run, settlementOf(run, ending, at), coolOf(run.limits, ending), now)
+    const settlement = acted(run, settlementOf(run, ending, at))
+    settle(run, settlement, coolOf(run.limits, ending), now)
+    go(run, cameOf(run, settlement))
+  }
+
+  /** Lets the next message of an agent be handled. */
+  const go = ({ mail }: Running, came: Came) => {
+    if (mail !== undefined) cells.ended(mail, came)
   }
 
   /** What a run wrote without waiting is stored first: afterwards the entry is no longer held. */
@@ -225,6 +253,38 @@ export const openRuns = Effect.fnUntraced(function* (
     batches.add(of.definition, body, run.gathered)
   }
 
+  /** An agent's message waits for those before it; its time begins with its turn. */
+  const post = (
+    run: Running,
+    definition: AgentDefinition,
+    of: Omit<Mail, "definition" | "address" | "stored" | "redisNow">
+  ) => {
+    const { body, name } = definition
+    const { entry } = run
+    run.startedMono = Number.POSITIVE_INFINITY
+    const mail: Waiting = {
+      entry,
+      address: addressOf(name, run.envelope.key ?? ""),
+      passivateMs: body.passivateMs,
+      begin: (stored) => {
+        run.startedMono = mono()
+        run.startedAt = redisNow(run.startedMono)
+        dueBy(firstDueMono(run))
+        const handled = handle({ ...of, definition, address: mail.address, stored, redisNow })
+        launch(
+          run,
+          Effect.map(handled, ({ acting, ending }) => {
+            run.acting = acting
+            return ending
+          })
+        )
+      },
+      handBack: () => settle(run, { kind: "release", entry }, [])
+    }
+    run.mail = mail
+    cells.add(mail)
+  }
+
   const launch = (run: Running, effect: Effect.Effect<Ending>) => {
     run.fiber = fork(effect)
     // What it did before its first pause may have led to its own end.
@@ -251,6 +311,8 @@ export const openRuns = Effect.fnUntraced(function* (
       startedMono: now,
       fiber: undefined,
       gathered: undefined,
+      mail: undefined,
+      acting: undefined,
       stop: undefined,
       used: undefined,
       progress: undefined,
@@ -262,7 +324,8 @@ export const openRuns = Effect.fnUntraced(function* (
     if (definition === undefined) return launch(run, Effect.succeed(missing(envelope.name)))
     const writes = new RunWrites(run)
     const of = { definition, partition, worker, entry, envelope, ring, writes, keeping, services }
-    if (definition.body.kind === "batch") gather(run, of, definition.body)
+    if (isAgentDefinition(definition)) post(run, definition, of)
+    else if (definition.body.kind === "batch") gather(run, of, definition.body)
     else launch(run, attempt(of))
   }
 
@@ -304,6 +367,8 @@ export const openRuns = Effect.fnUntraced(function* (
     has: (entry) => running.has(entry),
     entries: () => [...running.keys()],
     done: () => done,
+    activated: cells.turned,
+    refused: cells.forget,
     start,
     interrupt,
     look,
@@ -312,6 +377,15 @@ export const openRuns = Effect.fnUntraced(function* (
     takeNotes
   }
 })
+
+/** The settlement with what its message did: all of it with a success, what a failure leaves with a death. */
+const acted = ({ acting }: Running, settlement: Settlement): Settlement =>
+  acting === undefined || settlement.kind !== "end" ? settlement : { ...settlement, act: acting.act }
+
+const cameOf = ({ acting }: Running, settlement: Settlement): Came => {
+  const isOver = settlement.kind === "end" && !settlement.record.startsWith("F")
+  return isOver && acting !== undefined ? { kind: "handled", next: acting.next } : { kind: "blocked" }
+}
 
 /** When a run is due for its next note, on our monotonic clock. */
 const noteDueMono = ({ noteDue, notedMono, startedMono }: Running): number => {

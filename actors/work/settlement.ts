@@ -51,7 +51,7 @@ export interface Circumstances {
 /** The record of an ended task: its envelope as it was stored, and what came of it. */
 const ended = (
   { envelope, header, json }: Claimed,
-  letter: "S" | "F",
+  letter: "S" | "F" | "C",
   at: Circumstances,
   rest: string
 ): string => {
@@ -137,6 +137,12 @@ export const settlementOf = (claimed: Claimed, ending: Ending, at: Circumstances
       return { kind: "end", entry, record: ended(claimed, "S", at, `"output":${ending.json}`) }
     case "failure":
       return failed(claimed, ending.failure, at)
+    case "cancelled":
+      return {
+        kind: "end",
+        entry,
+        record: ended(claimed, "C", at, `"error":${JSON.stringify(ending.error)}`)
+      }
     case "snooze":
       return again(claimed, at, { counted: false }, ending.afterMs)
     case "wait":
@@ -150,12 +156,14 @@ export const settlementOf = (claimed: Claimed, ending: Ending, at: Circumstances
 }
 
 /** What came of a run, as it is counted. */
-export type RunOutcome = "succeeded" | "failed" | "retried" | "waiting" | "released"
+export type RunOutcome = "succeeded" | "failed" | "cancelled" | "retried" | "waiting" | "released"
+
+const outcomes = { S: "succeeded", F: "failed", C: "cancelled" } as const
 
 export const outcomeOf = (settlement: Settlement): RunOutcome => {
   switch (settlement.kind) {
     case "end":
-      return settlement.record.startsWith("S") ? "succeeded" : "failed"
+      return outcomes[settlement.record[0] as keyof typeof outcomes]
     case "retry":
       return "retried"
     case "wait":

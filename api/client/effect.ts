@@ -34,6 +34,7 @@ import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import type * as Stored from "../../runtime/schedules.ts"
+import type { Agents } from "../../runtime/agents.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { type Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
 import type { State, TaskId } from "../../runtime/task.ts"
@@ -207,7 +208,7 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">)
   const settings = yield* Settings
   // What a worker of this process shares with the rest of it.
   const known = Layer.succeedContext(
-    yield* Effect.context<Store | Steps | Admission | Limits | Operations | Stored.Schedules | Handlers>()
+    yield* Effect.context<Store | Steps | Agents | Admission | Limits | Operations | Stored.Schedules | Handlers>()
   )
 
   /** A definition says itself what fits it, whether or not somebody announced it. */

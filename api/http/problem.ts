@@ -28,7 +28,7 @@ import type {
 import type { FileNotFound, FilesError, FileTooLarge, UploadBroken } from "../../runtime/files.ts"
 import type { Fault } from "../../runtime/handler.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
-import type { QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
+import type { AgentBusy, AgentQuarantined, QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
 import type { TaskError } from "../../runtime/task.ts"
 import type { InvalidTaskId, TaskFailed } from "../client/errors.ts"
 import type * as Refusals from "./refusals.ts"

@@ -15,6 +15,7 @@
   ARGV[8]   expiry     ms      Unix time, or ""
   ARGV[9]   deadline   ms      Unix time, or ""
   ARGV[10]  retention  ms      how long outcomes and streams are kept
+  ARGV[11]  arrival    string  "reject": not while its box has work or runs; "interrupt": the first that runs is cancelled; ""
   then for each guard, in the order they are asked
     member  string  <kind>:<hash of its name>
     rule    string  idempotency: the hash of the input; unique: "started" or "ended", until when it holds; else ""
@@ -26,6 +27,7 @@
     {id, member}               the task that a guard found
     {id}                       a task with the same idempotency key and another input
     {"d" | "a" | "k", limit}   what refuses it: the bound of depth, age, a key's depth
+    {"q" | "b", address}       its agent, which is in quarantine or busy
 ]]
 --- @include "clock"
 --- @include "calls"
@@ -39,7 +41,7 @@
 
 local entry, due, box, retention = ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[10])
 local id, now = id_of(entry), clock()
-local first_guard, fields_of_guard = 11, 4
+local first_guard, fields_of_guard = 12, 4
 
 if records_or_letters_of({ id })[1] then
   return 0
@@ -113,11 +115,23 @@ local bound, limit = refusal(more, box ~= "" and { [box] = more } or {}, now)
 if bound then
   return { bound, limit }
 end
+local agent = box ~= "" and agent_of(box)
+if agent and is_paused(box) then
+  return { "q", agent }
+elseif ARGV[11] == "reject" and redis.call("EXISTS", key.box(box), key.taken(box)) > 0 then
+  return { "b", agent or box }
+end
 
 local before = redis.call("ZRANGE", key.later, 0, 0)[1]
 if superseded then
   local error = '{"type":"Superseded","message":"' .. partition .. "." .. id .. ' has taken its place"}'
   end_early({ superseded }, "C", error, now, retention)
+end
+if ARGV[11] == "interrupt" then
+  local taken = redis.call("SMEMBERS", key.taken(box))
+  table.sort(taken)
+  local error = '{"type":"Interrupted","message":"' .. partition .. "." .. id .. ' has come"}'
+  end_early({ taken[1] and id_of(taken[1]) }, "C", error, now, retention)
 end
 keep_records({ [sub(entry, 1, 8)] = { id, ARGV[2] } })
 keep_ties(id, box, ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9])

@@ -14,7 +14,8 @@
   then for each other     entry, record, due ("" for at once, a Unix time in ms, or +<delay in ms>), box or "", its
                           limit, "o" when it is ordered, parent or "", expiry and deadline in Unix ms or ""
 
-  Returns how many were stored; or what refuses them: {"d" | "a" | "k", limit}, the bound of depth, age, a key's depth.
+  Returns how many were stored; or what refuses them: {"d" | "a" | "k", limit}, the bound of depth, age, a key's depth;
+  or {"q", address} of an agent in quarantine.
 ]]
 --- @include "clock"
 --- @include "calls"
@@ -41,6 +42,12 @@ if ARGV[1] == "0" then
   local bound, limit = refusal(count, added)
   if bound then
     return { bound, limit }
+  end
+  for name in pairs(added) do
+    local agent = agent_of(name)
+    if agent and is_paused(name) then
+      return { "q", agent }
+    end
   end
 end
 

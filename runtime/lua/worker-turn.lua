@@ -30,11 +30,15 @@
   ARGV[21]  hints        integer  as many of  reply channel, ended entries separated by blanks
   ARGV[22]  permits      integer  as many of  ring, how many may be claimed from it
   ARGV[23]  deferred     integer  as many of  ring, ms after which it may be asked for
+  ARGV[24]  acts         integer  as many of  ended entry, address of its agent, revision it was handled with, state as
+                                  JSON or "" when it did not change, version of the state, timers a line each
+  ARGV[25]  sent         integer  as many of  ended entry, line of the outbox
 
   Returns
     -1  the incarnation is not registered; nothing was written
     {now, next due or -1, lost entries, claimed (entry, record)*, with again all other held entries, rings that have
-    work (ring, how much)*, how many of the last claims came from each ring of the permits, 1 when the outbox is not empty}
+    work (ring, how much)*, how many of the last claims came from each ring of the permits, 1 when the outbox is not empty,
+    agents whose messages were claimed (address, revision of its state)*}
 ]]
 --- @include "clock"
 --- @include "calls"
@@ -45,6 +49,7 @@
 --- @include "give-back"
 --- @include "end-early"
 --- @include "window"
+--- @include "agents"
 
 local reap_max, promote_max, stale_rounds, hint_record_max = 50, 500, 8, 4096
 local rings_max, ring_waiting_max = 16, 100
@@ -61,7 +66,7 @@ if ARGV[5] == "0" and (not registered or tonumber(registered) == 0) then
 end
 
 -- Where each list of arguments starts.
-local widths, starts, at = { 2, 3, 3, 1, 2, 1, 1, 2, 2, 2 }, {}, 24
+local widths, starts, at = { 2, 3, 3, 1, 2, 1, 1, 2, 2, 2, 6, 2 }, {}, 26
 for list = 1, #widths do
   starts[list] = at
   at = at + tonumber(ARGV[13 + list]) * widths[list]
@@ -85,19 +90,35 @@ if starts[8] > starts[1] then
     return members[place] == 1
   end
 
+  -- What messages did to their agents: an entry, and where it is said.
+  local acts, refused = {}, {}
+  for i = starts[11], starts[12] - 1, 6 do
+    acts[ARGV[i]] = i
+  end
+
   -- Settle.
   local ids = {}
   local unheld, expect = {}, {}
   for i = starts[1], starts[2] - 1, 2 do
     local entry = ARGV[i]
-    if next_is_mine() then
+    local act = acts[entry]
+    if not next_is_mine() then
+      acts[entry] = nil
+      unheld[#unheld + 1] = entry
+      expect[#expect + 1] = ARGV[i + 1]
+    elseif act and not is_of_this_state(ARGV[act + 1], ARGV[act + 2]) then
+      -- It was handled with a state that was never stored, or is no longer there: it is handled again.
+      acts[entry] = nil
+      refused[#refused + 1] = entry
+      lost[#lost + 1] = entry
+    else
+      if act then
+        accept_state(entry, ARGV[act + 1], ARGV[act + 3], ARGV[act + 4], ARGV[act + 5])
+      end
       count = count + 1
       settled[count] = entry
       ids[count] = sub(entry, 1, 26)
       records[count] = ARGV[i + 1]
-    else
-      unheld[#unheld + 1] = entry
-      expect[#expect + 1] = ARGV[i + 1]
     end
   end
   local later, writes, told, left, nexts = {}, {}, {}, {}, {}
@@ -132,7 +153,10 @@ if starts[8] > starts[1] then
       expect[#expect + 1] = ARGV[i + 1]
     end
   end
-  local released = {}
+  local released = refused
+  for _, entry in ipairs(refused) do
+    settled[#settled + 1] = entry
+  end
   for i = starts[4], starts[5] - 1 do
     if next_is_mine() then
       settled[#settled + 1] = ARGV[i]
@@ -152,6 +176,19 @@ if starts[8] > starts[1] then
   send("SREM", held, settled)
   if #ids > 0 then
     finish(ids, records, now, retention)
+  end
+  if starts[11] < starts[12] then
+    store_states(now)
+    for i = starts[11], starts[12] - 1, 6 do
+      if acts[ARGV[i]] and ARGV[i + 5] ~= "" then
+        set_timers(ARGV[i], ARGV[i + 1], ARGV[i + 5], now, retention)
+      end
+    end
+  end
+  for i = starts[12], starts[13] - 1, 2 do
+    if acts[ARGV[i]] then
+      redis.call("RPUSH", key.outbox, ARGV[i + 1])
+    end
   end
   for segment, write in pairs(writes) do
     send("HSET", key.task(segment), write)
@@ -457,4 +494,4 @@ if again then
     end
   end
 end
-return { now, next_due, lost, claims, also, rings, from_rings, redis.call("EXISTS", key.outbox) }
+return { now, next_due, lost, claims, also, rings, from_rings, redis.call("EXISTS", key.outbox), activated }

@@ -2,6 +2,7 @@
 import { Clock, Duration, Effect, Layer } from "effect"
 import { Admission, type Guard, keptAfterMsOf, keptMsOf, memberOf } from "../admission.ts"
 import { Settings } from "../config.ts"
+import { AgentBusy, agentBoxKey, agentOfBox, AgentQuarantined } from "../store.ts"
 import { decodeRecord, idIn, ulidOfEntry } from "../task.ts"
 import { entryOfHeader } from "./cells.ts"
 import { type Heap, Heaps } from "./heap.ts"
@@ -79,12 +80,24 @@ const make = Effect.gen(function* () {
     const { box, due } = task
     const full = heap.refusal(more, new Map(box === undefined ? [] : [[box.name, more]]), now)
     if (full !== undefined) return yield* full
+    const agent = box === undefined ? undefined : agentOfBox(box.name)
+    if (agent !== undefined && heap.pausedKeys.has(agentBoxKey(agent)))
+      return yield* new AgentQuarantined({ agent })
+    const taken = box === undefined ? [] : [...(heap.taken.get(box.name) ?? [])].sort()
+    const waits = box !== undefined && (heap.box.get(box.name)?.length ?? 0) > 0
+    if (task.arrival === "reject" && (taken.length > 0 || waits))
+      return yield* new AgentBusy({ agent: agent ?? box!.name })
 
     const next = () => byScore(heap.later)[0]?.[0]
     const before = next()
     if (superseded !== undefined) {
       const error = { type: "Superseded", message: `${idIn(partition, ulid)} has taken its place` }
       heap.endEarly([superseded], "C", error, now, retentionMs)
+    }
+    const [first] = taken
+    if (task.arrival === "interrupt" && first !== undefined) {
+      const error = { type: "Interrupted", message: `${idIn(partition, ulid)} has come` }
+      heap.endEarly([ulidOfEntry(first)], "C", error, now, retentionMs)
     }
     heap.keep(task)
     for (const guard of guards) point(heap, guard, ulid, now)

@@ -2,8 +2,8 @@
  * Boxes and rings in memory: who waits in which, which of them have work and room, and whose turn it is. The readable
  * specification of `runtime/lua/lib/boxes.lua`.
  */
-import { type Box, quantum, ringOf } from "../store.ts"
-import { type Entry, isBoxed, laneOfEntry, nextRun, ulidOfEntry } from "../task.ts"
+import { type AgentAddress, agentOfBox, type Box, quantum, ringOf } from "../store.ts"
+import { crashesOf, type Entry, isBoxed, laneOfEntry, nextRun, ulidOfEntry } from "../task.ts"
 
 import { Cells } from "./cells.ts"
 
@@ -74,8 +74,19 @@ export class Boxes extends Cells {
     }
   }
 
-  /** Claims from the boxes of a ring, each box a quantum at a time. */
-  claimRing(ring: string, want: number, held: Set<Entry>): Array<Entry> {
+  /** Those of some entries of an agent that go at once: one that a worker died with goes alone. */
+  private together(entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> {
+    const crashed = entries.findIndex((entry) => crashesOf(this.recordOf(ulidOfEntry(entry))!) > 0)
+    return crashed < 0 ? entries : entries.slice(0, Math.max(1, crashed))
+  }
+
+  /** Claims from the boxes of a ring, each box a quantum at a time; agents of whom it claims are told to `activated`. */
+  claimRing(
+    ring: string,
+    want: number,
+    held: Set<Entry>,
+    activated: (agent: AgentAddress) => void
+  ): Array<Entry> {
     const ready = this.ready.get(ring) ?? []
     const claimed: Array<Entry> = []
     for (let round = 0; round < ringRounds && claimed.length < want; round++) {
@@ -91,10 +102,16 @@ export class Boxes extends Cells {
       this.taken.set(name, taken)
       // Where no other box waits for its turn, there is nobody to be fair to.
       const turn = ready.length > 0 ? quantum : want
-      const room = box.limit === 0 ? turn : box.limit - taken.size
+      const free = box.limit === 0 ? turn : box.limit - taken.size
+      const agent = agentOfBox(name)
+      const room = agent !== undefined && free > 0 ? quantum : free
       const count = this.pausedKeys.has(keyOf(name)) ? 0 : Math.min(turn, room, want - claimed.length)
-      for (const entry of count > 0 ? (this.box.get(name) ?? []).splice(0, count) : []) {
-        if (!this.isCurrent(entry)) continue
+      const list = this.box.get(name) ?? []
+      const popped = (count > 0 ? list.splice(0, count) : []).filter((entry) => this.isCurrent(entry))
+      const going = agent === undefined ? popped : this.together(popped)
+      list.unshift(...popped.slice(going.length))
+      if (agent !== undefined && going.length > 0) activated(agent)
+      for (const entry of going) {
         claimed.push(entry)
         held.add(entry)
         if (box.limit > 0) taken.add(entry)

@@ -4,6 +4,7 @@
  */
 import { Latch, Queue } from "effect"
 import {
+  type AgentAddress,
   type Hint,
   type Message,
   type News,
@@ -42,6 +43,18 @@ export interface Channels {
   readonly orders: Map<WorkerId, Queue.Queue<Order>>
 }
 
+/** What `agent:<address>` holds. */
+export interface AgentCell {
+  state: { readonly json: string; readonly version: number } | undefined
+  /** `"0"` before the first. */
+  revision: string
+  /** When it was written last. */
+  at: number | undefined
+  failures: number
+  quarantined: { readonly at: number; readonly ulid: string } | undefined
+  readonly timers: Map<string, string>
+}
+
 /** What is tidied when a task ends, a line each; its first letter says what it is (`runtime/lua/lib/finish.lua`). */
 export type Tie = string
 
@@ -69,6 +82,7 @@ export class Cells {
   readonly rings: Scores = new Map()
   readonly pausedKeys = new Set<string>()
   readonly suspects: Array<Entry> = []
+  readonly agents = new Map<AgentAddress, AgentCell>()
   readonly ties = new Map<string, Array<Tie>>()
   readonly steps = new Map<string, Map<number, { readonly name: string; readonly value: string }>>()
   readonly children = new Map<string, Set<TaskId>>()
@@ -175,6 +189,20 @@ export class Cells {
         if ((this.box.get(name)?.length ?? 0) + more > keyDepth) return full("maxKeyDepth", keyDepth)
     }
     return undefined
+  }
+
+  /** The hash of an agent, which from here on it has. */
+  agentCell(agent: AgentAddress): AgentCell {
+    const cell: AgentCell = this.agents.get(agent) ?? {
+      state: undefined,
+      revision: "0",
+      at: undefined,
+      failures: 0,
+      quarantined: undefined,
+      timers: new Map()
+    }
+    this.agents.set(agent, cell)
+    return cell
   }
 
   /** Writes a new task's record, its ties and its alarms. */

@@ -3,7 +3,7 @@
  * `end-early.lua` and `give-back.lua` in `runtime/lua/lib`.
  */
 import { Context, Effect, Layer } from "effect"
-import { crashesMax, crashesSuspect, type WorkerId } from "../store.ts"
+import { type Act, agentBoxKey, agentOfBox, crashesMax, crashesSuspect, type WorkerId } from "../store.ts"
 import {
   decodeRecord,
   encodeRecord,
@@ -23,6 +23,11 @@ import {
 
 import { Boxes } from "./boxes.ts"
 import { type Channels, entryOfHeader } from "./cells.ts"
+
+const superseded: TaskError = {
+  type: "Superseded",
+  message: "its agent has set or cancelled this timer"
+}
 
 /** One partition. */
 export class Heap extends Boxes {
@@ -68,20 +73,27 @@ export class Heap extends Boxes {
       ended.map(([ulid]) => ulid),
       true
     )
-    this.leaveBoxes(ended)
+    this.leaveBoxes(ended, now)
     for (const [ulid, record] of ended) {
       for (const line of this.ties.get(ulid) ?? []) this.untie(ulid, record, line, now)
     }
     for (const [ulid] of ended) this.ties.delete(ulid)
   }
 
-  /** Gives up the room of tasks that have ended, each box in one go. */
-  private leaveBoxes(ended: ReadonlyArray<readonly [ulid: string, record: string]>): void {
+  /** Gives up the room of tasks that have ended, each box in one go. A message that failed quarantines its agent. */
+  private leaveBoxes(ended: ReadonlyArray<readonly [ulid: string, record: string]>, now: number): void {
     const names = new Set<string>()
     for (const [ulid, record] of ended) {
       const name = this.boxOf(ulid)?.name
       if (name === undefined) continue
       names.add(name)
+      const agent = agentOfBox(name)
+      if (agent !== undefined && record.startsWith("F")) {
+        this.pausedKeys.add(agentBoxKey(agent))
+        const cell = this.agentCell(agent)
+        cell.failures += 1
+        cell.quarantined = { at: now, ulid }
+      }
       this.taken.get(name)?.delete(entryOfHeader(ulid, decodeRecord(record).header))
     }
     for (const name of names) this.markReady(name)
@@ -119,6 +131,28 @@ export class Heap extends Boxes {
         else guard.goesAt = now + Number(keepMs)
       }
     }
+  }
+
+  /** Stores what a message did to its agent (`runtime/lua/lib/agents.lua`). */
+  perform(entry: Entry, { agent, sent, state, timers }: Act, now: number, retentionMs: number): void {
+    if (state !== undefined || timers.length > 0) {
+      const cell = this.agentCell(agent)
+      cell.state = state ?? cell.state
+      cell.at = now
+      const over: Array<string> = []
+      for (const change of timers) {
+        const earlier = cell.timers.get(change.name)
+        if (change.kind === "fired") {
+          if (earlier === ulidOfEntry(entry)) cell.timers.delete(change.name)
+          continue
+        }
+        if (earlier !== undefined) over.push(earlier)
+        if (change.kind === "set") cell.timers.set(change.name, change.ulid)
+        else cell.timers.delete(change.name)
+      }
+      this.endEarly(over, "C", superseded, now, retentionMs)
+    }
+    this.outbox.push(...sent)
   }
 
   /** Counts tasks that ended without a worker saying so. */

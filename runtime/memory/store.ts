@@ -8,6 +8,9 @@
 import { Clock, Duration, Effect, Layer, Queue } from "effect"
 import { Settings } from "../config.ts"
 import {
+  agentBoxKey,
+  agentOfBox,
+  AgentQuarantined,
   bellWaitMaxMs,
   eventsMax,
   type Found,
@@ -50,6 +53,11 @@ const make = Effect.gen(function* () {
     for (const { box } of tasks) if (box !== undefined) added.set(box.name, (added.get(box.name) ?? 0) + 1)
     const full = options?.owed === true ? undefined : heap.refusal(tasks.length, added, now)
     if (full !== undefined) return yield* full
+    for (const { box } of options?.owed === true ? [] : tasks) {
+      const agent = box === undefined ? undefined : agentOfBox(box.name)
+      if (agent !== undefined && heap.pausedKeys.has(agentBoxKey(agent)))
+        return yield* new AgentQuarantined({ agent })
+    }
     const next = () => byScore(heap.later)[0]?.[0]
     const before = next()
     const ordered = [...tasks.filter(isPlain), ...tasks.filter((task) => !isPlain(task))]

@@ -1,6 +1,8 @@
 /** The turn in memory: the readable specification of `runtime/lua/worker-turn.lua`, in the same order. */
 import { Effect } from "effect"
 import {
+  type Act,
+  type AgentAddress,
   clockJumpMs,
   Fenced,
   hintRecordMax,
@@ -46,6 +48,7 @@ const settle = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
   const released: Array<Entry> = []
   const told: Array<string> = []
   const goesOn: Array<Extract<Settlement, { kind: "retry" | "wait" }>> = []
+  const acts: Array<readonly [Entry, Act]> = []
   const wereHeld = turn.settled.filter((settlement) => {
     const { entry } = settlement
     if (mine.has(entry)) return held.delete(entry)
@@ -57,12 +60,24 @@ const settle = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
   for (const settlement of wereHeld) {
     const { entry } = settlement
     if (settlement.kind === "end") {
+      const { act } = settlement
+      if (act !== undefined && (heap.agents.get(act.agent)?.revision ?? "0") !== act.base) {
+        // It was handled with a state that was never stored, or is no longer there: it is handled again.
+        released.push(entry)
+        lost.push(entry)
+        continue
+      }
+      if (act !== undefined) {
+        acts.push([entry, act])
+        if (act.state !== undefined || act.timers.length > 0) heap.agentCell(act.agent).revision = entry
+      }
       ended.push([ulidOfEntry(entry), settlement.record])
       if (settlement.record.length <= hintRecordMax) outcomes.set(entry, settlement.record)
     } else if (settlement.kind === "release") released.push(entry)
     else goesOn.push(settlement)
   }
   heap.finish(ended, now, retentionMs)
+  for (const [entry, act] of acts) heap.perform(entry, act, now, retentionMs)
   // Retries first, as their arguments come first.
   goesOn.sort((a, b) => (a.kind === b.kind ? 0 : a.kind === "retry" ? -1 : 1))
   for (const { entry, record } of goesOn) {
@@ -145,6 +160,9 @@ const promote = ({ heap, now, retentionMs }: Circumstances) => {
 const claim = ({ heap, now }: Circumstances, turn: Turn) => {
   const held = heap.heldBy(turn.worker)
   const claimed: Array<{ readonly entry: Entry; readonly ring?: string }> = []
+  const agents: Array<readonly [AgentAddress, string]> = []
+  const activated = (agent: AgentAddress) =>
+    void agents.push([agent, heap.agents.get(agent)?.revision ?? "0"])
   let { want } = turn
   const paused = turn.want > 0 && heap.control.get("paused") === "1"
   const concurrency = heap.control.get("concurrency")
@@ -199,18 +217,19 @@ const claim = ({ heap, now }: Circumstances, turn: Turn) => {
     for (const [at, count] of turn.share.entries())
       take(current(heap.lanes[lanes[at + 1]!].splice(0, Math.min(count, want))))
   }
-  for (const [ring, count] of turn.permits) take(heap.claimRing(ring, Math.min(count, want), held), ring)
+  for (const [ring, count] of turn.permits)
+    take(heap.claimRing(ring, Math.min(count, want), held, activated), ring)
   if (want > 0) {
     if ((heap.ready.get("")?.length ?? 0) === 0) takeLanes(want, lanes)
     else {
       takeLanes(want, lanes.slice(0, 2))
-      take(heap.claimRing("", Math.floor((want + (now % 2)) / 2), held))
+      take(heap.claimRing("", Math.floor((want + (now % 2)) / 2), held, activated))
       takeLanes(want, lanes.slice(2))
-      take(heap.claimRing("", want, held))
+      take(heap.claimRing("", want, held, activated))
     }
   }
   if (lately !== undefined && claimed.length > 0) heap.claimedLately = add(lately, now, claimed.length)
-  return { claimed, nextRoom, left: want === 0 && !paused && !capped, suspectsLeft, paused }
+  return { claimed, agents, nextRoom, left: want === 0 && !paused && !capped, suspectsLeft, paused }
 }
 
 /** Says which rings with limits have work, and when the next of them may be asked for. */
@@ -241,7 +260,7 @@ export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply
     promote(at)
 
     const before = [...heap.heldBy(worker)]
-    const { claimed, left, nextRoom, paused, suspectsLeft } = claim(at, turn)
+    const { agents, claimed, left, nextRoom, paused, suspectsLeft } = claim(at, turn)
     const { nextRing, rings } = lookAtRings(at, turn, paused)
     const works =
       lanes.some((lane) => heap.lanes[lane].length > 0) ||
@@ -261,6 +280,7 @@ export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply
       claimed: claimed.map((one) => ({ ...one, record: heap.recordOf(ulidOfEntry(one.entry))! })),
       rings,
       outbox: heap.outbox.length > 0,
+      agents,
       held: turn.again ? before : []
     } satisfies TurnReply)
   })

@@ -2,10 +2,10 @@
 import { Duration, Effect, Layer } from "effect"
 import { Admission, type Guard, keptAfterMsOf, keptMsOf, memberOf } from "../admission.ts"
 import { Settings } from "../config.ts"
-import { StoreError, StoreFull } from "../store.ts"
+import { AgentBusy, StoreError, StoreFull } from "../store.ts"
 import { ulidLength } from "../task.ts"
 import { Scripted } from "./scripted.ts"
-import { fullOf, isFull, otherOf } from "./store.ts"
+import { isFull, otherOf, refusalOf } from "./store.ts"
 
 /** What the script judges a guard by. */
 const ruleOf = (guard: Guard): string => {
@@ -30,6 +30,7 @@ const make = Effect.gen(function* () {
     const reply = yield* run<Reply>("task-admit", partition, [
       ...otherOf(task),
       retentionMs,
+      task.arrival ?? "",
       ...guards.flatMap(argumentsOf)
     ]).pipe(
       Effect.mapError((error) =>
@@ -39,7 +40,8 @@ const make = Effect.gen(function* () {
     if (reply === 0) return { kind: "stored" }
     const [ulid, detail] = reply
     if (detail === undefined) return { kind: "conflict", ulid }
-    if (ulid.length < ulidLength) return yield* fullOf(partition, [ulid, detail])
+    if (ulid === "b") return yield* new AgentBusy({ agent: detail })
+    if (ulid.length < ulidLength) return yield* refusalOf(partition, [ulid, detail])
     const by = guards.find((guard) => memberOf(guard) === detail)!.kind
     return { kind: "found", ulid, by }
   })

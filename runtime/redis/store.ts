@@ -7,6 +7,7 @@ import { Duration, Effect, Layer, Queue } from "effect"
 import { Settings } from "../config.ts"
 import type { PartitionKeys } from "../keys.ts"
 import {
+  AgentQuarantined,
   bellWaitMaxMs,
   type Claim,
   clockJumpMs,
@@ -27,6 +28,7 @@ import {
   StoreError,
   StoreFull,
   streamIdleMs,
+  type TimerChange,
   type TurnReply
 } from "../store.ts"
 import { lanes, type Partition, partitionOfId, type TaskId, ulidLength, ulidOfId } from "../task.ts"
@@ -45,7 +47,8 @@ type TurnScriptReply = [
   rings: Array<string | number>,
   /** For each ring of the permits: where its claims begin, and how many they are. */
   fromRings: Array<number>,
-  outbox: 0 | 1
+  outbox: 0 | 1,
+  agents: Array<string>
 ]
 
 /** A list of claims as the turn's script gives it: entry, record, entry, record, … */
@@ -84,9 +87,11 @@ export const otherOf = (task: NewTask): ReadonlyArray<string | number> => [
 
 const bounds = { d: "maxDepth", a: "maxAgeMs", k: "maxKeyDepth" } as const
 
-/** What refuses a submit, as the scripts that store tasks say it. */
-export const fullOf = (partition: Partition, [letter, limit]: readonly [string, string]) =>
-  new QueueFull({ partition, bound: bounds[letter as keyof typeof bounds], limit: Number(limit) })
+/** What refuses a submit, as the scripts that store tasks say it: a letter, and the bound or the agent. */
+export const refusalOf = (partition: Partition, [letter, detail]: readonly [string, string]) =>
+  letter === "q"
+    ? new AgentQuarantined({ agent: detail })
+    : new QueueFull({ partition, bound: bounds[letter as keyof typeof bounds], limit: Number(detail) })
 
 /** A message of the outbox as it is read. */
 const messageOf = (line: string): Message => {
@@ -138,6 +143,18 @@ const foundOf = (
   }
 }
 
+/** A change of a timer, a line as the turn's script reads it. */
+const timerLine = (change: TimerChange): string => {
+  switch (change.kind) {
+    case "set":
+      return `+${change.ulid} ${change.name}`
+    case "clear":
+      return `-${change.name}`
+    case "fired":
+      return `=${change.name}`
+  }
+}
+
 /** What a script, once reached, did not do because Redis is at its `maxmemory`. */
 export const isFull = (error: RedisError) => /^OOM\b|-OOM\b/.test(error.message)
 
@@ -164,7 +181,7 @@ const make = Effect.gen(function* () {
         isFull(error) ? new StoreFull() : new StoreError({ operation: "Store.submit", cause: error.cause })
       )
     )
-    if (typeof reply !== "number") return yield* fullOf(partition, reply)
+    if (typeof reply !== "number") return yield* refusalOf(partition, reply)
   })
 
   const turn: Store["Service"]["turn"] = Effect.fnUntraced(function* (partition, turn) {
@@ -172,10 +189,24 @@ const make = Effect.gen(function* () {
     const retried: Array<string | number> = []
     const waiting: Array<string | number> = []
     const released: Array<string | number> = []
+    const acts: Array<string | number> = []
+    const sent: Array<string | number> = []
     for (const settlement of turn.settled) {
       const { entry } = settlement
-      if (settlement.kind === "end") ended.push(entry, settlement.record)
-      else if (settlement.kind === "retry") retried.push(entry, settlement.delayMs, settlement.record)
+      if (settlement.kind === "end") {
+        ended.push(entry, settlement.record)
+        if (settlement.act === undefined) continue
+        const { agent, base, state, timers } = settlement.act
+        acts.push(
+          entry,
+          agent,
+          base,
+          state?.json ?? "",
+          state?.version ?? 0,
+          timers.map(timerLine).join("\n")
+        )
+        for (const message of settlement.act.sent) sent.push(entry, lineOf(message))
+      } else if (settlement.kind === "retry") retried.push(entry, settlement.delayMs, settlement.record)
       else if (settlement.kind === "wait")
         waiting.push(entry, settlement.record, settlement.children.join(" "))
       else released.push(entry)
@@ -206,7 +237,9 @@ const make = Effect.gen(function* () {
         turn.streamed.length,
         turn.hints.length,
         turn.permits.length,
-        turn.deferred.length
+        turn.deferred.length,
+        acts.length / 6,
+        sent.length / 2
       ].concat(
         ended as Array<never>,
         retried as Array<never>,
@@ -217,11 +250,13 @@ const make = Effect.gen(function* () {
         turn.streamed as Array<never>,
         turn.hints.flatMap(([channel, entries]) => [channel, entries.join(" ")]) as Array<never>,
         turn.permits.flat() as Array<never>,
-        turn.deferred.flat() as Array<never>
+        turn.deferred.flat() as Array<never>,
+        acts as Array<never>,
+        sent as Array<never>
       )
     ).pipe(during("Store.turn"))
     if (reply === -1) return yield* new Fenced({ worker: turn.worker })
-    const [now, nextDue, lost, claimed, held, rings, fromRings, outbox] = reply
+    const [now, nextDue, lost, claimed, held, rings, fromRings, outbox, agents] = reply
     return {
       now,
       nextDue: nextDue < 0 ? undefined : nextDue,
@@ -233,6 +268,7 @@ const make = Effect.gen(function* () {
       ),
       rings: pairsOf(rings),
       outbox: outbox === 1,
+      agents: agents.flatMap((agent, at) => (at % 2 === 0 ? [[agent, agents[at + 1]!] as const] : [])),
       held
     } satisfies TurnReply
   })

@@ -2,6 +2,7 @@
 import { Context, Duration, Effect, Fiber, Layer, Redacted, Result } from "effect"
 import { Redis } from "ioredis"
 import type { Admission } from "../../runtime/admission.ts"
+import type { Agents } from "../../runtime/agents.ts"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import { partitionKeys } from "../../runtime/keys.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
@@ -25,7 +26,7 @@ export const elsewhere: Partition = "other.0"
 /** What the store does not show: whether its bell has rung since this was last asked. Asking takes the token. */
 export class Bell extends Context.Service<Bell, { readonly rang: Effect.Effect<boolean> }>()("test/Bell") {}
 
-export type StoreUnderTest = Store | Steps | Admission | Members | Operations | Schedules | TestTime | Bell
+export type StoreUnderTest = Store | Steps | Admission | Agents | Members | Operations | Schedules | TestTime | Bell
 
 // ---------------------------------------------------------------------------------------------------------
 // Memory

@@ -1,6 +1,22 @@
 -- Boxes and rings. A box is `<ring>|<key>`; its field in `boxes` is its limit, then `o` when it is ordered and `r`
 -- while it is in its ring. Needs: records.
+--
+-- The box of an agent is `<ring>|~<address>`: it runs one message at a time, but hands out up to a quantum of them at
+-- once, to be run one after the other; one that a worker died with goes alone.
 local quantum, ring_rounds = 10, 64
+
+-- The address of the agent that a box is of, if it is one's.
+local function agent_of(name)
+  return string.match(name, "^[^|]*|~([^/]+/.*)$")
+end
+
+-- Agents whose messages were claimed, each followed by the revision of its state.
+local activated = {}
+
+-- Whether a worker died with the task of this record.
+local function has_crashed(record)
+  return string.match(record, "^Q%a%d+%.(%d+)") ~= "0"
+end
 
 local function box_of(name)
   local value = redis.call("HGET", key.boxes, name)
@@ -151,15 +167,36 @@ local function claim_ring(ring, want, held, claims)
     -- Where no other box waits for its turn, there is nobody to be fair to.
     local turn = redis.call("EXISTS", ready) == 1 and quantum or want
     local room = limit == 0 and turn or limit - redis.call("SCARD", key.taken(name))
+    local agent = agent_of(name)
+    if agent and room > 0 then
+      room = quantum
+    end
     local count = is_paused(name) and 0 or math.min(turn, room, want - claimed)
     local entries = count > 0 and redis.call("LPOP", key.box(name), count) or {}
     local found, valid = records_of(entries), {}
+    local rest = #entries + 1
     for i = 1, #entries do
       if is_current(found[i], entries[i]) then
+        local alone = agent and has_crashed(found[i])
+        if alone and #valid > 0 then
+          rest = i
+          break
+        end
         valid[#valid + 1] = entries[i]
         claims[#claims + 1] = entries[i]
         claims[#claims + 1] = found[i]
+        if alone then
+          rest = i + 1
+          break
+        end
       end
+    end
+    for i = #entries, rest, -1 do
+      redis.call("LPUSH", key.box(name), entries[i])
+    end
+    if agent and #valid > 0 then
+      activated[#activated + 1] = agent
+      activated[#activated + 1] = redis.call("HGET", key.agent(agent), "revision") or "0"
     end
     claimed = claimed + #valid
     send("SADD", held, valid)

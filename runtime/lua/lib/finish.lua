@@ -45,11 +45,24 @@ local function child_ended(parent, child)
   end
 end
 
+-- Hands out nothing more of an agent, one of whose messages has failed for good.
+local function quarantine(agent, id, now)
+  redis.call("SADD", key.pausedKeys, "~" .. agent)
+  some_paused = true
+  redis.call("HINCRBY", key.agent(agent), "failures", 1)
+  redis.call("HSET", key.agent(agent), "quarantined", digits(now) .. " " .. id)
+  redis.call("ZADD", key.agents, 0, agent)
+end
+
 -- Gives up the room of tasks that have ended, each box in one go.
-local function leave_boxes(ends)
+local function leave_boxes(ends, now)
   local names, runs = {}, {}
   for _, one in ipairs(ends) do
     local name = string.match("\n" .. one[3], "\nb%d+o? ([^\n]*)")
+    local agent = name and byte(one[2]) == 70 and agent_of(name)
+    if agent then
+      quarantine(agent, one[1], now)
+    end
     if name then
       if not runs[name] then
         names[#names + 1], runs[name] = name, {}
@@ -150,7 +163,7 @@ local function finish(ids, records, now, retention)
         ends[#ends + 1] = { ids[i], records[i], lines }
       end
     end
-    leave_boxes(ends)
+    leave_boxes(ends, now)
     for _, one in ipairs(ends) do
       untie(one[1], one[2], one[3])
     end

@@ -1,0 +1,147 @@
+/**
+ * One message, handled once: from the stored record and the agent's state to its ending, and what it did.
+ *
+ * It never fails: whatever the handler does becomes an ending. What was set and sent counts only where the message has
+ * succeeded; a timer that goes on is armed again however its message ends.
+ */
+import { type Context, Effect, Result } from "effect"
+import type { AgentDefinition, MessageJson } from "../../runtime/agent.ts"
+import type { StoredAgent } from "../../runtime/agents.ts"
+import { unfinished, unfinishedCause } from "../../runtime/fault.ts"
+import type { Checked, MessageSpec } from "../../runtime/handler.ts"
+import type { AgentAddress } from "../../runtime/store.ts"
+import { submittedAt, ulidOfEntry } from "../../runtime/task.ts"
+import {
+  checked,
+  concluded,
+  type Ending,
+  type Given,
+  misfitting,
+  outputOf,
+  stoppable,
+  unfit
+} from "../work/attempt.ts"
+import { Run } from "../work/context.ts"
+import { Acting } from "./act.ts"
+import { effectContext, type Handling, plainContext } from "./context.ts"
+import { readState } from "./state.ts"
+
+/** A message that is to be handled now. */
+export interface Mail extends Given {
+  readonly definition: AgentDefinition
+  readonly address: AgentAddress
+  readonly stored: StoredAgent
+  /** Redis's clock, in Unix milliseconds. */
+  readonly redisNow: () => number
+}
+
+/** How it ended, and what it did; what a message that failed did is to be stored with its death alone. */
+export interface Handled {
+  readonly ending: Ending
+  readonly acting: Acting
+}
+
+const superseded: Ending = {
+  kind: "cancelled",
+  error: { type: "Superseded", message: "its agent has set or cancelled this timer" }
+}
+
+const settled = (result: Checked) => (result instanceof Promise ? result : Promise.resolve(result))
+
+const written = async (spec: MessageSpec, output: unknown): Promise<Ending> => {
+  const result = await settled(spec.writeOutput(output))
+  return Result.isFailure(result) ? unfinished(misfitting(result.failure)) : outputOf(result.success)
+}
+
+/** Handles a message. Interrupting it ends it without an ending. */
+export const handle = (mail: Mail): Effect.Effect<Handled> =>
+  Effect.suspend(() => {
+    const { address, definition, entry, envelope, keeping, redisNow, services, stored } = mail
+    const { body } = definition
+    const key = envelope.key ?? ""
+    const acting = new Acting({
+      entry,
+      agent: address,
+      name: definition.name,
+      key,
+      state: body.state,
+      stored,
+      offspring: keeping.offspring,
+      redisNow
+    })
+    const run = new Run(mail)
+    const { message, timer, input } = envelope.input as MessageJson
+    const dueAt = envelope.dueAt ?? submittedAt(ulidOfEntry(entry))
+    const isOver = timer !== undefined && stored.timers.get(timer.name) !== ulidOfEntry(entry)
+    if (isOver) return Effect.succeed({ ending: superseded, acting })
+
+    const begin = async () => {
+      const fits = await settled(definition.readInput(envelope.input))
+      if (Result.isFailure(fits)) throw unfit(fits.failure)
+      const state = await readState(body.state, { address, key }, stored.state)
+      const handling: Handling = { run, acting, definition, address, key, state }
+      return { given: (fits.success as MessageJson).input, handling }
+    }
+
+    const plainly = async (spec: MessageSpec): Promise<Ending> => {
+      try {
+        const { given, handling } = await begin()
+        const ending = await written(spec, await spec.handle(given, plainContext(handling)))
+        return concluded(run, ending)
+      } catch (thrown) {
+        return concluded(run, unfinished(thrown))
+      }
+    }
+
+    const inEffects = (spec: MessageSpec): Effect.Effect<Ending> => {
+      const handled = Effect.tryPromise({ try: begin, catch: (thrown) => thrown }).pipe(
+        Effect.flatMap(
+          ({ given, handling }) =>
+            spec.handle(given, effectContext(handling)) as Effect.Effect<unknown, unknown>
+        ),
+        Effect.flatMap((output) => Effect.mapError(checked(spec.writeOutput(output)), misfitting))
+      )
+      const served =
+        body.layer === undefined
+          ? handled
+          : Effect.flatMap(services(body.layer), (context) =>
+              Effect.provideContext(handled, context as Context.Context<never>)
+            )
+      return served.pipe(
+        Effect.matchCauseEager({ onSuccess: outputOf, onFailure: (cause): Ending => unfinishedCause(cause) }),
+        Effect.map((ending) => concluded(run, ending)),
+        Effect.onExit(() => Effect.sync(() => run.close()))
+      )
+    }
+
+    const rearm = (acting: Acting) => {
+      if (timer !== undefined) acting.fired(timer, message, input, dueAt)
+      return acting
+    }
+
+    /** What it does is known once what it has scheduled is prepared; if that is refused, so is the message. */
+    const finish = (ending: Ending, acting: Acting): Effect.Effect<Handled> =>
+      acting.prepared.pipe(
+        Effect.matchEffect({
+          onSuccess: () => Effect.succeed({ ending, acting }),
+          onFailure: (error) =>
+            ending.kind === "output"
+              ? finish(unfinished(error), rearm(acting.onFailure))
+              : Effect.succeed({ ending, acting: acting.onFailure })
+        })
+      )
+
+    const spec = body.messages.get(message)
+    const ran =
+      spec === undefined
+        ? Effect.succeed(unfinished(new Error(`${definition.name} has no message "${message}"`)))
+        : spec.inEffects
+          ? inEffects(spec)
+          : stoppable(
+              () => plainly(spec),
+              () => run.close()
+            )
+    return Effect.flatMap(ran, (ending) =>
+      finish(ending, rearm(ending.kind === "output" ? acting : acting.onFailure))
+    )
+  })

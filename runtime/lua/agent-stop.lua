@@ -1,0 +1,46 @@
+#!lua flags=allow-oom
+--[[
+  End an agent, a piece of its mailbox at a time: what runs is interrupted, what waits is cancelled, timers and state are
+  forgotten. It may run when memory is full: it frees some.
+
+  KEYS[1]  base       string  the partition's key prefix
+  ARGV[1]  address    string  the agent's
+  ARGV[2]  box        string  where its messages wait
+  ARGV[3]  error      JSON    why, as it is kept with the messages
+  ARGV[4]  retention  ms      how long outcomes and streams are kept
+
+  Returns how many messages were cancelled, and 1 when more are left.
+]]
+--- @include "clock"
+--- @include "calls"
+--- @include "records"
+--- @include "bell"
+--- @include "boxes"
+--- @include "finish"
+--- @include "end-early"
+
+local messages_at_once = 200
+
+local address, box, agent = ARGV[1], ARGV[2], key.agent(ARGV[1])
+local now, ids = clock(), {}
+for _, entry in ipairs(redis.call("SMEMBERS", key.taken(box))) do
+  ids[#ids + 1] = id_of(entry)
+end
+for _, entry in ipairs(redis.call("LPOP", key.box(box), messages_at_once) or {}) do
+  ids[#ids + 1] = id_of(entry)
+end
+local left = redis.call("EXISTS", key.box(box))
+if left == 0 then
+  local fields = redis.call("HGETALL", agent)
+  for i = 1, #fields, 2 do
+    if find(fields[i], "timer:", 1, true) == 1 then
+      ids[#ids + 1] = fields[i + 1]
+    end
+  end
+  redis.call("UNLINK", agent)
+  redis.call("ZREM", key.agents, address)
+  redis.call("SREM", key.pausedKeys, "~" .. address)
+end
+local ended = end_early(ids, "C", ARGV[3], now, tonumber(ARGV[4]))
+mark_ready(box)
+return { #ended, left }

@@ -1,0 +1,119 @@
+/** Agents in Redis: reads in one pipeline, and two scripts, whose arguments only this file knows. */
+import { Duration, Effect, Layer } from "effect"
+import { type AgentFound, Agents, agentsPageMax, type StoredAgent } from "../agents.ts"
+import { Settings } from "../config.ts"
+import { agentBoxKey } from "../store.ts"
+import { during, Scripted } from "./scripted.ts"
+
+const timerField = "timer:"
+
+interface Fields {
+  readonly revision?: string
+  readonly state?: string
+  readonly version?: string
+  readonly at?: string
+  readonly quarantined?: string
+  readonly failures?: string
+}
+
+const storedOf = (fields: Fields): StoredAgent => ({
+  revision: fields.revision ?? "0",
+  state: fields.state === undefined ? undefined : { json: fields.state, version: Number(fields.version) },
+  timers: new Map(
+    Object.entries(fields as Readonly<Record<string, string>>)
+      .filter(([field]) => field.startsWith(timerField))
+      .map(([field, ulid]) => [field.slice(timerField.length), ulid])
+  )
+})
+
+const quarantineOf = (text: string | undefined): AgentFound["quarantined"] => {
+  const [at, ulid = ""] = text?.split(" ") ?? []
+  return at === undefined ? undefined : { at: Number(at), ulid }
+}
+
+/** What each command of a pipeline gave. */
+const answersOf = <A>(replies: ReadonlyArray<readonly [Error | null, unknown]> | null): ReadonlyArray<A> =>
+  (replies ?? []).map(([error, answer]) => {
+    if (error !== null) throw error
+    return answer as A
+  })
+
+const make = Effect.gen(function* () {
+  const { call, keysOf, run } = yield* Scripted
+  const retentionMs = Duration.toMillis((yield* Settings).retention)
+
+  const load: Agents["Service"]["load"] = (partition, agents) =>
+    call(async (client) => {
+      const pipeline = client.pipeline()
+      for (const agent of agents) pipeline.hgetall(keysOf(partition).agent(agent))
+      return answersOf<Fields>(await pipeline.exec()).map(storedOf)
+    }).pipe(during("Agents.load"))
+
+  const read: Agents["Service"]["read"] = (partition, agent, box) =>
+    call(async (client) => {
+      const keys = keysOf(partition)
+      const pipeline = client
+        .pipeline()
+        .hgetall(keys.agent(agent))
+        .llen(keys.box(box))
+        .smembers(keys.taken(box))
+      const [fields, waiting, taken] = answersOf(await pipeline.exec()) as unknown as [
+        Fields,
+        number,
+        Array<string>
+      ]
+      if (Object.keys(fields).length === 0 && waiting === 0 && taken.length === 0) return undefined
+      return {
+        ...storedOf(fields),
+        at: fields.at === undefined ? undefined : Number(fields.at),
+        quarantined: quarantineOf(fields.quarantined),
+        failures: Number(fields.failures ?? 0),
+        waiting,
+        taken
+      } satisfies AgentFound
+    }).pipe(during("Agents.read"))
+
+  const list: Agents["Service"]["list"] = (partition, { after, limit, prefix }) =>
+    call(async (client) => {
+      const keys = keysOf(partition)
+      const from = after !== undefined && after >= prefix ? `(${after}` : `[${prefix}`
+      const to = prefix === "" ? "+" : `[${prefix}\u{10ffff}`
+      const agents = await client.zrangebylex(
+        keys.agents,
+        from,
+        to,
+        "LIMIT",
+        0,
+        Math.min(limit, agentsPageMax)
+      )
+      if (agents.length === 0) return []
+      const paused = await client.smismember(keys.pausedKeys, ...agents.map(agentBoxKey))
+      return agents.map((agent, at) => ({ agent, quarantined: paused[at] === 1 }))
+    }).pipe(during("Agents.list"))
+
+  return Agents.of({
+    load,
+    read,
+    list,
+    resume: (partition, agent, { box, reset }) =>
+      run<0 | 1>("agent-resume", partition, [agent, box, reset ? 1 : 0, retentionMs]).pipe(
+        Effect.map((known) => known === 1),
+        during("Agents.resume")
+      ),
+    stop: (partition, agent, { box, reason }) => {
+      const error = JSON.stringify({ type: "AgentStopped", message: reason })
+      return run<[cancelled: number, left: 0 | 1]>("agent-stop", partition, [
+        agent,
+        box,
+        error,
+        retentionMs
+      ]).pipe(
+        Effect.map(([cancelled, left]) => ({ cancelled, left: left === 1 })),
+        during("Agents.stop")
+      )
+    }
+  })
+})
+
+/** Agents in the Redis that `Scripted` reaches. */
+export const layer = Layer.effect(Agents, make)
