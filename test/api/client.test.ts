@@ -34,13 +34,19 @@ const refuse = defineTask({
   }
 })
 
-/** Gates that handlers of these tests wait at, by name. */
-const gates = new Map<string, PromiseWithResolvers<void>>()
-const gate = (name: string) => {
-  const there = gates.get(name) ?? Promise.withResolvers<void>()
-  gates.set(name, there)
-  return there
+/** Promises by name, each there from when it is first asked for. */
+const promises = () => {
+  const byName = new Map<string, PromiseWithResolvers<void>>()
+  return (name: string) => {
+    const there = byName.get(name) ?? Promise.withResolvers<void>()
+    byName.set(name, there)
+    return there
+  }
 }
+
+/** Gates that handlers of these tests wait at, by name: until they are opened, and until one has come to them. */
+const gate = promises()
+const arrival = promises()
 
 /** Those that a handler went through. */
 const passed = new Set<string>()
@@ -51,6 +57,7 @@ const wait = defineTask({
   async run({ gate: name }, { signal }) {
     const { promise: aborted, resolve } = Promise.withResolvers<unknown>()
     signal.addEventListener("abort", resolve)
+    arrival(name).resolve()
     await Promise.race([gate(name).promise, aborted])
     passed.add(name)
     return "waited"
@@ -378,16 +385,15 @@ for (const [name, place] of Object.entries(stores)) {
       const troupe = await connected()
       const at = crypto.randomUUID()
       const task = await troupe.submit(wait, { gate: at })
-      while ((await task.state()) !== "running") await Bun.sleep(5)
+      await arrival(at).promise
       const following = rejection(Array.fromAsync(task.events()))
 
       const closing = troupe.close()
-      await Bun.sleep(20)
+      expect(await following).toMatchObject({ _tag: "TroupeClosed" })
       gate(at).resolve()
       await closing
 
       expect([...passed]).toContain(at)
-      expect(await following).toMatchObject({ _tag: "TroupeClosed" })
       expect(await rejection(task.state())).toMatchObject({ _tag: "TroupeClosed" })
       expect(await rejection(Array.fromAsync(task.events()))).toMatchObject({ _tag: "TroupeClosed" })
       await troupe.close()
@@ -397,7 +403,8 @@ for (const [name, place] of Object.entries(stores)) {
       const troupe = await connected({ work: false })
       const task = await troupe.submit(add, { a: 1, b: 2 })
       const waiting = rejection(task.result())
-      await Bun.sleep(20)
+      // The store was asked for the result before.
+      await task.state()
 
       await troupe.close()
 

@@ -86,15 +86,14 @@ for (const [store, system] of [
 
     it.live("that was told to come back later keeps only its own limit waiting", () => {
       const starts: Array<readonly [string, number]> = []
-      let told = false
+      const told = Deferred.makeUnsafe<void>()
       const on = (name: string, key: string) =>
         defineTask({
           name,
           limits: [{ key, rate: 1_000, per: "1 second" }],
           run: () => {
             starts.push([name, performance.now()])
-            if (name !== "busy" || told) return
-            told = true
+            if (name !== "busy" || !Deferred.doneUnsafe(told, Exit.void)) return
             throw new RetryAfter("600 millis", { message: "429", counted: false })
           }
         })
@@ -102,9 +101,7 @@ for (const [store, system] of [
         const { ask, result, submit } = yield* Dispatcher
         const { queue } = yield* Operations
         const first = yield* submit({ name: "busy" })
-        yield* Effect.suspend(() => (told ? Effect.void : Effect.fail("not yet"))).pipe(
-          Effect.retry(Schedule.spaced("1 milli"))
-        )
+        yield* Deferred.await(told)
         const toldAt = starts[0]![1]
         // The pause is stored once the run has been settled.
         yield* Effect.flatMap(queue(partitionOf("default")), ({ depth }) =>
