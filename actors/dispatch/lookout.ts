@@ -4,7 +4,7 @@
  * A submit asks it without asking the store. A view is renewed at most every two seconds, beside the submits that use
  * it. That nobody can run a task is only believed of a fresh view, so that a worker that has come is seen.
  */
-import { Clock, Effect, Fiber, Result } from "effect"
+import { Clock, Effect, Fiber, Random, Result } from "effect"
 import { handlersSaid, Operations, type WorkerState } from "../../runtime/operations.ts"
 import { type Depth, Store } from "../../runtime/store.ts"
 import { type Partition, partitionOf } from "../../runtime/task.ts"
@@ -95,7 +95,7 @@ export const makeLookout = Effect.fnUntraced(function* (measured: ReadonlySet<st
   const looks = new Map<Partition, Fiber.Fiber<void>>()
   const partitions = new Set([...measured].map((queue) => partitionOf(queue)))
   const now = () => clock.currentTimeMillisUnsafe()
-  let turn = Math.floor(Math.random() * 1_000)
+  let turn = yield* Random.nextIntBetween(0, 1_000)
 
   const keep = (partition: Partition, view: View) => {
     if (views.size >= viewsMax && !views.has(partition)) views.clear()

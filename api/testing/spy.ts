@@ -163,7 +163,8 @@ export const makeSpy = ({ now, onEnd }: SpyOptions): Spy => {
     watch: (definition) => {
       const there = watched.get(definition)
       if (there !== undefined) return there
-      const fresh = { ...definition, body: bodyOf(definition.name, definition.body) }
+      // A process of its own would see nothing of the test, and the test nothing of it.
+      const fresh = { ...definition, isolation: undefined, body: bodyOf(definition.name, definition.body) }
       watched.set(definition, fresh)
       watched.set(fresh, fresh)
       return fresh

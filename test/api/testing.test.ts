@@ -152,6 +152,18 @@ describe("a system under test", () => {
     expect(await rejection(troupe.result(first!.id))).toMatchObject({ _tag: "TaskGone" })
   })
 
+  test("fires each slot of a schedule at its time", async () => {
+    await using troupe = await testTroupe({ handlers: [echo], now: "2030-03-30T12:00:00Z" })
+    await troupe.schedules.create(echo, "report", { cron: "30 7 * * *", timeZone: "Europe/Berlin" })
+    await troupe.advance("3 days")
+    // The clocks of Berlin are put forward in the first of these nights.
+    expect(troupe.runs(echo).map(({ startedAt }) => new Date(startedAt).toISOString())).toEqual([
+      "2030-03-31T05:30:00.000Z",
+      "2030-04-01T05:30:00.000Z",
+      "2030-04-02T05:30:00.000Z"
+    ])
+  })
+
   test("remembers what the runs of a handler were given and how they ended", async () => {
     const odd = defineTask({
       name: "odd",
@@ -220,6 +232,12 @@ describe("a system under test", () => {
     } finally {
       delete process.env["TROUPE_LEASE"]
     }
+  })
+
+  test("runs a handler in the test's process that has one of its own otherwise", async () => {
+    const alone = defineTask({ name: "alone", isolation: "process", run: () => process.pid })
+    await using troupe = await testTroupe({ handlers: [alone] })
+    expect(await troupe.ask(alone, {})).toBe(process.pid)
   })
 
   test("watches a handler that is named only when it is used", async () => {
