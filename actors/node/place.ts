@@ -5,8 +5,8 @@
  * that is worn is recycled: its successor takes the place when it is ready, and only then the old one lets what it
  * runs end, so nothing is lost and nothing waits. Who was asked to go leaves the place empty.
  */
-import { Duration, Effect, Fiber, Random, Schema, type Semaphore } from "effect"
-import { type SettingsShape } from "../../runtime/config.ts"
+import { Duration, Effect, Random, Schema, type Semaphore } from "effect"
+import type { SettingsShape } from "../../runtime/config.ts"
 import { nextRestart, restartPolicy } from "../../runtime/supervision/restarts.ts"
 import { beatEvery } from "./channel.ts"
 import { type Child, type ChildSpec, type makeSpawn, monotonicMs } from "./child.ts"
@@ -112,7 +112,7 @@ export const keep = (place: Place, keeping: Keeping): Effect.Effect<void, ChildF
       if (reason === undefined) return child
       const fresh = child.isRetiring() ? undefined : yield* successions.withPermit(successor(child))
       if (fresh === undefined) {
-        yield* Effect.raceFirst(child.ended, Effect.sleep(recycleAgainAfter))
+        yield* Effect.timeoutOption(child.ended, recycleAgainAfter)
         continue
       }
       yield* Effect.logInfo(

@@ -66,6 +66,6 @@ export const scale = Effect.fnUntraced(function* ({ close, min, open, places }: 
   const unanswered = (error: StoreError) =>
     Effect.logDebug(`nobody knows how long tasks wait: ${error.message}`)
   yield* Effect.forkScoped(
-    Effect.forever(Effect.andThen(Effect.sleep(upMs / looksPerWait), Effect.catch(look, unanswered)))
+    Effect.forever(Effect.andThen(Effect.sleep(upMs / looksPerWait), look.pipe(Effect.catch(unanswered))))
   )
 })

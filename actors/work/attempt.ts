@@ -18,7 +18,6 @@ import {
 } from "../../runtime/handler.ts"
 import type { TaskError, TaskId } from "../../runtime/task.ts"
 import { Run, type RunOf } from "./context.ts"
-import type { Isolate } from "./isolation/isolate.ts"
 
 /** How long an interrupted plain function may take to stop before it is left to itself. */
 const stopGrace = "1 second"
@@ -45,6 +44,9 @@ export interface Services {
   /** Runs a handler that asks for it in a process of its own; in that process itself there is none. */
   readonly isolate?: Isolate
 }
+
+/** Runs a handler once in a process of its own. Interrupting it ends the process. */
+export type Isolate = (given: Given) => Effect.Effect<Ending>
 
 /** How a run ends whose handler ended so: what was decided before counts, whatever the handler made of it. */
 export const concluded = ({ verdict }: Run, ending: Ending): Ending => {

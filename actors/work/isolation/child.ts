@@ -79,16 +79,13 @@ let running: Fiber.Fiber<unknown, unknown> | undefined
 
 const run = (given: IsolatedRun): void => {
   const { entry, envelope, partition, ring, worker } = given
-  const ending = Effect.tryPromise({
-    try: async () => [await find(given), await services] as const,
-    catch: (thrown) => thrown
-  }).pipe(
-    Effect.matchEffect({
-      onFailure: (thrown) => Effect.succeed(failure(thrown)),
-      onSuccess: ([definition, services]) =>
-        attempt({ definition, partition, worker, entry, envelope, ring, writes, keeping, services })
-    })
-  )
+  const ending = Effect.promise(() =>
+    Promise.all([find(given), services]).then(
+      ([definition, services]) =>
+        attempt({ definition, partition, worker, entry, envelope, ring, writes, keeping, services }),
+      (thrown: unknown) => Effect.succeed(failure(thrown))
+    )
+  ).pipe(Effect.flatten)
   running = Effect.runFork(ending)
   running.addObserver((exit) => {
     if (Exit.isSuccess(exit)) say({ kind: "ended", ending: exit.value as Ending })
@@ -119,7 +116,7 @@ const hear = (message: WorkerMessage): void => {
 
 endWithParent()
 // A promise that a handler has started and forgot is no reason to end its run.
-process.on("unhandledRejection", (reason) =>
-  console.error("a promise that nobody waits for was rejected", reason)
-)
+process.on("unhandledRejection", (reason) => {
+  Effect.runFork(Effect.logError("a promise that nobody waits for was rejected", reason))
+})
 process.on("message", hear)

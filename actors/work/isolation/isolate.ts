@@ -6,15 +6,12 @@
  */
 import { Effect } from "effect"
 import type { Handlers } from "../../../runtime/registry.ts"
-import type { Ending, Given } from "../attempt.ts"
+import type { Ending, Isolate } from "../attempt.ts"
 import { type IsolatedProcess, startProcess } from "./process.ts"
 
 /** How many idle processes are kept, and for how long, in milliseconds. */
 const idleMax = 4
 const idleKeptMs = 60_000
-
-/** Runs a handler once in a process of its own. Interrupting it ends the process. */
-export type Isolate = (given: Given) => Effect.Effect<Ending>
 
 /** Its module is what a handler is found by in another process. */
 const homeless =

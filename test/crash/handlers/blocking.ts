@@ -21,3 +21,14 @@ export const blocksOnce = defineTask({
     return { attempt }
   }
 })
+
+/** Its first run never ends, in a process of its own. */
+export const burnsOnce = defineTask({
+  name: "crash.burns-once",
+  isolation: "process",
+  run: (input, { attempt }) => {
+    note(input as Input, attempt, "started")
+    while (attempt === 1);
+    return { attempt }
+  }
+})
