@@ -95,8 +95,8 @@ export const supervise = Effect.fnUntraced(function* (
     const started = yield* Deferred.await(run.started)
     if (started === "running") return enter(child, "running")
     child.run = undefined
-    enter(child, started === "ignored" ? "ignored" : "stopped")
     if (started !== "ignored") return started.cause
+    enter(child, "ignored")
     if (isShortLived(child)) forget(child)
     return undefined
   })
@@ -104,6 +104,7 @@ export const supervise = Effect.fnUntraced(function* (
   const start = Effect.fnUntraced(function* (child: Child) {
     const cause = yield* live(child)
     if (cause === undefined) return
+    enter(child, "stopped")
     return yield* new ChildNotStarted({ supervisor: path, child: child.id, cause: Cause.squash(cause) })
   })
 
@@ -115,7 +116,7 @@ export const supervise = Effect.fnUntraced(function* (
     })
 
   /** Stops a child's life, if it has one. What did not stop in its time is left alone, and counted. */
-  const halt = Effect.fnUntraced(function* (child: Child) {
+  const halt = Effect.fnUntraced(function* (child: Child, next: "stopped" | "restarting") {
     const { run, spec } = child
     child.pending = undefined
     if (run !== undefined) {
@@ -125,7 +126,7 @@ export const supervise = Effect.fnUntraced(function* (
       if (!inTime) {
         child.abandoned += 1
         run.fiber?.addObserver(() => (child.abandoned -= 1))
-        enter(child, "stopped")
+        enter(child, next)
         if (spec.shutdownMs > 0)
           yield* Effect.logWarning(
             `${path}/${child.id} did not stop within ${spec.shutdownMs} ms, and was abandoned`
@@ -136,12 +137,12 @@ export const supervise = Effect.fnUntraced(function* (
       if (exit !== undefined && Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause))
         yield* Effect.logWarning(`${path}/${child.id} failed while it was stopped`, exit.cause)
     }
-    enter(child, "stopped")
+    enter(child, next)
     return Reason.Stopped()
   })
 
   const end = (child: Child) =>
-    Effect.map(halt(child), (reason) => {
+    Effect.map(halt(child, "stopped"), (reason) => {
       gone(child, reason)
       if (isShortLived(child)) forget(child)
     })
@@ -198,7 +199,7 @@ export const supervise = Effect.fnUntraced(function* (
     enter(child, "restarting")
     yield* Effect.logWarning(`${said}; it is started again in ${decision.afterMs} ms`, ...cause)
     for (const sibling of decision.stop.flatMap((id) => children.get(id) ?? []))
-      yield* decision.forget.includes(sibling.id) ? end(sibling) : halt(sibling)
+      yield* decision.forget.includes(sibling.id) ? end(sibling) : halt(sibling, "restarting")
     for (const sibling of group) {
       sibling.pending = pending
       if (sibling.state !== "restarting") enter(sibling, "restarting")

@@ -10,6 +10,7 @@ import type { ChildSpec, RestartType, Strategy } from "../../runtime/supervision
 import * as Supervisor from "../../runtime/supervision/supervisor.ts"
 import type { Notice } from "../../runtime/supervision/watch.ts"
 import type { Chance } from "./chance.ts"
+import { quiet } from "./supervised.ts"
 
 interface Plan {
   readonly path: string
@@ -47,7 +48,8 @@ interface Life {
   readonly end: Deferred.Deferred<void, unknown>
 }
 
-const quiet = Effect.repeat(Effect.yieldNow, { times: 12 })
+/** Much of what can run now has run. */
+const soon = Effect.repeat(Effect.yieldNow, { times: 8 })
 
 const planAt = (chance: Chance, path: string, depth: number): Plan => {
   const plan: Plan = {
@@ -85,7 +87,8 @@ export const randomRun = (chance: Chance) =>
   Effect.gen(function* () {
     yield* TestClock.adjust(0)
     const lives: Array<Life> = []
-    const byHand = new Set<string>()
+    /** Children that somebody is about to start by hand, each as often as that is so. */
+    const byHand: Array<string> = []
     const known = new Set<string>()
     const saw = { restarts: 0, gaveUp: 0, notices: 0 }
     /** Where a child found it, a throw would only end the child. */
@@ -113,7 +116,7 @@ export const randomRun = (chance: Chance) =>
           worker,
           of: worker.plan.lives,
           at: yield* Clock.currentTimeMillis,
-          byHand: byHand.delete(name),
+          byHand: byHand.includes(name),
           first: !known.has(key),
           born: false,
           ending: undefined,
@@ -221,11 +224,11 @@ export const randomRun = (chance: Chance) =>
       else if (roll < 14) {
         const state = (yield* plan.handle!.whichChildren).find(({ id }) => id === worker.id)?.state
         if (state === "stopped" || state === "ended") {
-          byHand.add(nameOf(worker))
+          byHand.push(nameOf(worker))
           yield* byTheWay(
             Effect.ensuring(
               plan.handle!.restartChild(worker.id),
-              Effect.sync(() => byHand.delete(nameOf(worker)))
+              Effect.sync(() => byHand.splice(byHand.indexOf(nameOf(worker)), 1))
             )
           )
         }
@@ -237,7 +240,7 @@ export const randomRun = (chance: Chance) =>
 
     for (let step = 0; step < 25; step++) {
       yield* act()
-      if (chance.of(0.5)) yield* quiet
+      if (chance.of(0.5)) yield* soon
       for (const { workers } of plans)
         for (const worker of workers) must(living(worker).length <= 1, `${nameOf(worker)} lives twice`)
       yield* check

@@ -2,16 +2,15 @@
 import { describe, expect } from "bun:test"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import type { ChildSpec } from "../../../runtime/supervision/spec.ts"
 import * as Supervisor from "../../../runtime/supervision/supervisor.ts"
 import { type Notice, Reason } from "../../../runtime/supervision/watch.ts"
 import { it } from "../../support/effect.ts"
-import { Broken, newStage, quiet, started } from "../../support/supervised.ts"
+import { Broken, newStage, type Part, quiet, started } from "../../support/supervised.ts"
 
-const watched = (over: Record<string, Partial<ChildSpec>> = {}, options: Supervisor.StaticOptions = {}) =>
+const watched = (over: Record<string, Part> = {}, options: Supervisor.StaticOptions = {}, ids = ["a", "b"]) =>
   Effect.gen(function* () {
     const stage = newStage()
-    const children = ["a", "b"].map((id) => stage.part(id, over[id]))
+    const children = ids.map((id) => stage.part(id, over[id]))
     const { stop, supervisor } = yield* started(
       Supervisor.start({ name: "shop", intensity: 10, ...options, children })
     )
@@ -104,6 +103,24 @@ describe("who watches a child", () => {
       yield* stop
 
       expect((yield* told).toSorted()).toEqual(["a Stopped", "b Stopped"])
+    })
+  )
+
+  it.effect("is told when its supervisor is stopped in the middle of a restart", () =>
+    Effect.gen(function* () {
+      const { fail, stop, told, watch } = yield* watched(
+        { a: { stopTakes: "3 seconds", shutdown: "infinity" } },
+        { strategy: "one_for_all" },
+        ["a", "b", "c"]
+      )
+      for (const id of ["a", "b", "c"]) yield* watch(id)
+      yield* fail("c")
+
+      yield* Effect.forkChild(stop)
+      yield* quiet
+      yield* TestClock.adjust("3 seconds")
+
+      expect((yield* told).toSorted()).toEqual(["a Stopped", "b Stopped", "c Stopped"])
     })
   )
 
