@@ -1,7 +1,6 @@
 /** The processes of a bench: each is one system in one role (`bench/role.ts`), told what to do over a channel. */
 import { Deferred, Effect, Exit, Schema, type Scope } from "effect"
 import { fileURLToPath } from "node:url"
-import type { Input } from "./systems/system.ts"
 
 /** The bench cannot go on, and what it measured so far says nothing. */
 export class BenchFailed extends Schema.TaggedError<BenchFailed>()("BenchFailed", { reason: Schema.String }) {
@@ -26,15 +25,23 @@ export interface Load {
   readonly mix?: Mix
 }
 
+/** What a task's run is to do. Default: nothing, and it gives the number 1. */
+export interface Effort {
+  /** How long it takes, in milliseconds. */
+  readonly holdMs?: number
+  /** How many characters it gives. */
+  readonly reply?: number
+}
+
 /** Asks to make, for so long. */
 export interface Asking extends Pick<Load, "inFlight" | "inputBytes"> {
   readonly millis: number
   /** How many asks at most. Default: as many as there is time for. */
   readonly count?: number
   /** What each of them asks for beside its number. */
-  readonly input?: Pick<Input, "holdMs" | "reply">
+  readonly input?: Effort
   /** What else is asked for meanwhile, one at a time. Its times do not count. */
-  readonly beside?: Pick<Input, "holdMs" | "reply">
+  readonly beside?: Effort
   /** How long the process stands still once it has sent the first ones. */
   readonly stallMs?: number
   /** An ask without an answer for so long is lost. Default: it is waited for. */

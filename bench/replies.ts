@@ -17,7 +17,7 @@ const flights = [1, 10, 50, 100, 500, 1_000]
 const caseOf = (inFlight: number) => `${inFlight} in flight`
 
 /** How long each case is asked, in milliseconds. */
-const millisOf = (quick: boolean) => (quick ? 250 : 600)
+const millisOf = (quick: boolean) => (quick ? 250 : 500)
 
 /** A run that lasts so long is looked at in its middle. */
 const holdMs = 300
@@ -32,10 +32,10 @@ const besides = 50
 const cuts = { inFlight: 100, every: "100 millis", millis: 1_000 } as const
 
 /** More in all than Redis holds for a subscriber that does not read (32 MiB). */
-const stalled = { count: 500, reply: 160 * 1_024, holdMs: 300, stallMs: 2_000 }
+const stalled = { count: 500, reply: 100 * 1_024, holdMs: 300, stallMs: 4_000 }
 
 /** What has no answer for so long is lost: Troupe reads again every two seconds. */
-const waitMaxMs = 5_000
+const waitMaxMs = { cut: 4_000, still: 15_000 }
 
 const less = (name: string, unit: string): Metric => ({ name, unit, better: "less" })
 const rate: Metric = { name: "asks", unit: "asks/s", better: "more" }
@@ -78,7 +78,7 @@ const countingKeys = <A, E>({ redis }: Stage, work: Effect.Effect<A, E>) => {
     most = Math.max(most, await redis.client.dbsize())
   })
   const counting = Effect.forever(Effect.andThen(count, Effect.sleep(countEvery)))
-  return Effect.map(Effect.raceFirst(work, counting as Effect.Effect<never>), (value) => ({ value, most }))
+  return Effect.map(Effect.raceFirst(work, counting), (value) => ({ value, most }))
 }
 
 const perThousand = (some: number, all: number) => (1_000 * some) / (some + all)
@@ -134,7 +134,12 @@ const round = Effect.fnUntraced(function* (stage: Stage) {
 
   const cutting = Effect.forever(Effect.andThen(Effect.sleep(cuts.every), cutReplies(stage)))
   const cutAsks = yield* Effect.raceFirst(
-    client.call("ask", { inFlight: cuts.inFlight, inputBytes, millis: cuts.millis, waitMaxMs }),
+    client.call("ask", {
+      inFlight: cuts.inFlight,
+      inputBytes,
+      millis: cuts.millis,
+      waitMaxMs: waitMaxMs.cut
+    }),
     Effect.andThen(Effect.timeoutOption(cutting, cuts.millis), Effect.never)
   )
   note(cut, [
@@ -151,7 +156,7 @@ const round = Effect.fnUntraced(function* (stage: Stage) {
     millis,
     input: { reply, holdMs: stalled.holdMs },
     stallMs,
-    waitMaxMs
+    waitMaxMs: waitMaxMs.still
   })
   note(still, [
     [lost, perThousand(stood.lost, stood.count)],

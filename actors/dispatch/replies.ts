@@ -20,8 +20,13 @@ export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()("TaskNotFou
 /** How often everything that is waited for is read again, in case a hint was lost. */
 const rereadEvery = "2 seconds"
 
-/** How many tasks one read asks about at most. */
+/**
+ * How many tasks one read asks about, at least and at most; and how many characters it is to bring. Where results are
+ * large the next read is of fewer, so that the first who wait need not wait for what all of them wait for.
+ */
+const readMin = 8
 const readMax = 500
+const readCharacters = 1024 * 1024
 
 type Done = (exit: Exit.Exit<string, TaskNotFound>) => void
 
@@ -61,6 +66,7 @@ const make = Effect.gen(function* () {
   /** Tasks to be read next, by partition; one read of a partition is on its way at a time. */
   const unread = new Map<Partition, Set<TaskId>>()
   const reading = new Set<Partition>()
+  let readNext = readMin
 
   const finish = (id: TaskId, exit: Exit.Exit<string, TaskNotFound>) => {
     const entry = waiting.get(id)
@@ -72,13 +78,17 @@ const make = Effect.gen(function* () {
     const wanted = unread.get(partition)!
     const ids: Array<TaskId> = []
     for (const id of wanted) {
-      if (ids.length === readMax) break
+      if (ids.length === readNext) break
       wanted.delete(id)
       if (waiting.has(id)) ids.push(id)
     }
     if (ids.length === 0) return
     const unwatched = ids.some((id) => !waiting.get(id)!.watched)
     const records = yield* store.ended(partition, ids.map(ulidOfId), unwatched ? { watch: inbox.name } : {})
+    let characters = 0
+    for (const record of records) if (typeof record === "string") characters += record.length
+    if (characters > readCharacters) readNext = Math.max(readMin, Math.floor(readNext / 2))
+    else if (ids.length === readNext) readNext = Math.min(readMax, readNext * 2)
     for (const [at, id] of ids.entries()) {
       const record = records[at]
       if (record === true) {

@@ -96,7 +96,11 @@ export const clientOf = (
 export const waiters = () => {
   const waiting = new Map<string, (output: unknown) => void>()
   return {
-    wait: (id: string) => new Promise<unknown>((resolve) => waiting.set(id, resolve)),
+    wait: (id: string) => {
+      const { promise, resolve } = Promise.withResolvers<unknown>()
+      waiting.set(id, resolve)
+      return promise
+    },
     tell: (id: string, output: string) => {
       waiting.get(id)?.(JSON.parse(output))
       waiting.delete(id)

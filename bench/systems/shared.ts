@@ -2,8 +2,17 @@
  * A response queue for each dispatcher: the worker pushes the result with the id of its task to the list of the
  * dispatcher, which pops them in batches on one connection.
  */
-import { addressed, batchMax, blockSeconds, clientOf, open } from "./plain-queue.ts"
-import { queue, readAddressed, repliesOn, waiters } from "./plain-queue.ts"
+import {
+  addressed,
+  batchMax,
+  blockSeconds,
+  clientOf,
+  open,
+  queue,
+  readAddressed,
+  repliesOn,
+  waiters
+} from "./plain-queue.ts"
 import type { System } from "./system.ts"
 
 const listOf = (dispatcher: string) => `responses:${dispatcher}`

@@ -4,15 +4,12 @@
  * A system is one file here. Adding a peer means writing that file, and naming it in the benches it takes part in.
  */
 import type { Redis } from "ioredis"
-import type { Mix } from "../processes.ts"
+import type { Effort, Mix } from "../processes.ts"
 
 /** What a task is given. Written as JSON it is as long as the bench wants it. */
-export interface Input {
+export interface Input extends Effort {
   readonly i: number
   readonly text: string
-  /** How long its run takes, in milliseconds, and how many characters it gives. Default: no time, and the number 1. */
-  readonly holdMs?: number
-  readonly reply?: number
 }
 
 /** What every system's task does. */

@@ -73,7 +73,7 @@ const reviveIn = (heap: Heap, { box, entry, expected, record, ulid }: Revival): 
 const make = Effect.gen(function* () {
   const settings = yield* Settings
   const store = yield* Store
-  const { of: heapOf } = yield* Heaps
+  const { look: lookAt, of: heapOf } = yield* Heaps
   const clock = Effect.map(Clock.currentTimeMillis, Math.floor)
   const retentionMs = Duration.toMillis(settings.retention)
 
@@ -197,7 +197,7 @@ const make = Effect.gen(function* () {
 
   const workers: Operations["Service"]["workers"] = (partition) =>
     Effect.map(Clock.currentTimeMillis, (seenAt) => {
-      const heap = heapOf(partition)
+      const heap = lookAt(partition)
       return [...heap.workers]
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([worker, leaseUntil]) => {

@@ -1,0 +1,68 @@
+import { describe, expect } from "bun:test"
+import { Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
+import * as Tree from "../../../actors/tree.ts"
+import { Store } from "../../../runtime/store.ts"
+import { memoryApi } from "../../support/api.ts"
+import { it } from "../../support/effect.ts"
+import { aWorker } from "../../support/worker.ts"
+
+/** What each read of ended tasks asked about, and how many characters it brought. */
+const counting = () => {
+  const reads: Array<{ readonly asked: number; readonly characters: number }> = []
+  const store = Layer.effect(
+    Store,
+    Effect.map(Store, (store) => ({
+      ...store,
+      ended: (...args: Parameters<typeof store.ended>) =>
+        Effect.tap(store.ended(...args), (records) =>
+          Effect.sync(() => {
+            const characters = records.reduce(
+              (sum: number, record) => sum + (typeof record === "string" ? record.length : 0),
+              0
+            )
+            reads.push({ asked: args[1].length, characters })
+          })
+        )
+    }))
+  )
+  const client = Layer.fresh(Tree.client).pipe(Layer.provide(store), Layer.provideMerge(memoryApi))
+  return { reads, client }
+}
+
+/** Many ask for a task each; all of these end with an output of so many characters, and no hint of it is heard. */
+const manyAsk = Effect.fnUntraced(function* (count: number, size: number) {
+  const dispatcher = yield* Dispatcher
+  const worker = yield* aWorker()
+  const asking = yield* Effect.forkChild(
+    Effect.all(
+      Array.from({ length: count }, () => dispatcher.ask({ name: "test" })),
+      { concurrency: "unbounded" }
+    )
+  )
+  yield* TestClock.adjust("1 millis")
+  const runs = yield* worker.claim(count)
+  yield* Effect.forEach(runs, (run) => run.succeed("x".repeat(size)), { discard: true })
+  yield* TestClock.adjust("2 seconds")
+  expect(yield* Fiber.join(asking)).toHaveLength(count)
+})
+
+describe("results that nobody was told of", () => {
+  it.effect("are read in pieces where they are large, so that the first need not wait for the last", () => {
+    const { client, reads } = counting()
+    return Effect.gen(function* () {
+      yield* manyAsk(100, 100_000)
+      expect(Math.max(...reads.map(({ characters }) => characters))).toBeLessThan(2 * 1024 * 1024)
+    }).pipe(Effect.provide(client))
+  })
+
+  it.effect("are read in few pieces where they are small", () => {
+    const { client, reads } = counting()
+    return Effect.gen(function* () {
+      yield* manyAsk(1_000, 10)
+      expect(reads.length).toBeLessThan(12)
+      expect(Math.max(...reads.map(({ asked }) => asked))).toBeWithin(400, 501)
+    }).pipe(Effect.provide(client))
+  })
+})
