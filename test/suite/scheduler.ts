@@ -253,7 +253,7 @@ export const schedulerSuite = (
       yield* afterwards(minute)
       yield* setBack(minute)
       yield* operator(({ pause }) => pause("s"))
-      yield* operator(({ resume }) => resume("s"))
+      expect((yield* operator(({ resume }) => resume("s"))).nextRuns[0]).toBe(after(2 * minute))
       yield* afterwards(minute)
 
       expect(yield* taken()).toEqual([minute])

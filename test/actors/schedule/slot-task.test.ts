@@ -1,0 +1,64 @@
+import { describe, expect } from "bun:test"
+import { Effect, Layer } from "effect"
+import type { Definition } from "../../../actors/schedule/definition.ts"
+import { jitterOf, makeSlotTasks } from "../../../actors/schedule/slot-task.ts"
+import { defineTask } from "../../../runtime/handler.ts"
+import { Handlers } from "../../../runtime/registry.ts"
+import { decodeRecord, readEnvelope, submittedAt, ulidOfId } from "../../../runtime/task.ts"
+import { it } from "../../support/effect.ts"
+import { memorySettings } from "../../support/redis.ts"
+
+const system = Layer.merge(
+  memorySettings(),
+  Handlers.layer({ given: [defineTask({ name: "test", run: () => 1 })] })
+)
+
+const slot = Date.UTC(2030, 0, 1)
+
+const definition: Definition = {
+  task: { name: "test", input: 7 },
+  everyMs: 1_000,
+  missed: "skip",
+  overlap: "allow",
+  jitterMs: 0
+}
+
+describe("the task of a slot", () => {
+  it.effect("has the same id whoever makes it, and however late", () =>
+    Effect.gen(function* () {
+      const [one, other] = [yield* makeSlotTasks, yield* makeSlotTasks]
+      const first = yield* one.of("s", definition, { slot }, slot)
+      const second = yield* other.of("s", definition, { slot }, slot + 60_000)
+
+      expect(second.id).toBe(first.id)
+      expect(submittedAt(ulidOfId(first.id))).toBe(slot)
+    }).pipe(Effect.provide(system))
+  )
+
+  it.effect("has another id than that of another slot, schedule, or run by hand", () =>
+    Effect.gen(function* () {
+      const tasks = yield* makeSlotTasks
+      const runs = [
+        tasks.of("s", definition, { slot }, slot),
+        tasks.of("s", definition, { slot: slot + 1 }, slot),
+        tasks.of("t", definition, { slot }, slot),
+        tasks.of("s", definition, { slot, manual: "a" }, slot),
+        tasks.of("s", definition, { slot, manual: "b" }, slot)
+      ]
+      const ids = yield* Effect.all(runs)
+      expect(new Set(ids.map(({ id }) => id)).size).toBe(runs.length)
+    }).pipe(Effect.provide(system))
+  )
+
+  it.effect("is due later by its jitter, which does not count for one that is late already", () =>
+    Effect.gen(function* () {
+      const tasks = yield* makeSlotTasks
+      const jittered = { ...definition, jitterMs: 10_000 }
+      const later = slot + jitterOf("s", slot, 10_000)
+      const { task } = yield* tasks.of("s", jittered, { slot }, slot)
+      expect(task.due).toEqual({ at: later })
+      expect(readEnvelope(decodeRecord(task.record).json)).toMatchObject({ input: 7, dueAt: later })
+      expect((yield* tasks.of("s", jittered, { slot }, later)).task.due).toBeUndefined()
+    }).pipe(Effect.provide(system))
+  )
+})
