@@ -21,6 +21,8 @@ export class SupervisorGaveUp extends Schema.TaggedError<SupervisorGaveUp>()("Su
   /** The child whose end was one too many. */
   child: Schema.String,
   intensity: Schema.Int,
+  /** `Infinity` when restarts are never forgiven. */
+  // @effect-diagnostics-next-line schemaNumber:off
   periodMs: Schema.Number,
   /** What it failed with the last time; `undefined` when it ended normally. */
   cause: Schema.Defect()

@@ -138,8 +138,8 @@ export const randomRun = (chance: Chance) =>
               life.over = true
             })
         )
-        return Deferred.await(life.end)
-      })
+        return life.end
+      }).pipe(Effect.map(Deferred.await))
     })
 
     /** What must hold whenever a child is about to live. */

@@ -1,5 +1,5 @@
 /** Children of a supervisor that do what a test says, and a record of what became of them. */
-import { Deferred, type Duration, Effect, Exit, Logger, Scope } from "effect"
+import { Data, Deferred, type Duration, Effect, Exit, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { ChildSpec } from "../../runtime/supervision/spec.ts"
 
@@ -13,7 +13,7 @@ export interface Part extends Partial<Omit<ChildSpec, "id" | "start">> {
 }
 
 /** What a life fails with that is told to fail. */
-export class Broken extends Error {}
+export class Broken extends Data.TaggedError("Broken")<{ readonly message: string }> {}
 
 export const newStage = () => {
   /** `start a`, `stop a`: a stop is the end of a life, however it came. */
@@ -29,7 +29,7 @@ export const newStage = () => {
       if (startsAfter !== undefined) yield* startsAfter
       if (startFails?.() === true) {
         events.push(`fail ${id}`)
-        return yield* Effect.fail(new Broken(`${id} does not start`))
+        return yield* Effect.fail(new Broken({ message: `${id} does not start` }))
       }
       yield* Effect.acquireRelease(
         Effect.sync(() => {
@@ -45,8 +45,8 @@ export const newStage = () => {
       )
       const end = yield* Deferred.make<void, unknown>()
       lives.set(id, end)
-      return Deferred.await(end)
-    })
+      return end
+    }).pipe(Effect.map(Deferred.await))
   })
 
   const endOf = (id: string) => lives.get(id) ?? Deferred.makeUnsafe<void, unknown>()
@@ -59,7 +59,8 @@ export const newStage = () => {
     /** What has happened since the last time. */
     happened: () => events.splice(0),
     finish: (id: string) => Effect.andThen(Deferred.succeed(endOf(id), undefined), quiet),
-    fail: (id: string) => Effect.andThen(Deferred.fail(endOf(id), new Broken(`${id} broke`)), quiet)
+    fail: (id: string) =>
+      Effect.andThen(Deferred.fail(endOf(id), new Broken({ message: `${id} broke` })), quiet)
   }
 }
 

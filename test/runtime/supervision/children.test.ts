@@ -118,7 +118,9 @@ describe("a child of a supervisor", () => {
     Effect.gen(function* () {
       const { supervisor } = yield* started(Supervisor.start({}))
 
-      const error = yield* refusal(supervisor.startChild({ id: "a", start: Effect.die(new Broken("boom")) }))
+      const error = yield* refusal(
+        supervisor.startChild({ id: "a", start: Effect.die(new Broken({ message: "boom" })) })
+      )
 
       expect(error).toBeInstanceOf(ChildNotStarted)
     })

@@ -1,5 +1,5 @@
 import { describe, expect } from "bun:test"
-import { Effect, Logger } from "effect"
+import { Effect, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { chanceOf } from "../../support/chance.ts"
 import { it } from "../../support/effect.ts"
@@ -19,8 +19,7 @@ describe("a tree whose children are killed at random", () => {
 
         for (let at = 0; at < count; at++) {
           const saw = yield* randomRun(chanceOf(seed + at)).pipe(
-            Effect.provide(TestClock.layer()),
-            Effect.provide(Logger.layer([])),
+            Effect.provide(Layer.mergeAll(TestClock.layer(), Logger.layer([]))),
             Effect.catchCause((cause) =>
               Effect.sync(() =>
                 console.log(`SUPERVISION_SEED=${seed + at} SUPERVISION_RUNS=1 shows it again`)

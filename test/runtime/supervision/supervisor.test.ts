@@ -340,10 +340,10 @@ describe("a child that is stopped", () => {
       const inner = { ended: false }
       const forking: ChildSpec = {
         id: "a",
-        start: Effect.gen(function* () {
-          yield* Effect.forkScoped(Effect.onExit(Effect.never, () => Effect.sync(() => (inner.ended = true))))
-          return Effect.never
-        })
+        start: Effect.as(
+          Effect.forkScoped(Effect.onExit(Effect.never, () => Effect.sync(() => (inner.ended = true)))),
+          Effect.never
+        )
       }
       const { supervisor } = yield* started(Supervisor.start({ children: [forking, part("b")] }))
       yield* quiet

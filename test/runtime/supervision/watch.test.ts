@@ -35,7 +35,11 @@ describe("who watches a child", () => {
       yield* fail("a")
 
       expect(notices).toEqual([
-        { supervisor: "shop", child: "a", reason: Reason.Ended({ exit: Exit.fail(new Broken("a broke")) }) }
+        {
+          supervisor: "shop",
+          child: "a",
+          reason: Reason.Ended({ exit: Exit.fail(new Broken({ message: "a broke" })) })
+        }
       ])
     })
   )
