@@ -97,6 +97,8 @@ export const open = Effect.fnUntraced(function* ({
   /** An operator, or its node, wants it to take no more. */
   let draining = false
   const retiring = yield* Latch.make(false)
+  /** Open once what is drained has lost its lease, so that there is nothing more to wait for. */
+  const fenced = yield* Latch.make(false)
   /** What earlier incarnations of this process have done. */
   let doneBefore = 0
   const done = () => pullers.reduce((sum, puller) => sum + puller.done(), doneBefore)
@@ -132,7 +134,7 @@ export const open = Effect.fnUntraced(function* ({
   )
 
   const drain = Effect.suspend(() => {
-    const hurry = Effect.raceFirst(shutdown.hurried, Effect.sleep(settings.drain))
+    const hurry = Effect.raceAllFirst([shutdown.hurried, fenced.await, Effect.sleep(settings.drain)])
     return Effect.forEach(pullers, (puller) => puller.drain(hurry), {
       concurrency: "unbounded",
       discard: true
@@ -147,12 +149,12 @@ export const open = Effect.fnUntraced(function* ({
       handle: {
         Begin: (_, { beside }) => beside(incarnation),
         Over: ({ error }, { timers }) =>
-          Effect.andThen(
-            Effect.logError(`${error.message}; a fresh incarnation takes over`),
-            Effect.suspend(() =>
-              stopping ? Effect.void : timers.startSingle("begin", { _tag: "Begin" }, pause)
-            )
-          ),
+          stopping
+            ? Effect.andThen(Effect.logError(error.message), fenced.open)
+            : Effect.andThen(
+                Effect.logError(`${error.message}; a fresh incarnation takes over`),
+                timers.startSingle("begin", { _tag: "Begin" }, pause)
+              ),
         Order: ({ order }) => Effect.sync(() => obey(order)),
         Drain: (_, { beside, timers }) => Effect.andThen(timers.cancel("begin"), beside(drain))
       }
