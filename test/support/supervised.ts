@@ -29,7 +29,7 @@ export const newStage = () => {
       if (startsAfter !== undefined) yield* startsAfter
       if (startFails?.() === true) {
         events.push(`fail ${id}`)
-        return yield* Effect.fail(new Broken({ message: `${id} does not start` }))
+        return yield* new Broken({ message: `${id} does not start` })
       }
       yield* Effect.acquireRelease(
         Effect.sync(() => {
