@@ -118,7 +118,10 @@ export const makeSpawn = Effect.gen(function* () {
       Effect.all(
         [
           inEachPartition((partition, worker) => store.renew(partition, worker, leaseMs)),
-          Effect.ignore(limits.renew(beat?.permits ?? [], leaseMs))
+          // A permit that ran out would let another run start beside it.
+          beat === undefined || beat.permits.length === 0
+            ? Effect.void
+            : Effect.ignore(limits.renew(beat.permits, leaseMs))
         ],
         { concurrency: "unbounded", discard: true }
       )

@@ -1,7 +1,11 @@
 /** Several nodes and what they look after: real processes, real signals, a real Redis. */
 import { describe, expect, test } from "bun:test"
-import { readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { eventually, isAlive, type Line, startNode } from "../support/node.ts"
+import { aNamespace, redisUrl } from "../support/redis.ts"
+
+const main = `${import.meta.dir}/../../api/main.ts`
 
 const shortLease = { TROUPE_LEASE: "1 second", TROUPE_LOG: "error" }
 
@@ -56,6 +60,18 @@ describe("a worker that says nothing, though its process lives", () => {
 
     expect(body).toEqual({ attempt: 1 })
     expect(node.lines().map(({ what }) => what)).toEqual(["started", "ended"])
+  }, 120_000)
+
+  test("keeps what it uses of a limit, so that no other run starts beside it", async () => {
+    await using node = await startNode({ workers: 2, env: shortLease })
+    const ids = [
+      await node.submit("crash.blocks-limited", 0, { blockMs: 4_000 }),
+      await node.submit("crash.blocks-limited", 1, { blockMs: 0 })
+    ]
+
+    for (const id of ids) expect((await node.result(id)).status).toBe(200)
+
+    expect(node.lines().map(({ what }) => what)).toEqual(["started", "ended", "started", "ended"])
   }, 120_000)
 
   test("keeps what it runs while it is stopped, for longer than its lease", async () => {
@@ -137,25 +153,74 @@ describe("a worker that has run its tasks", () => {
       env: { TROUPE_RECYCLE_TASKS: "1", TROUPE_DRAIN: "0 seconds" }
     })
     const [before] = node.workers()
-    const slow = await node.submit("crash.unhurried", 1, { lastsMs: 3_000 })
+    const gate = `${node.folder}/gate`
+    const slow = await node.submit("crash.unhurried", 1, { gate })
     await eventually("it to run", () => node.lines()[0])
+    // Its end is the task that was one too many.
     await node.submit("crash.brief", 2)
 
-    await eventually("a successor", () => (node.workers().some((pid) => pid !== before) ? true : undefined))
-    const brief = await node.submit("crash.brief", 3)
-    expect((await node.result(brief)).status).toBe(200)
+    await eventually("a successor that runs tasks", async () => {
+      const { body } = await node.result(await node.submit("crash.brief", 3))
+      expect(body).toEqual({ n: 3 })
+      return node.lines().some(({ pid }) => pid !== before) ? true : undefined
+    })
+    // It has been asked to go for a while, and for longer than a drain.
+    writeFileSync(gate, "")
     expect((await node.result(slow)).body).toEqual({ attempt: 1 })
-    expect(
-      node
-        .lines()
-        .filter(({ n }) => n === 1)
-        .map(({ pid }) => pid)
-    ).toEqual([before!, before!])
+    const runs = node.lines().filter(({ n }) => n === 1)
+    expect(runs.map(({ pid, what }) => ({ pid, what }))).toEqual([
+      { pid: before!, what: "started" },
+      { pid: before!, what: "finished" }
+    ])
     await eventually("the old one to be gone", () => (isAlive(before!) ? undefined : true))
   }, 120_000)
 })
 
+describe("a worker that cannot be started", () => {
+  test("is tried a few times, and then its node gives up with a clear word", async () => {
+    const folder = mkdtempSync(`${tmpdir()}/troupe-node-`)
+    await Bun.write(`${folder}/handlers/dies.ts`, "process.exit(7)")
+    const node = Bun.spawn([process.execPath, main, "up", "--no-sample", "--port", "0", "--workers", "1"], {
+      cwd: folder,
+      env: {
+        PATH: process.env["PATH"]!,
+        REDIS_URL: redisUrl,
+        TROUPE_NAMESPACE: aNamespace(),
+        TROUPE_HANDLERS: `${folder}/handlers`
+      },
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe"
+    })
+    const said = await new Response(node.stderr).text()
+
+    expect(await node.exited).toBe(70)
+    expect(said.match(/worker 1 \(pid \d+\) ended with 7; it is started again/g)?.length).toBe(3)
+    expect(said).toContain("worker 1 cannot be kept alive, it last ended with 7; see what it said above")
+    rmSync(folder, { recursive: true, force: true })
+  }, 120_000)
+})
+
 describe("what is asked to go", () => {
+  test("a worker that was started alone ends", async () => {
+    await using node = await startNode({ workers: 1 })
+    const alone = Bun.spawn([process.execPath, main, "worker"], {
+      cwd: node.folder,
+      env: { PATH: process.env["PATH"]!, REDIS_URL: redisUrl, TROUPE_NAMESPACE: node.namespace },
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore"
+    })
+    const worker = await eventually("it to be seen", async () =>
+      (await node.list("workers")).find(({ pid }) => pid === alone.pid)
+    )
+    expect(worker["node"]).toMatch(new RegExp(`-${alone.pid}$`))
+
+    await node.post(`/workers/${String(worker["id"])}/drain`)
+
+    expect(await alone.exited).toBe(0)
+  }, 120_000)
+
   test("a worker lets what it runs end, goes, and is not replaced", async () => {
     await using node = await startNode({ workers: 2 })
     const slow = await node.submit("crash.unhurried", 1)

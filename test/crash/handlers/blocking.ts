@@ -32,3 +32,14 @@ export const burnsOnce = defineTask({
     return { attempt }
   }
 })
+
+/** Blocks, while it uses what only one may use at a time. */
+export const blocksLimited = defineTask({
+  name: "crash.blocks-limited",
+  limits: [{ key: "crash-blocking", concurrency: 1 }],
+  run: (input, { attempt }) => {
+    note(input as Input, attempt, "started")
+    Bun.sleepSync((input as Input).blockMs)
+    note(input as Input, attempt, "ended")
+  }
+})

@@ -1,11 +1,13 @@
 /** Handlers that write down, outside Redis, what they did: one line a run in the file named by the input. */
+import { existsSync } from "node:fs"
 import { appendFile } from "node:fs/promises"
 import { defineTask } from "../../../runtime/handler.ts"
 
 interface Input {
   readonly file: string
   readonly n?: number
-  readonly lastsMs?: number
+  /** It lasts until this file is there. */
+  readonly gate?: string
 }
 
 const note = (input: unknown, attempt: number, what: string) => {
@@ -36,12 +38,14 @@ export const lastsOnce = defineTask({
   }
 })
 
-/** Lasts for half a second, or as long as it is told, and heeds nobody. */
+/** Lasts for half a second, or until its gate is open, and heeds nobody. */
 export const unhurried = defineTask({
   name: "crash.unhurried",
   run: async (input, { attempt }) => {
     await note(input, attempt, "started")
-    await Bun.sleep((input as Input).lastsMs ?? 500)
+    const { gate } = input as Input
+    if (gate === undefined) await Bun.sleep(500)
+    else while (!existsSync(gate)) await Bun.sleep(20)
     await note(input, attempt, "finished")
     return { attempt }
   }
