@@ -64,14 +64,18 @@ export interface Cells {
 export const openCells = Effect.fnUntraced(function* (options: {
   readonly partition: Partition
   readonly mono: () => number
+  /** Whether what was claimed is the worker's own still: nothing is begun while that is unknown. */
+  readonly holdsLease: () => boolean
 }): Effect.fn.Return<Cells, never, Agents | Scope.Scope> {
-  const { mono, partition } = options
+  const { holdsLease, mono, partition } = options
   const agents = yield* Agents
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const cells = new Map<AgentAddress, Cell>()
   const flying = new Set<Fiber.Fiber<unknown, unknown>>()
   let told: ReadonlySet<AgentAddress> = new Set()
   let wanted: Array<Cell> = []
+  /** Those that would go on if the lease were certain. */
+  const held: Array<Cell> = []
   let sweeping = false
   let closed = false
 
@@ -104,6 +108,10 @@ export const openCells = Effect.fnUntraced(function* (options: {
   const proceed = (cell: Cell) => {
     const [first] = cell.queue
     if (first === undefined) return rest(cell)
+    if (!holdsLease()) {
+      held.push(cell)
+      return
+    }
     const { stored } = cell
     if (stored === undefined) {
       wanted.push(cell)
@@ -178,6 +186,7 @@ export const openCells = Effect.fnUntraced(function* (options: {
   return {
     turned: (all) => {
       told = new Set(all.map(([address]) => address))
+      for (const cell of held.splice(0)) if (cell.current === undefined) proceed(cell)
       for (const [address, revision] of all) {
         const cell = cells.get(address)
         if (cell?.stored !== undefined && cell.stored.revision !== revision) cell.stored = undefined

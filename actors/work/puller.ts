@@ -130,6 +130,9 @@ export const openPuller = Effect.fnUntraced(function* (
   let listening = false
   let lastTurnMono = 0
   let lastAnswerMono = 0
+  /** Until then its claims are its own, as far as it knows. A process that stood still may find that this is over. */
+  let leaseUntilMono = Number.NEGATIVE_INFINITY
+  const holdsLease = () => mono() < leaseUntilMono
   /** Until then no other worker's lease is judged: after an outage all of them seem to have run out. */
   let judgeFromMono = 0
   let clockOffset: number | undefined
@@ -174,6 +177,7 @@ export const openPuller = Effect.fnUntraced(function* (
     services,
     mono,
     redisNow,
+    holdsLease: () => holdsLease(),
     onSettled: (one) => {
       settled.push(one)
       books.settled(one)
@@ -269,7 +273,9 @@ export const openPuller = Effect.fnUntraced(function* (
     claimed += reply.claimed.length
     runs.activated(reply.agents)
     if (reply.lost.length > 0) refuse(turn, new Set(reply.lost))
-    for (const claim of reply.claimed) {
+    // A reply that was read late may tell of claims that are somebody else's by now: what is held is asked for again.
+    const claims = holdsLease() ? reply.claimed : []
+    for (const claim of claims) {
       if (crashesOf(claim.record) >= crashesSuspect) suspect = claim.entry
       runs.start(claim, now, books.claimed(claim))
     }
@@ -277,7 +283,8 @@ export const openPuller = Effect.fnUntraced(function* (
     for (const [ring, waiting] of reply.rings) books.permits.want(ring, Math.min(waiting, free()))
     for (const entry of reply.lost) runs.interrupt(entry, "lost")
     if (reply.outbox) carry()
-    if (!turn.again) return
+    if (!holdsLease()) again = true
+    if (!turn.again || !holdsLease()) return
     again = false
     // What was cancelled while no order could be heard is not held any more.
     const held = new Set([...reply.held, ...reply.claimed.map(({ entry }) => entry)])
@@ -345,14 +352,17 @@ export const openPuller = Effect.fnUntraced(function* (
     permitsNews = false
     inFlight += 1
     reserved += want
-    lastTurnMono = mono()
+    const sentMono = mono()
+    lastTurnMono = sentMono
     fly(store.turn(partition, turn), (exit) => {
       inFlight -= 1
       reserved -= want
       if (want > 0) claiming -= 1
       for (const { settlement } of said) saying.delete(settlement.entry)
-      if (Exit.isSuccess(exit)) takeReply(turn, exit.value)
-      else {
+      if (Exit.isSuccess(exit)) {
+        leaseUntilMono = Math.max(leaseUntilMono, sentMono + leaseMs)
+        takeReply(turn, exit.value)
+      } else {
         books.permits.turned(turn.permits)
         const error = Cause.squash(exit.cause)
         if (error instanceof Fenced) giveUp(error)

@@ -86,6 +86,8 @@ export interface RunsOptions {
   /** Our monotonic clock, and Redis's clock at a time of ours, in milliseconds. */
   readonly mono: () => number
   readonly redisNow: (mono?: number) => number
+  /** Whether what was claimed is its own still. */
+  readonly holdsLease: () => boolean
   readonly onSettled: (settled: Settled) => void
   readonly onChange: () => void
 }
@@ -123,7 +125,7 @@ export const openRuns = Effect.fnUntraced(function* (
     onLost: (entry) => interrupt(entry, "lost")
   })
   const batches = makeBatches(fork)
-  const cells = yield* openCells({ partition, mono })
+  const cells = yield* openCells({ partition, mono, holdsLease: options.holdsLease })
 
   const interrupt = (entry: Entry, stop: Stop) => {
     const run = running.get(entry)

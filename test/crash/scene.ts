@@ -124,9 +124,11 @@ export const aScene = async (options: ProxyOptions = {}) => {
     /** Where a stubborn task waits. */
     const gate = `${file}-gate`
 
-    const submit = async ({ input, label, name, options, terms }: (typeof workload)[number]) => {
+    const submit = async ({ input, label, message, name, options, terms }: (typeof workload)[number]) => {
       note(file, { op: "submit", label, phase: "invoke", ...(terms === undefined ? {} : { terms }) })
-      const { id } = await troupe.submit(name as Named, { file, label, ...input }, options)
+      const given = { file, label, ...input }
+      const said = message === undefined ? given : { message, input: given }
+      const { id } = await troupe.submit(name as Named, said, options)
       note(file, { op: "submit", label, phase: "ok", task: id })
       watch(id)
       return id

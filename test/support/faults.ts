@@ -29,6 +29,13 @@ export const ofWorker: Readonly<Record<string, Place>> = {
   "limit-settle": { script: "limit-settle" }
 }
 
+/** What a worker sends that handles agents' messages. */
+export const ofAgents: Readonly<Record<string, Place>> = {
+  "the turn in which it joins and claims": { script: "worker-turn", which: isOfMain },
+  "a turn in which messages end": { script: "worker-turn", which: brings(23) },
+  "task-place of a message that an agent sent": { script: "task-place", which: ({ args }) => args[0] === "1" }
+}
+
 /** What a worker sends when it is told to stop. */
 export const ofLeavingWorker: Readonly<Record<string, Place>> = { "worker-evict": { script: "worker-evict" } }
 

@@ -40,6 +40,7 @@ const settledOf = (handler: TaskDefinition, over: Partial<Envelope> = {}) =>
       mono: () => (mono += 10),
       redisNow: (at = mono) => now + at,
       onSettled: (one) => Queue.offerUnsafe(told, one),
+      holdsLease: () => true,
       onChange: () => {}
     })
     const store = yield* Store

@@ -16,6 +16,8 @@ export type Planned =
       readonly op: "submit"
       readonly label: string
       readonly name: string
+      /** For an agent, whose key is one of the options: which message the input is of. */
+      readonly message?: string
       readonly input?: object
       readonly options?: SubmitOptions
       readonly terms?: Terms

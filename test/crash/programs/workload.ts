@@ -4,6 +4,8 @@
  */
 import { Schema } from "effect"
 import { existsSync } from "node:fs"
+import { defineAgent } from "../../../runtime/agent.ts"
+import type { AgentContext } from "../../../runtime/current-agent.ts"
 import { defineTask, type TaskContext } from "../../../runtime/handler.ts"
 import { note } from "../../support/history-file.ts"
 
@@ -28,8 +30,8 @@ const me = String(process.pid)
 
 /** A run that is written down. */
 const written =
-  (run: (input: Input, ctx: TaskContext) => Promise<void>) =>
-  async (input: Input, ctx: TaskContext): Promise<Output> => {
+  <Ctx extends Pick<TaskContext, "attempt" | "task">>(run: (input: Input, ctx: Ctx) => Promise<void>) =>
+  async (input: Input, ctx: Ctx): Promise<Output> => {
     const { attempt, task } = ctx
     const event = { op: "run", label: input.label, task: task.id, attempt, process: me } as const
     note(input.file, { ...event, phase: "start" })
@@ -77,7 +79,7 @@ export const steps = defineTask({
   name: "crash.steps",
   queue: "main",
   input: Input,
-  run: written(async (input, ctx) => {
+  run: written(async (input, ctx: TaskContext) => {
     await emit(input, ctx, "before")
     await attempted(input, ctx, ["step", "chance"], () => ctx.step("chance", () => crypto.randomUUID()))
     await emit(input, ctx, "after")
@@ -89,7 +91,7 @@ export const parent = defineTask({
   name: "crash.parent",
   queue: "main",
   input: Input,
-  run: written(async ({ file, label }, ctx) => {
+  run: written(async ({ file, label }, ctx: TaskContext) => {
     const own = await ctx.submit(steps, { file, label: `${label}/own` })
     const other = await ctx.submit(steps, { file, label: `${label}/other` }, { queue: "other" })
     await ctx.all([own, other])
@@ -132,7 +134,7 @@ export const stubborn = defineTask({
   name: "crash.stubborn",
   queue: "main",
   input: Input,
-  run: written(async (input, ctx) => {
+  run: written(async (input, ctx: TaskContext) => {
     await emit(input, ctx, "before")
     await opened(input.gate)
     await emit(input, ctx, "after").catch(() => {})
@@ -148,4 +150,42 @@ export const silent = defineTask({
   run: written(async ({ gate }) => opened(gate))
 })
 
-export const all = [steps, parent, flaky, failing, limited, stubborn, silent]
+/** Remembers what it was told, and tells its ledger, which is an agent in another queue. */
+export const agent = defineAgent({
+  name: "crash.agent",
+  queue: "main",
+  state: { schema: Schema.Array(Schema.String), initial: () => [] },
+  messages: { note: { input: Input }, read: { output: Schema.Array(Schema.String) } },
+  handle: {
+    note: written(
+      async (
+        { gate, label }: Input,
+        ctx: Pick<
+          AgentContext<ReadonlyArray<string>>,
+          "attempt" | "key" | "setState" | "state" | "task" | "tell"
+        >
+      ) => {
+        ctx.setState([...ctx.state, label])
+        await ctx.tell(ledger, ctx.key, "enter", { label })
+        await opened(gate)
+      }
+    ),
+    read: (_, ctx) => ctx.state
+  }
+})
+
+export const ledger = defineAgent({
+  name: "crash.ledger",
+  queue: "other",
+  state: { schema: Schema.Array(Schema.String), initial: () => [] },
+  messages: {
+    enter: { input: Schema.Struct({ label: Schema.String }) },
+    read: { output: Schema.Array(Schema.String) }
+  },
+  handle: {
+    enter: ({ label }, ctx) => ctx.setState([...ctx.state, label]),
+    read: (_, ctx) => ctx.state
+  }
+})
+
+export const all = [steps, parent, flaky, failing, limited, stubborn, silent, agent, ledger]
