@@ -60,13 +60,7 @@ const concurrencyIn = ({ concurrency, workers }: View, handler: string): number 
   return sum
 }
 
-const nothing: Omit<View, "askedAt"> = {
-  seenAt: -Infinity,
-  workers: [],
-  concurrency: new Map(),
-  depth: 0,
-  sent: 0
-}
+const nothing = { seenAt: -Infinity, workers: [], depth: 0, sent: 0 }
 
 export interface Lookout {
   /** Whether a live worker can run it; `undefined` when that is not known now: `look` first. */
@@ -95,6 +89,11 @@ export const makeLookout = Effect.fnUntraced(function* (measured: ReadonlySet<st
   const looks = new Map<Partition, Fiber.Fiber<void>>()
   const partitions = new Set([...measured].map((queue) => partitionOf(queue)))
   const now = () => clock.currentTimeMillisUnsafe()
+  /** How long ago something was. A clock that was set back makes it long ago. */
+  const since = (at: number) => {
+    const age = now() - at
+    return age < 0 ? Infinity : age
+  }
   let turn = yield* Random.nextIntBetween(0, 1_000)
 
   const keep = (partition: Partition, view: View) => {
@@ -116,7 +115,8 @@ export const makeLookout = Effect.fnUntraced(function* (measured: ReadonlySet<st
       )
     )
     // The submit will say for itself that the store does not answer.
-    if (Result.isFailure(seen)) return keep(partition, { ...(before ?? nothing), askedAt })
+    if (Result.isFailure(seen))
+      return keep(partition, { concurrency: new Map(), ...(before ?? nothing), askedAt })
     const [workers, depth] = seen.success
     keep(partition, { askedAt, seenAt: now(), workers, concurrency: new Map(), depth, sent: 0 })
   })
@@ -133,7 +133,7 @@ export const makeLookout = Effect.fnUntraced(function* (measured: ReadonlySet<st
   /** What was last seen; it is looked at again where that is a while ago. */
   const viewOf = (partition: Partition) => {
     const view = views.get(partition)
-    if (view !== undefined && now() - view.askedAt >= lookEveryMs) start(partition)
+    if (view !== undefined && since(view.askedAt) >= lookEveryMs) start(partition)
     return view
   }
 
@@ -141,7 +141,7 @@ export const makeLookout = Effect.fnUntraced(function* (measured: ReadonlySet<st
     if (concurrencyHere(store, partition, handler) > 0) return true
     const view = viewOf(partition)
     if (view === undefined) return undefined
-    const age = now() - view.seenAt
+    const age = since(view.seenAt)
     if (age > keptMs) return undefined
     if (concurrencyIn(view, handler) > 0) return true
     return age < lookEveryMs ? false : undefined
@@ -151,7 +151,7 @@ export const makeLookout = Effect.fnUntraced(function* (measured: ReadonlySet<st
     Effect.suspend(() => {
       const view = views.get(partition)
       // Just looked at: what could not be seen then is not asked for by every submit.
-      if (view !== undefined && now() - view.askedAt < lookEveryMs) return Effect.void
+      if (view !== undefined && since(view.askedAt) < lookEveryMs) return Effect.void
       return Fiber.await(start(partition)).pipe(
         Effect.timeoutOrElse({ duration: lookMax, orElse: () => Effect.void }),
         Effect.asVoid

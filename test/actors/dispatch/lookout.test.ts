@@ -133,6 +133,20 @@ describe("a lookout", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("looks again when the clock was set back", () => {
+    const { layer, seen } = watched()
+    return Effect.gen(function* () {
+      yield* TestClock.setTime(1_000_000)
+      const lookout = yield* makeLookout(new Set())
+      yield* lookout.look(partition)
+      yield* TestClock.setTime(500_000)
+      seen.workers = [aState()]
+      expect(lookout.isServed(partition, "a")).toBeUndefined()
+      yield* moment
+      expect(lookout.isServed(partition, "a")).toBe(true)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("sees what this process serves at once, for as long as it claims", () => {
     const { layer, seen } = watched()
     let claims = true
