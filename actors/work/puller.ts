@@ -90,6 +90,8 @@ export interface PullerOptions {
   readonly services: Services
   /** What its worker says of itself. */
   readonly about: () => unknown
+  /** Permits came, or were refused. */
+  readonly onPermits: () => void
 }
 
 export const openPuller = Effect.fnUntraced(function* (
@@ -191,6 +193,8 @@ export const openPuller = Effect.fnUntraced(function* (
     leaseMs,
     onPermits: () => {
       permitsNews = true
+      // Told before any run starts with them, which may block this process from then on.
+      options.onPermits()
       change()
     }
   })
@@ -442,8 +446,7 @@ export const openPuller = Effect.fnUntraced(function* (
       const sooner = until(() => runs.dueMono() < dueMono)
       // A run that just lasts needs no looking after.
       if (restMs <= pulseMs) yield* Effect.sleep(pulseMs)
-      else
-        yield* restMs === Number.POSITIVE_INFINITY ? sooner : Effect.raceFirst(Effect.sleep(restMs), sooner)
+      else yield* restMs === Number.POSITIVE_INFINITY ? sooner : Effect.timeoutOption(sooner, restMs)
       runs.look()
       // What was lost or cancelled ends without a word.
       books.look(runs.has)

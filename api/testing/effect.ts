@@ -140,10 +140,6 @@ const environmentOf = (time: Time, seed: number) =>
     })
   )
 
-/** A process of its own would not be on the test's clock: what asks for one runs here. */
-const here = (definition: TaskDefinition): TaskDefinition =>
-  definition.isolation === undefined ? definition : { ...definition, isolation: undefined }
-
 /** The given handlers, watched, and those that are named later. */
 const watchedHandlers = ({ spy }: Time, given: ReadonlyArray<TaskDefinition>) =>
   Layer.effect(
@@ -157,10 +153,10 @@ const watchedHandlers = ({ spy }: Time, given: ReadonlyArray<TaskDefinition>) =>
         find: handlers.find,
         moduleOf: handlers.moduleOf,
         unknown: handlers.unknown,
-        learn: (definition) => handlers.learn(spy.watch(here(definition)))
+        learn: (definition) => handlers.learn(spy.watch(definition))
       })
     )
-  ).pipe(Layer.provide(Handlers.layer({ given: given.map((definition) => spy.watch(here(definition))) })))
+  ).pipe(Layer.provide(Handlers.layer({ given: given.map(spy.watch) })))
 
 const makeControls = Effect.fnUntraced(function* (time: Time) {
   const troupe = yield* Troupe

@@ -82,7 +82,7 @@ const make = Effect.gen(function* () {
     ear: Effect.succeed({
       wait: (maxMs) =>
         Effect.andThen(heap.bell.await, heap.bell.close).pipe(
-          Effect.raceFirst(Effect.sleep(maxMs)),
+          Effect.timeoutOption(maxMs),
           Effect.raceFirst(upkeepPause(ringWaitMaxMs)),
           Effect.asVoid
         )
