@@ -1,15 +1,18 @@
 /** A report out of parts: each part is a child, and one of them cannot be had. In Effect, on the same clock. */
 import { expect, test } from "bun:test"
 import { Effect, Schema } from "effect"
-import { CurrentTask, defineTask, Fatal, Troupe } from "troupe/effect"
+import { CurrentTask, defineTask, Troupe } from "troupe/effect"
 import { TestTroupe } from "troupe/testing"
+
+class NotKept extends Schema.TaggedError<NotKept>()("NotKept", { part: Schema.String }) {}
 
 const fetchPart = defineTask.effect({
   name: "report.part",
   input: Schema.Struct({ part: Schema.String }),
+  retry: { attempts: 1 },
   run: Effect.fnUntraced(function* ({ part }) {
     yield* Effect.sleep("1 hour")
-    if (part === "weather") return yield* Effect.fail(new Fatal("no weather was kept for that day"))
+    if (part === "weather") return yield* new NotKept({ part })
     return part.toUpperCase()
   })
 })
