@@ -15,6 +15,8 @@ export type ChildMessage =
   | { readonly kind: "ready"; readonly url?: string }
   | ({ readonly kind: "incarnation" } & Incarnation)
   | ({ readonly kind: "beat" } & Beat)
+  /** All permits of limits that are out in its name: told at once, since a run with one may block it from then on. */
+  | { readonly kind: "permits"; readonly permits: ReadonlyArray<string> }
   /** It was asked to go, goes when what it runs has ended, and is not to be replaced. */
   | { readonly kind: "retiring" }
 

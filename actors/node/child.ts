@@ -70,17 +70,24 @@ export const makeSpawn = Effect.gen(function* () {
     const ended = yield* Deferred.make<number | string>()
     let incarnation: Incarnation | undefined
     let beat: Beat | undefined
+    let permits: ReadonlyArray<string> = []
+    let hasSpoken = false
     let silentMs = 0
     let retiring = false
 
     const hear = (message: ChildMessage) => {
+      hasSpoken = true
+      silentMs = 0
       switch (message.kind) {
         case "incarnation":
           incarnation = message
           return
         case "beat":
           beat = message
-          silentMs = 0
+          permits = message.permits
+          return
+        case "permits":
+          permits = message.permits
           return
         case "retiring":
           retiring = true
@@ -119,9 +126,7 @@ export const makeSpawn = Effect.gen(function* () {
         [
           inEachPartition((partition, worker) => store.renew(partition, worker, leaseMs)),
           // A permit that ran out would let another run start beside it.
-          beat === undefined || beat.permits.length === 0
-            ? Effect.void
-            : Effect.ignore(limits.renew(beat.permits, leaseMs))
+          permits.length === 0 ? Effect.void : Effect.ignore(limits.renew(permits, leaseMs))
         ],
         { concurrency: "unbounded", discard: true }
       )
@@ -135,7 +140,7 @@ export const makeSpawn = Effect.gen(function* () {
         yield* Effect.sleep(policy.lookMs)
         const now = yield* monotonicMs
         // One that has not spoken yet is still loading its handlers.
-        if (beat !== undefined) silentMs = silenceAfter(policy, silentMs, now - lookedMono)
+        if (hasSpoken) silentMs = silenceAfter(policy, silentMs, now - lookedMono)
         lookedMono = now
         const measure = measureAgainst(policy, silentMs, now - renewedMono)
         const who = `${spec.name} (pid ${process.pid})`

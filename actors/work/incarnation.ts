@@ -39,6 +39,8 @@ export const live = Effect.fnUntraced(function* (options: {
   /** What is said of the worker besides what is the same for all of its incarnations. */
   readonly about: () => Pick<WorkerAbout, "startedAt" | "done" | "draining">
   readonly onBegin: (incarnation: Incarnation) => void
+  /** Permits of limits came, or were refused. */
+  readonly onPermits: () => void
   readonly onPullers: (pullers: ReadonlyArray<Puller>) => void
   readonly onOrder: (order: Order) => Effect.Effect<unknown>
 }): Effect.fn.Return<never, Fenced | StoreError, Needs | Scope.Scope> {
@@ -73,6 +75,7 @@ export const live = Effect.fnUntraced(function* (options: {
         concurrency,
         lease: settings.lease,
         heartbeat: settings.heartbeat,
+        onPermits: options.onPermits,
         services,
         about: () => about(concurrency)
       }),

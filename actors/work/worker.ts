@@ -84,8 +84,13 @@ const pause = "100 millis"
  * its drain has a deadline of its own. It may be started again when it failed.
  */
 export const open = Effect.fnUntraced(function* ({
-  onIncarnation = () => {}
-}: { readonly onIncarnation?: (incarnation: Incarnation) => void } = {}) {
+  onIncarnation = () => {},
+  onPermits = () => {}
+}: {
+  readonly onIncarnation?: (incarnation: Incarnation) => void
+  /** Told of all permits that are out, whenever some came and before a run starts with them. */
+  readonly onPermits?: (permits: ReadonlyArray<string>) => void
+} = {}) {
   const settings = yield* Settings
   const handlers = yield* Handlers
   const shutdown = yield* Shutdown
@@ -103,6 +108,7 @@ export const open = Effect.fnUntraced(function* ({
   let doneBefore = 0
   const done = () => pullers.reduce((sum, puller) => sum + puller.done(), doneBefore)
   const running = () => pullers.reduce((sum, puller) => sum + puller.running(), 0)
+  const permits = () => pullers.flatMap((puller) => puller.permits())
   const startedAt = yield* Clock.currentTimeMillis
 
   const obey = (order: Order) => {
@@ -121,6 +127,7 @@ export const open = Effect.fnUntraced(function* ({
       services: services!,
       about: () => ({ startedAt, done: done(), draining }),
       onBegin: onIncarnation,
+      onPermits: () => onPermits(permits()),
       onPullers: (fresh) => {
         pullers = fresh
         // Who was told to drain does not begin anew because it lost its lease.
@@ -194,7 +201,7 @@ export const open = Effect.fnUntraced(function* ({
     queues,
     running,
     done,
-    permits: () => pullers.flatMap((puller) => puller.permits()),
+    permits,
     retire: () => void run(actor.ref.tell({ _tag: "Order", order: { kind: "drain" } })),
     retiring: retiring.await,
     retired: Effect.andThen(

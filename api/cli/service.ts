@@ -20,7 +20,10 @@ import { serves } from "./run.ts"
 export const workerLayer = (handlers: ReadonlyArray<TaskDefinition>) =>
   workerForNode.pipe(
     Layer.provideMerge(
-      Tree.worker({ onIncarnation: (incarnation) => tellNode({ kind: "incarnation", ...incarnation }) })
+      Tree.worker({
+        onIncarnation: (incarnation) => tellNode({ kind: "incarnation", ...incarnation }),
+        onPermits: (permits) => tellNode({ kind: "permits", permits })
+      })
     ),
     Layer.provideMerge(Tree.handlers(handlers))
   )
