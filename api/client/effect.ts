@@ -208,7 +208,9 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">)
   const settings = yield* Settings
   // What a worker of this process shares with the rest of it.
   const known = Layer.succeedContext(
-    yield* Effect.context<Store | Steps | Agents | Admission | Limits | Operations | Stored.Schedules | Handlers>()
+    yield* Effect.context<
+      Store | Steps | Agents | Admission | Limits | Operations | Stored.Schedules | Handlers
+    >()
   )
 
   /** A definition says itself what fits it, whether or not somebody announced it. */

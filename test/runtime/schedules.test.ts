@@ -1,7 +1,11 @@
 import { describe, expect } from "bun:test"
-import { Effect } from "effect"
+import { Arbitrary, Effect, Layer, Schema } from "effect"
 import { partitionKeys } from "../../runtime/keys.ts"
 import { Schedules, schedulesMax, schedulesPartition } from "../../runtime/schedules.ts"
+import { Store } from "../../runtime/store.ts"
+import { partition } from "../support/stores.ts"
+import { aTask } from "../support/tasks.ts"
+import { TestTime } from "../support/time.ts"
 import { schedulesSuite } from "../suite/schedules.ts"
 import { it } from "../support/effect.ts"
 import { aNamespace } from "../support/redis.ts"
@@ -53,4 +57,114 @@ describe("schedules in Redis", () => {
       expect(yield* change({ ...nothing, id: "s7", from: "1", to })).toBe("changed")
     }).pipe(Effect.provide(redisSchedules({ namespace })))
   })
+})
+
+// ---------------------------------------------------------------------------------------------------------
+// The two stores, held to each other
+// ---------------------------------------------------------------------------------------------------------
+
+const whole = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+const versions = Schema.Literals(["1", "2", "3", ""])
+
+const Command = Schema.Union([
+  Schema.Struct({
+    do: Schema.Literal("change"),
+    id: Schema.Literals(["a", "b", "c"]),
+    from: versions,
+    to: versions,
+    lookAt: Schema.optionalKey(whole(0, 60)),
+    slot: Schema.optionalKey(whole(0, 60)),
+    notes: whole(0, 60),
+    submits: whole(0, 2)
+  }),
+  Schema.Struct({ do: Schema.Literal("advance"), ms: whole(0, 20) }),
+  Schema.Struct({ do: Schema.Literal("setBack"), ms: whole(0, 20) })
+])
+
+/** Versions follow from what there is, mostly, so that most changes are made. */
+const runOn = Effect.fnUntraced(function* (commands: ReadonlyArray<typeof Command.Type>, run: number) {
+  const schedules = yield* Schedules
+  const store = yield* Store
+  const time = yield* TestTime
+  const base = yield* time.now
+  const seen: Array<unknown> = []
+  const named = (id: string) => `${run}-${id}`
+  for (const [at, command] of commands.entries()) {
+    if (command.do === "change") {
+      const id = named(command.id)
+      const there = (yield* schedules.read(id)).schedule?.version
+      const from = command.from === "3" ? "other" : there
+      const { lookAt, slot } = command
+      seen.push(
+        yield* schedules.change({
+          id,
+          from,
+          to:
+            command.to === ""
+              ? undefined
+              : {
+                  version: command.to === "1" ? (there ?? "first") : `${run}-${at}`,
+                  text: `text ${at}`,
+                  lookAt: lookAt === undefined ? undefined : base + lookAt
+                },
+          slot: slot === undefined ? undefined : base + slot,
+          notes: Array.from({ length: command.notes }, (_, note) => `${at}.${note}`),
+          submits: Array.from({ length: command.to === "" ? 0 : command.submits }, (_, task) => ({
+            partition,
+            task: owedTask(run, at, task)
+          }))
+        })
+      )
+    } else yield* time[command.do](command.ms)
+    for (const id of ["a", "b", "c"]) {
+      const { notes, now, schedule } = yield* schedules.read(named(id))
+      seen.push(now - base, schedule, notes)
+    }
+    const { next, now, outbox, schedules: due } = yield* schedules.due(0)
+    seen.push(next === undefined ? next : next - base, now - base, outbox, due)
+    seen.push((yield* schedules.list(`${run}-`, 3)).schedules)
+  }
+  const owed = yield* store.outbox(schedulesPartition, 1_000)
+  yield* store.drop(schedulesPartition, owed)
+  for (const id of ["a", "b", "c"].map(named)) {
+    const { schedule } = yield* schedules.read(id)
+    yield* schedules.change({
+      ...{ id, from: schedule?.version, to: undefined },
+      ...{ slot: undefined, notes: [], submits: [] }
+    })
+  }
+  return { seen, owed, left: (yield* schedules.due(0)).schedules }
+})
+
+const owedTasks = new Map<string, ReturnType<typeof aTask>>()
+/** The same for both stores. */
+const owedTask = (...name: ReadonlyArray<number>) => {
+  const { ulid: _, ...task } = owedTasks.get(name.join()) ?? aTask()
+  owedTasks.set(name.join(), { ulid: _, ...task })
+  return task
+}
+
+describe("memory and Redis", () => {
+  it.live(
+    "answer alike in random sequences of changes of schedules",
+    () =>
+      Effect.gen(function* () {
+        const memory = yield* Layer.build(Layer.fresh(memorySchedules()))
+        const redis = yield* Layer.build(redisSchedules())
+        let run = 0
+        const alike = Effect.fnUntraced(function* (commands: ReadonlyArray<typeof Command.Type>) {
+          run += 1
+          const ours = yield* Effect.provideContext(runOn(commands, run), memory)
+          const theirs = yield* Effect.provideContext(runOn(commands, run), redis)
+          yield* Effect.try(() => expect(theirs).toEqual(ours))
+          return true
+        })
+        const sequences = Schema.Array(Command).check(Schema.isMinLength(5), Schema.isMaxLength(30))
+        const result = yield* Arbitrary.checkEffect(Arbitrary.schema(sequences), alike, { runs: 100 })
+
+        const failure = Arbitrary.formatCheckFailure(result)
+        if (failure !== undefined) return yield* Effect.die(new Error(failure))
+      }),
+    120_000
+  )
 })

@@ -4,6 +4,7 @@ import { Admission } from "../../runtime/admission.ts"
 import { Limits } from "../../runtime/limits.ts"
 import { Members } from "../../runtime/members.ts"
 import { Operations } from "../../runtime/operations.ts"
+import { Schedules } from "../../runtime/schedules.ts"
 import { Steps } from "../../runtime/steps.ts"
 import { Store } from "../../runtime/store.ts"
 import { type Entry, idIn, ulidOfEntry } from "../../runtime/task.ts"
@@ -68,6 +69,9 @@ const endings = Effect.gen(function* () {
   yield* store.cancel(partition, ulidOfEntry(cancelled!), "no more")
 })
 
+const aSchedule = { id: "s", slot: undefined, notes: ["fired"], submits: [] }
+const itself = { version: "1", text: "", lookAt: 1 }
+
 /** Afterwards there is something under every name of the table in `runtime/keys.ts`. */
 export const everything = Effect.gen(function* () {
   const operations = yield* Operations
@@ -109,6 +113,7 @@ export const everything = Effect.gen(function* () {
       members.drain("n")
     )
   )
+  yield* Schedules.use((schedules) => schedules.change({ ...aSchedule, from: undefined, to: itself }))
   // One of these runs, and one waits for it.
   yield* submit(...tasks(2, { box: box("|a") }), aTask({ box: box(`|${paused}`) }))
   yield* claimed("w")
@@ -123,6 +128,7 @@ export const theEnd = Effect.gen(function* () {
   yield* operations.pause(partition, false, paused)
   yield* store.evict(partition, "w")
   yield* Members.use((members) => members.leave("n"))
+  yield* Schedules.use((schedules) => schedules.change({ ...aSchedule, from: itself.version, to: undefined }))
   let runs: ReadonlyArray<Entry> = []
   let left = true
   while (left) {

@@ -26,7 +26,16 @@ export const elsewhere: Partition = "other.0"
 /** What the store does not show: whether its bell has rung since this was last asked. Asking takes the token. */
 export class Bell extends Context.Service<Bell, { readonly rang: Effect.Effect<boolean> }>()("test/Bell") {}
 
-export type StoreUnderTest = Store | Steps | Admission | Agents | Members | Operations | Schedules | TestTime | Bell
+export type StoreUnderTest =
+  | Store
+  | Steps
+  | Admission
+  | Agents
+  | Members
+  | Operations
+  | Schedules
+  | TestTime
+  | Bell
 
 // ---------------------------------------------------------------------------------------------------------
 // Memory
