@@ -39,22 +39,37 @@ interface MessageOptions {
 
 type Messages = Readonly<Record<string, MessageOptions>>
 
-interface StateOptions<S extends AnySchema | undefined, State> {
+interface StateOptions {
   /** Checked whenever it is read and written. Default: any JSON value. */
-  readonly schema?: S
+  readonly schema?: AnySchema
   /** Default 1. A state of an earlier version is migrated when it is read. */
   readonly version?: number
   /** The state of an agent that has none yet. */
-  readonly initial: (key: string) => State
+  readonly initial: (key: string) => unknown
   /** Makes a state of this version of an older one. Without it an older state fails its messages. */
-  readonly migrate?: (old: Whatever, from: number) => State
+  readonly migrate?: (old: Whatever, from: number) => unknown
 }
 
-interface AgentOptions<Ms extends Messages, S extends AnySchema | undefined, State> extends Pick<
+/** The state as its handlers see it: what its schema gives out, or what `initial` gives where there is none. */
+type StateOf<S> = S extends { readonly schema: infer Schema extends AnySchema }
+  ? TypeOf<Schema>
+  : S extends { readonly initial: (key: string) => infer State }
+    ? [State] extends [never]
+      ? unknown
+      : State
+    : unknown
+
+/** What is said of a state, as far as it fits itself: every one of its states is of its type, and nothing else is said. */
+type Fitting<S> = {
+  readonly initial: (key: string) => StateOf<S>
+  readonly migrate?: (old: Whatever, from: number) => StateOf<S>
+} & { readonly [Other in Exclude<keyof S, keyof StateOptions>]: never }
+
+interface AgentOptions<Ms extends Messages, S extends StateOptions> extends Pick<
   Options<AnySchema, AnySchema>,
   "name" | "queue" | "priority" | "timeout" | "retry"
 > {
-  readonly state: StateOptions<S, State>
+  readonly state: S & Fitting<S>
   readonly messages: Ms
   /** What its messages use that all processes share; amounts are numbers here. */
   readonly limits?: Options<AnySchema, AnySchema>["limits"]
@@ -166,7 +181,7 @@ const specsOf = (
   return specs
 }
 
-const stateOf = (name: string, options: StateOptions<AnySchema | undefined, Whatever>): StateSpec => {
+const stateOf = (name: string, options: StateOptions): StateSpec => {
   const { initial, migrate, schema, version = 1 } = options
   if (!Number.isInteger(version) || version < 1) {
     throw new TypeError(`agent ${name}: state.version ${version} is no whole number above 0`)
@@ -181,7 +196,7 @@ const stateOf = (name: string, options: StateOptions<AnySchema | undefined, What
 }
 
 const make = (
-  options: AgentOptions<Messages, AnySchema | undefined, Whatever>,
+  options: AgentOptions<Messages, StateOptions>,
   handle: Readonly<Record<string, Whatever>>,
   layer: AgentBody["layer"] | "plain"
 ) => {
@@ -227,37 +242,23 @@ type HandleFx<Ms extends Messages, State, R> = {
   ) => Effect.Effect<ReturnOf<SchemaOf<Ms[M], "output">, unknown>, unknown, R>
 }
 
-/** The state as its handlers see it: what its schema gives out, or what `initial` gives. */
-type StateIn<S, State> = S extends AnySchema ? TypeOf<S> : State
-
 /** Makes an agent of plain functions, async or not. Throws `TypeError` on an option that cannot be. */
-const definePlain = <
-  const Ms extends Messages,
-  S extends AnySchema | undefined,
-  State extends StateIn<S, State>
->(
-  options: AgentOptions<Ms, S, State> & { readonly handle: Handle<Ms, StateIn<S, State>> }
+const definePlain = <const Ms extends Messages, S extends StateOptions>(
+  options: AgentOptions<Ms, S> & { readonly handle: Handle<Ms, StateOf<S>> }
 ): AgentDefinition<ProtocolIn<Ms>> => {
   const { handle, ...rest } = options
-  return make(rest as never, handle, "plain") as never
+  return make(rest, handle, "plain")
 }
 
 /** The same record in effects: services by `layer`; the context comes as the second argument. */
-const defineEffect = <
-  const Ms extends Messages,
-  S extends AnySchema | undefined,
-  State extends StateIn<S, State>,
-  R = never,
-  LE = never,
-  LR = never
->(
-  options: AgentOptions<Ms, S, State> & {
-    readonly handle: HandleFx<Ms, StateIn<S, State>, R>
+const defineEffect = <const Ms extends Messages, S extends StateOptions, R = never, LE = never, LR = never>(
+  options: AgentOptions<Ms, S> & {
+    readonly handle: HandleFx<Ms, StateOf<S>, R>
     readonly layer?: Layer.Layer<R, LE, LR>
   }
 ): AgentDefinition<ProtocolIn<Ms>> => {
   const { handle, layer, ...rest } = options
-  return make(rest as never, handle, layer as AgentBody["layer"]) as never
+  return make(rest, handle, layer)
 }
 
 export const defineAgent = Object.assign(definePlain, { effect: defineEffect })

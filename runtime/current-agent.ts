@@ -36,11 +36,7 @@ export interface AgentTyped<out P extends Protocol = Protocol> {
 /** An agent as code says it: by its definition, which knows its messages, or by its name, which does not. */
 export type AgentNamed = AgentTyped | string
 
-// Any protocol is one whose messages take anything; only `any` stands for both directions.
-// oxlint-disable-next-line typescript/no-explicit-any
-type Anything = Readonly<Record<string, { readonly input: any; readonly output: any }>>
-
-export type ProtocolOf<A> = A extends AgentTyped<infer P> ? P : Anything
+export type ProtocolOf<A> = A extends AgentTyped<infer P> ? P : Protocol
 
 export type MessageOf<A> = Extract<keyof ProtocolOf<A>, string>
 export type MessageInput<A, M extends MessageOf<A>> = ProtocolOf<A>[M]["input"]
