@@ -10,6 +10,7 @@ import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Effect } from "effect"
 import { parseArgs } from "node:util"
 import { nearest } from "../runtime/nearest.ts"
+import { agents } from "./agents.ts"
 import { delays } from "./delays.ts"
 import { run } from "./frame.ts"
 import { latency } from "./latency.ts"
@@ -18,7 +19,7 @@ import { replies } from "./replies.ts"
 import { toJson, toTables } from "./report.ts"
 import { throughput } from "./throughput.ts"
 
-const benches = [throughput, latency, mixes, delays, replies]
+const benches = [throughput, latency, mixes, delays, agents, replies]
 
 const usage = `bun run bench NAME… [--json] [--quick]
 

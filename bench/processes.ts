@@ -9,8 +9,8 @@ export class BenchFailed extends Schema.TaggedError<BenchFailed>()("BenchFailed"
   }
 }
 
-/** What tasks ask for: a priority, each its own of four; a delay, short or of a day; a limit of how often they start; an order within a key. */
-export type Mix = "prioritised" | "delayed" | "far" | "limited" | "keyed"
+/** What tasks ask for: a priority, each its own of four; a delay, short or of a day; a limit of how often they start; an order within a key; messages to agents. */
+export type Mix = "prioritised" | "delayed" | "far" | "limited" | "keyed" | "agents"
 
 /** Tasks to submit. */
 export interface Load {
@@ -23,6 +23,8 @@ export interface Load {
   readonly inputBytes: number
   /** What the tasks ask for beside being run. Default: nothing. */
   readonly mix?: Mix
+  /** Of how many agents, in turn, where they are messages. */
+  readonly agents?: number
 }
 
 /** What a task's run is to do. Default: nothing, and it gives the number 1. */
@@ -38,6 +40,8 @@ export interface Asking extends Pick<Load, "inFlight" | "inputBytes"> {
   readonly millis: number
   /** How many asks at most. Default: as many as there is time for. */
   readonly count?: number
+  /** How many agents are asked, in turn. Default: tasks are. */
+  readonly agents?: number
   /** What each of them asks for beside its number. */
   readonly input?: Effort
   /** What else is asked for meanwhile, one at a time. Its times do not count. */

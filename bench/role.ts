@@ -47,24 +47,30 @@ const standStill = (millis: number) => Atomics.wait(new Int32Array(new SharedArr
 let stopWork = async () => {}
 
 const commands: Commands = {
-  async submit({ batch, count, inFlight, inputBytes, mix }) {
+  async submit({ agents, batch, count, inFlight, inputBytes, mix }) {
+    const input = (i: number) => ({
+      ...inputOf(i, inputBytes),
+      ...(agents === undefined ? {} : { agent: i % agents })
+    })
     let next = 0
     await repeatedly(inFlight, () => {
       if (next >= count) return undefined
-      if (batch === 1) return client.submit(inputOf(next++, inputBytes))
-      const inputs = Array.from({ length: Math.min(batch, count - next) }, () => inputOf(next++, inputBytes))
+      if (batch === 1) return client.submit(input(next++))
+      const inputs = Array.from({ length: Math.min(batch, count - next) }, () => input(next++))
       return client.submitAll(inputs, mix)
     })
   },
 
-  async ask({ beside, count = Infinity, inFlight, inputBytes, input, millis, stallMs, waitMaxMs }) {
+  async ask({ agents, beside, count = Infinity, inFlight, inputBytes, input, millis, stallMs, waitMaxMs }) {
     const times: Array<number> = []
     let asked = 0
     let lost = 0
     const end = performance.now() + millis
     const one = async (start: number) => {
       asked += 1
-      const answer = client.ask({ ...inputOf(times.length, inputBytes), ...input })
+      const given = { ...inputOf(times.length, inputBytes), ...input }
+      const answer =
+        agents === undefined ? client.ask(given) : client.askAgent!({ ...given, agent: asked % agents })
       if (await inTime(answer, waitMaxMs)) times.push(performance.now() - start)
       else lost += 1
     }

@@ -20,9 +20,9 @@ export const keys: System = {
     const idle: Array<Redis> = []
     const wait = async (id: string) => {
       const redis = idle.pop() ?? open(url, repliesOn)
-      const popped = await redis.brpop(responseKey(id), blockSeconds)
+      let popped: [string, string] | null = null
+      while (popped === null) popped = await redis.brpop(responseKey(id), blockSeconds)
       idle.push(redis)
-      if (popped === null) throw new Error(`no reply to ${id}`)
       return JSON.parse(popped[1]) as unknown
     }
     return clientOf(url, {

@@ -10,6 +10,8 @@ import type { Effort, Mix } from "../processes.ts"
 export interface Input extends Effort {
   readonly i: number
   readonly text: string
+  /** The agent that a message is for. */
+  readonly agent?: number
 }
 
 /** What every system's task does. */
@@ -45,6 +47,9 @@ export interface Client {
 
   /** The same for a task that is due so much later. Absent where there are no delays. */
   readonly askLater?: (input: Input, delayMs: number) => Promise<unknown>
+
+  /** Asks an agent. Absent where there are none. */
+  readonly askAgent?: (input: Input) => Promise<unknown>
 
   /** Runs no-op tasks, `concurrency` at a time, until the function it resolves with is called. */
   readonly work: (concurrency: number, mix?: Mix) => Promise<() => Promise<void>>

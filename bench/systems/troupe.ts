@@ -1,5 +1,6 @@
 /** Troupe, through the library that its users import. */
 import { connect, defineTask, type SubmitOptions } from "troupe"
+import { defineAgent } from "../../runtime/agent.ts"
 import { partitionKeys } from "../../runtime/keys.ts"
 import { lanes, partitionOf } from "../../runtime/task.ts"
 import type { Mix } from "../processes.ts"
@@ -12,6 +13,22 @@ const limited = defineTask({
   limits: [{ key: "bench", rate: mixLimit.count, per: mixLimit.perMs }],
   run: async () => 1
 })
+
+/** Counts its messages. */
+const counter = defineAgent({
+  name: "counter",
+  state: { initial: () => 0 },
+  messages: { add: {} },
+  handle: {
+    add: (_, ctx) => {
+      ctx.setState(ctx.state + 1)
+      return ctx.state
+    }
+  }
+})
+
+const messageOf = (input: Input) => ({ message: "add", input })
+const agentOf = ({ agent }: Input) => `a${agent}`
 
 const keys = 100
 
@@ -26,6 +43,7 @@ const optionsOf = (mix: Mix | undefined, i: number): SubmitOptions => {
     case "keyed":
       return { key: `k${i % keys}` }
     case "limited":
+    case "agents":
     case undefined:
       return {}
   }
@@ -39,14 +57,20 @@ export const troupe: System = {
   repliesOn: "troupe-inbox",
 
   connect: async (redisUrl) => {
-    const client = await connect({ redisUrl, handlers: [noop, limited] })
+    const client = await connect({ redisUrl, handlers: [noop, limited, counter] })
     return {
       submit: (input) => client.submit(noop, input),
       submitAll: (inputs, mix) => {
+        if (mix === "agents") {
+          return client.submitAll(
+            inputs.map((input) => ({ task: counter, input: messageOf(input), key: agentOf(input) }))
+          )
+        }
         const task = mix === "limited" ? limited : noop
         return client.submitAll(inputs.map((input) => ({ task, input, ...optionsOf(mix, input.i) })))
       },
       ask: (input) => client.ask(noop, input),
+      askAgent: (input) => client.ask(counter, messageOf(input), { key: agentOf(input) }),
       askLater: (input, delay) => client.ask(noop, input, { delay }),
       work: async (concurrency) => {
         const work = await client.work({ queues: { default: concurrency } })
