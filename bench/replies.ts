@@ -2,7 +2,7 @@
  * How a result gets back to whoever asked for it: Troupe's way beside the three that its users know, and beside itself on
  * their bare queue.
  */
-import { Effect, Fiber } from "effect"
+import { Effect } from "effect"
 import type { Bench, Measured, Metric, Stage } from "./frame.ts"
 import { hints } from "./systems/hints.ts"
 import { keys } from "./systems/keys.ts"
@@ -17,14 +17,13 @@ const flights = [1, 10, 50, 100, 500, 1_000]
 const caseOf = (inFlight: number) => `${inFlight} in flight`
 
 /** How long each case is asked, in milliseconds. */
-const millisOf = (quick: boolean) => (quick ? 250 : 500)
+const millisOf = (quick: boolean) => (quick ? 250 : 400)
 
-/** A run that lasts so long is looked at in its middle. */
+/** How long a run lasts whose data is looked at. */
 const holdMs = 300
-const lookAfter = "150 millis"
 
-/** How often keys are counted meanwhile. */
-const countEvery = "10 millis"
+/** How often something is looked at meanwhile. */
+const lookEvery = "10 millis"
 
 const large = 512 * 1_024
 const besides = 50
@@ -35,7 +34,7 @@ const cuts = { inFlight: 100, every: "100 millis", millis: 1_000 } as const
 const stalled = { count: 500, reply: 100 * 1_024, holdMs: 300, stallMs: 4_000 }
 
 /** What has no answer for so long is lost: Troupe reads again every two seconds. */
-const waitMaxMs = { cut: 4_000, still: 15_000 }
+const waitMaxMs = 15_000
 
 const less = (name: string, unit: string): Metric => ({ name, unit, better: "less" })
 const rate: Metric = { name: "asks", unit: "asks/s", better: "more" }
@@ -43,7 +42,7 @@ const p50 = less("p50", "ms")
 const p99 = less("p99", "ms")
 const longest = less("longest", "ms")
 const keysMost = less("keys, at most", "keys")
-const heldBytes = less("data while all are held", "KiB")
+const heldBytes = less("data, at most", "KiB")
 const connections = less("connections", "clients")
 const connectionBytes = less("memory of connections", "KiB")
 const lost = less("lost", "of 1 000")
@@ -71,14 +70,14 @@ const cutReplies = ({ redis: { client }, system }: Stage) =>
     await Promise.all(ids.map((id) => client.client("KILL", "ID", id)))
   })
 
-/** Does some work, and says the most keys that were there meanwhile. */
-const countingKeys = <A, E>({ redis }: Stage, work: Effect.Effect<A, E>) => {
+/** Does some work, and says the most that was seen of something meanwhile. */
+const watching = <A, E>(look: Effect.Effect<number>, work: Effect.Effect<A, E>) => {
   let most = 0
-  const count = Effect.promise(async () => {
-    most = Math.max(most, await redis.client.dbsize())
+  const watch = Effect.map(look, (seen) => {
+    most = Math.max(most, seen)
   })
-  const counting = Effect.forever(Effect.andThen(count, Effect.sleep(countEvery)))
-  return Effect.map(Effect.raceFirst(work, counting), (value) => ({ value, most }))
+  const watched = Effect.forever(Effect.andThen(watch, Effect.sleep(lookEvery)))
+  return Effect.map(Effect.raceFirst(work, watched), (value) => ({ value, most }))
 }
 
 const perThousand = (some: number, all: number) => (1_000 * some) / (some + all)
@@ -98,24 +97,23 @@ const round = Effect.fnUntraced(function* (stage: Stage) {
     yield* client.call("ask", { inFlight, inputBytes, millis: millis / 4 })
     const asking = client.call("ask", { inFlight, inputBytes, millis })
     const started = performance.now()
-    const { most, value } = yield* countingKeys(stage, asking)
+    const keysThere = Effect.promise(() => stage.redis.client.dbsize())
+    const { most, value } = yield* watching(keysThere, asking)
     const seconds = (performance.now() - started) / 1_000
 
     const before = yield* stage.redis.usedBytes
-    const holding = yield* Effect.forkChild(
+    const held = yield* watching(
+      stage.redis.usedBytes,
       client.call("ask", { inFlight, inputBytes, millis, count: inFlight, input: { holdMs } })
     )
-    yield* Effect.sleep(lookAfter)
-    const held = (yield* stage.redis.usedBytes) - before
     const clients = yield* clientsOf(stage)
-    yield* Fiber.join(holding)
 
     note(caseOf(inFlight), [
       [rate, value.count / seconds],
       [p50, value.p50],
       [p99, value.p99],
       [keysMost, most],
-      [heldBytes, Math.max(0, held) / 1_024],
+      [heldBytes, Math.max(0, held.most - before) / 1_024],
       [connections, clients.count],
       [connectionBytes, clients.bytes / 1_024]
     ])
@@ -138,7 +136,7 @@ const round = Effect.fnUntraced(function* (stage: Stage) {
       inFlight: cuts.inFlight,
       inputBytes,
       millis: cuts.millis,
-      waitMaxMs: waitMaxMs.cut
+      waitMaxMs
     }),
     Effect.andThen(Effect.timeoutOption(cutting, cuts.millis), Effect.never)
   )
@@ -156,7 +154,7 @@ const round = Effect.fnUntraced(function* (stage: Stage) {
     millis,
     input: { reply, holdMs: stalled.holdMs },
     stallMs,
-    waitMaxMs: waitMaxMs.still
+    waitMaxMs
   })
   note(still, [
     [lost, perThousand(stood.lost, stood.count)],
