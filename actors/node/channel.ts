@@ -44,7 +44,9 @@ export const beatEvery = (heartbeat: Duration.Duration): Duration.Duration =>
   Duration.divideUnsafe(heartbeat, beatsPerHeartbeat)
 
 /** Tells the node that supervises this process, if one does. */
-export const tellNode = (message: ChildMessage): void => void process.send?.(message)
+export const tellNode = (message: ChildMessage): void => {
+  if (process.connected) process.send?.(message)
+}
 
 const hearNode = (hear: (message: NodeMessage) => void) =>
   Effect.acquireRelease(
@@ -69,7 +71,8 @@ const beats = Effect.fnUntraced(function* (of: () => Omit<Beat, "memoryBytes">) 
   const { heartbeat } = yield* Settings
   if (process.send === undefined) return
   const beat = Effect.sync(() => tellNode({ kind: "beat", memoryBytes: process.memoryUsage.rss(), ...of() }))
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(beat, Effect.sleep(beatEvery(heartbeat)))))
+  // For as long as the process lives, its drain included: one that drains for long is not silent.
+  yield* Effect.forkDetach(Effect.forever(Effect.andThen(beat, Effect.sleep(beatEvery(heartbeat)))))
 })
 
 /** Says that this process lives. */

@@ -88,6 +88,26 @@ describe("a worker that says nothing, though its process lives", () => {
     expect(node.lines().map((line) => line.pid)).toEqual([pid, pid])
   }, 120_000)
 
+  test("is not one that drains, for however long", async () => {
+    await using node = await startNode({
+      workers: 1,
+      env: { ...shortLease, TROUPE_STALL: "1 second", TROUPE_DRAIN: "10 minutes" }
+    })
+    const gate = `${node.folder}/gate`
+    await node.submit("crash.unhurried", 0, { gate })
+    const { pid } = await eventually("the run", () => node.lines()[0])
+    node.child.kill("SIGTERM")
+    await eventually("the API to be gone", () => (node.api().length === 0 ? true : undefined))
+    await Bun.sleep(3_000)
+    writeFileSync(gate, "")
+
+    expect(await node.child.exited).toBe(0)
+    expect(node.lines().map((line) => [line.pid, line.what])).toEqual([
+      [pid, "started"],
+      [pid, "finished"]
+    ])
+  }, 120_000)
+
   test("is killed when it says nothing for too long, and its task runs elsewhere at once", async () => {
     await using node = await startNode({ workers: 2, env: { ...shortLease, TROUPE_STALL: "2 seconds" } })
     const id = await node.submit("crash.blocks-once", 0, { blockMs: 60_000 })
