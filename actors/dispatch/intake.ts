@@ -13,7 +13,7 @@ import {
   type StoreError,
   type StoreFull
 } from "../../runtime/store.ts"
-import { idIn, type Partition, partitionOfId, type State, TaskId, ulidOfId } from "../../runtime/task.ts"
+import { idIn, partitionOfId, type State, TaskId, ulidOfId } from "../../runtime/task.ts"
 import { standingOf } from "../../runtime/view.ts"
 import { batchMax, makeOutbox, type Outbox, untilAnswered } from "./outbox.ts"
 import { isGuarded, type Prepared } from "./preparation.ts"
