@@ -38,6 +38,6 @@ else
     redis.call("ZREM", key.agents, address)
   end
 end
-mark_ready(box)
+mark_ready({ box })
 ring()
 return known and 1 or 0

@@ -42,5 +42,5 @@ if left == 0 then
   redis.call("SREM", key.pausedKeys, "~" .. address)
 end
 local ended = end_early(ids, "C", ARGV[3], now, tonumber(ARGV[4]))
-mark_ready(box)
+mark_ready({ box })
 return { #ended, left }

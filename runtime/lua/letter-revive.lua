@@ -48,6 +48,7 @@ if #ids > 0 then
   for _, at in ipairs(boxes) do
     keep_ties(ARGV[at], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], "", "", "")
   end
+  store_ties()
   put(entries, false)
   ring()
 end

@@ -39,8 +39,14 @@ redis.call("SREM", key.pausedKeys, ARGV[3])
 local pattern = "*|" .. string.gsub(ARGV[3], "[%*%?%[%]\\]", "\\%0")
 local group = redis.call("HSCAN", key.boxes, ARGV[4], "MATCH", pattern, "COUNT", boxes_at_once)
 -- Some may be of another key that ends alike: it does them no harm.
+local names, seen = {}, {}
 for i = 1, #group[2], 2 do
-  mark_ready(group[2][i])
+  -- One of a group may be named twice while the hash grows.
+  if not seen[group[2][i]] then
+    seen[group[2][i]] = true
+    names[#names + 1] = group[2][i]
+  end
 end
+mark_ready(names)
 ring()
 return group[1]

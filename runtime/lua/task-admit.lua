@@ -138,6 +138,7 @@ keep_ties(id, box, ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9])
 if box ~= "" then
   set_box(box, ARGV[5], ARGV[6])
 end
+store_ties()
 for at = first_guard, #ARGV, fields_of_guard do
   point(ARGV[at], id, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
 end

@@ -83,10 +83,11 @@ local stored = keep_records(writes)
 for name, entries in pairs(lists) do
   send("RPUSH", key.lane(name), entries)
 end
+store_ties()
 for _, name in ipairs(order) do
   send("RPUSH", key.box(name), boxed[name])
-  mark_ready(name)
 end
+mark_ready(order)
 send("ZADD", key.later, later)
 -- Idle workers sleep until the next due time they know of: one must hear of an earlier one, an alarm included.
 local sooner = first_other <= #ARGV and redis.call("ZRANGE", key.later, 0, 0)[1] ~= before

@@ -75,12 +75,15 @@ export class Boxes extends Cells {
   }
 
   /** Those of some entries of an agent that go at once: one that a worker died with goes alone. */
-  private together(entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> {
+  #together(entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> {
     const crashed = entries.findIndex((entry) => crashesOf(this.recordOf(ulidOfEntry(entry))!) > 0)
     return crashed < 0 ? entries : entries.slice(0, Math.max(1, crashed))
   }
 
-  /** Claims from the boxes of a ring, each box a quantum at a time; agents of whom it claims are told to `activated`. */
+  /**
+   * Claims from the boxes of a ring, each box a quantum at a time; agents of whom it claims are told to `activated`. The
+   * boxes of one round are taken out and put back together.
+   */
   claimRing(
     ring: string,
     want: number,
@@ -89,36 +92,61 @@ export class Boxes extends Cells {
   ): Array<Entry> {
     const ready = this.ready.get(ring) ?? []
     const claimed: Array<Entry> = []
-    for (let round = 0; round < ringRounds && claimed.length < want; round++) {
-      const name = ready.shift()
-      if (name === undefined) {
+    for (let rounds = ringRounds; rounds > 0 && claimed.length < want;) {
+      const names = ready.splice(0, Math.min(want - claimed.length, rounds))
+      if (names.length === 0) {
         this.rings.delete(ring)
         break
       }
-      const box = this.boxes.get(name) ?? { limit: 0, ordered: false, ready: true }
-      this.boxes.set(name, box)
-      box.ready = false
-      const taken = this.taken.get(name) ?? new Set()
-      this.taken.set(name, taken)
-      // Where no other box waits for its turn, there is nobody to be fair to.
-      const turn = ready.length > 0 ? quantum : want
-      const free = box.limit === 0 ? turn : box.limit - taken.size
-      const agent = agentOfBox(name)
-      const room = agent !== undefined && free > 0 ? quantum : free
-      const count = this.pausedKeys.has(keyOf(name)) ? 0 : Math.min(turn, room, want - claimed.length)
-      const list = this.box.get(name) ?? []
-      const popped = (count > 0 ? list.splice(0, count) : []).filter((entry) => this.isCurrent(entry))
-      const going = agent === undefined ? popped : this.together(popped)
-      list.unshift(...popped.slice(going.length))
-      if (agent !== undefined && going.length > 0) activated(agent)
-      for (const entry of going) {
-        claimed.push(entry)
-        held.add(entry)
-        if (box.limit > 0) taken.add(entry)
+      rounds -= names.length
+      let left = want - claimed.length
+      const picked = new Map<string, ReadonlyArray<Entry>>()
+      for (const [at, name] of names.entries()) {
+        if (left === 0) {
+          ready.unshift(...names.slice(at))
+          break
+        }
+        const entries = this.#pick(name, left, at < names.length - 1 || ready.length > 0)
+        left -= entries.length
+        picked.set(name, entries)
       }
-      this.markReady(name)
+      for (const [name, entries] of picked) claimed.push(...this.#take(name, entries, held, activated))
+      for (const name of picked.keys()) this.markReady(name)
     }
     return claimed
+  }
+
+  /** Takes up to `most` entries out of a box that was taken out of its ring. */
+  #pick(name: string, most: number, othersWait: boolean): ReadonlyArray<Entry> {
+    const box = this.boxes.get(name) ?? { limit: 0, ordered: false, ready: true }
+    this.boxes.set(name, box)
+    box.ready = false
+    const free = box.limit === 0 ? most : box.limit - (this.taken.get(name)?.size ?? 0)
+    const room = free > 0 && agentOfBox(name) !== undefined ? quantum : free
+    // Where no other box waits for its turn, there is nobody to be fair to.
+    const count = Math.min(room, most, othersWait ? quantum : most)
+    return count > 0 && !this.pausedKeys.has(keyOf(name)) ? (this.box.get(name) ?? []).splice(0, count) : []
+  }
+
+  /** Hands out those of a box's entries that are of living tasks. */
+  #take(
+    name: string,
+    entries: ReadonlyArray<Entry>,
+    held: Set<Entry>,
+    activated: (agent: AgentAddress) => void
+  ): ReadonlyArray<Entry> {
+    const current = entries.filter((entry) => this.isCurrent(entry))
+    const agent = agentOfBox(name)
+    const going = agent === undefined ? current : this.#together(current)
+    this.box.get(name)?.unshift(...current.slice(going.length))
+    if (agent !== undefined && going.length > 0) activated(agent)
+    const taken = this.taken.get(name) ?? new Set()
+    this.taken.set(name, taken)
+    for (const entry of going) {
+      held.add(entry)
+      if (this.boxes.get(name)!.limit > 0) taken.add(entry)
+    }
+    return going
   }
 }
 

@@ -18,12 +18,12 @@ local function has_crashed(record)
   return string.match(record, "^Q%a%d+%.(%d+)") ~= "0"
 end
 
-local function box_of(name)
-  local value = redis.call("HGET", key.boxes, name)
-  if not value then
+-- What `boxes` says of a box: its limit, or nothing when it is forgotten, and its flags.
+local function read_box(config)
+  if not config then
     return nil, ""
   end
-  local limit, flags = string.match(value, "^(%d+)(.*)$")
+  local limit, flags = string.match(config, "^(%d+)(.*)$")
   return tonumber(limit), flags
 end
 
@@ -46,20 +46,36 @@ local function boxes_of(ids)
   return names, configs
 end
 
--- Puts a box into its ring if it has work and room and is not there; forgets one that has neither work nor run.
-local function mark_ready(name)
-  local limit, flags = box_of(name)
-  if not limit or find(flags, "r", 1, true) then
+-- Looks at boxes, each named once: one with work and room goes into its ring if it is not there, one that has neither
+-- work nor run is forgotten.
+local function mark_ready(names)
+  if #names == 0 then
     return
   end
-  if redis.call("EXISTS", key.box(name)) == 0 then
-    if redis.call("EXISTS", key.taken(name)) == 0 then
-      redis.call("HDEL", key.boxes, name)
+  local configs, gone, rings, order = {}, {}, {}, {}
+  for i, config in ipairs(ask("HMGET", key.boxes, names)) do
+    local name = names[i]
+    local limit, flags = read_box(config)
+    if limit and not find(flags, "r", 1, true) then
+      if redis.call("EXISTS", key.box(name)) == 0 then
+        if redis.call("EXISTS", key.taken(name)) == 0 then
+          gone[#gone + 1] = name
+        end
+      elseif (limit == 0 or redis.call("SCARD", key.taken(name)) < limit) and not is_paused(name) then
+        configs[#configs + 1] = name
+        configs[#configs + 1] = config .. "r"
+        local ring = sub(name, 1, find(name, "|", 1, true) - 1)
+        if not rings[ring] then
+          order[#order + 1], rings[ring] = ring, {}
+        end
+        table.insert(rings[ring], name)
+      end
     end
-  elseif (limit == 0 or redis.call("SCARD", key.taken(name)) < limit) and not is_paused(name) then
-    local ring = sub(name, 1, find(name, "|", 1, true) - 1)
-    redis.call("HSET", key.boxes, name, limit .. flags .. "r")
-    redis.call("RPUSH", key.ready(ring), name)
+  end
+  send("HDEL", key.boxes, gone)
+  send("HSET", key.boxes, configs)
+  for _, ring in ipairs(order) do
+    send("RPUSH", key.ready(ring), rings[ring])
     if ring ~= "" then
       redis.call("ZADD", key.rings, "NX", 0, ring)
     end
@@ -111,9 +127,7 @@ local function put(entries, at_head)
       end
     end
   end
-  for _, name in ipairs(touched) do
-    mark_ready(name)
-  end
+  mark_ready(touched)
 end
 
 -- Gives up the room of entries that run no more, each for its next run. An ordered box keeps it for that, and so does
@@ -130,81 +144,112 @@ local function give_up_room(entries, nexts, keeps)
   if #boxed == 0 then
     return
   end
-  local touched, names = {}, boxes_of(ids)
+  local touched, seen, names = {}, {}, boxes_of(ids)
   for k = 1, #boxed do
     local name = names[k]
     if name and redis.call("SREM", key.taken(name), boxed[k]) == 1 then
-      local _, flags = box_of(name)
+      local _, flags = read_box(redis.call("HGET", key.boxes, name))
       if keeps[at[k]] or find(flags, "o", 1, true) then
         redis.call("SADD", key.taken(name), nexts[at[k]])
-      else
+      elseif not seen[name] then
+        seen[name] = true
         touched[#touched + 1] = name
       end
     end
   end
-  for _, name in ipairs(touched) do
-    mark_ready(name)
+  mark_ready(touched)
+end
+
+-- Those of some entries of an agent that go at once, and their records: one that a worker died with goes alone. The
+-- others go back to the head of its box.
+local function together(name, entries, records)
+  local count = #entries
+  for i = 1, #entries do
+    if has_crashed(records[i]) then
+      count = math.max(1, i - 1)
+      break
+    end
+  end
+  for i = #entries, count + 1, -1 do
+    redis.call("LPUSH", key.box(name), entries[i])
+    entries[i] = nil
   end
 end
 
 -- Claims up to `want` entries from the boxes of a ring, each box a quantum at a time. Appends entry and record to
--- `claims` and says how many it claimed.
+-- `claims` and says how many it claimed. The boxes of one round are popped, read and put back together.
 local function claim_ring(ring, want, held, claims)
-  local ready, claimed = key.ready(ring), 0
-  for _ = 1, ring_rounds do
-    if claimed >= want then
-      break
-    end
-    local name = redis.call("LPOP", ready)
-    if not name then
+  local ready, claimed, rounds = key.ready(ring), 0, ring_rounds
+  while claimed < want and rounds > 0 do
+    local names = redis.call("LPOP", ready, math.min(want - claimed, rounds))
+    if not names then
       if ring ~= "" then
         redis.call("ZREM", key.rings, ring)
       end
       break
     end
-    local limit, flags = box_of(name)
-    limit, flags = limit or 0, string.gsub(flags, "r", "")
-    -- Where no other box waits for its turn, there is nobody to be fair to.
-    local turn = redis.call("EXISTS", ready) == 1 and quantum or want
-    local room = limit == 0 and turn or limit - redis.call("SCARD", key.taken(name))
-    local agent = agent_of(name)
-    if agent and room > 0 then
-      room = quantum
+    rounds = rounds - #names
+    local configs = ask("HMGET", key.boxes, names)
+    local popped, limited, said, picked, visited = {}, {}, {}, {}, #names
+    for k = 1, #names do
+      local left = want - claimed - #picked
+      if left == 0 then
+        visited = k - 1
+        break
+      end
+      local name = names[k]
+      local limit, flags = read_box(configs[k])
+      limit = limit or 0
+      local room = limit == 0 and left or limit - redis.call("SCARD", key.taken(name))
+      if room > 0 and agent_of(name) then
+        room = quantum
+      end
+      local count = math.min(room, left)
+      -- Where no other box waits for its turn, there is nobody to be fair to.
+      if count > quantum and (k < #names or redis.call("EXISTS", ready) == 1) then
+        count = quantum
+      end
+      popped[k] = count > 0 and not is_paused(name) and redis.call("LPOP", key.box(name), count) or {}
+      for _, entry in ipairs(popped[k]) do
+        picked[#picked + 1] = entry
+      end
+      limited[k] = limit > 0
+      said[2 * k - 1], said[2 * k] = name, limit .. string.gsub(flags, "r", "")
     end
-    local count = is_paused(name) and 0 or math.min(turn, room, want - claimed)
-    local entries = count > 0 and redis.call("LPOP", key.box(name), count) or {}
-    local found, valid = records_of(entries), {}
-    local rest = #entries + 1
-    for i = 1, #entries do
-      if is_current(found[i], entries[i]) then
-        local alone = agent and has_crashed(found[i])
-        if alone and #valid > 0 then
-          rest = i
-          break
-        end
-        valid[#valid + 1] = entries[i]
-        claims[#claims + 1] = entries[i]
-        claims[#claims + 1] = found[i]
-        if alone then
-          rest = i + 1
-          break
+    local back = {}
+    for k = #names, visited + 1, -1 do
+      back[#back + 1], names[k] = names[k], nil
+    end
+    send("LPUSH", ready, back)
+
+    local found, at, all = records_of(picked), 0, {}
+    for k = 1, visited do
+      local valid, records = {}, {}
+      for _, entry in ipairs(popped[k]) do
+        at = at + 1
+        if is_current(found[at], entry) then
+          valid[#valid + 1], records[#records + 1] = entry, found[at]
         end
       end
+      local agent = #valid > 0 and agent_of(names[k])
+      if agent then
+        together(names[k], valid, records)
+        activated[#activated + 1] = agent
+        activated[#activated + 1] = redis.call("HGET", key.agent(agent), "revision") or "0"
+      end
+      for i = 1, #valid do
+        all[#all + 1] = valid[i]
+        claims[#claims + 1] = valid[i]
+        claims[#claims + 1] = records[i]
+      end
+      if limited[k] then
+        send("SADD", key.taken(names[k]), valid)
+      end
     end
-    for i = #entries, rest, -1 do
-      redis.call("LPUSH", key.box(name), entries[i])
-    end
-    if agent and #valid > 0 then
-      activated[#activated + 1] = agent
-      activated[#activated + 1] = redis.call("HGET", key.agent(agent), "revision") or "0"
-    end
-    claimed = claimed + #valid
-    send("SADD", held, valid)
-    if limit > 0 then
-      send("SADD", key.taken(name), valid)
-    end
-    redis.call("HSET", key.boxes, name, limit .. flags)
-    mark_ready(name)
+    claimed = claimed + #all
+    send("SADD", held, all)
+    send("HSET", key.boxes, said)
+    mark_ready(names)
   end
   return claimed
 end

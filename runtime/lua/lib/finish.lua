@@ -73,8 +73,8 @@ local function leave_boxes(ends, now)
   end
   for _, name in ipairs(names) do
     send("SREM", key.taken(name), runs[name])
-    mark_ready(name)
   end
+  mark_ready(names)
 end
 
 -- What a task's end means for others beside its box: its parent, its children, its guards, its alarms.

@@ -6,10 +6,15 @@ local function tie(id, line)
   redis.call("HSET", key.ties, id, lines and lines .. "\n" .. line or line)
 end
 
+-- What is said of new tasks, gathered for `store_ties`: their lines, alarms, and boxes.
+local tied, alarms, said, boxes_said = {}, {}, {}, {}
+
 -- Says of a box what the newest submit says: `limit`, and `o` when it is ordered.
 local function set_box(name, limit, ordered)
-  local _, flags = box_of(name)
-  redis.call("HSET", key.boxes, name, limit .. ordered .. (find(flags, "r", 1, true) and "r" or ""))
+  if not said[name] then
+    boxes_said[#boxes_said + 1] = name
+  end
+  said[name] = limit .. ordered
 end
 
 -- Makes the task that `parent` names, if it does, find this one among its children's ends; and sets its alarms.
@@ -25,12 +30,28 @@ local function keep_ties(id, box, limit, ordered, parent, expires, deadline)
     lines[#lines + 1] = "a"
   end
   if expires ~= "" then
-    redis.call("ZADD", key.later, expires, "!" .. id)
+    alarms[#alarms + 1], alarms[#alarms + 2] = expires, "!" .. id
   end
   if deadline ~= "" then
-    redis.call("ZADD", key.later, deadline, "#" .. id)
+    alarms[#alarms + 1], alarms[#alarms + 2] = deadline, "#" .. id
   end
   if #lines > 0 then
-    redis.call("HSET", key.ties, id, table.concat(lines, "\n"))
+    tied[#tied + 1], tied[#tied + 2] = id, table.concat(lines, "\n")
   end
+end
+
+-- Stores what was gathered. A box that is in its ring stays there.
+local function store_ties()
+  send("HSET", key.ties, tied)
+  send("ZADD", key.later, alarms)
+  if #boxes_said == 0 then
+    return
+  end
+  local configs = {}
+  for i, config in ipairs(ask("HMGET", key.boxes, boxes_said)) do
+    local name = boxes_said[i]
+    configs[2 * i - 1] = name
+    configs[2 * i] = said[name] .. (config and find(config, "r", 1, true) and "r" or "")
+  end
+  send("HSET", key.boxes, configs)
 end

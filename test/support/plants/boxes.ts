@@ -6,8 +6,8 @@ export const boxPlants: ReadonlyArray<Plant> = [
   plant("an end gives no room back", `    send("SREM", key.taken(name), runs[name])\n`, ""),
   plant(
     "an end does not put its box back into the ring",
-    `runs[name])\n    mark_ready(name)\n`,
-    "runs[name])\n"
+    `runs[name])\n  end\n  mark_ready(names)\n`,
+    "runs[name])\n  end\n"
   ),
   plant("a retry gives no room back", "  give_up_room(left, nexts, {})\n", ""),
   plant(
@@ -22,19 +22,15 @@ export const boxPlants: ReadonlyArray<Plant> = [
   ),
   plant(
     "room that was given up is taken by nobody",
-    "        touched[#touched + 1] = name\n      end\n    end\n  end\n  for",
-    "      end\n    end\n  end\n  for"
+    "      elseif not seen[name] then\n        seen[name] = true\n        touched[#touched + 1] = name\n",
+    ""
   ),
   plant(
     "a box has room for one more",
     `limit - redis.call("SCARD", key.taken(name))`,
     `limit + 1 - redis.call("SCARD", key.taken(name))`
   ),
-  plant(
-    "a claim takes no room",
-    `    if limit > 0 then\n      send("SADD", key.taken(name), valid)`,
-    `    if false then\n      send("SADD", key.taken(name), valid)`
-  ),
+  plant("a claim takes no room", `      if limited[k] then\n`, `      if false then\n`),
 
   // Order.
   plant(
@@ -74,32 +70,36 @@ export const boxPlants: ReadonlyArray<Plant> = [
     `      redis.call("HSETNX", key.boxes, name, configs[k])\n`,
     ""
   ),
-  plant("a box without work and runs is kept", `      redis.call("HDEL", key.boxes, name)\n`, ""),
+  plant("a box without work and runs is kept", `  send("HDEL", key.boxes, gone)\n`, ""),
   plant(
     "a box with runs is forgotten",
-    `    if redis.call("EXISTS", key.taken(name)) == 0 then\n      redis.call("HDEL"`,
-    `    if true then\n      redis.call("HDEL"`
+    `if redis.call("EXISTS", key.taken(name)) == 0 then\n          gone`,
+    `if true then\n          gone`
   ),
-  plant("a box is in its ring twice", `if not limit or find(flags, "r", 1, true) then`, "if not limit then"),
-  plant("a second submit puts a box into its ring twice", `(find(flags, "r", 1, true) and "r" or "")`, `""`),
+  plant("a box is in its ring twice", `if limit and not find(flags, "r", 1, true) then`, "if limit then"),
+  plant(
+    "a second submit puts a box into its ring twice",
+    `(config and find(config, "r", 1, true) and "r" or "")`,
+    `""`
+  ),
   plant(
     "what the newest submit says of a box does not count",
-    `redis.call("HSET", key.boxes, name, limit .. ordered`,
-    `redis.call("HSETNX", key.boxes, name, limit .. ordered`
+    "configs[2 * i] = said[name] ..",
+    `configs[2 * i] = (config and string.gsub(config, "r", "") or said[name]) ..`
   ),
   plant(
     "a box is not put back into its ring after a claim",
-    "    mark_ready(name)\n  end\n  return claimed",
+    "    mark_ready(names)\n  end\n  return claimed",
     "  end\n  return claimed"
   ),
   plant(
     "a box that has had its turn is the next again",
-    `redis.call("RPUSH", key.ready(ring), name)`,
-    `redis.call("LPUSH", key.ready(ring), name)`
+    `send("RPUSH", key.ready(ring), rings[ring])`,
+    `send("LPUSH", key.ready(ring), rings[ring])`
   ),
   {
     bug: "a box is emptied before the next has its turn",
-    changes: [[`redis.call("EXISTS", ready) == 1 and quantum or want`, "want"]]
+    changes: [["if count > quantum and (k < #names", "if false and (k < #names"]]
   },
   plant("boxes go before lanes", "math.floor((want + now % 2) / 2)", "want"),
   plant("boxes wait for the lanes to be empty", "math.floor((want + now % 2) / 2)", "0"),
@@ -109,11 +109,11 @@ export const boxPlants: ReadonlyArray<Plant> = [
     `return some_paused and redis.call("SISMEMBER"`,
     `return false and redis.call("SISMEMBER"`
   ),
-  plant("the box of a resumed key stays out of its ring", "  mark_ready(group[2][i])\n", ""),
+  plant("the box of a resumed key stays out of its ring", "mark_ready(names)\nring()", "ring()"),
   plant(
     "what has ended is handed out from a box",
-    "if is_current(found[i], entries[i]) then\n        valid",
-    "if found[i] then\n        valid"
+    "if is_current(found[at], entry) then",
+    "if found[at] then"
   ),
 
   // Rings with limits.
