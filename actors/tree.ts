@@ -16,6 +16,7 @@ import { render } from "../runtime/supervision/tree.ts"
 import * as Dispatcher from "./dispatch/dispatcher.ts"
 import * as Follow from "./follow/follow.ts"
 import * as Janitor from "./janitor.ts"
+import * as AgentOperator from "./operate/agents.ts"
 import * as Operator from "./operate/operator.ts"
 import * as Replies from "./dispatch/replies.ts"
 import * as ScheduleOperator from "./schedule/operator.ts"
@@ -31,11 +32,11 @@ export const handlers = (given: ReadonlyArray<TaskDefinition>) =>
 
 /** What it takes to submit, to ask, to follow and to operate. Give it a store, handlers and settings. */
 export const client = Layer.mergeAll(
-  Dispatcher.layer,
   Follow.layer,
   Operator.layer,
+  AgentOperator.layer,
   ScheduleOperator.layer
-).pipe(Layer.provideMerge(Replies.layer))
+).pipe(Layer.provideMerge(Dispatcher.layer), Layer.provideMerge(Replies.layer))
 
 /**
  * What it takes to run tasks, under one supervisor. Give it a store, handlers, settings and `Shutdown`. When what it
@@ -45,10 +46,11 @@ export const worker = (options: Parameters<typeof Worker.open>[0] = {}) =>
   Layer.effectContext(
     Effect.gen(function* () {
       const { start, worker } = yield* Worker.open(options)
+      const scheduler = yield* Actor.make(Scheduler.scheduler)
       const janitor = yield* Actor.make(Janitor.janitor)
       const supervisor = yield* supervise<
         | Effect.Services<typeof start>
-        | Effect.Services<typeof Scheduler.makeScheduler>
+        | Effect.Services<typeof scheduler.begin>
         | Effect.Services<typeof janitor.begin>
       >({
         name: "worker process",
@@ -58,7 +60,7 @@ export const worker = (options: Parameters<typeof Worker.open>[0] = {}) =>
         children: [
           // Its drain has a deadline of its own.
           { id: "worker", start, shutdown: "infinity" },
-          { id: "scheduler", start: Effect.map(Scheduler.makeScheduler, ({ run }) => run) },
+          { id: scheduler.ref.name, start: scheduler.begin },
           { id: janitor.ref.name, start: janitor.begin }
         ]
         // None of them fails to start but by a fault of ours.

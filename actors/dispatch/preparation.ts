@@ -9,7 +9,7 @@ import { describe } from "../../runtime/fault.ts"
 import type { Fault, Misfit, TaskDefinition } from "../../runtime/handler.ts"
 import { faultsOf } from "../../runtime/input.ts"
 import type { Handlers, UnknownHandler } from "../../runtime/registry.ts"
-import { homeOf, type Route, routeOf } from "../../runtime/routes.ts"
+import type { Route } from "../../runtime/routes.ts"
 import type { Box, NewTask } from "../../runtime/store.ts"
 import {
   encodeRecord,
@@ -25,6 +25,7 @@ import {
 } from "../../runtime/task.ts"
 import { boxOf } from "./box.ts"
 import { guardsOf } from "./guards.ts"
+import { queueFor } from "./home.ts"
 import { aheadMaxMs, Key, type NewTaskJson, readOptions, SubmitRefused } from "./new-task.ts"
 
 /** The largest input, in characters of JSON. */
@@ -188,32 +189,6 @@ const placeOf = (
       `${name} cannot tell its key or what it takes of its limits: ${describe(thrown).message}`
     )
   }
-}
-
-/**
- * What keeps tasks together: those of a key go to one queue, or their order would be lost, and those of a guard, or it
- * would not find the first. Where a task has several, the first of them counts.
- */
-const bondOf = (key: string | undefined, guards: ReadonlyArray<Guard>): string | undefined => {
-  if (key !== undefined) return `key ${key}`
-  for (const kind of ["unique", "throttle", "debounce", "cache", "idempotency"] as const) {
-    const guard = guards.find((guard) => guard.kind === kind)
-    if (guard !== undefined) return `${kind} ${guard.name}`
-  }
-  return undefined
-}
-
-const queueFor = (
-  { name, queue }: TaskDefinition,
-  { choose, routes }: Circumstances,
-  key: string | undefined,
-  guards: ReadonlyArray<Guard>
-): string => {
-  const queues = routeOf(routes, name)
-  if (queues === undefined) return queue
-  if (queues.length === 1) return queues[0]!
-  const bond = bondOf(key, guards)
-  return bond === undefined ? choose(queues, name) : homeOf(queues, bond)
 }
 
 /** A message that takes the place of a waiting one of its kind is guarded by the name of both. */

@@ -4,6 +4,7 @@
  */
 import { Cause, Exit, Schema } from "effect"
 import type { ResultTimeout, SubmitError, TaskEnded, TaskGone } from "../../actors/dispatch/dispatcher.ts"
+import type { AgentNotFound, UnknownAgent } from "../../actors/operate/agents.ts"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import type { PositionInvalid } from "../../actors/follow/follow.ts"
 import type { ChildFailing } from "../../actors/node/place.ts"
@@ -51,6 +52,7 @@ export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
 
 /** Every way in which a command may fail. */
 export type Failure =
+  | AgentNotFound
   | AskTimeout
   | ChildFailing
   | InvalidTaskId
@@ -76,6 +78,7 @@ export type Failure =
   | TaskFailed
   | TaskGone
   | TaskNotFound
+  | UnknownAgent
   | UsageError
   | WorkerNotFound
   | NodeNotFound
@@ -101,6 +104,7 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
     message
   }),
   AgentBusy: answer(exitCode.refused),
+  AgentNotFound: answer(exitCode.notFound),
   AgentQuarantined: answer(exitCode.refused),
   IdempotencyConflict: answer(exitCode.refused),
   InvalidTaskId: answer(exitCode.usage),
@@ -131,6 +135,7 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   TaskFailed: answer(exitCode.taskFailed),
   TaskGone: answer(exitCode.notFound),
   TaskNotFound: answer(exitCode.notFound),
+  UnknownAgent: answer(exitCode.notFound),
   UnknownHandler: answer(exitCode.notFound),
   UsageError: ({ command, problem }) => ({
     code: exitCode.usage,

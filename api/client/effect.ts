@@ -15,13 +15,11 @@ import { Context, Duration, Effect, Layer, Redacted, Result, type Scope, Stream 
 import {
   Dispatcher,
   type Refused,
-  type ResultTimeout,
   type SubmitError,
-  type Submitted,
-  type TaskEnded,
-  type TaskGone
+  type Submitted
 } from "../../actors/dispatch/dispatcher.ts"
-import { Follow, type FollowEvent, type PositionInvalid, readPosition } from "../../actors/follow/follow.ts"
+import { Follow, type FollowEvent, readPosition } from "../../actors/follow/follow.ts"
+import { AgentOperator } from "../../actors/operate/agents.ts"
 import { Operator } from "../../actors/operate/operator.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
 import { ScheduleOperator } from "../../actors/schedule/operator.ts"
@@ -37,8 +35,9 @@ import type * as Stored from "../../runtime/schedules.ts"
 import type { Agents } from "../../runtime/agents.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { type Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
-import type { State, TaskId } from "../../runtime/task.ts"
+import type { TaskId } from "../../runtime/task.ts"
 import type { Ended, TaskView } from "../../runtime/view.ts"
+import { type Agent, type AgentIdentity, agentOf, type Agents as AgentList } from "./agents.ts"
 import { AskTimeout, type InvalidTaskId, TaskFailed } from "./errors.ts"
 import { type Operate, operate, readId } from "./operate.ts"
 import * as Schedules from "./schedules.ts"
@@ -51,7 +50,11 @@ import {
   submission,
   type SubmitOptions
 } from "./submission.ts"
+import type { EventError, EventOptions, ResultError, Task, WaitOptions } from "./task.ts"
 
+export type { Agent } from "./agents.ts"
+export type { EventError, EventOptions, ResultError, Task, WaitOptions } from "./task.ts"
+export { defineAgent } from "../../runtime/agent.ts"
 export { CurrentTask, defineTask, Fatal, RetryAfter, Snooze } from "../../runtime/handler.ts"
 export * from "./vocabulary.ts"
 
@@ -75,42 +78,8 @@ export interface WorkOptions {
   readonly queues?: Readonly<Record<string, number>>
 }
 
-export interface WaitOptions {
-  /** Default: as long as it takes. */
-  readonly timeout?: Duration.Input
-}
-
-export interface EventOptions {
-  /** The `id` of the last event that was seen. Default: from the first on. */
-  readonly after?: string
-}
-
 /** There is somebody who waits, so `timeout` is how long: default, as long as it takes. */
 export type AskOptions = Omit<SubmitOptions, "timeout"> & WaitOptions
-
-/** Why there is no result. */
-export type ResultError = TaskFailed | TaskNotFound | TaskGone | ResultTimeout | StoreError
-
-/** Why nothing can be followed. */
-export type EventError = PositionInvalid | TaskNotFound | StoreError
-
-/** A submitted task. */
-export interface Task<Output = unknown> {
-  readonly id: TaskId
-  /** Whether it was there already: a guard (idempotency key, unique, throttle, cache) found it. */
-  readonly existing: boolean
-  /** That it waits, as far as can be seen, for a worker that is not there. */
-  readonly warning?: string
-  readonly state: Effect.Effect<State, TaskNotFound | StoreError>
-  /** Waits for its end. */
-  readonly result: (options?: WaitOptions) => Effect.Effect<Output, ResultError>
-  /** Ends it as cancelled, whoever runs it, and its children after it. */
-  readonly cancel: (options?: {
-    readonly reason?: string
-  }) => Effect.Effect<void, TaskNotFound | TaskEnded | StoreError>
-  /** What has happened to it and what happens, up to its end. */
-  readonly events: (options?: EventOptions) => Stream.Stream<FollowEvent, EventError>
-}
 
 /** One of the tasks of a `submitAll`. */
 export interface Submission<T extends Named> extends SubmitOptions {
@@ -166,6 +135,11 @@ export class Troupe extends Context.Service<
 
     /** What submits tasks by a calendar, or at an interval. */
     readonly schedules: Schedules.Schedules
+
+    /** The agent of a definition, or of its name, that has this key. */
+    readonly agent: <A extends AgentIdentity>(agent: A, key: string) => Agent<A>
+
+    readonly agents: AgentList
   } & Operate
 >()("troupe/Troupe") {
   /** The same over a store, handlers and settings that are brought along. */
@@ -214,8 +188,12 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">)
   )
 
   /** A definition says itself what fits it, whether or not somebody announced it. */
+  const learn = (definition: TaskDefinition) => {
+    if (handlers.find(definition.name) !== definition) handlers.learn(definition)
+  }
+
   const describe = (task: Named, input: unknown, options?: SubmitOptions) => {
-    if (typeof task !== "string" && handlers.find(task.name) !== task) handlers.learn(task)
+    if (typeof task !== "string") learn(task)
     return submission(task, input, options)
   }
 
@@ -255,11 +233,15 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">)
     yield* Layer.buildWithMemoMap(layer, yield* Layer.makeMemoMap, yield* Effect.scope)
   })
 
+  const agents = yield* AgentOperator
+
   if (options.work) yield* work(options.work === true ? {} : options.work)
 
   return Troupe.of({
     ...operate(yield* Operator, dispatcher),
     schedules: Schedules.schedulesOf(yield* ScheduleOperator, describe),
+    agent: agentOf(agents, { learn, handle, outputOf: (ended) => outputOf(ended, ended.id) }),
+    agents: { list: (query = {}) => agents.list(query) },
     submit: <T extends Named>(task: T, input: InputOf<T>, options?: SubmitOptions) =>
       Effect.suspend(() => Effect.fromResult(describe(task, input, options))).pipe(
         Effect.flatMap(dispatcher.submit),

@@ -25,14 +25,20 @@ import {
 } from "effect"
 import type { Refused } from "../../actors/dispatch/dispatcher.ts"
 import type { FollowEvent } from "../../actors/follow/follow.ts"
+import type { AgentPage } from "../../actors/operate/agents.ts"
+import type { AgentQuery } from "../../actors/operate/agent-query.ts"
+import type { AgentView } from "../../actors/operate/agent-view.ts"
+import type { MessageInput, MessageOf, Reply } from "../../runtime/current-agent.ts"
 import type { State, TaskId } from "../../runtime/task.ts"
 import type { TaskView } from "../../runtime/view.ts"
+import type { AgentIdentity, InquiryOptions, MessageOptions } from "./agents.ts"
 import * as Fx from "./effect.ts"
 import { TroupeClosed } from "./errors.ts"
 import { type Operate, operationsOf, promised, type Promised } from "./operate.ts"
 import type { PromisedSchedules } from "./schedules.ts"
 import type { InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
 
+export { defineAgent } from "../../runtime/agent.ts"
 export { defineTask, Fatal, RetryAfter, Snooze } from "../../runtime/handler.ts"
 export type { AskOptions, ConnectOptions, EventOptions, WaitOptions, WorkOptions } from "./effect.ts"
 export { TroupeClosed } from "./errors.ts"
@@ -52,6 +58,33 @@ export interface Task<Output = unknown> {
   readonly cancel: (options?: { readonly reason?: string }) => Promise<void>
   /** What has happened to it and what happens, up to its end. Throws what `state` rejects with, or `PositionInvalid`. */
   readonly events: (options?: Fx.EventOptions) => AsyncIterable<FollowEvent>
+}
+
+/** One agent. Nothing is asked before one of its methods is called. */
+export interface Agent<A extends AgentIdentity = AgentIdentity> extends Pick<Fx.Agent, "name" | "key"> {
+  /**
+   * Stores a message, and resolves once it is stored: the reply is its task's result, and what it puts out are its events.
+   * Rejects with `UnknownAgent`, `AgentQuarantined`, `AgentBusy`, and as `submit` does.
+   */
+  readonly tell: <M extends MessageOf<A>>(
+    message: M,
+    input: MessageInput<A, M>,
+    options?: MessageOptions
+  ) => Promise<Task<Reply<A, M>>>
+  /** Stores a message and waits for its reply. Rejects as `tell`, and with `TaskFailed`, or with `AskTimeout` after `timeout`. */
+  readonly ask: <M extends MessageOf<A>>(
+    message: M,
+    input: MessageInput<A, M>,
+    options?: InquiryOptions
+  ) => Promise<Reply<A, M>>
+  /** Its state, its mailbox, and how it stands. This and what follows rejects with `AgentNotFound` where there is nothing of it. */
+  readonly read: () => Promise<AgentView>
+  /** Ends its quarantine: it goes on with its next message. */
+  readonly resume: () => Promise<AgentView>
+  /** The same, after its state and its timers were forgotten. What waits stays. */
+  readonly reset: () => Promise<AgentView>
+  /** Ends it: what it handles is interrupted, what waits is cancelled, state and timers are forgotten. Says how many. */
+  readonly stop: (reason?: string) => Promise<number>
 }
 
 /** What became of one of many submits, as `Promise.allSettled` says it. */
@@ -103,6 +136,14 @@ export interface Troupe extends Promised<Operate>, AsyncDisposable {
 
   /** What submits tasks by a calendar, or at an interval. */
   readonly schedules: PromisedSchedules
+
+  /** The agent of a definition, or of its name, that has this key. */
+  readonly agent: <A extends AgentIdentity>(agent: A, key: string) => Agent<A>
+
+  readonly agents: {
+    /** A page of those that have a state, a timer or a failure, by name and key; `next` is the `cursor` of the next one. */
+    readonly list: (query?: AgentQuery) => Promise<AgentPage>
+  }
 
   /** Lets what runs here finish, and disconnects. What still waits rejects with `TroupeClosed`. */
   readonly close: () => Promise<void>
@@ -165,6 +206,20 @@ export const connectOver = async (
     events: (options) => iterate(() => task.events(options))
   })
 
+  const agentHandle = <A extends AgentIdentity>(identity: A, key: string): Agent<A> => {
+    const agent = service.agent(identity, key)
+    return {
+      name: agent.name,
+      key,
+      tell: async (message, input, options) => handle(await run(() => agent.tell(message, input, options))),
+      ask: (message, input, options) => run(() => agent.ask(message, input, options)),
+      read: () => run(agent.read),
+      resume: () => run(agent.resume),
+      reset: () => run(agent.reset),
+      stop: (reason) => run(() => agent.stop(reason))
+    }
+  }
+
   const settled = (result: Result.Result<Fx.Task, Refused>): Settled =>
     Result.isSuccess(result)
       ? { status: "fulfilled", value: handle(result.success) }
@@ -197,6 +252,8 @@ export const connectOver = async (
     ...promised(operationsOf(service), (effect) => run(() => effect)),
     // What they are given is what the types say; that it fits, the operator checks.
     schedules: promised(service.schedules, (effect) => run(() => effect)) as PromisedSchedules,
+    agent: agentHandle,
+    agents: { list: (query) => run((troupe) => troupe.agents.list(query)) },
     submit: async (task, input, options) =>
       handle(await run((troupe) => troupe.submit(task, input, options))),
     submitAll: async (tasks) =>

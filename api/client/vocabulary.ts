@@ -27,14 +27,29 @@ export {
   type TaskDefinition,
   type TaskInfo
 } from "../../runtime/handler.ts"
+export type { AgentDefinition } from "../../runtime/agent.ts"
+export {
+  ActRefused,
+  type AgentContext,
+  type AgentContextFx,
+  type AgentNamed,
+  AskCycle,
+  type MessageInput,
+  type MessageOf,
+  type Reply
+} from "../../runtime/current-agent.ts"
 export { RedisUnusable } from "../../runtime/redis/address.ts"
 export { UnknownHandler } from "../../runtime/registry.ts"
 export type { RetryOptions } from "../../runtime/retry.ts"
-export { QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
+export { AgentBusy, AgentQuarantined, QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
 export type { Lane, Priority, State, TaskError, TaskId } from "../../runtime/task.ts"
 export type { AttemptView, Progress, TaskView } from "../../runtime/view.ts"
 export { AskTimeout, InvalidTaskId, TaskFailed } from "./errors.ts"
 export type { InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
+export { AgentNotFound, type AgentPage, UnknownAgent } from "../../actors/operate/agents.ts"
+export type { AgentQuery } from "../../actors/operate/agent-query.ts"
+export type { AgentStatus, AgentSummary, AgentView } from "../../actors/operate/agent-view.ts"
+export type { AgentIdentity, InquiryOptions, MessageOptions } from "./agents.ts"
 export { QueryRefused } from "../../actors/operate/fields.ts"
 export { NodeNotFound, WorkerNotFound } from "../../actors/operate/operator.ts"
 export type { NodeView, WorkerView } from "../../actors/operate/crew.ts"

@@ -13,6 +13,7 @@ import type {
   TaskEnded,
   TaskGone
 } from "../../actors/dispatch/dispatcher.ts"
+import type { AgentNotFound, UnknownAgent } from "../../actors/operate/agents.ts"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import type { PositionInvalid } from "../../actors/follow/follow.ts"
 import type { NodeNotFound, WorkerNotFound } from "../../actors/operate/operator.ts"
@@ -51,6 +52,8 @@ interface Answer extends Omit<Problem, "detail"> {
 export type ApiError =
   | UnknownHandler
   | SubmitRefused
+  | UnknownAgent
+  | AgentNotFound
   | AgentBusy
   | AgentQuarantined
   | IdempotencyConflict
@@ -84,6 +87,7 @@ export type ApiError =
   | Refusals.ParameterInvalid
   | Refusals.InputNotKept
   | Refusals.NotReady
+  | Refusals.GoingAway
 
 const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } = {
   UnknownHandler: () => ({ status: 404, type: "unknown-handler", title: "No handler has this name" }),
@@ -93,6 +97,8 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
     title: "The task does not fit",
     errors: faults
   }),
+  UnknownAgent: () => ({ status: 404, type: "unknown-agent", title: "No agent has this name" }),
+  AgentNotFound: () => ({ status: 404, type: "agent-not-found", title: "There is nothing of such an agent" }),
   AgentBusy: () => ({
     status: 409,
     type: "agent-busy",
@@ -205,6 +211,12 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
     type: "not-ready",
     title: "This process is not ready for requests",
     errors: faults,
+    retryAfterSeconds: 1
+  }),
+  GoingAway: () => ({
+    status: 503,
+    type: "going-away",
+    title: "This process takes no new tasks any more",
     retryAfterSeconds: 1
   })
 }

@@ -6,6 +6,7 @@ import { Cause, type Context, Effect, Exit } from "effect"
 import type { Context as HonoContext } from "hono"
 import type { Dispatcher } from "../../actors/dispatch/dispatcher.ts"
 import type { Follow } from "../../actors/follow/follow.ts"
+import type { AgentOperator } from "../../actors/operate/agents.ts"
 import type { Operator } from "../../actors/operate/operator.ts"
 import type { ScheduleOperator } from "../../actors/schedule/operator.ts"
 import type { Files } from "../../runtime/files.ts"
@@ -19,6 +20,7 @@ export type ApiServices =
   | Dispatcher
   | Follow
   | Operator
+  | AgentOperator
   | Operations
   | Files
   | Handlers

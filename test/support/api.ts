@@ -6,6 +6,7 @@ import * as Tree from "../../actors/tree.ts"
 import { type AppOptions, createApp } from "../../api/http/app.ts"
 import type { ApiServices, Bindings } from "../../api/http/run.ts"
 import type { Admission } from "../../runtime/admission.ts"
+import type { Agents } from "../../runtime/agents.ts"
 import type { Settings, SettingsShape } from "../../runtime/config.ts"
 import { Files } from "../../runtime/files.ts"
 import { defineTask } from "../../runtime/handler.ts"
@@ -49,7 +50,7 @@ const theTestWorks = Layer.effectDiscard(
 
 /** What an API asks for, on a store. */
 export const apiOn = <E, E2>(
-  store: Layer.Layer<Store | Admission | Members | Operations | Schedules | Steps, E, Settings>,
+  store: Layer.Layer<Store | Admission | Agents | Members | Operations | Schedules | Steps, E, Settings>,
   settings: (over: Partial<SettingsShape>) => Layer.Layer<Settings, E2>
 ) =>
   Layer.unwrap(

@@ -1,0 +1,42 @@
+/** A submitted task in the hands of who submitted it, as effects. */
+import type { Duration, Effect, Stream } from "effect"
+import type { ResultTimeout, TaskEnded, TaskGone } from "../../actors/dispatch/dispatcher.ts"
+import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
+import type { FollowEvent, PositionInvalid } from "../../actors/follow/follow.ts"
+import type { StoreError } from "../../runtime/store.ts"
+import type { State, TaskId } from "../../runtime/task.ts"
+import type { TaskFailed } from "./errors.ts"
+
+export interface WaitOptions {
+  /** Default: as long as it takes. */
+  readonly timeout?: Duration.Input
+}
+
+export interface EventOptions {
+  /** The `id` of the last event that was seen. Default: from the first on. */
+  readonly after?: string
+}
+
+/** Why there is no result. */
+export type ResultError = TaskFailed | TaskNotFound | TaskGone | ResultTimeout | StoreError
+
+/** Why nothing can be followed. */
+export type EventError = PositionInvalid | TaskNotFound | StoreError
+
+/** A submitted task. */
+export interface Task<Output = unknown> {
+  readonly id: TaskId
+  /** Whether it was there already: a guard (idempotency key, unique, throttle, cache) found it. */
+  readonly existing: boolean
+  /** That it waits, as far as can be seen, for a worker that is not there. */
+  readonly warning?: string
+  readonly state: Effect.Effect<State, TaskNotFound | StoreError>
+  /** Waits for its end. */
+  readonly result: (options?: WaitOptions) => Effect.Effect<Output, ResultError>
+  /** Ends it as cancelled, whoever runs it, and its children after it. */
+  readonly cancel: (options?: {
+    readonly reason?: string
+  }) => Effect.Effect<void, TaskNotFound | TaskEnded | StoreError>
+  /** What has happened to it and what happens, up to its end. */
+  readonly events: (options?: EventOptions) => Stream.Stream<FollowEvent, EventError>
+}
