@@ -6,7 +6,8 @@
  * whichever scheduler comes next, also when the one that fired has died. It sleeps until the next slot, and a few
  * seconds at most; a schedule that is created wakes one.
  */
-import { Cause, Duration, Effect, Layer, Random, Schedule } from "effect"
+import { Cause, Duration, Effect, Random, Schedule } from "effect"
+import { defineActor } from "../../runtime/actor/definition.ts"
 import { Settings } from "../../runtime/config.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
 import {
@@ -126,15 +127,16 @@ export const makeScheduler = Effect.gen(function* () {
     )
 
   /** What is due, with nothing owed: what a run's task is can be told only when it was stored. */
-  const settled = (skip: number): Effect.Effect<Due, Effect.Error<typeof relayOwed>> =>
-    Effect.flatMap(schedules.due(skip), (due) =>
-      due.outbox
-        ? Effect.andThen(
-            Effect.provideService(relayOwed, Store, store),
-            Effect.suspend(() => settled(skip))
-          )
-        : Effect.succeed(due)
-    )
+  const settled = Effect.fnUntraced(function* (
+    skip: number
+  ): Effect.fn.Return<Due, Effect.Error<typeof relayOwed>> {
+    let due = yield* schedules.due(skip)
+    while (due.outbox) {
+      yield* Effect.provideService(relayOwed, Store, store)
+      due = yield* schedules.due(skip)
+    }
+    return due
+  })
 
   /** Fires what is due, and says in how many milliseconds it is to be looked again. */
   const pass = Effect.gen(function* () {
@@ -152,37 +154,49 @@ export const makeScheduler = Effect.gen(function* () {
     return next === undefined ? Number.POSITIVE_INFINITY : Math.max(1, next - now)
   })
 
-  const failed = (cause: Cause.Cause<unknown>) =>
-    Cause.hasInterruptsOnly(cause)
-      ? Effect.failCause(cause as Cause.Cause<never>)
-      : Effect.as(
-          Effect.logWarning(`schedules could not be fired: ${describe(Cause.squash(cause)).message}`),
-          afterFailureMs
-        )
-
-  /** Never succeeds. */
-  const run = Effect.scoped(
-    Effect.gen(function* () {
-      const ear = yield* schedules.ear
-      return yield* Effect.forever(pass.pipe(Effect.catchCause(failed), Effect.flatMap(ear.wait)))
-    })
-  ).pipe(
-    Effect.tapError(({ message }) => Effect.logWarning(`schedules cannot be heard of: ${message}`)),
-    Effect.retry(Schedule.spaced(afterFailureMs)),
-    Effect.annotateLogs({ actor: "scheduler" })
-  )
-
-  return { pass, run }
+  return { pass }
 })
 
-/** Give it the stores, the handlers and the settings. */
-export const layer = Layer.effectDiscard(
-  Effect.flatMap(makeScheduler, ({ run }) =>
-    run.pipe(
-      Effect.tapCause((cause) =>
-        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("the scheduler ended", cause)
-      ),
-      Effect.forkScoped
-    )
-  )
-)
+/** What is due is to be looked at: the time has come, or a schedule was changed. */
+interface Message {
+  readonly _tag: "Look"
+}
+
+const lookNow: Message = { _tag: "Look" }
+
+const failed = (cause: Cause.Cause<unknown>) =>
+  Cause.hasInterruptsOnly(cause)
+    ? Effect.failCause(cause as Cause.Cause<never>)
+    : Effect.as(
+        Effect.logWarning(`schedules could not be fired: ${describe(Cause.squash(cause)).message}`),
+        afterFailureMs
+      )
+
+/** It needs the stores, the handlers and the settings. */
+export const scheduler = defineActor<Message>()({
+  name: "scheduler",
+  // One look that waits is as good as many.
+  capacity: 1,
+  whenFull: "drop",
+  onStart: ({ beside, ref, timers }) =>
+    Effect.gen(function* () {
+      const { ear } = yield* Schedules
+      const hearing = Effect.flatMap(ear, ({ wait }) =>
+        Effect.forever(Effect.andThen(wait(Number.POSITIVE_INFINITY), ref.tell(lookNow)))
+      ).pipe(
+        Effect.scoped,
+        Effect.tapError(({ message }) => Effect.logWarning(`schedules cannot be heard of: ${message}`)),
+        Effect.retry(Schedule.spaced(afterFailureMs))
+      )
+      yield* beside(hearing)
+      yield* timers.startSingle("look", lookNow, 0)
+      return yield* makeScheduler
+    }),
+  handle: {
+    Look: (_, { state, timers }) =>
+      state.pass.pipe(
+        Effect.catchCause(failed),
+        Effect.flatMap((ms) => timers.startSingle("look", lookNow, ms))
+      )
+  }
+})

@@ -84,7 +84,7 @@ const build = <M extends Message, E, R, F extends WhenFull>(
       let current: Mail<M> | undefined
       let stopping = false
       let idle: { readonly after: Duration.Duration; readonly message: M } | undefined
-      const self: { -readonly [K in keyof Self<M, never>]: Self<M, never>[K] } = {
+      const self: { -readonly [K in keyof Self<M, never, F>]: Self<M, never, F>[K] } = {
         state: undefined as never,
         ref,
         timers,

@@ -29,14 +29,14 @@ export interface Later<out A> {
 export type Answer<M> = M extends Request.Request<infer A, infer _E, infer _R> ? A | Later<A> : unknown
 
 /** The actor as it is seen from within one life. */
-export interface Self<M extends Message, State> {
+export interface Self<M extends Message, State, F extends WhenFull = WhenFull> {
   /**
    * What `onStart` has made. Nobody else sees it, and one message is handled at a time, so a handler may change it as it
    * likes.
    */
   readonly state: State
   /** For others, who want to tell it something. An actor that asks itself, or waits for room in its own mailbox, hangs. */
-  readonly ref: ActorRef<M>
+  readonly ref: ActorRef<M, F>
   readonly timers: Timers<M>
   /**
    * Puts the message that is being handled aside, and handles it anew, and only then answers it, after `unstash`. What
@@ -58,31 +58,31 @@ export interface Self<M extends Message, State> {
 }
 
 /** The actor as its life begins: it has no state yet, and handles nothing. */
-export type Beginning<M extends Message> = Omit<Self<M, never>, "state" | "stash">
+export type Beginning<M extends Message, F extends WhenFull> = Omit<Self<M, never, F>, "state" | "stash">
 
 /** A handler for each message. A failure or a defect of one ends the life; its message is not handled again. */
-export type Handlers<M extends Message, State> = {
+export type Handlers<M extends Message, State, F extends WhenFull> = {
   readonly [Tag in M["_tag"]]: (
     message: Extract<M, { readonly _tag: Tag }>,
-    self: Self<M, State>
+    self: Self<M, State, F>
   ) => Effect.Effect<Answer<Extract<M, { readonly _tag: Tag }>>, unknown, unknown>
 }
 
-/** What the handlers do, whichever message it is. */
-type Outcome<H> = H[keyof H] extends (...args: never) => infer Done ? Done : never
+/** The same, as what gives each handler's effect, from which it follows what a life fails with and needs. */
+type Handling<Effects> = { readonly [Tag in keyof Effects]: (...args: never) => Effects[Tag] }
 
 export interface Definition<M extends Message, E, R, F extends WhenFull> {
   readonly name: string
   readonly capacity: number
   readonly whenFull: F
   readonly stashCapacity: number
-  readonly onStart: (self: Self<M, never>) => Effect.Effect<unknown, E, R | Scope.Scope>
-  readonly onRestart: (cause: Cause.Cause<unknown>, self: Self<M, never>) => Effect.Effect<void, E, R>
+  readonly onStart: (self: Self<M, never, F>) => Effect.Effect<unknown, E, R | Scope.Scope>
+  readonly onRestart: (cause: Cause.Cause<unknown>, self: Self<M, never, F>) => Effect.Effect<void, E, R>
   readonly onStop: (
     reason: Exit.Exit<unknown, unknown>,
-    self: Self<M, never>
+    self: Self<M, never, F>
   ) => Effect.Effect<void, never, R>
-  readonly handle: Handlers<M, never>
+  readonly handle: Handlers<M, never, F>
 }
 
 const capacityDefault = 1_000
@@ -96,34 +96,25 @@ const stashCapacityDefault = 100
  */
 export const defineActor =
   <M extends Message>() =>
-  <
-    S,
-    H extends Handlers<M, S>,
-    E = never,
-    R = never,
-    ER = never,
-    RR = never,
-    RS = never,
-    F extends WhenFull = "fail"
-  >(actor: {
+  <S, Effects, E = never, R = never, ER = never, RR = never, RS = never, F extends WhenFull = "fail">(actor: {
     readonly name: string
     readonly capacity?: number
     readonly whenFull?: F
     readonly stashCapacity?: number
     /** Begins a life: gives its state, starts its timers. What it acquires is released when the life ends. */
-    readonly onStart: (self: Beginning<M>) => Effect.Effect<S, E, R>
+    readonly onStart: (self: Beginning<M, F>) => Effect.Effect<S, E, R>
     /** Comes before `onStart` in a life that follows one that was cut short, with the reason. */
-    readonly onRestart?: (cause: Cause.Cause<unknown>, self: Beginning<M>) => Effect.Effect<void, ER, RR>
+    readonly onRestart?: (cause: Cause.Cause<unknown>, self: Beginning<M, F>) => Effect.Effect<void, ER, RR>
     /** Ends a life that has begun: it stopped itself (a success), was stopped (an interruption), or failed. */
     readonly onStop?: (
       reason: Exit.Exit<unknown, unknown>,
-      self: Self<M, S>
+      self: Self<M, S, F>
     ) => Effect.Effect<void, never, RS>
-    readonly handle: H
+    readonly handle: Handlers<M, NoInfer<S>, F> & Handling<Effects>
   }): Definition<
     M,
-    E | ER | Effect.Error<Outcome<H>>,
-    Exclude<R | RR | RS | Effect.Services<Outcome<H>>, Scope.Scope>,
+    E | ER | Effect.Error<Effects[keyof Effects]>,
+    Exclude<R | RR | RS | Effect.Services<Effects[keyof Effects]>, Scope.Scope>,
     F
   > => {
     const { capacity = capacityDefault, name, stashCapacity = stashCapacityDefault } = actor

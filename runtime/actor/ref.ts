@@ -14,7 +14,7 @@ export class ActorStopped extends Schema.TaggedError<ActorStopped>()("ActorStopp
 /** No answer came in time. The message may still be handled, or be handled right now. */
 export class AskTimeout extends Schema.TaggedError<AskTimeout>()("AskTimeout", {
   actor: Schema.String,
-  waitedMs: Schema.Number
+  waitedMs: Schema.Finite
 }) {
   override get message() {
     return `${this.actor} has not answered within ${this.waitedMs} ms`

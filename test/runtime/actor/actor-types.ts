@@ -43,9 +43,9 @@ export const program = Effect.gen(function* () {
   const told: Effect.Effect<boolean, MailboxFull> = ref.tell({ _tag: "Add", amount: 1 })
   const asked: Effect.Effect<number, AskTimeout | ActorStopped | MailboxFull> = ref.ask(new Total())
   // @ts-expect-error nothing of this tag is taken
-  ref.tell({ _tag: "Remove", amount: 1 })
+  yield* ref.tell({ _tag: "Remove", amount: 1 })
   // @ts-expect-error the message has no answer
-  ref.ask({ _tag: "Add", amount: 1 })
+  yield* ref.ask({ _tag: "Add", amount: 1 })
 
   const { life, ref: patient } = yield* Actor.make(needy)
   const lived: Effect.Effect<void, "too much", Prices> = life
@@ -53,6 +53,22 @@ export const program = Effect.gen(function* () {
   const waits: Effect.Effect<boolean> = patient.tell({ _tag: "Add", amount: 1 })
   const answered: Effect.Effect<number, AskTimeout | ActorStopped> = patient.ask(new Total())
   return { told, asked, lived, begun, waits, answered }
+})
+
+// What a start makes is known to the handlers, also when it uses what it is given.
+define({
+  name: "starting",
+  whenFull: "drop",
+  onStart: ({ ref }) =>
+    Effect.gen(function* () {
+      const told: Effect.Effect<boolean> = ref.tell(new Total())
+      return { first: yield* told }
+    }),
+  handle: {
+    Add: (_, { state }) => Effect.succeed(!state.first),
+    // @ts-expect-error there is no such thing in its state
+    Total: (_, { state }) => Effect.succeed(state.second)
+  }
 })
 
 define({
