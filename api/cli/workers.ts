@@ -14,8 +14,11 @@ const mebibytes = (bytes: number | undefined) =>
   bytes === undefined ? "" : `${Math.round(bytes / 1024 / 1024)} MiB`
 
 /** How long ago something was heard of, in words. */
-export const ago = (silentMs: number | undefined) =>
-  silentMs === undefined ? "" : `${Duration.format(Duration.seconds(Math.round(silentMs / 1_000)))} ago`
+export const ago = (silentMs: number | undefined) => {
+  if (silentMs === undefined) return ""
+  const seconds = Math.round(silentMs / 1_000)
+  return seconds === 0 ? "now" : `${Duration.format(Duration.seconds(seconds))} ago`
+}
 
 /** How long ago something has started, in words. */
 export const since = (startedAt: number | undefined, now: number) =>
