@@ -138,6 +138,12 @@ export interface SettingsShape {
   /** `TROUPE_DRAIN`, default 30 seconds. How long a stopping worker lets its running tasks finish. */
   readonly drain: Duration.Duration
 
+  /**
+   * `TROUPE_GRACE`, default 1 second. How long a stopping API says that it is not ready, refuses new tasks and answers all
+   * else, before it closes. Longer than whoever sends requests takes to see that it is not ready.
+   */
+  readonly grace: Duration.Duration
+
   /** `TROUPE_LOG`, default `info`: `debug`, `info`, `warn`, `error` or `none`. */
   readonly log: LogLevel.LogLevel
 }
@@ -246,6 +252,7 @@ const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> 
   deadRetention: ["TROUPE_DEAD_RETENTION", Duration.days(30), atLeast(Duration.minutes(1))],
   deadMax: ["TROUPE_DEAD_MAX", 100_000, whole(0, 100_000_000)],
   drain: ["TROUPE_DRAIN", Duration.seconds(30), atLeast(Duration.zero)],
+  grace: ["TROUPE_GRACE", Duration.seconds(1), atLeast(Duration.zero)],
   log: ["TROUPE_LOG", "Info", level]
 }
 

@@ -15,9 +15,7 @@ import type { Incarnation } from "../work/incarnation.ts"
 import { type Beat, beatEvery, type ChildMessage, type NodeMessage } from "./channel.ts"
 import type { Wear } from "./recycling.ts"
 import { measureAgainst, silenceAfter, type SilencePolicy } from "./silence.ts"
-
-/** How much longer than its own drain a child may take to stop before it is killed. */
-const stopSlack = Duration.seconds(10)
+import { childStopMaxOf } from "./stopping.ts"
 
 /** What to run, and what it is called. */
 export interface ChildSpec {
@@ -179,7 +177,7 @@ export const makeSpawn = Effect.gen(function* () {
       // A cleanup is not interruptible by itself, and so would not heed its own time limit.
       yield* Effect.interruptible(exited).pipe(
         Effect.timeoutOrElse({
-          duration: Duration.sum(settings.drain, stopSlack),
+          duration: childStopMaxOf(settings),
           orElse: () => {
             process.kill("SIGKILL")
             return exited

@@ -11,6 +11,7 @@ import { makeSpawn } from "./child.ts"
 import { beHeard } from "./heart.ts"
 import { type ChildFailing, emptyPlace, keep, type Keeping, type Place, readyMax } from "./place.ts"
 import { scale } from "./scaler.ts"
+import { stopInOrder } from "./stopping.ts"
 
 export type { ChildSpec } from "./child.ts"
 export { ChildFailing } from "./place.ts"
@@ -88,20 +89,32 @@ export const layer = (specs: NodeSpecs) =>
           Effect.raceFirst(Effect.ignore(Deferred.await(failed)))
         )
 
-      // In order, each ready before the next; as the scope closes they stop in reverse order.
+      const api = emptyPlace(specs.api)
+      const apiFibers: Array<Fiber.Fiber<void, ChildFailing>> = []
+      const pidsOf = (all: Iterable<Place>) =>
+        [...all].flatMap(({ living }) => [...living].map(({ pid }) => pid))
+
+      // In order, each ready before the next.
       yield* beHeard({
         workers: () => [...places.keys()].reduce((sum, { living }) => sum + living.size, 0),
         onDrain: Deferred.succeed(drained, undefined)
       })
-      yield* Effect.addFinalizer(() => Effect.suspend(() => Fiber.interruptAll(places.values())))
+      yield* stopInOrder(
+        {
+          stop: Effect.suspend(() => Fiber.interruptAll(apiFibers)),
+          pids: () => pidsOf([api])
+        },
+        {
+          stop: Effect.suspend(() => Fiber.interruptAll(places.values())),
+          pids: () => pidsOf(places.keys())
+        }
+      )
       const workers = yield* Effect.replicateEffect(openPlace, min)
       yield* Effect.forEach(workers, ready, { concurrency: "unbounded", discard: true })
       if (settings.workers.max > settings.workers.min)
         yield* scale({ places: () => [...places.keys()], open: openPlace, close: closePlace, min: () => min })
 
-      const api = emptyPlace(specs.api)
-      const apiFiber = yield* Effect.forkDetach(keepUntilItGoes(api))
-      yield* Effect.addFinalizer(() => Fiber.interrupt(apiFiber))
+      apiFibers.push(yield* Effect.forkDetach(keepUntilItGoes(api)))
       yield* ready(api)
 
       return Node.of({

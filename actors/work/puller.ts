@@ -27,7 +27,7 @@ import {
   type TurnReply,
   type WorkerId
 } from "../../runtime/store.ts"
-import { crashesOf, type Entry, type Partition } from "../../runtime/task.ts"
+import { crashesOf, type Entry, idIn, type Partition, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
 import type { Services } from "./attempt.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
 import { openBooks } from "./books.ts"
@@ -64,11 +64,18 @@ export interface Puller {
   readonly partition: Partition
   /** Never succeeds. Fails once this incarnation has lost its lease; nothing of it runs any more. */
   readonly fenced: Effect.Effect<never, Fenced>
-  /**
-   * Claims no more, lets what runs finish until `hurry`, hands the rest back, and ends the registration.
-   * Succeeds when all of that is stored, or has been tried for a lease.
-   */
-  readonly drain: (hurry: Effect.Effect<void>) => Effect.Effect<void>
+  /** Claims no more, and says so. */
+  readonly stopClaiming: () => void
+  /** Succeeds once nothing runs, and no claim is on its way. */
+  readonly finished: Effect.Effect<void>
+  /** Interrupts what runs, for others to run it again. Succeeds once nothing of it runs any more. */
+  readonly handBack: Effect.Effect<void>
+  /** Succeeds once all that is to be said of runs is stored. */
+  readonly said: Effect.Effect<void>
+  /** Ends the registration. What is still held in its name goes back to the mailboxes. */
+  readonly leave: Effect.Effect<void>
+  /** The tasks that run. */
+  readonly tasks: () => ReadonlyArray<TaskId>
   /** Obeys an order to this worker. */
   readonly obey: (order: Order) => void
   readonly running: () => number
@@ -124,6 +131,8 @@ export const openPuller = Effect.fnUntraced(function* (
   let again = true
   let joined = false
   let draining = false
+  /** Whether what runs is handed back, and with it what is still claimed. */
+  let handing = false
   /** Whether it has left or was fenced: from then on a turn would only find that it is not registered. */
   let left = false
   let resting = false
@@ -280,6 +289,10 @@ export const openPuller = Effect.fnUntraced(function* (
     // A reply that was read late may tell of claims that are somebody else's by now: what is held is asked for again.
     const claims = holdsLease() ? reply.claimed : []
     for (const claim of claims) {
+      if (handing) {
+        release(claim.entry)
+        continue
+      }
       if (crashesOf(claim.record) >= crashesSuspect) suspect = claim.entry
       runs.start(claim, now, books.claimed(claim))
     }
@@ -296,15 +309,18 @@ export const openPuller = Effect.fnUntraced(function* (
     for (const entry of reply.held) {
       const known =
         runs.has(entry) || saying.has(entry) || settled.some(({ settlement }) => settlement.entry === entry)
-      if (!known)
-        settled.push({
-          settlement: { kind: "release", entry },
-          noted: false,
-          streamed: false,
-          reply: undefined
-        })
+      if (!known) release(entry)
     }
   }
+
+  /** Hands back what was never started. */
+  const release = (entry: Entry) =>
+    void settled.push({
+      settlement: { kind: "release", entry },
+      noted: false,
+      streamed: false,
+      reply: undefined
+    })
 
   let carrying = false
   /** Carries the outbox away, beside the turns. */
@@ -467,38 +483,56 @@ export const openPuller = Effect.fnUntraced(function* (
   )
   change()
 
-  const drain = Effect.fnUntraced(function* (hurry: Effect.Effect<void>) {
-    // One that was fenced has nothing left to hand back.
-    if (left || closed) return
+  /** Once nothing of this incarnation counts any more, there is nothing to wait for. */
+  const unlessOver = (effect: Effect.Effect<void>) =>
+    Effect.suspend(() =>
+      left || closed ? Effect.void : Effect.raceFirst(effect, Effect.ignore(Deferred.await(fenced)))
+    )
+
+  const stopClaiming = () => {
     draining = true
-    yield* Effect.raceFirst(
-      until(() => runs.size() === 0 && inFlight === 0),
-      hurry
-    )
+    aboutMono = Number.NEGATIVE_INFINITY
+    owed = true
+    change()
+  }
+
+  const finished = unlessOver(until(() => runs.size() === 0 && inFlight === 0))
+
+  const handBack = Effect.suspend(() => {
+    handing = true
     for (const entry of runs.entries()) runs.interrupt(entry, "drain")
-    const said = until(() => runs.size() === 0 && settled.length === 0 && inFlight === 0)
-    yield* Effect.raceFirst(said, Effect.ignore(Deferred.await(fenced))).pipe(
-      Effect.timeoutOption(options.lease)
-    )
+    return unlessOver(until(() => runs.size() === 0))
+  })
+
+  const said = Effect.suspend(() => {
+    runs.abandon()
+    return unlessOver(until(() => runs.size() === 0 && settled.length === 0 && inFlight === 0))
+  })
+
+  const leave = Effect.suspend(() => {
+    // One that was fenced has nothing left to hand back.
+    if (left || closed) return Effect.void
     left = true
-    yield* Effect.ignore(store.leave(partition, worker))
+    return Effect.ignore(store.leave(partition, worker))
   })
 
   const obey = (order: Order) => {
     if (order.kind === "stop") {
       if (order.partition === partition) runs.interrupt(order.entry, "cancelled")
-    } else if (order.kind === "drain") {
-      draining = true
-      aboutMono = Number.NEGATIVE_INFINITY
-      owed = true
-    } else again = true
+    } else if (order.kind === "drain") return stopClaiming()
+    else again = true
     change()
   }
 
   return {
     partition,
     fenced: Deferred.await(fenced),
-    drain,
+    stopClaiming,
+    finished,
+    handBack,
+    said,
+    leave,
+    tasks: () => runs.entries().map((entry) => idIn(partition, ulidOfEntry(entry))),
     obey,
     running: () => runs.size(),
     idle: () => runs.size() === 0 && settled.length === 0 && inFlight === 0,

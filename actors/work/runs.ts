@@ -70,6 +70,8 @@ export interface Runs {
   readonly start: (claim: Claim, nowMono: number, permit?: string) => void
   /** Ends a run early. One that is lost or cancelled is forgotten at once; its fiber may take a moment to notice. */
   readonly interrupt: (entry: Entry, stop: Stop) => void
+  /** Hands back what was interrupted and has not stopped: whatever it still does is refused. */
+  readonly abandon: () => void
   /** Looks at every run: whose time is up is interrupted, whose note is due gets one. */
   readonly look: () => void
   /** When something is to be looked at next, on our monotonic clock; not before it, but maybe nothing is then. */
@@ -141,6 +143,14 @@ export const openRuns = Effect.fnUntraced(function* (
     } else if (run.gathered !== undefined) batches.leave(run.gathered, stop !== "drain")
     else if (run.fiber !== undefined) fork(Fiber.interrupt(run.fiber))
     onChange()
+  }
+
+  const abandon = () => {
+    for (const run of running.values()) {
+      if (run.stop !== "drain") continue
+      settle(run, { kind: "release", entry: run.entry }, [])
+      run.stop = "lost"
+    }
   }
 
   const settle = (run: Running, settlement: Settlement, cool: ReadonlyArray<Cool>, now = mono()) => {
@@ -373,6 +383,7 @@ export const openRuns = Effect.fnUntraced(function* (
     refused: cells.forget,
     start,
     interrupt,
+    abandon,
     look,
     dueMono: () => dueMono,
     noteIsDue: () => noting.length > 0,

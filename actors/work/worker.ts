@@ -2,8 +2,8 @@
  * Runs tasks of the queues this process serves, for as long as the scope is open.
  *
  * It lives in incarnations: each has a fresh id, and one that lost its lease is over at once, with everything it
- * ran, and followed by the next. When the scope closes it drains: it claims no more, lets running tasks finish for
- * `Settings.drain`, hands the rest back, and leaves.
+ * ran, and followed by the next. When the scope closes it drains, in the phases of `Shutdown`: it claims no more, lets
+ * running tasks finish for `Settings.drain`, hands the rest back, and leaves.
  *
  * It is an actor: what it is told, by an operator, by its node or by its own incarnation, comes as messages. Turns and
  * runs do not.
@@ -19,7 +19,8 @@ import { type Fenced, type Order, Store, type StoreError } from "../../runtime/s
 import { partitionOf } from "../../runtime/task.ts"
 import * as Dispatcher from "../dispatch/dispatcher.ts"
 import { serveHere } from "../dispatch/served-here.ts"
-import { Shutdown } from "../shutdown.ts"
+import type { Task } from "../../runtime/supervision/shutdown.ts"
+import { type PhaseName, Shutdown } from "../shutdown.ts"
 import type { Services } from "./attempt.ts"
 import { type Incarnation, live, type Needs } from "./incarnation.ts"
 import type { Puller } from "./puller.ts"
@@ -65,8 +66,8 @@ export const subscriptionsOf = (
 /** How often one that is to go looks whether all that it ran has ended, in milliseconds. */
 const retiredLookMs = 25
 
-/** Claim no more, let what runs end in its time, hand the rest back. Answered when that is done. */
-class Drain extends Request.TaggedClass("Drain")<{}, void> {}
+/** Claim no more, and begin no other incarnation. */
+class StopClaiming extends Request.TaggedClass("StopClaiming")<{}, void> {}
 
 type Message =
   /** A fresh incarnation is to begin. */
@@ -74,7 +75,7 @@ type Message =
   /** The incarnation is over. */
   | { readonly _tag: "Over"; readonly error: Fenced | StoreError }
   | { readonly _tag: "Order"; readonly order: Order }
-  | Drain
+  | StopClaiming
 
 /** How long it takes until an incarnation that is over is followed by the next. */
 const pause = "100 millis"
@@ -125,7 +126,7 @@ export const open = Effect.fnUntraced(function* ({
     return live({
       queues,
       services: services!,
-      about: () => ({ startedAt, done: done(), draining }),
+      about: () => ({ startedAt, done: done(), draining: draining || stopping }),
       onBegin: onIncarnation,
       onPermits: () => onPermits(permits()),
       onPullers: (fresh) => {
@@ -140,12 +141,21 @@ export const open = Effect.fnUntraced(function* ({
     Effect.catch((error) => actor.ref.tell({ _tag: "Over", error }))
   )
 
-  const drain = Effect.suspend(() => {
-    const hurry = Effect.raceAllFirst([shutdown.hurried, fenced.await, Effect.sleep(settings.drain)])
-    return Effect.forEach(pullers, (puller) => puller.drain(hurry), {
-      concurrency: "unbounded",
-      discard: true
-    })
+  const stopClaiming = Effect.sync(() => {
+    stopping = true
+    for (const puller of pullers) puller.stopClaiming()
+  })
+
+  /** Does something in all partitions, for as long as there is an incarnation to do it. */
+  const everywhere = (what: (puller: Puller) => Effect.Effect<void>) =>
+    Effect.suspend(() => Effect.forEach(pullers, what, { concurrency: "unbounded", discard: true })).pipe(
+      Effect.raceFirst(fenced.await)
+    )
+
+  const runningTasks = () => ({
+    count: running(),
+    of: "running tasks",
+    ids: pullers.flatMap((puller) => puller.tasks())
   })
 
   const actor: Actor.Actor<Message, never, Needs, "suspend"> = yield* Actor.make(
@@ -163,7 +173,7 @@ export const open = Effect.fnUntraced(function* ({
                 timers.startSingle("begin", { _tag: "Begin" }, pause)
               ),
         Order: ({ order }) => Effect.sync(() => obey(order)),
-        Drain: (_, { beside, timers }) => Effect.andThen(timers.cancel("begin"), beside(drain))
+        StopClaiming: (_, { timers }) => Effect.andThen(timers.cancel("begin"), stopClaiming)
       }
     })
   )
@@ -177,17 +187,35 @@ export const open = Effect.fnUntraced(function* ({
       isolate: yield* Scope.provide(openIsolation(handlers), handlersScope)
     })
     const living = yield* Effect.forkScoped(actor.life)
-    yield* Effect.addFinalizer(() =>
-      Effect.gen(function* () {
-        if (living.pollUnsafe() !== undefined) return
-        stopping = true
-        yield* Effect.logInfo(
-          `draining: ${running()} tasks run, and may do so for ${Duration.format(settings.drain)}`
-        )
-        const drained = Effect.ignore(actor.ref.ask(new Drain(), { timeout: Duration.infinity }))
-        // In a fiber of its own: a finalizer's is interrupted already, or cannot be, and draining races with time.
-        yield* Fiber.await(run(Effect.raceFirst(drained, Fiber.await(living))))
+    // If it fails meanwhile, there is nobody any more to wait for.
+    const during = (phase: PhaseName, run: Effect.Effect<unknown>, waitsFor?: Task["waitsFor"]) =>
+      shutdown.during(phase, {
+        name: "worker",
+        run: Effect.raceFirst(Effect.asVoid(run), Effect.asVoid(Fiber.await(living))),
+        ...(waitsFor === undefined ? {} : { waitsFor })
       })
+    const told = Effect.ignore(actor.ref.ask(new StopClaiming(), { timeout: Duration.infinity }))
+    yield* during("stop claiming", told)
+    yield* during(
+      "let running finish",
+      everywhere(({ finished }) => finished),
+      runningTasks
+    )
+    yield* during(
+      "hand back",
+      everywhere(({ handBack }) => handBack),
+      runningTasks
+    )
+    yield* during(
+      "settle",
+      everywhere(({ said }) => said)
+    )
+    yield* during(
+      "deregister",
+      everywhere(({ leave }) => leave)
+    )
+    yield* Effect.addFinalizer(() =>
+      living.pollUnsafe() === undefined ? shutdown.run("its worker is stopped") : Effect.void
     )
     return Fiber.join(living)
   })

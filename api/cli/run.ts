@@ -6,6 +6,7 @@
  */
 import { Duration, Effect, Layer, Runtime } from "effect"
 import { constants } from "node:os"
+import { nodeStopMaxOf } from "../../actors/node/stopping.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import { Settings } from "../../runtime/config.ts"
 import { answerToExit, exitCode, type Failure } from "./exit.ts"
@@ -14,15 +15,13 @@ import * as Output from "./output.ts"
 /** How long a command that only asks may take to stop. */
 const stopMax = Duration.seconds(5)
 
-/** How much longer than its drain a program that serves may take to stop: its children, its Redis. */
-const stopSlack = Duration.seconds(30)
-
 /** How long stopping may take from the second signal on. */
 const hurryMax = Duration.seconds(20)
 
 /** What this process does about signals; a program that serves changes it. */
 const onSignals = {
   stopMax,
+  told: (_signal: string) => {},
   hurry: () => {},
   /** Whether a program that stopped because it was told to has done what it was to do. */
   serves: false
@@ -34,9 +33,10 @@ const onSignals = {
  */
 export const serves: Layer.Layer<never, never, Shutdown | Settings> = Layer.effectDiscard(
   Effect.gen(function* () {
-    const { hurry } = yield* Shutdown
-    const { drain } = yield* Settings
-    Object.assign(onSignals, { hurry, serves: true, stopMax: Duration.sum(drain, stopSlack) })
+    const { hurry, told } = yield* Shutdown
+    // A node takes longest: it waits for the others.
+    const stopMax = nodeStopMaxOf(yield* Settings)
+    Object.assign(onSignals, { hurry, told, serves: true, stopMax })
   })
 )
 
@@ -57,6 +57,7 @@ const start = Runtime.makeRunMain(({ fiber }) => {
     if (stopCode === undefined) {
       stopCode = onSignals.serves ? exitCode.done : 128 + constants.signals[signal]
       watchdog = giveUpAfter(onSignals.stopMax)
+      onSignals.told(signal)
       fiber.interruptUnsafe()
     } else if (!hurried) {
       hurried = true

@@ -8,7 +8,9 @@ import { requestId, type RequestIdVariables } from "hono/request-id"
 import { secureHeaders } from "hono/secure-headers"
 import { fileBytesMax } from "../../runtime/files.ts"
 import { Drain } from "./drain.ts"
-import { problemResponse } from "./problem.ts"
+import { problemResponse, toResponse } from "./problem.ts"
+import { GoingAway } from "./refusals.ts"
+import { agents } from "./routes/agents.ts"
 import { batch } from "./routes/batch.ts"
 import { dead } from "./routes/dead.ts"
 import { events } from "./routes/events.ts"
@@ -40,6 +42,12 @@ const withoutBody: MiddlewareHandler = async (c, next) => {
   await next()
   if (c.req.method === "HEAD") await c.res.body?.cancel()
 }
+
+/** Whoever submits to a process that goes away is sent elsewhere before anything is read. */
+const unlessAway =
+  (drain: Drain): MiddlewareHandler =>
+  async (c, next) =>
+    c.req.method === "POST" && drain.begun ? toResponse(new GoingAway()) : next()
 
 /** Hono puts the id on what its context answers; a problem is a response of its own. */
 const withRequestId: MiddlewareHandler<{ Variables: RequestIdVariables }> = async (c, next) => {
@@ -88,10 +96,14 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
     })
   })
 
+  app.use("/v1/tasks", unlessAway(drain))
+  app.use("/v1/tasks/batch", unlessAway(drain))
   app.route("/v1/tasks/batch", batch(respond))
   app.route("/v1/tasks", tasks(respond, drain))
   app.route("/v1/tasks", query(respond))
-  app.route("/v1/tasks", events(respond, new EventStreams(context, { drain, heartbeat })))
+  const streams = new EventStreams(context, { drain, heartbeat })
+  app.route("/v1/tasks", events(respond, streams))
+  app.route("/v1/agents", agents(respond, drain, streams))
   app.route("/v1/queues", queues(respond))
   app.route("/v1/workers", workers(respond))
   app.route("/v1/nodes", nodes(respond))

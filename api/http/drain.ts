@@ -1,9 +1,14 @@
-/** Says that this process goes away: readiness says no, streams end, and who waits for a result is answered. */
+/**
+ * Says that this process goes away, in two steps: it is not ready and refuses new tasks; then streams end, and who waits
+ * for a result is answered.
+ */
 import { type Effect, Latch } from "effect"
 
 export class Drain {
   readonly #begun = Latch.makeUnsafe(false)
+  readonly #closing = Latch.makeUnsafe(false)
 
+  /** From here on others should be asked. */
   begin(): void {
     this.#begun.openUnsafe()
   }
@@ -12,8 +17,14 @@ export class Drain {
     return this.#begun.isOpen()
   }
 
-  /** Succeeds once it has begun. */
-  get begins(): Effect.Effect<void> {
-    return this.#begun.await
+  /** From here on nobody is waited for. */
+  close(): void {
+    this.begin()
+    this.#closing.openUnsafe()
+  }
+
+  /** Succeeds once nobody is waited for any more. */
+  get closes(): Effect.Effect<void> {
+    return this.#closing.await
   }
 }

@@ -65,3 +65,10 @@ export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
     return this.faults.map(({ message, path }) => `${path}: ${message}`).join("; ")
   }
 }
+
+/** This process is going away and takes no new tasks; nothing was stored. Ask another one. */
+export class GoingAway extends Schema.TaggedError<GoingAway>()("GoingAway", {}) {
+  override get message() {
+    return "this process is going away; another one takes the task"
+  }
+}

@@ -2,18 +2,16 @@
  * The API on a port, for as long as the scope is open.
  *
  * There are no keys yet that say who may do what, so it listens where only this machine can reach it, and refuses to
- * start elsewhere. When the scope closes it takes no new connections, ends its streams, lets requests finish within
- * a limit, and cuts off what is left.
+ * start elsewhere. When the scope closes it goes on answering for `Settings.grace`, not ready and taking no new tasks;
+ * then it takes no new connections, ends its streams, lets requests finish within a limit, and cuts off what is left.
  */
-import { Context, type Duration, Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import ipaddr from "ipaddr.js"
+import { Shutdown } from "../../actors/shutdown.ts"
 import { Settings, SettingsError } from "../../runtime/config.ts"
 import { type AppOptions, createApp } from "./app.ts"
 import { Drain } from "./drain.ts"
 import type { ApiServices } from "./run.ts"
-
-/** How long requests may take to finish once the server stops. */
-const stopMax: Duration.Input = "5 seconds"
 
 /** How long a connection may be silent, in seconds, where nobody said that it may take its time. */
 const idleSeconds = 30
@@ -50,16 +48,15 @@ const cannotListen = (host: string, port: number, cause: unknown) => {
   })
 }
 
-export interface ServerOptions extends Omit<AppOptions, "drain"> {
-  readonly stopMax?: Duration.Input
-}
+export type ServerOptions = Omit<AppOptions, "drain">
 
 /** Listens at `Settings.host` and `Settings.port`; port 0 takes a free one. */
 export const layerWith = (options: ServerOptions) =>
   Layer.effect(
     HttpServer,
     Effect.gen(function* () {
-      const { host, port } = yield* Settings
+      const { grace, host, port } = yield* Settings
+      const { during, run } = yield* Shutdown
       yield* checkHost(host)
       const drain = new Drain()
       const app = createApp(yield* Effect.context<ApiServices>(), { ...options, drain })
@@ -80,16 +77,25 @@ export const layerWith = (options: ServerOptions) =>
           }),
         catch: (cause) => cannotListen(host, port, cause)
       })
-      const server = yield* Effect.acquireRelease(listen, (server) =>
-        Effect.gen(function* () {
-          drain.begin()
-          yield* Effect.promise(() => server.stop()).pipe(
-            Effect.interruptible,
-            Effect.timeoutOption(options.stopMax ?? stopMax)
-          )
-          yield* Effect.promise(() => server.stop(true))
-        })
-      )
+      const server = yield* Effect.acquireRelease(listen, (server) => Effect.promise(() => server.stop(true)))
+      const requests = () => ({ count: server.pendingRequests, of: "requests" })
+      yield* during("stop admitting", {
+        name: "API",
+        run: Effect.andThen(
+          Effect.sync(() => drain.begin()),
+          Effect.sleep(grace)
+        ),
+        waitsFor: requests
+      })
+      yield* during("close the API", {
+        name: "API",
+        run: Effect.promise(() => {
+          drain.close()
+          return server.stop()
+        }),
+        waitsFor: requests
+      })
+      yield* Effect.addFinalizer(() => run("its API is stopped"))
       const address = host.includes(":") ? `[${host}]` : host
       return HttpServer.of({ url: `http://${address}:${server.port}`, port: server.port! })
     })

@@ -29,6 +29,16 @@ const encoder = new TextEncoder()
 /** A comment, which clients skip. */
 const heartbeatFrame = encoder.encode(": alive\n\n")
 
+/** The last frame of a stream that ends before its task: it has no id, so clients come back with the last one. */
+const awayFrame = encoder.encode(
+  Sse.encoder.write({
+    _tag: "Event",
+    event: "away",
+    id: undefined,
+    data: JSON.stringify({ reason: "this process is going away; come back with the last id" })
+  })
+)
+
 /** Followers of a task share its events, and so their frames. */
 const frames = new WeakMap<FollowEvent, Uint8Array>()
 
@@ -57,6 +67,8 @@ interface Open {
   /** Sends a heartbeat when the client waits, and nothing was sent since the last call. */
   readonly beat: () => void
   readonly end: () => void
+  /** Ends it before its task has ended. */
+  readonly leave: () => void
 }
 
 /** What comes next of a stream; `undefined` when that was all. */
@@ -130,6 +142,10 @@ export class EventStreams {
       end: () => {
         controller.close()
         free()
+      },
+      leave: () => {
+        controller.enqueue(awayFrame)
+        stream.end()
       }
     }
     const take = (exit: Exit.Exit<ReadonlyArray<FollowEvent> | undefined, E>) => {
@@ -190,10 +206,10 @@ export class EventStreams {
     return Effect.forever(
       Effect.andThen(Effect.sleep(Duration.divideUnsafe(this.#heartbeat, 2)), beats)
     ).pipe(
-      Effect.raceFirst(this.#drain.begins),
+      Effect.raceFirst(this.#drain.closes),
       Effect.andThen(
         Effect.sync(() => {
-          for (const { end } of this.#open) end()
+          for (const { leave } of this.#open) leave()
         })
       ),
       Effect.catchCause((cause) =>

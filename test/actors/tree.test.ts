@@ -43,7 +43,7 @@ const processWhere = (broken: Broken) => {
   return Tree.worker().pipe(
     Layer.provide(fragile),
     Layer.provideMerge(Memory.layer),
-    Layer.provide(Layer.mergeAll(Shutdown.layer, Tree.handlers([]))),
+    Layer.provide(Layer.merge(Shutdown.layer, Tree.handlers([]))),
     Layer.provideMerge(memorySettings())
   )
 }

@@ -36,6 +36,7 @@ describe("a setting", () => {
         deadRetention: Duration.days(30),
         deadMax: 100_000,
         drain: Duration.seconds(30),
+        grace: Duration.seconds(1),
         log: "Info"
       })
     })
@@ -67,6 +68,7 @@ describe("a setting", () => {
         TROUPE_DEAD_RETENTION: "1.5 hours",
         TROUPE_DEAD_MAX: "0",
         TROUPE_DRAIN: "0 seconds",
+        TROUPE_GRACE: "5 seconds",
         TROUPE_LOG: "debug"
       })
 
@@ -97,6 +99,7 @@ describe("a setting", () => {
         deadRetention: Duration.minutes(90),
         deadMax: 0,
         drain: Duration.zero,
+        grace: Duration.seconds(5),
         log: "Debug"
       })
     })

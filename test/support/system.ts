@@ -20,7 +20,9 @@ const over = (
   Layer.mergeAll(Dispatcher.layer, Worker.layer()).pipe(
     Layer.provideMerge(Replies.layer),
     Layer.provideMerge(store),
-    Layer.provideMerge(Layer.mergeAll(settings, Shutdown.layer, Handlers.layer({ given: handlers })))
+    Layer.provideMerge(
+      Layer.merge(Layer.provideMerge(Shutdown.layer, settings), Handlers.layer({ given: handlers }))
+    )
   )
 
 /** On the memory store: time is the test's clock. */

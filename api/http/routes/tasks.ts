@@ -85,7 +85,7 @@ export const tasks = (respond: Respond, drain: Drain) =>
           const dispatcher = yield* Dispatcher
           const ended = yield* Effect.raceFirst(
             Effect.asSome(dispatcher.result(id, Duration.millis(wait))),
-            Effect.as(drain.begins, Option.none())
+            Effect.as(drain.closes, Option.none())
           ).pipe(Effect.catchTag("ResultTimeout", () => Effect.succeedNone))
           if (Option.isNone(ended)) {
             const { state } = yield* dispatcher.task(id)

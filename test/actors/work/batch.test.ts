@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { Deferred, Duration, Effect, Exit, Layer, Scope } from "effect"
 import { z } from "zod"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
+import { Shutdown } from "../../../actors/shutdown.ts"
 import * as Worker from "../../../actors/work/worker.ts"
 import { Settings } from "../../../runtime/config.ts"
 import { AttemptOver, type BatchItem, defineTask, Fatal, Snooze } from "../../../runtime/handler.ts"
@@ -212,7 +213,8 @@ for (const [store, system] of [
         const submitted = yield* submitAll(inputs(1, 2, 3))
         const ids = submitted.flatMap((one) => (one._tag === "Success" ? [one.success.id] : []))
         const settings = { ...(yield* Settings), queues: undefined, drain: Duration.zero }
-        yield* Layer.buildWithScope(Worker.layer(), scope).pipe(Effect.provideService(Settings, settings))
+        const worker = Layer.provide(Worker.layer(), Shutdown.layer)
+        yield* Layer.buildWithScope(worker, scope).pipe(Effect.provideService(Settings, settings))
         yield* Deferred.await(started)
 
         yield* Scope.close(scope, Exit.void)

@@ -51,16 +51,18 @@ const system = (handler: ReturnType<typeof endless>["handler"]) =>
     Layer.provideMerge(Replies.layer),
     Layer.provideMerge(Memory.layer),
     Layer.provideMerge(
-      Layer.mergeAll(
-        memorySettings({
-          drain: Duration.hours(1),
-          lease: Duration.seconds(2),
-          queues: [
-            { queue: "a", concurrency: 1 },
-            { queue: "b", concurrency: 1 }
-          ]
-        }),
-        Shutdown.layer,
+      Layer.merge(
+        Layer.provideMerge(
+          Shutdown.layer,
+          memorySettings({
+            drain: Duration.hours(1),
+            lease: Duration.seconds(2),
+            queues: [
+              { queue: "a", concurrency: 1 },
+              { queue: "b", concurrency: 1 }
+            ]
+          })
+        ),
         Handlers.layer({ given: [handler] })
       )
     )

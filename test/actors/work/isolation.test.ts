@@ -21,8 +21,7 @@ const system = (given: ReadonlyArray<TaskDefinition> = []) =>
     Layer.provideMerge(Memory.layer),
     Layer.provideMerge(
       Layer.mergeAll(
-        memorySettings({ drain: Duration.millis(100) }),
-        Shutdown.layer,
+        Layer.provideMerge(Shutdown.layer, memorySettings({ drain: Duration.millis(100) })),
         Layer.succeed(References.MinimumLogLevel, "Warn"),
         Handlers.layer({ given, folder: `${import.meta.dir}/isolated` })
       )

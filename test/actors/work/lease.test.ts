@@ -48,15 +48,12 @@ const recorded = (lease: Duration.Input, turns: Array<Turn>) => {
       })
     )
   )
-  const base = Layer.mergeAll(
-    memorySettings({
-      lease: Duration.fromInputUnsafe(lease),
-      drain: Duration.zero,
-      queues: [{ queue: "default", concurrency: 1 }]
-    }),
-    Shutdown.layer,
-    Handlers.layer({ given: [lasts] })
-  )
+  const settings = memorySettings({
+    lease: Duration.fromInputUnsafe(lease),
+    drain: Duration.zero,
+    queues: [{ queue: "default", concurrency: 1 }]
+  })
+  const base = Layer.merge(Layer.provideMerge(Shutdown.layer, settings), Handlers.layer({ given: [lasts] }))
   return Layer.mergeAll(Dispatcher.layer, Worker.layer().pipe(Layer.provide(recording))).pipe(
     Layer.provideMerge(Replies.layer),
     Layer.provideMerge(Memory.layer),

@@ -389,9 +389,9 @@ for (const [store, system] of [
   describe(`a worker that stops on ${store}`, () => {
     const parts = (handlers: Parameters<typeof memorySystem>[0], drainFor: Duration.Input) => {
       const drain = Duration.fromInputUnsafe(drainFor)
-      const base = Layer.mergeAll(
-        store === "memory" ? memorySettings({ drain }) : redisSettings({ drain }),
-        Shutdown.layer,
+      const settings = store === "memory" ? memorySettings({ drain }) : redisSettings({ drain })
+      const base = Layer.merge(
+        Layer.provideMerge(Shutdown.layer, settings),
         Handlers.layer({ given: handlers })
       )
       return Dispatcher.layer.pipe(
@@ -505,7 +505,10 @@ describe("a worker whose turns get no answer", () => {
           return n
         }
       })
-      const base = Layer.mergeAll(redisSettings(), Shutdown.layer, Handlers.layer({ given: [once] }))
+      const base = Layer.merge(
+        Layer.provideMerge(Shutdown.layer, redisSettings()),
+        Handlers.layer({ given: [once] })
+      )
       const system = Layer.mergeAll(Dispatcher.layer, Worker.layer().pipe(Layer.provide(lossy(3)))).pipe(
         Layer.provideMerge(Replies.layer),
         Layer.provideMerge(Redis.layer()),

@@ -240,9 +240,9 @@ describe("a stream of a task's events", () => {
       yield* one
       expect(yield* take(1)).toEqual([chunk(1, 1, "a")])
 
-      drain.begin()
+      drain.close()
 
-      expect(yield* rest).toEqual([])
+      expect(yield* rest).toEqual([{ event: "away", data: { reason: expect.any(String) } }])
       yield* nobodyFollows
       yield* run.chunks("b")
       const elsewhere = framesOf(

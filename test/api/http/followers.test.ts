@@ -1,6 +1,7 @@
 import { expect } from "bun:test"
 import { Context, Effect, Layer } from "effect"
 import { Follow } from "../../../actors/follow/follow.ts"
+import { Shutdown } from "../../../actors/shutdown.ts"
 import * as Server from "../../../api/http/server.ts"
 import { redisApi } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"
@@ -17,7 +18,10 @@ it.live(
   "a thousand followers of a hundred tasks get every event in order, over the connections that one would take",
   () =>
     Effect.gen(function* () {
-      const { port } = Context.get(yield* Layer.build(Server.layerWith({})), Server.HttpServer)
+      const { port } = Context.get(
+        yield* Layer.build(Layer.provide(Server.layerWith({}), Shutdown.layer)),
+        Server.HttpServer
+      )
       const redis = yield* aClient
       const connections = Effect.promise(
         async () =>

@@ -109,7 +109,7 @@ describe("a task's result", () => {
       })
       yield* Effect.yieldNow
 
-      drain.begin()
+      drain.close()
 
       expect(yield* Fiber.join(waiting)).toMatchObject({ status: 202, body: { id, state: "queued" } })
     })

@@ -1,13 +1,14 @@
 import { describe, expect } from "bun:test"
-import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import type { Redis } from "ioredis"
+import { Shutdown } from "../../../actors/shutdown.ts"
 import { Follow } from "../../../actors/follow/follow.ts"
 import * as Server from "../../../api/http/server.ts"
 import { Settings, type SettingsShape } from "../../../runtime/config.ts"
 import { partitionKeys } from "../../../runtime/keys.ts"
 import * as Memory from "../../../runtime/memory/stores.ts"
 import { Store } from "../../../runtime/store.ts"
-import { apiOn, memoryApi, redisApi } from "../../support/api.ts"
+import { apiOn, jsonBody, memoryApi, redisApi } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"
 import { memorySettings } from "../../support/redis.ts"
 import { aCaller } from "../../support/socket.ts"
@@ -20,11 +21,14 @@ const aServer = Effect.fnUntraced(function* (
   options: Server.ServerOptions = {},
   over: Partial<SettingsShape> = {}
 ) {
-  const settings = { ...(yield* Settings), ...over }
+  const settings = { ...(yield* Settings), grace: Duration.zero, ...over }
   const context = yield* Layer.build(
-    Layer.provide(Server.layerWith(options), Layer.succeed(Settings, settings))
+    Server.layerWith(options).pipe(
+      Layer.provideMerge(Shutdown.layer),
+      Layer.provide(Layer.succeed(Settings, settings))
+    )
   )
-  return Context.get(context, Server.HttpServer)
+  return { ...Context.get(context, Server.HttpServer), ...Context.get(context, Shutdown) }
 })
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at)
@@ -129,10 +133,24 @@ describe("a server", () => {
 
 describe("a server that stops", () => {
   /** A server in a scope that the test closes. */
-  const aStoppable = Effect.fnUntraced(function* (options: Server.ServerOptions = {}) {
+  const aStoppable = Effect.fnUntraced(function* (settings: Partial<SettingsShape> = {}) {
     const scope = yield* Scope.make()
-    const { port } = yield* aServer(options).pipe(Scope.provide(scope))
-    return { port, stop: Scope.close(scope, Exit.void) }
+    const { hurry, port } = yield* aServer({}, settings).pipe(Scope.provide(scope))
+    return { port, hurry, stop: Scope.close(scope, Exit.void) }
+  })
+
+  /** An upload of which the server has the first half. */
+  const halfAnUpload = Effect.fnUntraced(function* (port: number) {
+    const half = yield* aCaller({
+      port,
+      method: "POST",
+      path: "/v1/files",
+      headers: { "content-length": "6" },
+      body: "abc"
+    })
+    // The server has the first half once it answers what came after it.
+    yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/healthz`))
+    return half
   })
 
   it.live("ends its streams, and takes no new connections", () =>
@@ -145,7 +163,8 @@ describe("a server that stops", () => {
 
       yield* stop
 
-      expect(yield* rest).toEqual([])
+      // It has no id: a client comes back with the last one it has.
+      expect(yield* rest).toEqual([{ event: "away", data: { reason: expect.any(String) } }])
       yield* nobodyFollows
       expect(
         yield* Effect.flip(Effect.tryPromise(() => fetch(`http://127.0.0.1:${port}/healthz`)))
@@ -156,15 +175,7 @@ describe("a server that stops", () => {
   it.live("lets a request finish", () =>
     Effect.gen(function* () {
       const { port, stop } = yield* aStoppable()
-      const half = yield* aCaller({
-        port,
-        method: "POST",
-        path: "/v1/files",
-        headers: { "content-length": "6" },
-        body: "abc"
-      })
-      // The server has the first half once it answers what came after it.
-      yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/healthz`))
+      const half = yield* halfAnUpload(port)
       const stopping = yield* Effect.forkScoped(stop, { startImmediately: true })
 
       half.socket.write("def")
@@ -174,21 +185,54 @@ describe("a server that stops", () => {
     }).pipe(Effect.provide(memoryApi))
   )
 
-  it.live("cuts off a request that takes too long", () =>
+  it.live("waits for no request once somebody is in a hurry", () =>
     Effect.gen(function* () {
-      const { port, stop } = yield* aStoppable({ stopMax: "50 millis" })
-      const half = yield* aCaller({
-        port,
-        method: "POST",
-        path: "/v1/files",
-        headers: { "content-length": "6" },
-        body: "abc"
-      })
-      yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/healthz`))
+      const { hurry, port, stop } = yield* aStoppable({ grace: Duration.hours(1) })
+      const half = yield* halfAnUpload(port)
+      const stopping = yield* Effect.forkScoped(stop, { startImmediately: true })
 
-      yield* stop
+      hurry()
 
       yield* half.closed
+      yield* Fiber.join(stopping)
+    }).pipe(Effect.provide(memoryApi))
+  )
+
+  it.live("is not ready at first, refuses new tasks, and answers all else", () =>
+    Effect.gen(function* () {
+      const { hurry, port, stop } = yield* aStoppable({ grace: Duration.hours(1) })
+      const url = `http://127.0.0.1:${port}`
+      const ask = (path: string, init?: RequestInit) => Effect.promise(() => fetch(`${url}${path}`, init))
+      const { path, run } = yield* aRun
+      const { rest } = yield* aCaller({ port, path })
+      const waiting = yield* Effect.forkScoped(ask(`/v1/tasks/${run.id}/result?waitMs=60000`), {
+        startImmediately: true
+      })
+      yield* ask("/healthz")
+      const stopping = yield* Effect.forkScoped(stop, { startImmediately: true })
+
+      const ready = yield* ask("/readyz")
+      expect({ status: ready.status, again: ready.headers.get("retry-after") }).toEqual({
+        status: 503,
+        again: "1"
+      })
+      for (const way of ["/v1/tasks", "/v1/tasks/batch"]) {
+        const refused = yield* ask(way, jsonBody({ name: "test", input: 1, tasks: [{ name: "test" }] }))
+        expect({ status: refused.status, again: refused.headers.get("retry-after") }).toEqual({
+          status: 503,
+          again: "1"
+        })
+        expect(yield* Effect.promise(() => refused.json())).toMatchObject({ type: "going-away" })
+      }
+      expect((yield* ask(`/v1/tasks/${run.id}`)).status).toBe(200)
+      // Who waits, and who follows, still hears of the end.
+      yield* run.succeed("done")
+      expect((yield* Fiber.join(waiting)).status).toBe(200)
+      expect((yield* rest).at(-1)).toMatchObject({ event: "end" })
+
+      hurry()
+      yield* Fiber.join(stopping)
+      expect(yield* Effect.flip(Effect.tryPromise(() => fetch(`${url}/healthz`)))).toBeDefined()
     }).pipe(Effect.provide(memoryApi))
   )
 })
