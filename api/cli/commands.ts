@@ -1,5 +1,6 @@
 /** The commands that use a system which somebody else started. */
 import type { TaskDefinition } from "../../runtime/handler.ts"
+import { agents } from "./agents.ts"
 import { cancel } from "./cancel.ts"
 import { dead } from "./dead.ts"
 import { nodes } from "./nodes.ts"
@@ -26,6 +27,7 @@ export const commands = (handlers: ReadonlyArray<TaskDefinition>) =>
     dead(handlers),
     queues(handlers),
     schedules(handlers),
+    agents(handlers),
     workers(handlers),
     nodes(handlers)
   ] as const
