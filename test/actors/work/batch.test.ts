@@ -213,7 +213,7 @@ for (const [store, system] of [
         const submitted = yield* submitAll(inputs(1, 2, 3))
         const ids = submitted.flatMap((one) => (one._tag === "Success" ? [one.success.id] : []))
         const settings = { ...(yield* Settings), queues: undefined, drain: Duration.zero }
-        const worker = Layer.provide(Worker.layer(), Shutdown.layer)
+        const worker = Layer.provide(Worker.layer(), Layer.fresh(Shutdown.layer))
         yield* Layer.buildWithScope(worker, scope).pipe(Effect.provideService(Settings, settings))
         yield* Deferred.await(started)
 
