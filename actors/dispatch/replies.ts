@@ -5,9 +5,12 @@
  * lost: whatever is waited for is read again every few seconds, so a lost hint costs time and never a result. Many
  * who wait for one task share its reads.
  */
-import { Cause, Context, Effect, Exit, Layer, Schema } from "effect"
+import { Context, Effect, Exit, Layer, Schema } from "effect"
+import * as Actor from "../../runtime/actor/actor.ts"
+import { defineActor } from "../../runtime/actor/definition.ts"
 import { type Inbox, Store, type StoreError } from "../../runtime/store.ts"
-import { upkeepPause } from "../../runtime/upkeep.ts"
+import { IsUpkeep } from "../../runtime/upkeep.ts"
+import { start as supervise } from "../../runtime/supervision/supervisor.ts"
 import { idIn, type Partition, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 
 /** No task has this id: it never was, or is past its retention. */
@@ -56,6 +59,11 @@ export class Replies extends Context.Service<
     readonly awaits: (id: TaskId) => boolean
   }
 >()("troupe/Replies") {}
+
+/** Everything that is waited for is to be read again. */
+interface Message {
+  readonly _tag: "Reread"
+}
 
 const make = Effect.gen(function* () {
   const store = yield* Store
@@ -127,32 +135,40 @@ const make = Effect.gen(function* () {
     for (const listener of listeners.get(id) ?? []) listener()
   }
 
-  yield* Effect.forever(
+  const readAll = () => {
+    for (const id of new Set([...waiting.keys(), ...listeners.keys()])) news(id)
+  }
+
+  const hearing = Effect.forever(
     Effect.map(inbox.next, (hint) => {
-      if (hint === "all") {
-        for (const id of new Set([...waiting.keys(), ...listeners.keys()])) news(id)
-        return
-      }
+      if (hint === "all") return readAll()
       for (const { record, ulid } of hint.news) {
         const id = idIn(hint.partition, ulid)
         if (record === undefined || !waiting.has(id)) news(id)
         else finish(id, Exit.succeed(record))
       }
     })
-  ).pipe(
-    Effect.tapCause((cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("replies are no longer heard", cause)
-    ),
+  )
+
+  // Hints go past its mailbox: there may be many.
+  const reader = yield* Actor.make(
+    defineActor<Message>()({
+      name: "dispatcher",
+      onStart: ({ beside, timers }) =>
+        timers
+          .startPeriodic("reread", { _tag: "Reread" }, rereadEvery)
+          .pipe(Effect.provideService(IsUpkeep, true), Effect.andThen(beside(hearing))),
+      handle: { Reread: () => Effect.sync(readAll) }
+    })
+  )
+  const { ended: unheard } = yield* Effect.orDie(
+    supervise({ name: "replies", children: [{ id: reader.ref.name, start: reader.begin }] })
+  )
+  yield* unheard.pipe(
+    Effect.tapError(({ message }) => Effect.logError(`replies are no longer heard: ${message}`)),
+    Effect.ignore,
     Effect.forkScoped
   )
-  yield* Effect.forever(
-    Effect.andThen(
-      upkeepPause(rereadEvery),
-      Effect.sync(() => {
-        for (const id of new Set([...waiting.keys(), ...listeners.keys()])) news(id)
-      })
-    )
-  ).pipe(Effect.forkScoped)
 
   const expect = (id: TaskId, told: boolean, done: Done) => {
     const entry = waiting.get(id) ?? { done: new Set(), watched: told }

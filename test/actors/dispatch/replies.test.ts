@@ -66,3 +66,39 @@ describe("results that nobody was told of", () => {
     }).pipe(Effect.provide(client))
   })
 })
+
+describe("what looks after those who wait", () => {
+  it.effect(
+    "is started again when it has failed: hints are heard, and results read that no hint told of",
+    () => {
+      let failures = 1
+      const failing = Layer.effect(
+        Store,
+        Store.useSync((store) => ({
+          ...store,
+          inbox: Effect.map(store.inbox, (inbox) => ({
+            ...inbox,
+            next: Effect.suspend(() =>
+              failures-- > 0 ? Effect.die(new Error("a fault of ours")) : inbox.next
+            )
+          }))
+        }))
+      )
+      return Effect.gen(function* () {
+        const { ask } = yield* Dispatcher
+        const worker = yield* aWorker()
+        const asking = yield* Effect.forkChild(ask({ name: "test" }))
+        yield* TestClock.adjust("1 millis")
+        const run = yield* worker.claimOne
+
+        yield* run.succeed("done")
+        yield* TestClock.adjust("2 seconds")
+
+        expect(failures).toBeLessThan(0)
+        expect(yield* Fiber.join(asking)).toMatchObject({ state: "succeeded" })
+      }).pipe(
+        Effect.provide(Layer.fresh(Tree.client).pipe(Layer.provide(failing), Layer.provideMerge(memoryApi)))
+      )
+    }
+  )
+})
