@@ -22,7 +22,7 @@ const system = (given: ReadonlyArray<TaskDefinition> = []) =>
     Layer.provideMerge(
       Layer.mergeAll(
         Layer.provideMerge(Shutdown.layer, memorySettings({ drain: Duration.millis(100) })),
-        Layer.succeed(References.MinimumLogLevel, "Warn"),
+        Layer.succeed(References.MinimumLogLevel, "Error"),
         Handlers.layer({ given, folder: `${import.meta.dir}/isolated` })
       )
     )
