@@ -1,5 +1,5 @@
 /** What handlers need: each one's layer is built once, on first use. */
-import { Context, Deferred, Effect, Exit, Layer, type Scope } from "effect"
+import { type Context, Deferred, Effect, Exit, Layer, type Scope } from "effect"
 import { Settings } from "../../runtime/config.ts"
 import type { Services } from "./attempt.ts"
 
