@@ -139,6 +139,8 @@ const build = <M extends Message, E, R, F extends WhenFull>(
       if (cutShort !== undefined) yield* definition.onRestart(cutShort, self)
       self.state = (yield* definition.onStart(self)) as never
       yield* Effect.addFinalizer((reason) => definition.onStop(reason, self))
+      // The life is given, not lived: its supervisor says when.
+      // @effect-diagnostics-next-line returnEffectInGen:off
       return Effect.whileLoop({ while: () => !stopping, body: () => handleNext, step: () => {} }).pipe(
         Effect.raceFirst(FiberSet.join(works)),
         Effect.annotateLogs({ actor: name })
