@@ -86,10 +86,15 @@ export const aScene = async (options: ProxyOptions = {}) => {
   }
   const programs = {
     worker: await bundled(`${import.meta.dir}/programs/worker.ts`),
-    submitter: await bundled(`${import.meta.dir}/programs/submitter.ts`)
+    submitter: await bundled(`${import.meta.dir}/programs/submitter.ts`),
+    troupe: await bundled(`${import.meta.dir}/programs/troupe.ts`)
   }
-  const start = (program: keyof typeof programs, ...args: ReadonlyArray<string>) => {
-    const victim = startVictim({ program: programs[program], args, env })
+  const start = (
+    program: keyof typeof programs,
+    args: ReadonlyArray<string> = [],
+    over: Readonly<Record<string, string>> = {}
+  ) => {
+    const victim = startVictim({ program: programs[program], args, env: { ...env, ...over } })
     victims.push(victim)
     return victim
   }
@@ -159,13 +164,13 @@ export const aScene = async (options: ProxyOptions = {}) => {
 
     return {
       gate,
-      openGate: () => writeFileSync(gate, ""),
+      openGate: (name?: string) => writeFileSync(name === undefined ? gate : `${gate}-${name}`, ""),
       history: (): ReadonlyArray<HistoryEvent> => readHistory(file),
       submit,
       submitAll: async (plan: typeof workload) => {
         for (const one of plan) await submit(one)
       },
-      submitter: (plan: ReadonlyArray<Planned>) => start("submitter", file, JSON.stringify(plan)),
+      submitter: (plan: ReadonlyArray<Planned>) => start("submitter", [file, JSON.stringify(plan)]),
       ended,
       /** A process's own end. */
       end: (victim: Victim) => inTime("its end", Promise.race([victim.exited, victim.failed])),
@@ -237,6 +242,9 @@ export const aScene = async (options: ProxyOptions = {}) => {
     troupe,
     round,
     worker: () => start("worker"),
+    /** `troupe worker` as it is installed, with a lease of 15 seconds. */
+    troupeWorker: (served: string, settings: Readonly<Record<string, string>>) =>
+      start("troupe", ["worker", "--queues", served], { TROUPE_LEASE: "15 seconds", ...settings }),
     /** A worker in this process. */
     survivor: () => troupe.work({ queues }),
     [Symbol.asyncDispose]: async () => {

@@ -74,6 +74,18 @@ const opened = async (gate: string | undefined) => {
   while (gate !== undefined && !existsSync(gate) && performance.now() < until) await Bun.sleep(5)
 }
 
+const gates = new Map<string, Promise<void>>()
+
+/** Waits at a gate that is looked at once for all, until it is told to stop. */
+const unlessStopped = async (gate: string, signal: AbortSignal) => {
+  const open = gates.get(gate) ?? opened(gate)
+  gates.set(gate, open)
+  const stopped = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason as Error))
+  })
+  await Promise.race([open, stopped])
+}
+
 /** Emits, takes a step, and emits. */
 export const steps = defineTask({
   name: "crash.steps",
@@ -150,12 +162,24 @@ export const silent = defineTask({
   run: written(async ({ gate }) => opened(gate))
 })
 
+/** Waits at its gate until it is told to stop. There may be a thousand of them. */
+export const patient = defineTask({
+  name: "crash.patient",
+  queue: "main",
+  input: Input,
+  run: written(async ({ gate }, { signal }: TaskContext) => unlessStopped(gate!, signal))
+})
+
 /** Remembers what it was told, and tells its ledger, which is an agent in another queue. */
 export const agent = defineAgent({
   name: "crash.agent",
   queue: "main",
   state: { schema: Schema.Array(Schema.String), initial: () => [] },
-  messages: { note: { input: Input }, read: { output: Schema.Array(Schema.String) } },
+  messages: {
+    note: { input: Input },
+    linger: { input: Input },
+    read: { output: Schema.Array(Schema.String) }
+  },
   handle: {
     note: written(
       async (
@@ -168,6 +192,15 @@ export const agent = defineAgent({
         ctx.setState([...ctx.state, label])
         await ctx.tell(ledger, ctx.key, "enter", { label })
         await opened(gate)
+      }
+    ),
+    linger: written(
+      async (
+        { gate, label }: Input,
+        ctx: Pick<AgentContext<ReadonlyArray<string>>, "attempt" | "setState" | "signal" | "state" | "task">
+      ) => {
+        ctx.setState([...ctx.state, label])
+        await unlessStopped(gate!, ctx.signal)
       }
     ),
     read: (_, ctx) => ctx.state
@@ -188,4 +221,4 @@ export const ledger = defineAgent({
   }
 })
 
-export const all = [steps, parent, flaky, failing, limited, stubborn, silent, agent, ledger]
+export const all = [steps, parent, flaky, failing, limited, stubborn, silent, patient, agent, ledger]
