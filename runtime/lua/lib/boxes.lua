@@ -18,6 +18,16 @@ local function has_crashed(record)
   return string.match(record, "^Q%a%d+%.(%d+)") ~= "0"
 end
 
+-- A hash of few short fields is a list to Redis, where each look is a search: a long one makes it a table.
+local table_field, table_value = "", string.rep(" ", 65)
+
+local function say_boxes(configs)
+  if #configs > 0 then
+    send("HSET", key.boxes, configs)
+    redis.call("HSETNX", key.boxes, table_field, table_value)
+  end
+end
+
 -- What `boxes` says of a box: its limit, or nothing when it is forgotten, and its flags.
 local function read_box(config)
   if not config then
@@ -72,8 +82,13 @@ local function mark_ready(names)
       end
     end
   end
-  send("HDEL", key.boxes, gone)
-  send("HSET", key.boxes, configs)
+  if #gone > 0 then
+    send("HDEL", key.boxes, gone)
+    if redis.call("HLEN", key.boxes) == 1 then
+      redis.call("DEL", key.boxes)
+    end
+  end
+  say_boxes(configs)
   for _, ring in ipairs(order) do
     send("RPUSH", key.ready(ring), rings[ring])
     if ring ~= "" then
@@ -119,6 +134,7 @@ local function put(entries, at_head)
     if name then
       -- While none of its tasks waited or ran it was forgotten.
       redis.call("HSETNX", key.boxes, name, configs[k])
+      redis.call("HSETNX", key.boxes, table_field, table_value)
       local kept = redis.call("SREM", key.taken(name), boxed[k]) == 1
       redis.call((at_head or kept) and "LPUSH" or "RPUSH", key.box(name), boxed[k])
       if not seen[name] then
@@ -190,7 +206,7 @@ local function claim_ring(ring, want, held, claims)
     end
     rounds = rounds - #names
     local configs = ask("HMGET", key.boxes, names)
-    local popped, limited, said, picked, visited = {}, {}, {}, {}, #names
+    local popped, free, said, picked, visited = {}, {}, {}, {}, #names
     for k = 1, #names do
       local left = want - claimed - #picked
       if left == 0 then
@@ -201,10 +217,7 @@ local function claim_ring(ring, want, held, claims)
       local limit, flags = read_box(configs[k])
       limit = limit or 0
       local room = limit == 0 and left or limit - redis.call("SCARD", key.taken(name))
-      if room > 0 and agent_of(name) then
-        room = quantum
-      end
-      local count = math.min(room, left)
+      local count = math.min(room > 0 and agent_of(name) and quantum or room, left)
       -- Where no other box waits for its turn, there is nobody to be fair to.
       if count > quantum and (k < #names or redis.call("EXISTS", ready) == 1) then
         count = quantum
@@ -213,7 +226,7 @@ local function claim_ring(ring, want, held, claims)
       for _, entry in ipairs(popped[k]) do
         picked[#picked + 1] = entry
       end
-      limited[k] = limit > 0
+      free[k] = limit > 0 and room
       said[2 * k - 1], said[2 * k] = name, limit .. string.gsub(flags, "r", "")
     end
     local back = {}
@@ -222,7 +235,7 @@ local function claim_ring(ring, want, held, claims)
     end
     send("LPUSH", ready, back)
 
-    local found, at, all = records_of(picked), 0, {}
+    local found, at, all, looked = records_of(picked), 0, {}, {}
     for k = 1, visited do
       local valid, records = {}, {}
       for _, entry in ipairs(popped[k]) do
@@ -242,14 +255,18 @@ local function claim_ring(ring, want, held, claims)
         claims[#claims + 1] = valid[i]
         claims[#claims + 1] = records[i]
       end
-      if limited[k] then
+      if free[k] then
         send("SADD", key.taken(names[k]), valid)
+      end
+      -- One without room has neither a place in the ring nor is it forgotten.
+      if not free[k] or #valid < free[k] then
+        looked[#looked + 1] = names[k]
       end
     end
     claimed = claimed + #all
     send("SADD", held, all)
-    send("HSET", key.boxes, said)
-    mark_ready(names)
+    say_boxes(said)
+    mark_ready(looked)
   end
   return claimed
 end

@@ -54,25 +54,25 @@ local function quarantine(agent, id, now)
   redis.call("ZADD", key.agents, 0, agent)
 end
 
--- Gives up the room of tasks that have ended, each box in one go.
-local function leave_boxes(ends, now)
-  local names, runs = {}, {}
-  for _, one in ipairs(ends) do
-    local name = string.match("\n" .. one[3], "\nb%d+o? ([^\n]*)")
-    local agent = name and byte(one[2]) == 70 and agent_of(name)
-    if agent then
-      quarantine(agent, one[1], now)
-    end
-    if name then
-      if not runs[name] then
-        names[#names + 1], runs[name] = name, {}
+-- The box that the lines of a task name, if they do; and whether they say more than that.
+local function read_lines(lines)
+  local name = string.match("\n" .. lines, "\nb%d+o? ([^\n]*)")
+  return name, not name or find(lines, "\n", 1, true) ~= nil
+end
+
+-- Gives up the room of tasks that have ended, each box in one go: of those at some positions of `ids`, by their boxes.
+local function leave_boxes(boxed, names, ids, records, now)
+  for _, name in ipairs(names) do
+    local runs, agent = {}, agent_of(name)
+    for k, i in ipairs(boxed[name]) do
+      local record = records[i]
+      if agent and byte(record) == 70 then
+        quarantine(agent, ids[i], now)
       end
       -- The record names the run whose entry takes up the room.
-      table.insert(runs[name], one[1] .. string.match(one[2], "^.(%a%d+)"))
+      runs[k] = ids[i] .. string.match(record, "^.(%a%d+)")
     end
-  end
-  for _, name in ipairs(names) do
-    send("SREM", key.taken(name), runs[name])
+    send("SREM", key.taken(name), runs)
   end
   mark_ready(names)
 end
@@ -156,16 +156,28 @@ local function finish(ids, records, now, retention)
   send("ZADD", key.dead, deaths)
   tell_watchers(ids, true)
   if redis.call("EXISTS", key.ties) == 1 then
-    local tied, ends = {}, {}
+    local tied, others, boxed, names, before, name, more = {}, {}, {}, {}, nil, nil, nil
     for i, lines in ipairs(ask("HMGET", key.ties, ids)) do
       if lines then
         tied[#tied + 1] = ids[i]
-        ends[#ends + 1] = { ids[i], records[i], lines }
+        -- Neighbours mostly say the same.
+        if lines ~= before then
+          before, name, more = lines, read_lines(lines)
+          if name and not boxed[name] then
+            names[#names + 1], boxed[name] = name, {}
+          end
+        end
+        if name then
+          table.insert(boxed[name], i)
+        end
+        if more then
+          others[#others + 1], others[#others + 2] = i, lines
+        end
       end
     end
-    leave_boxes(ends, now)
-    for _, one in ipairs(ends) do
-      untie(one[1], one[2], one[3])
+    leave_boxes(boxed, names, ids, records, now)
+    for k = 1, #others, 2 do
+      untie(ids[others[k]], records[others[k]], others[k + 1])
     end
     send("HDEL", key.ties, tied)
   end

@@ -53,5 +53,5 @@ local function store_ties()
     configs[2 * i - 1] = name
     configs[2 * i] = said[name] .. (config and find(config, "r", 1, true) and "r" or "")
   end
-  send("HSET", key.boxes, configs)
+  say_boxes(configs)
 end

@@ -30,7 +30,7 @@ export const boxPlants: ReadonlyArray<Plant> = [
     `limit - redis.call("SCARD", key.taken(name))`,
     `limit + 1 - redis.call("SCARD", key.taken(name))`
   ),
-  plant("a claim takes no room", `      if limited[k] then\n`, `      if false then\n`),
+  plant("a claim takes no room", `      if free[k] then\n`, `      if false then\n`),
 
   // Order.
   plant(
@@ -89,7 +89,7 @@ export const boxPlants: ReadonlyArray<Plant> = [
   ),
   plant(
     "a box is not put back into its ring after a claim",
-    "    mark_ready(names)\n  end\n  return claimed",
+    "    mark_ready(looked)\n  end\n  return claimed",
     "  end\n  return claimed"
   ),
   plant(
