@@ -6,7 +6,7 @@ import { Effect, Schema, type Stream } from "effect"
 import * as v from "valibot"
 import * as z from "zod"
 import * as Fx from "../../api/client/effect.ts"
-import { defineTask, type FollowEvent, type Task, type Troupe } from "../../api/client/index.ts"
+import { defineAgent, defineTask, type FollowEvent, type Task, type Troupe } from "../../api/client/index.ts"
 
 const zod = defineTask({
   name: "zod",
@@ -87,4 +87,52 @@ export const effects = Effect.gen(function* () {
   same<number>()(yield* troupe.ask(valibot, { text: "hello" }))
   // @ts-expect-error: the input wants a text.
   yield* troupe.ask(valibot, { text: 1 })
+})
+
+const cart = defineAgent({
+  name: "cart",
+  state: { schema: z.object({ items: z.array(z.string()) }), initial: () => ({ items: [] }) },
+  messages: {
+    add: { input: z.object({ item: z.string() }), output: z.object({ size: z.number() }) },
+    clear: {}
+  },
+  handle: { add: (_, ctx) => ({ size: ctx.state.items.length }), clear: () => null }
+})
+
+export const agents = async (troupe: Troupe): Promise<void> => {
+  const mine = troupe.agent(cart, "user-7")
+  same<{ size: number }>()(await mine.ask("add", { item: "tea" }, { timeout: "1 minute" }))
+  const told = await mine.tell(
+    "add",
+    { item: "tea" },
+    { delay: "1 hour", dedupe: "order-1", priority: "high" }
+  )
+  same<Task<{ size: number }>>()(told)
+  same<unknown>()(await mine.ask("clear", {}))
+  // @ts-expect-error: there is no such message.
+  await mine.ask("ad", { item: "tea" })
+  // @ts-expect-error: an item is a text.
+  await mine.ask("add", { item: 1 })
+  // @ts-expect-error: the input has no such field.
+  await mine.tell("add", { item: "tea", amount: 2 })
+  // @ts-expect-error: an input is always said.
+  await mine.tell("add")
+  // @ts-expect-error: an agent has one queue.
+  await mine.tell("add", { item: "tea" }, { queue: "other" })
+  // @ts-expect-error: that is no duration.
+  await mine.ask("add", { item: "tea" }, { timeout: "soon" })
+  // @ts-expect-error: a task is no agent.
+  troupe.agent(zod, "user-7")
+
+  same<unknown>()(await troupe.agent("by.name", "user-7").ask("any", { thing: true }))
+  // @ts-expect-error: nothing stands so.
+  await troupe.agents.list({ status: "asleep" })
+}
+
+export const agentsInEffects = Effect.gen(function* () {
+  const mine = (yield* Fx.Troupe).agent(cart, "user-7")
+  same<{ size: number }>()(yield* mine.ask("add", { item: "tea" }))
+  same<{ size: number }>()(yield* (yield* mine.tell("add", { item: "tea" })).result())
+  // @ts-expect-error: there is no such message.
+  yield* mine.tell("ad", { item: "tea" })
 })

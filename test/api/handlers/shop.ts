@@ -1,6 +1,6 @@
 /** Handlers of the command line's tests: both the program and the worker in the test load this module. */
 import * as z from "zod"
-import { defineTask, Fatal } from "../../../api/client/index.ts"
+import { defineAgent, defineTask, Fatal } from "../../../api/client/index.ts"
 
 export const add = defineTask({
   name: "shop.add",
@@ -36,6 +36,25 @@ export const chatter = defineTask({
     while (!signal.aborted) {
       await emit("more\n")
       await Bun.sleep(10)
+    }
+  }
+})
+
+/** Takes items until it is closed. */
+export const cart = defineAgent({
+  name: "shop.cart",
+  state: { initial: (): ReadonlyArray<string> => [] },
+  messages: {
+    add: { input: z.object({ item: z.string() }), output: z.object({ size: z.number() }) },
+    close: {}
+  },
+  handle: {
+    add({ item }, ctx) {
+      ctx.setState([...ctx.state, item])
+      return { size: ctx.state.length }
+    },
+    close() {
+      throw new Fatal("it is closed", { type: "ShopClosed" })
     }
   }
 })
