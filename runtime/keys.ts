@@ -47,7 +47,8 @@
  * | `nodesDraining`    | set    | nodes that are asked to stop all they run                | with its member of `nodes`   |
  * | `reply:<process>`  | –      | channel (sharded pub/sub): ids that have news            | nothing is stored            |
  * | `limit:<name>`     | hash   | what was used of a limit lately, and its pause's end     | neither counts any more      |
- * | `permits:<name>`   | zset   | permit of a limit that is out → lease deadline           | the last lease's end         |
+ * | `permits:<name>`   | zset   | permit of a limited number at once → lease deadline      | the last lease's end         |
+ * | `corrected:<name>` | zset   | permit of a rate that was corrected → until when         | the last one's time is over  |
  * | `schedules`        | hash   | id → version and text of a schedule                      | field: deleted, or long over |
  * | `scheduleIds`      | zset   | ids of schedules, all of score 0                         | with its field               |
  * | `scheduleTimes`    | zset   | id of a schedule → when it is to be looked at            | member: paused, or gone      |
@@ -105,6 +106,7 @@ const families = [
   "orders",
   "limit",
   "permits",
+  "corrected",
   "agent",
   "slots"
 ] as const

@@ -2,8 +2,8 @@
  * Limits that all processes share: how often, and how many at once, a named resource may be used.
  *
  * A run needs a permit of each of its limits before it is claimed. Permits live in one partition of their own, since a
- * limit is shared by all queues. A worker that dies keeps its permits until its lease on them ends; what they took of
- * a rate stays counted. Everything goes by itself once it does not count any more.
+ * limit is shared by all queues. A worker that dies keeps its places among so many at once until its lease on them ends;
+ * what it took of a rate stays counted. Everything goes by itself once it does not count any more.
  *
  * There are two layers, Redis and memory; one suite holds both to what is written here.
  */
@@ -56,7 +56,7 @@ export interface Used {
 /** A limit as it stands. */
 export interface LimitState {
   readonly name: string
-  /** Used within the window, and permits that are out. */
+  /** Used within the window, and places that are taken up. */
   readonly used: number
   readonly running: number
   /** Until when nothing is granted, in Unix milliseconds. */
@@ -80,11 +80,11 @@ export class Limits extends Context.Service<
 
     /**
      * Ends permits. What a run took over its amount is counted as of now; what it left is taken off where it was
-     * counted. Repeatable: a permit that is not out is passed over.
+     * counted. Repeatable: a place that is not taken up, and a rate that was corrected, are passed over.
      */
     readonly settle: (used: ReadonlyArray<Used>) => Effect.Effect<void, StoreError>
 
-    /** Renews the lease on permits. One that is not out any more is passed over. Repeatable. */
+    /** Renews the lease on places. One that is not taken up any more is passed over; a rate has none. Repeatable. */
     readonly renew: (permits: ReadonlyArray<string>, leaseMs: number) => Effect.Effect<void, StoreError>
 
     /** Grants nothing of a limit for so long, as after a 429, a day at most. A longer pause that is there already stays. Repeatable. */

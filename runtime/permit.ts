@@ -1,8 +1,9 @@
 /**
  * The text of a permit: it says all that its end and its renewal need, so that stores keep nothing else about it.
  *
- * `<id> <taken at> <worker> <name>:<amount>:<per> …`, with the amount that was counted of each rate, and 0 and 0 for a
- * limit without one. `runtime/lua/limit-take.lua` writes the same.
+ * `<id> <taken at> <worker> <name>:<amount>:<per>:<place> …`, with the amount that was counted of each rate, 0 and 0 for a
+ * limit without one, and 1 where it takes up one of so many places at once. Only a place has a lease; of a rate nothing is
+ * left to say at the end but what was used otherwise than counted. `runtime/lua/limit-take.lua` writes the same.
  */
 import type { LimitRequest, Used } from "./limits.ts"
 import type { WorkerId } from "./store.ts"
@@ -12,6 +13,8 @@ interface Share {
   readonly name: string
   readonly amount: number
   readonly perMs: number
+  /** Whether it takes up a place. */
+  readonly place: boolean
 }
 
 interface Permit {
@@ -28,7 +31,10 @@ export const permitTail = (takenAt: number, worker: WorkerId, limits: ReadonlyAr
   [
     takenAt,
     permitWorker(worker),
-    ...limits.map(({ name, rate }) => `${name}:${rate?.amount ?? 0}:${rate?.perMs ?? 0}`)
+    ...limits.map(
+      ({ concurrency, name, rate }) =>
+        `${name}:${rate?.amount ?? 0}:${rate?.perMs ?? 0}:${concurrency === undefined ? 0 : 1}`
+    )
   ].join(" ")
 
 const readPermit = (text: string): Permit => {
@@ -36,11 +42,14 @@ const readPermit = (text: string): Permit => {
   return {
     takenAt: Number(takenAt),
     shares: shares.map((share) => {
-      const [name = "", amount, perMs] = share.split(":")
-      return { name, amount: Number(amount), perMs: Number(perMs) }
+      const [name = "", amount, perMs, place] = share.split(":")
+      return { name, amount: Number(amount), perMs: Number(perMs), place: place === "1" }
     })
   }
 }
+
+/** How long it is known that a permit was corrected, beyond its window, in milliseconds: its end may be said again so late. */
+export const correctedMs = 60_000
 
 /** A request in whole numbers, as stores count: never more than was allowed. Half a use a second is one in two. */
 export const wholeRequest = ({ concurrency, name, rate }: LimitRequest): LimitRequest => ({
@@ -73,25 +82,34 @@ const usedOf = ({ actual, unused }: Used, { amount, name, perMs }: Share): numbe
   return said === undefined || !Number.isFinite(said) ? amount : Math.max(0, Math.ceil(said))
 }
 
-/** What is to be done at the end of permits, by the limit's name. Each permit ends once, as it is said last. */
+/** Whether a permit takes up a place of any of its limits: those have a lease, and an end. */
+export const hasPlace = (permit: string): boolean => readPermit(permit).shares.some(({ place }) => place)
+
+/**
+ * What is to be done at the end of permits, by the limit's name; nothing where it took up no place and was used as it was
+ * counted. Each permit ends once, as it is said last.
+ */
 export const endingsOf = (used: ReadonlyArray<Used>): ReadonlyMap<string, ReadonlyArray<Ending>> => {
   const endings = new Map<string, Array<Ending>>()
   for (const one of new Map(used.map((one) => [one.permit, one])).values()) {
     const { shares, takenAt } = readPermit(one.permit)
     for (const share of shares) {
+      const used = usedOf(one, share)
+      if (!share.place && used === share.amount) continue
       const others = endings.get(share.name) ?? []
-      others.push({ ...share, permit: one.permit, takenAt, used: usedOf(one, share) })
+      others.push({ ...share, permit: one.permit, takenAt, used })
       endings.set(share.name, others)
     }
   }
   return endings
 }
 
-/** The permits that are good for each limit, by its name. */
+/** The permits that take up a place of each limit, by its name. */
 export const byLimit = (permits: ReadonlyArray<string>): ReadonlyMap<string, ReadonlyArray<string>> => {
   const names = new Map<string, Array<string>>()
   for (const permit of permits)
-    for (const { name } of readPermit(permit).shares) {
+    for (const { name, place } of readPermit(permit).shares) {
+      if (!place) continue
       const others = names.get(name) ?? []
       others.push(permit)
       names.set(name, others)

@@ -292,6 +292,14 @@ export const openPermits = Effect.fnUntraced(function* (
       for (const [name, count] of freed) askAgain(name, count)
     })
   )
+  /** The ring of a run whose permit takes up no place. */
+  const rateOf = (permit: string) => {
+    const name = running.get(permit)
+    return name === undefined ||
+      limitsOf(name)?.some(({ concurrency }) => concurrency !== undefined) !== false
+      ? undefined
+      : name
+  }
   const allOut = () => [...idle(), ...running.keys()]
   yield* forever(
     "renewing permits",
@@ -312,7 +320,14 @@ export const openPermits = Effect.fnUntraced(function* (
     claimed,
     turned,
     ended: (used) => {
-      Queue.offerUnsafe(ends, used)
+      // Of a rate there is mostly nothing to say, and nobody waits for it.
+      const name = used.actual === undefined && used.unused !== true ? rateOf(used.permit) : undefined
+      if (name === undefined) {
+        Queue.offerUnsafe(ends, used)
+        return
+      }
+      running.delete(used.permit)
+      ringOf(name).runs -= 1
     },
     out: allOut
   }

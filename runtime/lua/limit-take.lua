@@ -43,7 +43,7 @@ end
 local tail = " " .. digits(now) .. " " .. ARGV[2]
 for _, limit in ipairs(limits) do
   tail = tail .. " " .. limit.name .. ":" .. digits(limit.amount or 0) .. ":"
-    .. digits(limit.window and limit.window.per or 0)
+    .. digits(limit.window and limit.window.per or 0) .. ":" .. (limit.concurrency and 1 or 0)
 end
 local permits = {}
 for i = 1, granted do
@@ -52,9 +52,11 @@ end
 
 local wait = -1
 for _, limit in ipairs(limits) do
-  redis.call("ZREMRANGEBYSCORE", key.permits(limit.name), "-inf", digits(now))
-  if granted > 0 then
-    lease(limit.name, permits, now + term, now)
+  if limit.concurrency then
+    redis.call("ZREMRANGEBYSCORE", key.permits(limit.name), "-inf", digits(now))
+    if granted > 0 then
+      lease(limit.name, permits, now + term, now)
+    end
   end
   if limit.window then
     add(limit.window, now, granted * limit.amount)

@@ -4,7 +4,7 @@
  */
 import { Clock, Effect, Layer } from "effect"
 import { coolFor, type LimitRequest, Limits, type LimitState, placePollMs } from "../limits.ts"
-import { byLimit, endingsOf, permitTail, wholeRequest } from "../permit.ts"
+import { byLimit, correctedMs, endingsOf, permitTail, wholeRequest } from "../permit.ts"
 import { add, giveBack, goneAt, live, room, roomAfter, used, type Window } from "../window.ts"
 import type { Scores } from "./scores.ts"
 
@@ -12,8 +12,10 @@ import type { Scores } from "./scores.ts"
 class Heap {
   private window: Window | undefined
   private cools = 0
-  /** Permit → lease deadline. */
+  /** Permit that takes up a place → lease deadline. */
   readonly permits: Scores = new Map()
+  /** Permit whose rate was corrected → until when that is known. */
+  readonly corrected: Scores = new Map()
 
   coolsUntil(now: number): number {
     return this.cools > now ? this.cools : 0
@@ -31,9 +33,11 @@ class Heap {
 
   /** Drops what does not count any more, as expiry does in Redis, and says whether that was all. */
   expire(now: number): boolean {
-    for (const [permit, deadline] of this.permits) if (deadline <= now) this.permits.delete(permit)
+    for (const scores of [this.permits, this.corrected])
+      for (const [permit, until] of scores) if (until <= now) scores.delete(permit)
     if (this.cools <= now && (!this.window || goneAt(this.window) <= now)) this.keep(undefined, 0)
-    return this.permits.size === 0 && this.window === undefined && this.cools === 0
+    const { cools, corrected, permits, window } = this
+    return permits.size + corrected.size === 0 && window === undefined && cools === 0
   }
 }
 
@@ -93,7 +97,8 @@ const make = Effect.sync(() => {
     const permits = Array.from({ length: count }, (_, at) => `${id}.${at + 1} ${tail}`)
     for (const { heap, request, window } of standings) {
       if (window) heap.keep(add(window, now, count * request.rate!.amount), heap.coolsUntil(now))
-      for (const permit of permits) heap.permits.set(permit, now + leaseMs)
+      if (request.concurrency !== undefined)
+        for (const permit of permits) heap.permits.set(permit, now + leaseMs)
     }
     const short = standings.filter(({ room }) => room === count)
     return {
@@ -105,10 +110,11 @@ const make = Effect.sync(() => {
   const settle: Limits["Service"]["settle"] = Effect.fnUntraced(function* (ends) {
     const now = yield* clock
     for (const [name, endings] of endingsOf(ends)) {
-      const heap = heaps.get(name)
-      if (heap === undefined) continue
-      for (const { amount, perMs, permit, takenAt, used } of endings) {
-        if (!heap.permits.delete(permit) || used === amount) continue
+      const heap = heapOf(name)
+      for (const { amount, perMs, permit, place, takenAt, used } of endings) {
+        if (place ? !heap.permits.delete(permit) : heap.corrected.has(permit)) continue
+        if (used === amount) continue
+        if (!place) heap.corrected.set(permit, now + perMs + correctedMs)
         const kept = heap.windowAt(now)
         const window = kept && kept.buckets.length > 0 ? kept : live(undefined, perMs, now)
         heap.keep(

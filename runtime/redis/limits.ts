@@ -5,7 +5,7 @@
  */
 import { Effect, Layer } from "effect"
 import { coolFor, Limits, limitsPartition, type LimitState, placePollMs } from "../limits.ts"
-import { byLimit, endingsOf, permitWorker, wholeRequest } from "../permit.ts"
+import { byLimit, correctedMs, endingsOf, permitWorker, wholeRequest } from "../permit.ts"
 import { during, Scripted } from "./scripted.ts"
 import type { ScriptName } from "./scripts.ts"
 
@@ -37,14 +37,21 @@ const make = Effect.gen(function* () {
   const settle: Limits["Service"]["settle"] = Effect.fnUntraced(function* (ends) {
     const endings = [...endingsOf(ends)]
     if (endings.length === 0) return
-    yield* run(
-      "limit-settle",
-      endings.flatMap(([name, some]) => [
+    yield* run("limit-settle", [
+      correctedMs,
+      ...endings.flatMap(([name, some]) => [
         name,
         some.length,
-        ...some.flatMap(({ amount, perMs, permit, takenAt, used }) => [permit, takenAt, amount, used, perMs])
+        ...some.flatMap(({ amount, perMs, permit, place, takenAt, used }) => [
+          permit,
+          takenAt,
+          amount,
+          used,
+          perMs,
+          place ? 1 : 0
+        ])
       ])
-    )
+    ])
   }, during("Limits.settle"))
 
   const renew: Limits["Service"]["renew"] = Effect.fnUntraced(function* (permits, leaseMs) {

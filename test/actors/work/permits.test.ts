@@ -187,11 +187,11 @@ describe("a permit that nothing was claimed for", () => {
     yield* advance(199)
     expect(permits.have()).toEqual([["api", 1]])
     permits.turned([["api", 1]])
-    expect(yield* stateOf("api")).toEqual({ used: 2, running: 2 })
+    expect(yield* stateOf("api")).toEqual({ used: 2, running: 0 })
 
     yield* advance(1)
 
-    yield* stands("api", { used: 1, running: 1 })
+    yield* stands("api", { used: 1, running: 0 })
     expect(permits.have()).toEqual([])
   })
 
@@ -200,7 +200,7 @@ describe("a permit that nothing was claimed for", () => {
     yield* permits.got("api", 2)
     const ridden = permits.have()
     yield* advance(1_000)
-    expect((yield* stateOf("api")).running).toBe(2)
+    expect((yield* stateOf("api")).used).toBe(2)
 
     permits.turned(ridden)
 
@@ -393,11 +393,24 @@ describe("an end that never arrived", () => {
 describe("runs that end together", () => {
   promise("are said in one call", function* () {
     const permits = yield* open
-    yield* permits.got("tokens", 9)
-    for (const permit of permits.turn("tokens", 9)) permits.ended({ permit })
+    yield* permits.got("db", 2)
+    for (const permit of permits.turn("db", 2)) permits.ended({ permit })
 
-    yield* stands("tokens", { running: 0 })
+    yield* stands("db", { running: 0 })
 
     expect((yield* Line).calls["settle"]).toBe(1)
+  })
+
+  promise("are not said where they took up no place and used what was counted", function* () {
+    const permits = yield* open
+    yield* permits.got("tokens", 9)
+    const [first, ...others] = permits.turn("tokens", 9)
+    for (const permit of others) permits.ended({ permit })
+    permits.ended({ permit: first!, actual: { tokens: 50 } })
+
+    yield* stands("tokens", { used: 850 })
+
+    expect((yield* Line).calls["settle"]).toBe(1)
+    expect(permits.out()).toEqual([])
   })
 })
