@@ -9,6 +9,7 @@ import { Clock, Context, Duration, Effect, Fiber, Layer, Random, Scheduler, Sche
 import type { FollowEvent } from "../../actors/follow/follow.ts"
 import { subscriptionsOf } from "../../actors/work/worker.ts"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
+import type { AgentTyped } from "../../runtime/current-agent.ts"
 import { millisOf, written } from "../../runtime/duration.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
@@ -60,6 +61,9 @@ export interface TestOptions {
   readonly settings?: Partial<SettingsShape>
 }
 
+/** A run of a handler; of an agent, the handling of a message, each of which has types of its own. */
+export type RunOf<T extends Named> = T extends AgentTyped ? HandlerRun : HandlerRun<InputOf<T>, OutputOf<T>>
+
 /** What a test does with time, and what it sees. */
 export interface TestControls {
   /** What the test's clock shows, in Unix milliseconds. */
@@ -78,7 +82,7 @@ export interface TestControls {
     readonly within?: Duration.Input
   }) => Effect.Effect<void, StillBusy | TimeRefused>
   /** The runs of a handler so far, in the order of their starts. What it was given is as its schema made it. */
-  readonly runs: <T extends Named>(task: T) => ReadonlyArray<HandlerRun<InputOf<T>, OutputOf<T>>>
+  readonly runs: <T extends Named>(task: T) => ReadonlyArray<RunOf<T>>
   /** What somebody who follows the task has been told by now. */
   readonly eventsSoFar: (id: string) => Effect.Effect<ReadonlyArray<FollowEvent>, InvalidTaskId | EventError>
 }

@@ -15,7 +15,14 @@ import type { FollowEvent } from "../../actors/follow/follow.ts"
 import { connectOver, type Troupe } from "../client/index.ts"
 import { type TestControls, type TestOptions, TestTroupe } from "./effect.ts"
 
-export { StillBusy, type TestControls, type TestOptions, TestTroupe, TimeRefused } from "./effect.ts"
+export {
+  type RunOf,
+  StillBusy,
+  type TestControls,
+  type TestOptions,
+  TestTroupe,
+  TimeRefused
+} from "./effect.ts"
 export type { HandlerRun } from "./spy.ts"
 
 /** A system under test. It has the methods of a connection, beside those that move its time and look at it. */

@@ -3,6 +3,7 @@ import { Clock, Effect, Fiber, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import { defineTask, TaskFailed, Troupe } from "../../api/client/effect.ts"
 import { testTroupe, TestTroupe, type TroupeUnderTest } from "../../api/testing/index.ts"
+import "../../docs/examples/testing/cart.ts"
 import "../../docs/examples/testing/outage.ts"
 import "../../docs/examples/testing/pipeline.ts"
 import "../../docs/examples/testing/reminder.ts"
@@ -249,7 +250,7 @@ describe("a system under test", () => {
 })
 
 describe("the documents", () => {
-  for (const name of ["reminder", "outage", "pipeline"])
+  for (const name of ["reminder", "outage", "pipeline", "cart"])
     test(`show the example ${name} as it is tested`, async () => {
       const docs = `${import.meta.dir}/../../docs`
       const example = await Bun.file(`${docs}/examples/testing/${name}.ts`).text()
