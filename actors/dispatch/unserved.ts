@@ -72,8 +72,20 @@ export const makeUnserved = Effect.fnUntraced(function* (lookout: Lookout) {
     fork(Effect.logWarning(`${one.handler}: ${warningOf(one)}`))
   }
 
-  const warned = (one: Prepared, submitted: Submitted): Submitted => {
-    if (submitted.existing === true || isServed(one) !== false) return submitted
+  /** What is known of the tasks of a batch, one after the other: most are like the one before. */
+  const isServedInTurn = () => {
+    let before: Prepared | undefined
+    let known: boolean | undefined
+    return (one: Prepared) => {
+      const isAlike = before?.handler === one.handler && partitionOfId(before.id) === partitionOfId(one.id)
+      if (!isAlike) known = isServed(one)
+      before = one
+      return known
+    }
+  }
+
+  const warned = (one: Prepared, submitted: Submitted, known = isServed(one)): Submitted => {
+    if (submitted.existing === true || known !== false) return submitted
     tell(one)
     return { ...submitted, warning: warningOf(one) }
   }
@@ -103,7 +115,8 @@ export const makeUnserved = Effect.fnUntraced(function* (lookout: Lookout) {
     })
 
   const lookForAll = (tasks: ReadonlyArray<Prepared>) => {
-    const unknown = tasks.filter((one) => isServed(one) === undefined)
+    const isKnown = isServedInTurn()
+    const unknown = tasks.filter((one) => isKnown(one) === undefined)
     const firsts = new Map(unknown.map((one) => [partitionOfId(one.id), one]))
     return Effect.forEach(firsts.values(), lookFor, { concurrency: "unbounded", discard: true })
   }
@@ -121,7 +134,12 @@ export const makeUnserved = Effect.fnUntraced(function* (lookout: Lookout) {
       )
     }
     const [answers] = yield* Effect.all([store(tasks), lookForAll(tasks)], { concurrency: 2 })
-    return answers.map((answer, at) => Result.map(answer, (submitted) => warned(tasks[at]!, submitted)))
+    const served = isServedInTurn()
+    return answers.map((answer, at) => {
+      const one = tasks[at]!
+      const known = served(one)
+      return known === true ? answer : Result.map(answer, (submitted) => warned(one, submitted, known))
+    })
   })
 
   const unanswered: Unserved["unanswered"] = (one, doing) =>
