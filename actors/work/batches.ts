@@ -40,6 +40,8 @@ export const makeBatches = (
 ): Batches & { readonly close: Effect.Effect<void> } => {
   const gathering = new Map<TaskDefinition, Batch>()
   const batchOf = new Map<Gathered, Batch>()
+  /** Calls that go on, wanted or not. */
+  const calls = new Set<Fiber.Fiber<unknown>>()
 
   const tell = (batch: Batch, one: Gathered, exit: Exit.Exit<Ending>) => {
     batchOf.delete(one)
@@ -55,7 +57,9 @@ export const makeBatches = (
     for (const { onStart } of members) onStart()
     const fiber = fork(attemptAll(definition, body, members))
     batch.fiber = fiber
+    calls.add(fiber)
     fiber.addObserver((exit) => {
+      calls.delete(fiber)
       for (const [at, one] of members.entries())
         tell(
           batch,
@@ -109,8 +113,8 @@ export const makeBatches = (
   }
 
   const close = Effect.suspend(() => {
-    const fibers = [...new Set(batchOf.values())].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
-    return Fiber.interruptAll(fibers)
+    const waits = [...gathering.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
+    return Fiber.interruptAll([...waits, ...calls])
   })
 
   return { add, leave, close }

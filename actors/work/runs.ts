@@ -33,6 +33,9 @@ const noteAfterMs = 100
 /** The least time between two notes of one run, in milliseconds. */
 const noteEveryMs = 250
 
+/** How long one that is over for us, and has not ended, is waited for when all are to end. */
+const leaveMax = "5 seconds"
+
 /** Why a run was interrupted. One that is lost or cancelled is not the task's current one any more. */
 export type Stop = "timeout" | "drain" | "lost" | "cancelled"
 
@@ -113,6 +116,8 @@ export const openRuns = Effect.fnUntraced(function* (
   }
   const fork = Effect.runForkWith(context)
   const running = new Map<Entry, Running>()
+  /** Those that are over for us, and have not ended yet. */
+  const leaving = new Set<Fiber.Fiber<Ending>>()
   let done = 0
   /** Runs that a look found to be due for a note. */
   let noting: Array<Running> = []
@@ -141,8 +146,15 @@ export const openRuns = Effect.fnUntraced(function* (
     if (run.mail !== undefined && cells.leave(run.mail)) {
       if (stop === "drain") settle(run, { kind: "release", entry }, [])
     } else if (run.gathered !== undefined) batches.leave(run.gathered, stop !== "drain")
-    else if (run.fiber !== undefined) fork(Fiber.interrupt(run.fiber))
+    else if (run.fiber !== undefined) end(run, run.fiber)
     onChange()
+  }
+
+  const end = ({ stop }: Running, fiber: Fiber.Fiber<Ending>) => {
+    fork(Fiber.interrupt(fiber))
+    if (!isGone(stop)) return
+    leaving.add(fiber)
+    fiber.addObserver(() => leaving.delete(fiber))
   }
 
   const abandon = () => {
@@ -300,7 +312,7 @@ export const openRuns = Effect.fnUntraced(function* (
   const launch = (run: Running, effect: Effect.Effect<Ending>) => {
     run.fiber = fork(effect)
     // What it did before its first pause may have led to its own end.
-    if (run.stop !== undefined) fork(Fiber.interrupt(run.fiber))
+    if (run.stop !== undefined) end(run, run.fiber)
     run.fiber.addObserver((exit) => conclude(run, exit))
   }
 
@@ -371,7 +383,12 @@ export const openRuns = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => {
     for (const run of running.values()) run.stop ??= "lost"
     const fibers = [...running.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
-    return Effect.andThen(Fiber.interruptAll(fibers), batches.close)
+    // Who lost its lease is not kept from going on by one that does not stop.
+    const left = Effect.timeoutOption(Effect.interruptible(Fiber.interruptAll(leaving)), leaveMax)
+    return Effect.all([Fiber.interruptAll(fibers), left, batches.close], {
+      concurrency: "unbounded",
+      discard: true
+    })
   })
 
   return {

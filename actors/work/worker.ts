@@ -217,6 +217,7 @@ export const open = Effect.fnUntraced(function* ({
     yield* Effect.addFinalizer(() =>
       living.pollUnsafe() === undefined ? shutdown.run("its worker is stopped") : Effect.void
     )
+    // @effect-diagnostics-next-line returnEffectInGen:off
     return Fiber.join(living)
   })
 

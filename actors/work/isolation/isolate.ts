@@ -2,7 +2,7 @@
  * Runs handlers in processes of their own, where they may block, crash or take memory without hurting others.
  *
  * A process has one run at a time and is used again for the next; a few that are idle are kept for a while. One whose
- * run was stopped is never used again.
+ * run was stopped, or has left processes of its own behind, is never used again, and these end with it.
  */
 import { Effect } from "effect"
 import type { Handlers } from "../../../runtime/registry.ts"
@@ -50,7 +50,7 @@ export const openIsolation = Effect.fnUntraced(function* (handlers: Handlers["Se
 
   const giveBack = (process: IsolatedProcess) => {
     if (!process.isAlive()) return void all.delete(process)
-    if (idle.length >= idleMax) return void end(process)
+    if (idle.length >= idleMax || process.isLittered()) return void end(process)
     const expiry = setTimeout(() => {
       idle.splice(
         idle.findIndex((one) => one.process === process),

@@ -3,7 +3,7 @@
  * ending. Whatever becomes of the process, the run it had gets an ending, and the worker goes on.
  */
 import { Cause, Effect, Exit } from "effect"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { AttemptOver } from "../../../runtime/handler.ts"
 import { idIn, runOfEntry, ulidOfEntry } from "../../../runtime/task.ts"
 import type { Ending, Given } from "../attempt.ts"
@@ -26,6 +26,26 @@ const residentOf = (pid: number): number | undefined => {
   }
 }
 
+/** Whether a process has processes of its own, where the system tells. */
+const hasChildren = (pid: number): boolean => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).some(
+      (thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8") !== ""
+    )
+  } catch {
+    return false
+  }
+}
+
+/** Ends what a process has started that has ended itself: they are in its group. */
+const endGroup = (pid: number): void => {
+  try {
+    globalThis.process.kill(-pid, "SIGKILL")
+  } catch {
+    // Nobody is left.
+  }
+}
+
 /** Its process ended before its handler did. */
 const crashed = (message: string): Ending => ({
   kind: "failure",
@@ -44,6 +64,8 @@ export interface IsolatedProcess {
   /** Ends what it runs, and the process with it; resolves once it has ended. */
   readonly stop: () => Promise<void>
   readonly isAlive: () => boolean
+  /** Whether its last run has left processes of its own behind. */
+  readonly isLittered: () => boolean
   /** Lets this process end, or go on, without regard to it. */
   readonly rest: () => void
 }
@@ -67,6 +89,7 @@ export const startProcess = (): IsolatedProcess => {
   })
   const exited = process.exited.then(() => {
     ended = true
+    endGroup(process.pid)
     const how = process.signalCode ?? `exit code ${process.exitCode}`
     conclude(crashed(reason ?? `its process ended with ${how} before its handler did`))
   })
@@ -172,6 +195,7 @@ export const startProcess = (): IsolatedProcess => {
       clearTimeout(killer)
     },
     isAlive: () => !ended,
+    isLittered: () => hasChildren(process.pid),
     rest: () => process.unref()
   }
 }

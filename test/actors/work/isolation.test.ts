@@ -172,6 +172,24 @@ describe("an isolated handler", () => {
   )
 })
 
+describe("a process that an isolated handler has started", () => {
+  for (const [way, more] of [
+    ["succeeds", {}],
+    ["fails", { input: "throw" }],
+    ["ends its process", { input: "crash" }],
+    ["is over its time", { input: "wait", timeoutMs: 2_000 }]
+  ] as const) {
+    promise(`ends with the run when that ${way}`, () =>
+      Effect.gen(function* () {
+        const id = yield* submit("isolated.litters", more)
+        const pid = yield* firstPiece(id)
+        yield* ended(id)
+        yield* Effect.promise(() => eventually("it to end", () => (isAlive(pid) ? undefined : true)))
+      })
+    )
+  }
+})
+
 describe("the processes of a worker", () => {
   it.live(
     "end with it",

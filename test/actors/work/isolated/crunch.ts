@@ -83,6 +83,20 @@ export const exits = defineTask({
   }
 })
 
+/** Starts a process that it does not stop, says which, and then does what its input says. */
+export const litters = defineTask({
+  name: "isolated.litters",
+  isolation: "process",
+  retry: { attempts: 1 },
+  run: async (input, ctx) => {
+    const child = Bun.spawn(["sleep", "1000"], { stdio: ["ignore", "ignore", "ignore"] })
+    await ctx.emit(child.pid)
+    if (input === "crash") process.exit(3)
+    if (input === "throw") throw new Error("as it was told")
+    if (input === "wait") await new Promise(() => {})
+  }
+})
+
 /** Takes ever more memory. */
 export const grows = defineTask({
   name: "isolated.grows",
