@@ -69,6 +69,8 @@ class Ring {
   /** How many were claimed of the turn whose answer is being told. */
   claimed = 0
   asking = false
+  /** Whether its permits take up places, as it was asked last. */
+  hasPlaces = true
   /** Whether it got fewer than were wanted, and all that it got was claimed. */
   hungry = false
   runs = 0
@@ -131,6 +133,7 @@ export const openPermits = Effect.fnUntraced(function* (
     const requests = limitsOf(name)
     if (requests === undefined || ring.asking || closed || count <= 0) return
     ring.asking = true
+    ring.hasPlaces = requests.some(({ concurrency }) => concurrency !== undefined)
     const wanted = Math.min(count, takeMax)
     const fiber = run(limits.take(worker, requests, wanted, leaseMs))
     takes.add(fiber)
@@ -243,8 +246,7 @@ export const openPermits = Effect.fnUntraced(function* (
   const askAgain = (name: string, freed: number) => {
     const ring = ringOf(name)
     ring.runs -= freed
-    const places = limitsOf(name)?.some(({ concurrency }) => concurrency !== undefined) ?? false
-    if (places && ring.hungry && mono() - ring.streakSinceMono < streakMaxMs) ask(name, ring, freed)
+    if (ring.hasPlaces && ring.hungry && mono() - ring.streakSinceMono < streakMaxMs) ask(name, ring, freed)
   }
 
   yield* Effect.addFinalizer(() =>
@@ -295,10 +297,7 @@ export const openPermits = Effect.fnUntraced(function* (
   /** The ring of a run whose permit takes up no place. */
   const rateOf = (permit: string) => {
     const name = running.get(permit)
-    return name === undefined ||
-      limitsOf(name)?.some(({ concurrency }) => concurrency !== undefined) !== false
-      ? undefined
-      : name
+    return name === undefined || ringOf(name).hasPlaces ? undefined : name
   }
   const allOut = () => [...idle(), ...running.keys()]
   yield* forever(
