@@ -118,7 +118,10 @@ const load = async (folder: string): Promise<Loaded> => {
           isTaskDefinition
         )
         return exports.length === 0
-          ? { definitions: [], broken: [{ module, reason: "it exports nothing made by defineTask or defineAgent" }] }
+          ? {
+              definitions: [],
+              broken: [{ module, reason: "it exports nothing made by defineTask or defineAgent" }]
+            }
           : { definitions: [...new Set(exports)].map((definition) => ({ definition, module })), broken: [] }
       } catch (thrown) {
         const reason = `${describe(thrown).type}: ${inOneLine(thrown)}`

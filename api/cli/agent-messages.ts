@@ -1,5 +1,5 @@
 /** `troupe agents tell` and `troupe agents ask`: sends a message to an agent, and waits for the reply if asked to. */
-import { Effect, Option } from "effect"
+import { Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Troupe } from "../client/effect.ts"

@@ -85,7 +85,7 @@ const show = (handlers: ReadonlyArray<TaskDefinition>) =>
     { name, key, ...common },
     Effect.fnUntraced(function* ({ json, key, name, redis }) {
       yield* Effect.gen(function* () {
-        const agent = yield* (yield* Troupe).agent(name, key).read()
+        const agent = yield* (yield* Troupe).agent(name, key).read
         yield* Output.print(json ? JSON.stringify(agentJson(agent)) : agentText(agent))
       }).pipe(Flags.connected(handlers, { redis }))
     })
@@ -103,7 +103,7 @@ const resume = (handlers: ReadonlyArray<TaskDefinition>) =>
       yield* Effect.gen(function* () {
         const troupe = yield* Troupe
         for (const key of keys) {
-          yield* printList([yield* troupe.agent(name, key).resume()], {
+          yield* printList([yield* troupe.agent(name, key).resume], {
             json,
             toJson: agentSummaryJson,
             columns
@@ -123,10 +123,7 @@ const destroying = (
   options: {
     readonly verb: "reset" | "stop"
     /** Says what was, or would be, counted of one. */
-    readonly act: (
-      agent: Agent,
-      dryRun: boolean
-    ) => Effect.Effect<number, Effect.Error<ReturnType<Agent["read"]>>>
+    readonly act: (agent: Agent, dryRun: boolean) => Effect.Effect<number, Effect.Error<Agent["read"]>>
     readonly what: (count: number, agents: string) => string
   }
 ) =>
@@ -153,7 +150,7 @@ const destroying = (
 const reset = (handlers: ReadonlyArray<TaskDefinition>) =>
   destroying(handlers, {
     verb: "reset",
-    act: (agent, dryRun) => Effect.as(dryRun ? agent.read() : agent.reset(), 1),
+    act: (agent, dryRun) => Effect.as(dryRun ? agent.read : agent.reset, 1),
     what: (_, agents) => `forgets the states and the timers of ${agents}; what waits for them stays`
   }).pipe(
     Command.withDescription(
@@ -170,7 +167,7 @@ const stop = (handlers: ReadonlyArray<TaskDefinition>) =>
     verb: "stop",
     act: (agent, dryRun) =>
       dryRun
-        ? Effect.map(agent.read(), ({ mailbox, running, timers }) => mailbox + running.length + timers.length)
+        ? Effect.map(agent.read, ({ mailbox, running, timers }) => mailbox + running.length + timers.length)
         : agent.stop(),
     what: (count, agents) =>
       `cancels ${Destroy.some(count, "message")} of ${agents}, and forgets states and timers`

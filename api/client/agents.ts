@@ -48,13 +48,13 @@ export interface Agent<A extends AgentIdentity = AgentIdentity> {
   ) => Effect.Effect<Reply<A, M>, TellError | TaskNotFound | TaskFailed | AskTimeout>
 
   /** Its state, its mailbox, and how it stands. */
-  readonly read: () => Effect.Effect<AgentView, AgentError>
+  readonly read: Effect.Effect<AgentView, AgentError>
 
   /** Ends its quarantine: it goes on with its next message. */
-  readonly resume: () => Effect.Effect<AgentView, AgentError>
+  readonly resume: Effect.Effect<AgentView, AgentError>
 
   /** The same, after its state and its timers were forgotten. What waits stays. */
-  readonly reset: () => Effect.Effect<AgentView, AgentError>
+  readonly reset: Effect.Effect<AgentView, AgentError>
 
   /** Ends it: what it handles is interrupted, what waits is cancelled, state and timers are forgotten. Says how many. */
   readonly stop: (reason?: string) => Effect.Effect<number, AgentError>
@@ -125,11 +125,11 @@ export const agentOf =
     return {
       name,
       key,
-      tell: tell as Agent<A>["tell"],
-      ask: ask as Agent<A>["ask"],
-      read: () => known(() => operator.read(name, key)),
-      resume: () => known(() => operator.resume(name, key)),
-      reset: () => known(() => operator.reset(name, key)),
+      tell,
+      ask,
+      read: known(() => operator.read(name, key)),
+      resume: known(() => operator.resume(name, key)),
+      reset: known(() => operator.reset(name, key)),
       stop: (reason) =>
         known(() =>
           Effect.map(operator.stop(name, key, reason === undefined ? {} : { reason }), ({ count }) => count)

@@ -213,9 +213,9 @@ export const connectOver = async (
       key,
       tell: async (message, input, options) => handle(await run(() => agent.tell(message, input, options))),
       ask: (message, input, options) => run(() => agent.ask(message, input, options)),
-      read: () => run(agent.read),
-      resume: () => run(agent.resume),
-      reset: () => run(agent.reset),
+      read: () => run(() => agent.read),
+      resume: () => run(() => agent.resume),
+      reset: () => run(() => agent.reset),
       stop: (reason) => run(() => agent.stop(reason))
     }
   }

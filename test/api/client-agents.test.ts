@@ -74,6 +74,13 @@ for (const [name, place] of Object.entries(stores)) {
       })
     })
 
+    test("need not be announced where their definition is at hand", async () => {
+      await using troupe = await connect({ ...place(), handlers: [shopper], work: true })
+      const { cart } = aCart()
+      expect(await rejection(troupe.agent("shop.cart", "user-7").read())).toBeInstanceOf(UnknownAgent)
+      expect(await troupe.agent(cart, "user-7").ask("add", { item: "tea" })).toEqual({ size: 1 })
+    })
+
     test("ask each other", async () => {
       await using system_ = await system()
       const { troupe } = system_
@@ -153,11 +160,11 @@ for (const [name, place] of Object.entries(stores)) {
         const answer = yield* mine.tell("speak", { words: ["hello"] })
         const events = yield* Stream.runCollect(answer.events())
         expect(events.filter(({ type }) => type === "chunk")).toMatchObject([{ chunk: "hello" }])
-        expect(yield* mine.read()).toMatchObject({ state: { items: ["tea"] } })
+        expect(yield* mine.read).toMatchObject({ state: { items: ["tea"] } })
         expect(yield* Effect.flip(mine.ask("break", {}))).toMatchObject({ _tag: "TaskFailed" })
-        expect((yield* mine.resume()).failures).toBe(0)
+        expect((yield* mine.resume).failures).toBe(0)
         expect(yield* mine.stop()).toBe(0)
-        expect(yield* Effect.flip(mine.read())).toMatchObject({ _tag: "AgentNotFound" })
+        expect(yield* Effect.flip(mine.read)).toMatchObject({ _tag: "AgentNotFound" })
       }).pipe(Effect.provide(Fx.Troupe.layer({ ...place(), handlers: [aCart().cart], work: true })))
     )
   })

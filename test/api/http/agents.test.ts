@@ -84,7 +84,7 @@ describe("an agent over HTTP", () => {
     Effect.gen(function* () {
       const { request } = yield* anApi()
       const question = jsonBody({ message: "speak", input: { words: ["good", "morning"] } })
-      const headers = { ...question.headers, accept: "text/event-stream" }
+      const headers = { "content-type": "application/json", accept: "text/event-stream" }
 
       const response = yield* request(`${user}/ask`, { ...question, headers })
       const frames = yield* framesOf(response).rest
