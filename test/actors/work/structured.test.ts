@@ -1,6 +1,18 @@
 /** Nothing that a run has started outlives it, however it ends. */
 import { describe, expect } from "bun:test"
-import { Deferred, Duration, Effect, Exit, FiberSet, Layer, Schedule, Schema, Scope } from "effect"
+import {
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  FiberSet,
+  Layer,
+  Schedule,
+  Schema,
+  Scope
+} from "effect"
 import * as Dispatcher from "../../../actors/dispatch/dispatcher.ts"
 import * as Replies from "../../../actors/dispatch/replies.ts"
 import { Shutdown } from "../../../actors/shutdown.ts"
@@ -420,4 +432,82 @@ describe("a fiber that a run has detached", () => {
       return { handler, task: { name: "detaches" }, look }
     }
   )
+})
+
+describe("a worker that stops", () => {
+  class Needed extends Context.Service<Needed, string>()("test/Needed") {}
+
+  it.live("closes what handlers need only when a run has ended that was cancelled before", () => {
+    const events: Array<string> = []
+    const begun = Deferred.makeUnsafe<void>()
+    const stopping = Deferred.makeUnsafe<void>()
+    const go = Deferred.makeUnsafe<void>()
+    const handler = defineTask.effect({
+      name: "needs",
+      layer: Layer.effect(
+        Needed,
+        Effect.as(
+          Effect.addFinalizer(() => Effect.sync(() => void events.push("closed"))),
+          "needed"
+        )
+      ),
+      run: Effect.fnUntraced(function* () {
+        yield* Needed
+        Deferred.doneUnsafe(begun, Exit.void)
+        yield* Effect.never.pipe(
+          Effect.onInterrupt(() =>
+            Effect.gen(function* () {
+              Deferred.doneUnsafe(stopping, Exit.void)
+              yield* Deferred.await(go)
+              events.push("ended")
+            })
+          )
+        )
+      })
+    })
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      yield* Layer.buildWithScope(Worker.layer(), scope)
+      const { cancel, submit } = yield* Dispatcher.Dispatcher
+      const { id } = yield* submit({ name: "needs" })
+      yield* Deferred.await(begun)
+      yield* cancel(id)
+      yield* Deferred.await(stopping)
+
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* Effect.sleep("100 millis")
+      yield* Deferred.succeed(go, undefined)
+
+      yield* Fiber.join(closing)
+      expect(events).toEqual(["ended", "closed"])
+    }).pipe(Effect.provide(system([handler])))
+  })
+
+  it.live("ends only when a batch has ended of which nothing is wanted any more", () => {
+    const begun = Deferred.makeUnsafe<void>()
+    let ended = false
+    const handler = defineTask({
+      name: "batch",
+      batch: { size: 1 },
+      runAll: async (items, { signal }) => {
+        Deferred.doneUnsafe(begun, Exit.void)
+        await new Promise((resolve) => signal.addEventListener("abort", resolve))
+        await Bun.sleep(100)
+        ended = true
+        return items.map(() => null)
+      }
+    })
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      yield* Layer.buildWithScope(Worker.layer(), scope)
+      const { cancel, submit } = yield* Dispatcher.Dispatcher
+      const { id } = yield* submit({ name: "batch" })
+      yield* Deferred.await(begun)
+      yield* cancel(id)
+
+      yield* Scope.close(scope, Exit.void)
+
+      expect(ended).toBe(true)
+    }).pipe(Effect.provide(system([handler])))
+  })
 })
