@@ -48,57 +48,121 @@ const ask =
     return run.inquire(nameOf(agent), { message, input }, inquiry)
   }
 
-const common = (handling: Handling) => {
-  const { acting, definition, key, run, state } = handling
-  return {
-    key,
-    self: { agent: definition, key },
-    task: run.task,
-    attempt: run.attempt,
-    idempotencyKey: run.idempotencyKey,
-    get signal() {
-      return run.signal
-    },
-    get state() {
-      return acting.state === undefined ? state : acting.state.value
-    },
-    setState: (next: unknown) => acting.setState(next),
-    schedule: acting.schedule.bind(acting),
-    unschedule: (name: string) => acting.unschedule(name)
+/** What both contexts have. Most handlers ask for little of it, so it is made when it is asked for. */
+class Common {
+  readonly handling: Handling
+  readonly key: string
+
+  constructor(handling: Handling) {
+    this.handling = handling
+    this.key = handling.key
+  }
+
+  get self() {
+    return { agent: this.handling.definition, key: this.key }
+  }
+
+  get task() {
+    return this.handling.run.task
+  }
+
+  get attempt() {
+    return this.handling.run.attempt
+  }
+
+  get idempotencyKey() {
+    return this.handling.run.idempotencyKey
+  }
+
+  get signal() {
+    return this.handling.run.signal
+  }
+
+  get state() {
+    const { acting, state } = this.handling
+    return acting.state === undefined ? state : acting.state.value
+  }
+
+  // Bound, so that a handler may take them out of its context.
+  get setState() {
+    return (state: unknown) => this.handling.acting.setState(state)
+  }
+
+  get schedule() {
+    const { acting } = this.handling
+    return (...args: Parameters<Acting["schedule"]>) => acting.schedule(...args)
+  }
+
+  get unschedule() {
+    return (name: string) => this.handling.acting.unschedule(name)
+  }
+}
+
+class Plain extends Common {
+  get progress() {
+    return this.handling.run.progress
+  }
+
+  get log() {
+    return this.handling.run.log
+  }
+
+  get emit() {
+    return this.handling.run.emit
+  }
+
+  get step() {
+    return this.handling.run.step
+  }
+
+  get tell() {
+    const { run } = this.handling
+    return (...args: Parameters<ReturnType<typeof tell>>) => run.promised(tell(this.handling)(...args))
+  }
+
+  get ask() {
+    const { run } = this.handling
+    return (...args: Parameters<ReturnType<typeof ask>>) =>
+      run.promised(Effect.suspend(() => ask(this.handling)(...args)))
+  }
+}
+
+class InEffects extends Common {
+  #service: ReturnType<Run["asService"]> | undefined
+
+  get #run() {
+    this.#service ??= this.handling.run.asService()
+    return this.#service
+  }
+
+  get progress() {
+    return this.#run.progress
+  }
+
+  get log() {
+    return this.#run.log
+  }
+
+  get emit() {
+    return this.#run.emit
+  }
+
+  get step() {
+    return this.#run.step
+  }
+
+  get tell() {
+    return tell(this.handling)
+  }
+
+  get ask() {
+    return (...args: Parameters<ReturnType<typeof ask>>) =>
+      defecting(Effect.suspend(() => ask(this.handling)(...args)))
   }
 }
 
 /** In promises. */
-export const plainContext = (handling: Handling): AgentContext<unknown> => {
-  const { run } = handling
-  const context = common(handling)
-  return Object.defineProperties(
-    {
-      progress: run.progress,
-      log: run.log,
-      emit: run.emit,
-      step: run.step,
-      tell: (...args: Parameters<ReturnType<typeof tell>>) => run.promised(tell(handling)(...args)),
-      ask: (...args: Parameters<ReturnType<typeof ask>>) =>
-        run.promised(Effect.suspend(() => ask(handling)(...args)))
-    },
-    Object.getOwnPropertyDescriptors(context)
-  ) as never
-}
+export const plainContext = (handling: Handling): AgentContext<unknown> => new Plain(handling) as never
 
 /** In effects. */
-export const effectContext = (handling: Handling): AgentContextFx<unknown> => {
-  const { emit, log, progress, step } = handling.run.asService()
-  return Object.defineProperties(
-    {
-      progress,
-      log,
-      emit,
-      step,
-      tell: (...args: Parameters<ReturnType<typeof tell>>) => tell(handling)(...args),
-      ask: (...args: Parameters<ReturnType<typeof ask>>) =>
-        defecting(Effect.suspend(() => ask(handling)(...args)))
-    },
-    Object.getOwnPropertyDescriptors(common(handling))
-  ) as never
-}
+export const effectContext = (handling: Handling): AgentContextFx<unknown> => new InEffects(handling) as never

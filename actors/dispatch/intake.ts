@@ -4,6 +4,7 @@
 import { Effect, Exit, Result, Schema } from "effect"
 import { Admission } from "../../runtime/admission.ts"
 import {
+  type AgentAddress,
   type AgentBusy,
   type Box,
   type AgentQuarantined,
@@ -13,7 +14,7 @@ import {
   type StoreError,
   type StoreFull
 } from "../../runtime/store.ts"
-import { idIn, partitionOfId, type State, TaskId, ulidOfId } from "../../runtime/task.ts"
+import { idIn, type Partition, partitionOfId, type State, TaskId, ulidOfId } from "../../runtime/task.ts"
 import { standingOf } from "../../runtime/view.ts"
 import { batchMax, makeOutbox, type Outbox, untilAnswered } from "./outbox.ts"
 import { isGuarded, type Prepared } from "./preparation.ts"
@@ -148,17 +149,19 @@ export const makeIntake = Effect.gen(function* () {
     const { guarded = [], plain = [] } = Object.groupBy(tasks, (one) =>
       isGuarded(one) ? "guarded" : "plain"
     )
-    // A batch is stored as a whole or not at all: an agent that takes no messages is not to sink others.
-    const lists = [...Map.groupBy(plain, ({ box, id }) => partitionOfId(id) + agentIn(box)).values()].flatMap(
-      (all) =>
-        Array.from({ length: Math.ceil(all.length / batchMax) }, (_, at) =>
-          all.slice(at * batchMax, (at + 1) * batchMax)
-        )
+    const lists = [...Map.groupBy(plain, ({ id }): Partition => partitionOfId(id)).values()].flatMap((all) =>
+      Array.from({ length: Math.ceil(all.length / batchMax) }, (_, at) =>
+        all.slice(at * batchMax, (at + 1) * batchMax)
+      )
     )
-    const storing = Effect.forEach(lists, (some) => answer(some, storeAll(some)), {
-      concurrency: "unbounded",
-      discard: true
-    })
+    /** A batch is stored as a whole or not at all: what an agent in quarantine has sunk is stored without it. */
+    const store = (some: ReadonlyArray<Prepared>): Effect.Effect<void, StoreError | StoreFull> =>
+      Effect.flatMap(answer(some, storeAll(some)), () => {
+        const quarantined = quarantinedIn(answers.get(some[0]!))
+        const others = quarantined === undefined ? [] : some.filter(({ box }) => agentIn(box) !== quarantined)
+        return others.length > 0 ? store(others) : Effect.void
+      })
+    const storing = Effect.forEach(lists, store, { concurrency: "unbounded", discard: true })
     const admitting = Effect.forEach(
       guarded,
       (one) =>
@@ -186,6 +189,12 @@ export const makeIntake = Effect.gen(function* () {
   }
   return intake
 })
+
+/** The agent that has turned a batch away, if one has. */
+const quarantinedIn = (answer: Result.Result<Submitted, Turned> | undefined): AgentAddress | undefined =>
+  answer !== undefined && Result.isFailure(answer) && answer.failure._tag === "AgentQuarantined"
+    ? answer.failure.agent
+    : undefined
 
 const agentIn = (box: Box | undefined) => (box === undefined ? "" : (agentOfBox(box.name) ?? ""))
 

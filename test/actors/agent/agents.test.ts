@@ -164,6 +164,25 @@ for (const [store, system] of [
       }).pipe(on(counter()))
     )
 
+    it.live("sinks no other messages of a batch while it is in quarantine", () =>
+      Effect.gen(function* () {
+        yield* ask("counter", "a", "fail")
+        yield* ask("counter", "c", "fail")
+        const batch = ["a", "b", "c", "b", "d"].map((key) => send("counter", key, "add", { by: 1 }))
+
+        const answers = yield* (yield* Dispatcher).submitAll(batch)
+
+        expect(answers.map((answer) => answer._tag)).toEqual([
+          "Failure",
+          "Success",
+          "Failure",
+          "Success",
+          "Success"
+        ])
+        expect(yield* ask("counter", "b", "read")).toBe(2)
+      }).pipe(on(counter()))
+    )
+
     it.live("says what does not fit before anything is stored", () =>
       Effect.gen(function* () {
         const faults = [
