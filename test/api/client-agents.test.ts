@@ -14,6 +14,7 @@ import {
   TaskFailed,
   UnknownAgent
 } from "../../api/client/index.ts"
+import { testTroupe } from "../../api/testing/index.ts"
 import { aCart } from "../support/carts.ts"
 import { it } from "../support/effect.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
@@ -169,3 +170,33 @@ for (const [name, place] of Object.entries(stores)) {
     )
   })
 }
+
+describe("an agent under test", () => {
+  test("is sent messages by a schedule, each at its slot", async () => {
+    const { cart } = aCart()
+    await using troupe = await testTroupe({ handlers: [cart] })
+    const message = { message: "add", input: { item: "milk" } }
+    await troupe.schedules.create(cart, message, { every: "1 day", key: "user-7" })
+
+    await troupe.advance("3 days")
+
+    expect((await troupe.agent(cart, "user-7").read()).state).toEqual({ items: ["milk", "milk", "milk"] })
+    expect(troupe.runs(cart)).toMatchObject([
+      { message: "add", input: { item: "milk" }, ended: "returned", output: { size: 1 } },
+      { output: { size: 2 } },
+      { output: { size: 3 } }
+    ])
+  })
+
+  test("has passed on what its handlers threw", async () => {
+    const { cart } = aCart()
+    await using troupe = await testTroupe({ handlers: [cart] })
+    const told = await troupe.agent(cart, "user-7").tell("break", {}, { delay: "1 hour" })
+
+    await troupe.advance("1 hour")
+
+    expect(await told.state()).toBe("failed")
+    expect(troupe.runs(cart)).toMatchObject([{ message: "break", ended: "threw" }])
+    expect((await troupe.agents.list({ status: "quarantined" })).agents).toMatchObject([{ key: "user-7" }])
+  })
+})
