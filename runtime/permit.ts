@@ -82,9 +82,6 @@ const usedOf = ({ actual, unused }: Used, { amount, name, perMs }: Share): numbe
   return said === undefined || !Number.isFinite(said) ? amount : Math.max(0, Math.ceil(said))
 }
 
-/** Whether a permit takes up a place of any of its limits: those have a lease, and an end. */
-export const hasPlace = (permit: string): boolean => readPermit(permit).shares.some(({ place }) => place)
-
 /**
  * What is to be done at the end of permits, by the limit's name; nothing where it took up no place and was used as it was
  * counted. Each permit ends once, as it is said last.

@@ -73,7 +73,7 @@ export const openCells = Effect.fnUntraced(function* (options: {
   const cells = new Map<AgentAddress, Cell>()
   const flying = new Set<Fiber.Fiber<unknown, unknown>>()
   let told: ReadonlySet<AgentAddress> = new Set()
-  let wanted: Array<Cell> = []
+  const wanted: Array<Cell> = []
   /** Those that would go on if the lease were certain. */
   const held: Array<Cell> = []
   let sweeping = false

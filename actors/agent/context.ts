@@ -1,5 +1,5 @@
 /** The two contexts of a message's handler, over one act: what they set and send is gathered there. */
-import { Duration, Effect } from "effect"
+import { type Duration, Effect } from "effect"
 import type { AgentDefinition } from "../../runtime/agent.ts"
 import {
   ActRefused,

@@ -94,7 +94,7 @@ export const handle = (mail: Mail): Effect.Effect<Handled> =>
     }
 
     const inEffects = (spec: MessageSpec): Effect.Effect<Ending> => {
-      const handled = Effect.tryPromise({ try: begin, catch: (thrown) => thrown }).pipe(
+      const handled = Effect.promise(begin).pipe(
         Effect.flatMap(
           ({ given, handling }) =>
             spec.handle(given, effectContext(handling)) as Effect.Effect<unknown, unknown>

@@ -102,6 +102,7 @@ const messageOf = (line: string): Message => {
       return { kind, child: first as TaskId, parent: rest as TaskId }
     case "submit":
       return { kind, partition: first, task: JSON.parse(rest) as NewTask }
+    case undefined:
     default:
       return { kind: "cancel", task: first as TaskId }
   }

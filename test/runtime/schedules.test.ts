@@ -3,14 +3,13 @@ import { Arbitrary, Effect, Layer, Schema } from "effect"
 import { partitionKeys } from "../../runtime/keys.ts"
 import { Schedules, schedulesMax, schedulesPartition } from "../../runtime/schedules.ts"
 import { Store } from "../../runtime/store.ts"
-import { partition } from "../support/stores.ts"
 import { aTask } from "../support/tasks.ts"
 import { TestTime } from "../support/time.ts"
 import { schedulesSuite } from "../suite/schedules.ts"
 import { it } from "../support/effect.ts"
 import { aNamespace } from "../support/redis.ts"
 import { memorySchedules, redisSchedules } from "../support/schedules.ts"
-import { aClient } from "../support/stores.ts"
+import { aClient, partition } from "../support/stores.ts"
 
 schedulesSuite("memory", memorySchedules)
 schedulesSuite("Redis", redisSchedules)

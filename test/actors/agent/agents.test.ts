@@ -470,7 +470,9 @@ for (const [store, system] of [
       return { agent, begun: Effect.promise(() => begun.promise), open: Effect.sync(() => gate.resolve()) }
     }
     const aborted = (signal: AbortSignal) =>
-      new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()))
+      new Promise<void>((resolve) => {
+        signal.addEventListener("abort", () => resolve())
+      })
 
     it.live("is refused, where it is to be rejected", () => {
       const { agent, begun, open } = busy("reject")
