@@ -40,12 +40,13 @@ const phasesOf = (limits: Limits) =>
 
 export type PhaseName = keyof ReturnType<typeof phasesOf>
 
-const longest = (phases: Phases) =>
-  Duration.sum(longestOf(Result.getOrThrow(phasesInOrder(phases))), closeMax)
+const longest = (phases: Phases) => longestOf(Result.getOrThrow(phasesInOrder(phases)))
 
-/** How long a process with a worker may take to stop, all deadlines together; and one with an API alone. */
-export const stopMaxOf = (limits: Limits): Duration.Duration => longest(phasesOf(limits))
-export const apiStopMaxOf = (limits: Limits): Duration.Duration => longest(apiPhases(limits))
+/** How long a process may take to stop, all deadlines together: with an API alone, and with a worker alone. */
+export const apiStopMaxOf = (limits: Limits): Duration.Duration =>
+  Duration.sum(longest(apiPhases(limits)), closeMax)
+export const workerStopMaxOf = (limits: Limits): Duration.Duration =>
+  Duration.sum(Duration.subtract(longest(phasesOf(limits)), longest(apiPhases(limits))), closeMax)
 
 export class Shutdown extends Context.Service<
   Shutdown,

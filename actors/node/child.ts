@@ -10,12 +10,11 @@ import { Settings } from "../../runtime/config.ts"
 import { Limits } from "../../runtime/limits.ts"
 import { Store } from "../../runtime/store.ts"
 import type { Partition } from "../../runtime/task.ts"
-import { Shutdown } from "../shutdown.ts"
+import { Shutdown, workerStopMaxOf } from "../shutdown.ts"
 import type { Incarnation } from "../work/incarnation.ts"
 import { type Beat, beatEvery, type ChildMessage, type NodeMessage } from "./channel.ts"
 import type { Wear } from "./recycling.ts"
 import { measureAgainst, silenceAfter, type SilencePolicy } from "./silence.ts"
-import { childStopMaxOf } from "./stopping.ts"
 
 /** What to run, and what it is called. */
 export interface ChildSpec {
@@ -177,7 +176,7 @@ export const makeSpawn = Effect.gen(function* () {
       // A cleanup is not interruptible by itself, and so would not heed its own time limit.
       yield* Effect.interruptible(exited).pipe(
         Effect.timeoutOrElse({
-          duration: childStopMaxOf(settings),
+          duration: workerStopMaxOf(settings),
           orElse: () => {
             process.kill("SIGKILL")
             return exited

@@ -8,12 +8,9 @@ import { Duration, Effect, Result, type Scope } from "effect"
 import { Settings } from "../../runtime/config.ts"
 import { longestOf, type Phases, phasesInOrder } from "../../runtime/supervision/phases.ts"
 import { coordinate, type Task } from "../../runtime/supervision/shutdown.ts"
-import { apiStopMaxOf, closeMax, Shutdown, stopMaxOf } from "../shutdown.ts"
+import { apiStopMaxOf, closeMax, Shutdown, workerStopMaxOf } from "../shutdown.ts"
 
-type Limits = Parameters<typeof stopMaxOf>[0]
-
-/** How long a worker process may take to stop before it is killed. */
-export const childStopMaxOf = stopMaxOf
+type Limits = Parameters<typeof workerStopMaxOf>[0]
 
 /** How long it takes at most until a child that was killed has ended, and what it held was handed on. */
 const killedMax = Duration.seconds(2)
@@ -23,7 +20,7 @@ const phasesOf = (settings: Limits) =>
     "stop the API": { timeout: apiStopMaxOf(settings) },
     "stop the workers": {
       dependsOn: ["stop the API"],
-      timeout: Duration.sum(childStopMaxOf(settings), killedMax)
+      timeout: Duration.sum(workerStopMaxOf(settings), killedMax)
     }
   }) satisfies Phases
 

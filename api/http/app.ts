@@ -96,8 +96,13 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
     })
   })
 
-  app.use("/v1/tasks", unlessAway(drain))
-  app.use("/v1/tasks/batch", unlessAway(drain))
+  for (const submit of [
+    "/v1/tasks",
+    "/v1/tasks/batch",
+    "/v1/agents/:type/:key/tell",
+    "/v1/agents/:type/:key/ask"
+  ])
+    app.use(submit, unlessAway(drain))
   app.route("/v1/tasks/batch", batch(respond))
   app.route("/v1/tasks", tasks(respond, drain))
   app.route("/v1/tasks", query(respond))

@@ -130,6 +130,7 @@ export const coordinate = <const P extends Phases>(
 
   const through = Effect.fnUntraced(function* (reason: string, from: string | undefined) {
     const begun = yield* Clock.monotonicTimeNanos
+    yield* Effect.logInfo(`shutdown: ${reason}`)
     const first = Math.max(
       0,
       ordered.findIndex(({ name }) => name === from)
@@ -139,7 +140,7 @@ export const coordinate = <const P extends Phases>(
       if (fault !== undefined) return yield* new ShutdownAborted({ phase: phase.name, reason: fault })
     }
     const took = Duration.nanos((yield* Clock.monotonicTimeNanos) - begun)
-    yield* Effect.logDebug(`shutdown: done in ${Duration.format(took)} (${reason})`)
+    yield* Effect.logDebug(`shutdown: done in ${Duration.format(took)}`)
   })
 
   return {

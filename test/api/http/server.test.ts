@@ -216,7 +216,12 @@ describe("a server that stops", () => {
         status: 503,
         again: "1"
       })
-      for (const way of ["/v1/tasks", "/v1/tasks/batch"]) {
+      for (const way of [
+        "/v1/tasks",
+        "/v1/tasks/batch",
+        "/v1/agents/shop.cart/u/tell",
+        "/v1/agents/shop.cart/u/ask"
+      ]) {
         const refused = yield* ask(way, jsonBody({ name: "test", input: 1, tasks: [{ name: "test" }] }))
         expect({ status: refused.status, again: refused.headers.get("retry-after") }).toEqual({
           status: 503,
