@@ -43,13 +43,13 @@ describe("a process that stops", () => {
             )
           }).pipe(Scope.provide(scope))
         yield* Effect.addFinalizer(() => run(`${name} is stopped`)).pipe(Scope.provide(scope))
-        return Scope.close(scope, Exit.void)
+        return scope
       })
-      const stopApi = yield* part("API", inOrder.slice(0, 2))
-      const stopWorker = yield* part("worker", inOrder.slice(2).toReversed())
+      const api = yield* part("API", inOrder.slice(0, 2))
+      const worker = yield* part("worker", inOrder.slice(2).toReversed())
 
-      yield* stopWorker
-      yield* stopApi
+      yield* Scope.close(worker, Exit.void)
+      yield* Scope.close(api, Exit.void)
 
       expect(done).toEqual([...inOrder])
     }).pipe(Effect.provide(process))
@@ -71,7 +71,7 @@ describe("a process that stops", () => {
 
       expect(reason()).toBe("SIGTERM")
       expect(lines.filter((line) => line.includes("gone"))).toEqual([])
-    }).pipe(Effect.provide(process), Effect.provide(layer))
+    }).pipe(Effect.provide(Layer.merge(process, layer)))
   })
 
   it.effect("stops what is started after all else has stopped, by itself", () =>
@@ -105,7 +105,7 @@ describe("a process that stops", () => {
         "shutdown, let running finish, for at most 30s: worker (2 running tasks)",
         "shutdown, let running finish: cut after 30s; not done: worker (2 running tasks: a, b)"
       ])
-    }).pipe(Effect.scoped, Effect.provide(process), Effect.provide(layer))
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(process, layer)))
   })
 
   it.effect("cuts what only gives others time when somebody is in a hurry, and still does the rest", () =>

@@ -2,6 +2,7 @@
 import { describe, expect } from "bun:test"
 import {
   Context,
+  Data,
   Deferred,
   Duration,
   Effect,
@@ -23,7 +24,7 @@ import { AttemptOver, CurrentTask, defineTask, type TaskDefinition } from "../..
 import * as Memory from "../../../runtime/memory/stores.ts"
 import { Handlers } from "../../../runtime/registry.ts"
 import { Store } from "../../../runtime/store.ts"
-import { partitionOf, type TaskId } from "../../../runtime/task.ts"
+import { partitionOf } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
 import { isAlive } from "../../support/node.ts"
 import { memorySettings } from "../../support/redis.ts"
@@ -58,6 +59,12 @@ const soon = Schedule.upTo(Schedule.spaced("5 millis"), { duration: "2 seconds" 
 const eventually = (holds: () => boolean) =>
   Effect.repeat(Effect.delay(Effect.sync(holds), "1 millis"), { until: (held) => held })
 
+const aborted = (signal: AbortSignal) => {
+  const { promise, resolve } = Promise.withResolvers<unknown>()
+  signal.addEventListener("abort", resolve)
+  return promise
+}
+
 /** A first run, which ends as it is told to; a later one does nothing. */
 const aRun = (way: Way) => {
   const begun = Deferred.makeUnsafe<void>()
@@ -69,7 +76,7 @@ const aRun = (way: Way) => {
     through: async (signal: AbortSignal) => {
       Deferred.doneUnsafe(begun, Exit.void)
       if (way === "fails") throw new Error("as it was told")
-      if (!byItself) await new Promise((resolve) => signal.addEventListener("abort", resolve))
+      if (!byItself) await aborted(signal)
     },
     /** In one of effects. */
     throughEffect: Effect.suspend(() => {
@@ -105,7 +112,7 @@ const endedThat = Effect.fnUntraced(function* (
   yield* run.begun
   switch (way) {
     case "is cancelled":
-      yield* cancel(id as TaskId)
+      yield* cancel(id)
       break
     case "is lost with its worker's lease":
       yield* Store.use((store) => store.evict(partitionOf("default"), incarnations[0]!.worker))
@@ -114,8 +121,10 @@ const endedThat = Effect.fnUntraced(function* (
     case "is still running when its worker stops":
       yield* Scope.close(scope, Exit.void)
       break
-    default:
-      yield* result(id as TaskId)
+    case "succeeds":
+    case "fails":
+    case "is over its time":
+      yield* result(id)
   }
   // Whoever cancels is answered at once, and the run hears of it.
   yield* way === "is cancelled" ? Effect.retry(Effect.suspend(look), soon) : look()
@@ -147,7 +156,14 @@ const promise = (
 }
 
 /** A thing that is expected, as an effect: it may be looked at again. */
-const that = (expectation: () => void) => Effect.try({ try: expectation, catch: (thrown) => thrown })
+const that = (expectation: () => void) =>
+  Effect.try({ try: expectation, catch: (thrown) => new Unmet({ thrown }) })
+
+class Unmet extends Data.TaggedError("Unmet")<{ readonly thrown: unknown }> {
+  override get message() {
+    return String(this.thrown)
+  }
+}
 
 /** What fibers of a run do until they are interrupted. */
 const newFibers = () => {
@@ -454,7 +470,7 @@ describe("a worker that stops", () => {
       run: Effect.fnUntraced(function* () {
         yield* Needed
         Deferred.doneUnsafe(begun, Exit.void)
-        yield* Effect.never.pipe(
+        return yield* Effect.never.pipe(
           Effect.onInterrupt(() =>
             Effect.gen(function* () {
               Deferred.doneUnsafe(stopping, Exit.void)
@@ -491,7 +507,7 @@ describe("a worker that stops", () => {
       batch: { size: 1 },
       runAll: async (items, { signal }) => {
         Deferred.doneUnsafe(begun, Exit.void)
-        await new Promise((resolve) => signal.addEventListener("abort", resolve))
+        await aborted(signal)
         await Bun.sleep(100)
         ended = true
         return items.map(() => null)

@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { longestOf, type Phase, phasesInOrder } from "../../../runtime/supervision/phases.ts"
 import { coordinate, type Task } from "../../../runtime/supervision/shutdown.ts"
 import { it } from "../../support/effect.ts"
-import { quiet, recorded } from "../../support/supervised.ts"
+import { Broken, quiet, recorded } from "../../support/supervised.ts"
 
 const after = (...dependsOn: ReadonlyArray<string>): Phase => ({ dependsOn, timeout: "10 seconds" })
 const empty = after()
@@ -37,7 +37,13 @@ describe("phases", () => {
     expect(sorted({ b: after("a"), c: after("b") })).toEqual(["a", "b", "c"])
     expect(sorted({ b: after("a"), c: after("a", "b") })).toEqual(["a", "b", "c"])
     expect(sorted({ c: after("a", "b") })).toEqual(["a", "b", "c"])
-    expect(sorted({ b: after("a"), c: after("b"), d: after("b", "c"), e: after("d") })).toEqual([..."abcde"])
+    expect(sorted({ b: after("a"), c: after("b"), d: after("b", "c"), e: after("d") })).toEqual([
+      "a",
+      "b",
+      "c",
+      "d",
+      "e"
+    ])
     expect(sorted({ a2: after("a1"), a3: after("a2"), b2: after("b1"), b3: after("b2") })).toEqual([
       ...["a1", "a2", "a3"],
       ...["b1", "b2", "b3"]
@@ -248,7 +254,7 @@ describe("a coordinated shutdown", () => {
       const { done, says, task } = newStage()
       const { add, run } = coordinate({ ...abc, b: { dependsOn: ["a"], timeout: "100 millis" } })
       let interrupted = false
-      add("a", task("a1", Effect.andThen(says("a1"), Effect.fail(new Error("boom")))))
+      add("a", task("a1", Effect.andThen(says("a1"), Effect.fail(new Broken({ message: "boom" })))))
       add("a", task("a2", Effect.andThen(Effect.sleep(100), says("a2"))))
       add("b", {
         name: "b1",
@@ -283,7 +289,7 @@ describe("a coordinated shutdown", () => {
 
   for (const [how, run] of [
     ["late", Effect.never],
-    ["failed", Effect.fail(new Error("boom"))]
+    ["failed", Effect.fail(new Broken({ message: "boom" }))]
   ] as const) {
     it.effect(`abort if recover=off, when a task is ${how}`, () =>
       Effect.gen(function* () {
