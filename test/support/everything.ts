@@ -1,18 +1,20 @@
 /** One of everything that a store can hold, and its end: to look at the keys that there are meanwhile and afterwards. */
 import { Effect } from "effect"
 import { Admission } from "../../runtime/admission.ts"
+import { Agents } from "../../runtime/agents.ts"
 import { Limits } from "../../runtime/limits.ts"
 import { Members } from "../../runtime/members.ts"
 import { Operations } from "../../runtime/operations.ts"
 import { Schedules } from "../../runtime/schedules.ts"
 import { Steps } from "../../runtime/steps.ts"
-import { Store } from "../../runtime/store.ts"
+import { agentBoxKey, Store } from "../../runtime/store.ts"
 import { type Entry, idIn, ulidOfEntry } from "../../runtime/task.ts"
 import { adopt, aChildOf } from "./children.ts"
 import { elsewhere, partition } from "./stores.ts"
-import { aTask, aUlid, claim, end, entriesOf, submit, tasks, turn, ulidAt, wait } from "./tasks.ts"
+import { anEnd, aTask, aUlid, claim, end, entriesOf, submit, tasks, turn, ulidAt, wait } from "./tasks.ts"
 
 const paused = "paused"
+const agent = "cart/a"
 const box = (name: string, limit = 1) => ({ name, limit, ordered: true })
 
 /** Has `worker` claim what there is, suspects aside. */
@@ -69,6 +71,24 @@ const endings = Effect.gen(function* () {
   yield* store.cancel(partition, ulidOfEntry(cancelled!), "no more")
 })
 
+/** An agent with a state, whose message is handled. */
+const anAgent = Effect.gen(function* () {
+  yield* submit(aTask({ box: box(`|${agentBoxKey(agent)}`) }))
+  const [entry] = yield* claimed("w")
+  const state = { json: "1", version: 1 }
+  const act = { agent, base: "0", state, timers: [], sent: [] }
+  yield* turn("w", { settled: [{ kind: "end", entry: entry!, record: anEnd(entry!), act }] })
+})
+
+/** Permits of two limits, one of which was corrected. */
+const permits = Effect.gen(function* () {
+  const limits = yield* Limits
+  const rate = { count: 5, perMs: 60_000, amount: 1 }
+  yield* limits.take("w", [{ name: "openai", rate, concurrency: 2 }], 1, 60_000)
+  const taken = yield* limits.take("w", [{ name: "tokens", rate }], 1, 60_000)
+  yield* limits.settle(taken.permits.map((permit) => ({ permit, unused: true })))
+})
+
 const aSchedule = { id: "s", slot: undefined, notes: ["fired"], submits: [] }
 const itself = { version: "1", text: "", lookAt: 1 }
 
@@ -95,14 +115,8 @@ export const everything = Effect.gen(function* () {
       { kind: "unique", name: "k", until: "ended" }
     ])
   )
-  yield* Limits.use((limits) =>
-    limits.take(
-      "w",
-      [{ name: "openai", rate: { count: 5, perMs: 60_000, amount: 1 }, concurrency: 2 }],
-      1,
-      60_000
-    )
-  )
+  yield* anAgent
+  yield* permits
   yield* Members.use((members) =>
     Effect.andThen(
       members.beat(
@@ -127,6 +141,9 @@ export const theEnd = Effect.gen(function* () {
   yield* operations.limit(partition, {})
   yield* operations.pause(partition, false, paused)
   yield* store.evict(partition, "w")
+  yield* Agents.use((agents) =>
+    agents.stop(partition, agent, { box: `|${agentBoxKey(agent)}`, reason: "no more" })
+  )
   yield* Members.use((members) => members.leave("n"))
   yield* Schedules.use((schedules) => schedules.change({ ...aSchedule, from: itself.version, to: undefined }))
   let runs: ReadonlyArray<Entry> = []
