@@ -118,14 +118,20 @@ export const coordinate = <const P extends Phases>(
     )
     const cut = yield* Effect.raceAllFirst([
       Effect.as(Effect.forEach(fibers, Fiber.await, { discard: true }), undefined),
-      Effect.as(Effect.sleep(timeoutMs), `after ${limit}`),
-      patient ? Effect.as(hurried, "since somebody is in a hurry") : Effect.never
+      Effect.as(Effect.sleep(timeoutMs), {
+        why: `after ${limit}`,
+        // Nobody was to have any time.
+        log: timeoutMs === 0 ? Effect.logDebug : Effect.logWarning
+      }),
+      patient
+        ? Effect.as(hurried, { why: "since somebody is in a hurry", log: Effect.logInfo })
+        : Effect.never
     ])
     if (cut === undefined) return phase.recover ? undefined : failed[0]
     const late = [...left]
     for (const fiber of fibers) fiber.interruptUnsafe()
-    yield* Effect.logWarning(`shutdown, ${name}: cut ${cut}; not done: ${late.map(namesOf).join(", ")}`)
-    return phase.recover ? undefined : `it was cut ${cut}`
+    yield* cut.log(`shutdown, ${name}: cut ${cut.why}; not done: ${late.map(namesOf).join(", ")}`)
+    return phase.recover ? undefined : `it was cut ${cut.why}`
   })
 
   const through = Effect.fnUntraced(function* (reason: string, from: string | undefined) {
