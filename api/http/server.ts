@@ -13,6 +13,9 @@ import { type AppOptions, createApp } from "./app.ts"
 import { Drain } from "./drain.ts"
 import type { ApiServices } from "./run.ts"
 
+/** How long what was answered last may take to be sent when somebody is in a hurry. */
+const lastWordMax = "250 millis"
+
 /** How long a connection may be silent, in seconds, where nobody said that it may take its time. */
 const idleSeconds = 30
 
@@ -56,7 +59,7 @@ export const layerWith = (options: ServerOptions) =>
     HttpServer,
     Effect.gen(function* () {
       const { grace, host, port } = yield* Settings
-      const { during, run } = yield* Shutdown
+      const { during, hurried, run } = yield* Shutdown
       yield* checkHost(host)
       const drain = new Drain()
       const app = createApp(yield* Effect.context<ApiServices>(), { ...options, drain })
@@ -92,7 +95,7 @@ export const layerWith = (options: ServerOptions) =>
         run: Effect.promise(() => {
           drain.close()
           return server.stop()
-        }),
+        }).pipe(Effect.raceFirst(Effect.andThen(hurried, Effect.sleep(lastWordMax)))),
         waitsFor: requests
       })
       yield* Effect.addFinalizer(() => run("its API is stopped"))

@@ -112,7 +112,7 @@ describe("a process that stops", () => {
     Effect.gen(function* () {
       const { during, hurry, run } = yield* Shutdown
       const settled = yield* Deferred.make<void>()
-      for (const phase of ["stop admitting", "close the API", "let running finish"] as const)
+      for (const phase of ["stop admitting", "let running finish"] as const)
         yield* during(phase, { name: phase, run: Effect.never })
       yield* during("settle", { name: "worker", run: Deferred.await(settled) })
       const stopping = yield* Effect.forkChild(run("test"), { startImmediately: true })

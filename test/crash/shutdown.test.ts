@@ -1,6 +1,9 @@
-/** A worker that is told to stop while it runs a thousand tasks: nothing is lost, nothing runs twice without need. */
+/**
+ * A worker that is told to stop while it runs a thousand tasks: nothing is lost, nothing runs twice without need. And a node
+ * that says that it goes before it does.
+ */
 import { describe, expect, test } from "bun:test"
-import { eventually } from "../support/node.ts"
+import { eventually, startNode } from "../support/node.ts"
 import { aScene, type Scene, testMaxMs } from "./scene.ts"
 
 type Round = ReturnType<Scene["round"]>
@@ -133,4 +136,39 @@ describe("a worker with a thousand running tasks that is told to stop", () => {
     },
     testMaxMs
   )
+})
+
+describe("a node that is told to stop", () => {
+  test("says first that it goes, refuses new tasks and answers all else; a second signal ends that at once", async () => {
+    await using node = await startNode({
+      workers: 1,
+      env: { TROUPE_GRACE: "10 minutes", TROUPE_DRAIN: "10 minutes" }
+    })
+    const id = await node.submit("crash.lasts-once")
+    await eventually("the run", () => node.lines()[0])
+    const stream = await fetch(`${node.url}/v1/tasks/${id}/events`)
+
+    node.child.kill("SIGTERM")
+
+    await eventually("it to say so", async () =>
+      (await fetch(`${node.url}/readyz`)).status === 503 ? true : undefined
+    )
+    expect((await fetch(`${node.url}/healthz`)).status).toBe(200)
+    expect(await node.task(id)).toMatchObject({ state: "running" })
+    expect(
+      await node.json("/tasks", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ name: "crash.brief", input: {} })
+      })
+    ).toMatchObject({ status: 503, body: { type: "going-away" } })
+
+    const from = performance.now()
+    node.child.kill("SIGTERM")
+
+    expect(await node.child.exited).toBe(0)
+    expect(performance.now() - from).toBeLessThan(5_000)
+    expect(await stream.text()).toContain("event: away")
+    console.log(`it was gone ${Math.round(performance.now() - from)} ms after the second signal`)
+  }, 120_000)
 })
