@@ -18,7 +18,7 @@ import { StoreError } from "../store.ts"
 import { callMaxMs, openLink } from "./link.ts"
 import { during, Scripted } from "./scripted.ts"
 import type { ScriptName } from "./scripts.ts"
-import { lineOf } from "./store.ts"
+import { lineOf } from "./message.ts"
 
 /** A schedule as its field holds it: its version, a space, its text. */
 const storedOf = (id: string, stored: string): StoredSchedule => {

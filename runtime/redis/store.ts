@@ -1,76 +1,32 @@
 /**
  * The store in Redis: every method is one script, or one command that only reads.
  *
- * This file alone knows the order of the scripts' arguments and the shapes of their replies.
+ * This file knows the order of the scripts' arguments and the shapes of their replies; those of the turn have a file of
+ * their own, and so has what is listened to.
  */
-import { Duration, Effect, Layer, Queue } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { Settings } from "../config.ts"
 import type { PartitionKeys } from "../keys.ts"
 import {
   AgentQuarantined,
-  bellWaitMaxMs,
-  type Claim,
-  clockJumpMs,
-  crashesMax,
-  crashesSuspect,
   type EventKind,
   eventsMax,
   Fenced,
   type Found,
-  type Hint,
   isPlain,
-  type Message,
-  type News,
   type NewTask,
-  type Order,
   QueueFull,
   Store,
   StoreError,
   StoreFull,
-  streamIdleMs,
-  type TimerChange,
-  type TurnReply
+  streamIdleMs
 } from "../store.ts"
-import { lanes, type Partition, partitionOfId, type TaskId, ulidLength, ulidOfId } from "../task.ts"
-import { callMaxMs, openLink, type RedisError } from "./link.ts"
+import { lanes, type Partition, partitionOfId, type TaskId, ulidOfId } from "../task.ts"
+import type { RedisError } from "./link.ts"
+import { openBell, openInbox, openOrders } from "./listening.ts"
+import { lineOf, messageOf } from "./message.ts"
 import { during, Scripted } from "./scripted.ts"
-
-/** How often an inbox makes sure that its connection is alive. */
-const inboxProbe = Duration.seconds(5)
-
-type TurnScriptReply = [
-  now: number,
-  nextDue: number,
-  lost: Array<string>,
-  claimed: Array<string>,
-  held: Array<string>,
-  rings: Array<string | number>,
-  /** For each ring of the permits: where its claims begin, and how many they are. */
-  fromRings: Array<number>,
-  outbox: 0 | 1,
-  agents: Array<string>
-]
-
-/** A list of claims as the turn's script gives it: entry, record, entry, record, … */
-const claimsOf = (
-  flat: ReadonlyArray<string>,
-  rings: ReadonlyArray<string>,
-  fromRings: ReadonlyArray<number>
-): ReadonlyArray<Claim> => {
-  const claims: Array<Claim> = []
-  for (let at = 0; at < flat.length; at += 2) claims.push({ entry: flat[at]!, record: flat[at + 1]! })
-  for (const [index, ring] of rings.entries()) {
-    const first = fromRings[2 * index]!
-    for (let at = first; at < first + fromRings[2 * index + 1]!; at++) claims[at] = { ...claims[at]!, ring }
-  }
-  return claims
-}
-
-const pairsOf = (flat: ReadonlyArray<string | number>): ReadonlyArray<readonly [string, number]> => {
-  const pairs: Array<readonly [string, number]> = []
-  for (let at = 0; at < flat.length; at += 2) pairs.push([String(flat[at]), Number(flat[at + 1])])
-  return pairs
-}
+import { turnArguments, turnReplyOf, type TurnScriptReply } from "./turn.ts"
 
 /** Any other task, as the scripts that store tasks are given it. */
 export const otherOf = (task: NewTask): ReadonlyArray<string | number> => [
@@ -93,39 +49,6 @@ export const refusalOf = (partition: Partition, [letter, detail]: readonly [stri
     ? new AgentQuarantined({ agent: detail })
     : new QueueFull({ partition, bound: bounds[letter as keyof typeof bounds], limit: Number(detail) })
 
-/** A message of the outbox as it is read. */
-const messageOf = (line: string): Message => {
-  const [kind, first = ""] = line.split(" ", 2)
-  const rest = line.slice(kind!.length + first.length + 2)
-  switch (kind) {
-    case "ended":
-      return { kind, child: first as TaskId, parent: rest as TaskId }
-    case "submit":
-      return { kind, partition: first, task: JSON.parse(rest) as NewTask }
-    case undefined:
-    default:
-      return { kind: "cancel", task: first as TaskId }
-  }
-}
-
-/** A message of the outbox as it lies there. */
-export const lineOf = (message: Message): string => {
-  switch (message.kind) {
-    case "ended":
-      return `ended ${message.child} ${message.parent}`
-    case "submit":
-      return `submit ${message.partition} ${JSON.stringify(message.task)}`
-    case "cancel":
-      return `cancel ${message.task}`
-  }
-}
-
-/** A line of a hint: an id, and its record if that came along. */
-const newsOf = (line: string): News => ({
-  ulid: line.slice(0, ulidLength),
-  record: line.length > ulidLength ? line.slice(ulidLength) : undefined
-})
-
 const foundOf = (
   reply: null | readonly [record: string, place: string, detail?: string, note?: string]
 ): Found | undefined => {
@@ -144,24 +67,13 @@ const foundOf = (
   }
 }
 
-/** A change of a timer, a line as the turn's script reads it. */
-const timerLine = (change: TimerChange): string => {
-  switch (change.kind) {
-    case "set":
-      return `+${change.ulid} ${change.name}`
-    case "clear":
-      return `-${change.name}`
-    case "fired":
-      return `=${change.name}`
-  }
-}
-
 /** What a script, once reached, did not do because Redis is at its `maxmemory`. */
 export const isFull = (error: RedisError) => /^OOM\b|-OOM\b/.test(error.message)
 
 const make = Effect.gen(function* () {
   const settings = yield* Settings
-  const { address, call, keysOf, run } = yield* Scripted
+  const scripted = yield* Scripted
+  const { call, keysOf, run } = scripted
   const retentionMs = Duration.toMillis(settings.retention)
   const streamMs = Math.max(retentionMs, streamIdleMs)
 
@@ -186,92 +98,9 @@ const make = Effect.gen(function* () {
   })
 
   const turn: Store["Service"]["turn"] = Effect.fnUntraced(function* (partition, turn) {
-    const ended: Array<string | number> = []
-    const retried: Array<string | number> = []
-    const waiting: Array<string | number> = []
-    const released: Array<string | number> = []
-    const acts: Array<string | number> = []
-    const sent: Array<string | number> = []
-    for (const settlement of turn.settled) {
-      const { entry } = settlement
-      if (settlement.kind === "end") {
-        ended.push(entry, settlement.record)
-        if (settlement.act === undefined) continue
-        const { agent, base, state, timers } = settlement.act
-        acts.push(
-          entry,
-          agent,
-          base,
-          state?.json ?? "",
-          state?.version ?? 0,
-          timers.map(timerLine).join("\n")
-        )
-        for (const message of settlement.act.sent) sent.push(entry, lineOf(message))
-      } else if (settlement.kind === "retry") retried.push(entry, settlement.delayMs, settlement.record)
-      else if (settlement.kind === "wait")
-        waiting.push(entry, settlement.record, settlement.children.join(" "))
-      else released.push(entry)
-    }
-    const reply = yield* run<-1 | TurnScriptReply>(
-      "worker-turn",
-      partition,
-      [
-        turn.worker,
-        turn.leaseMs,
-        turn.want,
-        turn.expectedNow,
-        turn.join ? 1 : 0,
-        turn.again ? 1 : 0,
-        retentionMs,
-        crashesSuspect,
-        crashesMax,
-        clockJumpMs,
-        turn.share.some((count) => count > 0) ? turn.share.join(" ") : "",
-        turn.suspect ? 1 : 0,
-        turn.about ?? "",
-        ended.length / 2,
-        retried.length / 3,
-        waiting.length / 3,
-        released.length,
-        turn.notes.length,
-        turn.noted.length,
-        turn.streamed.length,
-        turn.hints.length,
-        turn.permits.length,
-        turn.deferred.length,
-        acts.length / 6,
-        sent.length / 2
-      ].concat(
-        ended as Array<never>,
-        retried as Array<never>,
-        waiting as Array<never>,
-        released as Array<never>,
-        turn.notes.flat() as Array<never>,
-        turn.noted as Array<never>,
-        turn.streamed as Array<never>,
-        turn.hints.flatMap(([channel, entries]) => [channel, entries.join(" ")]) as Array<never>,
-        turn.permits.flat() as Array<never>,
-        turn.deferred.flat() as Array<never>,
-        acts as Array<never>,
-        sent as Array<never>
-      )
-    ).pipe(during("Store.turn"))
-    if (reply === -1) return yield* new Fenced({ worker: turn.worker })
-    const [now, nextDue, lost, claimed, held, rings, fromRings, outbox, agents] = reply
-    return {
-      now,
-      nextDue: nextDue < 0 ? undefined : nextDue,
-      lost,
-      claimed: claimsOf(
-        claimed,
-        turn.permits.map(([ring]) => ring),
-        fromRings
-      ),
-      rings: pairsOf(rings),
-      outbox: outbox === 1,
-      agents: agents.flatMap((agent, at) => (at % 2 === 0 ? [[agent, agents[at + 1]!] as const] : [])),
-      held
-    } satisfies TurnReply
+    const args = turnArguments(turn, retentionMs)
+    const reply = yield* run<-1 | TurnScriptReply>("worker-turn", partition, args).pipe(during("Store.turn"))
+    return reply === -1 ? yield* new Fenced({ worker: turn.worker }) : turnReplyOf(reply, turn)
   })
 
   const cancel: Store["Service"]["cancel"] = Effect.fnUntraced(function* (partition, ulid, reason) {
@@ -285,33 +114,6 @@ const make = Effect.gen(function* () {
     return typeof reply === "string"
       ? ({ kind: "ended", record: reply } as const)
       : ({ kind: "cancelled", children: reply as Array<TaskId> } as const)
-  })
-
-  const orders: Store["Service"]["orders"] = Effect.fnUntraced(function* (worker, partitions) {
-    const heard = yield* Queue.unbounded<Order>()
-    const channels = new Map(partitions.map((partition) => [keysOf(partition).orders(worker), partition]))
-    yield* openLink({
-      name: "troupe-orders",
-      address,
-      onConnect: async (client, first) => {
-        client.on("smessage", (channel: string, message: string) => {
-          const partition = channels.get(channel)!
-          const [kind, entry] = message.split(" ")
-          Queue.offerUnsafe(heard, kind === "stop" ? { kind, partition, entry: entry! } : { kind: "drain" })
-        })
-        for (const channel of channels.keys()) await client.ssubscribe(channel)
-        if (!first) Queue.offerUnsafe(heard, { kind: "all" })
-      }
-    }).pipe(
-      Effect.tap((listener) =>
-        // A connection that only listens would never notice that nobody speaks at its other end any more.
-        listener
-          .call((client) => client.ping())
-          .pipe(Effect.ignore, Effect.delay(inboxProbe), Effect.forever, Effect.forkScoped)
-      ),
-      Effect.mapError((cause) => new StoreError({ operation: "Store.orders", cause }))
-    )
-    return { next: Queue.take(heard) }
   })
 
   const childEnded: Store["Service"]["childEnded"] = (parent, child) =>
@@ -379,56 +181,6 @@ const make = Effect.gen(function* () {
       during("Store.events")
     )
 
-  const inbox: Store["Service"]["inbox"] = Effect.gen(function* () {
-    const name = crypto.randomUUID()
-    const hints = yield* Queue.unbounded<Hint>()
-    const channels = new Map<string, Partition>()
-    const tuned = new Set<string>()
-    const listener = yield* openLink({
-      name: "troupe-inbox",
-      address,
-      onConnect: async (client, first) => {
-        client.on("smessage", (channel: string, message: string) => {
-          Queue.offerUnsafe(hints, {
-            partition: channels.get(channel)!,
-            news: message.split("\n").map(newsOf)
-          })
-        })
-        if (channels.size > 0) await client.ssubscribe(...channels.keys())
-        // What was told while nobody listened is lost: everything waited for is read again.
-        if (!first) Queue.offerUnsafe(hints, "all")
-      }
-    })
-    const tune = Effect.fnUntraced(function* (partition: Partition) {
-      const channel = keysOf(partition).reply(name)
-      if (tuned.has(channel)) return
-      // From here on a fresh connection subscribes to it by itself.
-      channels.set(channel, partition)
-      yield* listener.call((client) => client.ssubscribe(channel))
-      tuned.add(channel)
-    }, during("Store.inbox"))
-    // A connection that only listens would never notice that nobody speaks at its other end any more.
-    yield* listener
-      .call((client) => client.ping())
-      .pipe(Effect.ignore, Effect.delay(inboxProbe), Effect.forever, Effect.forkScoped)
-    return { name, next: Queue.take(hints), tune }
-  }).pipe(Effect.mapError((cause) => new StoreError({ operation: "Store.inbox", cause })))
-
-  const bell: Store["Service"]["bell"] = Effect.fnUntraced(function* (partitions) {
-    const listener = yield* openLink({ name: "troupe-bell", address }).pipe(
-      Effect.mapError((cause) => new StoreError({ operation: "Store.bell", cause }))
-    )
-    const bells = partitions.map((partition) => keysOf(partition).bell)
-    const wait = (maxMs: number) => {
-      // Redis reads 0 as for ever, and rounds down to the millisecond.
-      const seconds = Math.min(Math.max(maxMs, 1), bellWaitMaxMs) / 1_000
-      return listener
-        .call((client) => client.call("blpop", ...bells, String(seconds)), callMaxMs + bellWaitMaxMs)
-        .pipe(Effect.asVoid, during("Store.bell"))
-    }
-    return { wait }
-  })
-
   /** How many entries wait in boxes: those of some boxes at a time. */
   const boxedIn = Effect.fnUntraced(function* (keys: PartitionKeys) {
     let cursor = "0"
@@ -486,7 +238,7 @@ const make = Effect.gen(function* () {
     submit,
     turn,
     cancel,
-    orders,
+    orders: openOrders(scripted),
     childEnded,
     outbox,
     drop,
@@ -507,8 +259,8 @@ const make = Effect.gen(function* () {
         : Effect.asVoid(run("task-unwatch", partition, [inbox, ...ulids])).pipe(during("Store.unwatch")),
     append,
     events,
-    inbox,
-    bell,
+    inbox: openInbox(scripted),
+    bell: openBell(scripted),
     depth,
     sweep: (partition, limit) =>
       run<number>("segment-sweep", partition, [limit, Duration.toMillis(settings.deadRetention)]).pipe(

@@ -1,0 +1,30 @@
+/** The messages of an outbox, a line each, as they lie there and as they are read. */
+import type { Message, NewTask } from "../store.ts"
+import type { TaskId } from "../task.ts"
+
+/** A message of the outbox as it is read. */
+export const messageOf = (line: string): Message => {
+  const [kind, first = ""] = line.split(" ", 2)
+  const rest = line.slice(kind!.length + first.length + 2)
+  switch (kind) {
+    case "ended":
+      return { kind, child: first as TaskId, parent: rest as TaskId }
+    case "submit":
+      return { kind, partition: first, task: JSON.parse(rest) as NewTask }
+    case undefined:
+    default:
+      return { kind: "cancel", task: first as TaskId }
+  }
+}
+
+/** A message of the outbox as it lies there. */
+export const lineOf = (message: Message): string => {
+  switch (message.kind) {
+    case "ended":
+      return `ended ${message.child} ${message.parent}`
+    case "submit":
+      return `submit ${message.partition} ${JSON.stringify(message.task)}`
+    case "cancel":
+      return `cancel ${message.task}`
+  }
+}
