@@ -4,61 +4,42 @@
  * However a run ends, it is settled once, unless it was lost or cancelled: then it is over for us at once, and nothing
  * is said. Runs of a batch handler share a fiber, and each is settled by itself.
  */
-import { Cause, Effect, Exit, Fiber, Random, type Scope } from "effect"
+import { Effect, type Exit, Fiber, Random, type Scope } from "effect"
 import { type AgentDefinition, isAgentDefinition } from "../../runtime/agent.ts"
 import type { Agents } from "../../runtime/agents.ts"
 import { addressOf } from "../../runtime/current-agent.ts"
-import { describe } from "../../runtime/fault.ts"
-import type { Limit, LogLevel, TaskDefinition } from "../../runtime/handler.ts"
+import type { LogLevel, TaskDefinition } from "../../runtime/handler.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { Steps } from "../../runtime/steps.ts"
 import { type AgentAddress, type Claim, type Settlement, Store, type WorkerId } from "../../runtime/store.ts"
 import { decodeRecord, type Entry, type Partition, readEnvelope } from "../../runtime/task.ts"
-import type { Acting } from "../agent/act.ts"
 import { type Came, type Cells, openCells, type Waiting } from "../agent/cells.ts"
 import { handle, type Mail } from "../agent/handling.ts"
 import { attempt, type Ending, type Services } from "./attempt.ts"
-import { type Gathered, makeBatches } from "./batches.ts"
+import { makeBatches } from "./batches.ts"
 import { type Keeping, Run, type RunOf, type Writes } from "./context.ts"
 import { type Emitter, openEmitter } from "./emitter.ts"
 import { Offspring } from "../dispatch/offspring.ts"
+import {
+  acted,
+  cameOf,
+  endingOf,
+  firstDueMono,
+  isGone,
+  missing,
+  noteDueMono,
+  noteEveryMs,
+  type Running,
+  type Stop
+} from "./running.ts"
 import { type Cool, coolOf, type Settled, waitOf } from "./settled.ts"
-import { type Claimed, outcomeOf, settlementOf } from "./settlement.ts"
+import { outcomeOf, settlementOf } from "./settlement.ts"
 
+export type { Stop } from "./running.ts"
 export type { Settled } from "./settled.ts"
-
-/** A run that has lasted longer than this gets a note, so that others can see who runs it, in milliseconds. */
-const noteAfterMs = 100
-
-/** The least time between two notes of one run, in milliseconds. */
-const noteEveryMs = 250
 
 /** How long one that is over for us, and has not ended, is waited for when all are to end. */
 const leaveMax = "5 seconds"
-
-/** Why a run was interrupted. One that is lost or cancelled is not the task's current one any more. */
-export type Stop = "timeout" | "drain" | "lost" | "cancelled"
-
-interface Running extends Claimed {
-  readonly timeoutMs: number | undefined
-  readonly limits: ReadonlyArray<Limit>
-  readonly ring: string | undefined
-  readonly permit: string | undefined
-  /** On Redis's clock, and on ours; in a batch that gathers, later than any time. */
-  startedAt: number
-  startedMono: number
-  fiber: Fiber.Fiber<Ending> | undefined
-  /** In its place, in a batch. */
-  gathered: Gathered | undefined
-  /** Where it waits for its turn, and what it did, when it is an agent's message. */
-  mail: Waiting | undefined
-  acting: Acting | undefined
-  stop: Stop | undefined
-  used: Record<string, number> | undefined
-  progress: { readonly fraction: number; readonly message?: string } | undefined
-  notedMono: number
-  noteDue: boolean
-}
 
 export interface Runs {
   readonly size: () => number
@@ -96,8 +77,6 @@ export interface RunsOptions {
   readonly onSettled: (settled: Settled) => void
   readonly onChange: () => void
 }
-
-const isGone = (stop: Stop | undefined) => stop === "lost" || stop === "cancelled"
 
 /** Opens a set of runs. What still runs when the scope closes is interrupted, and nothing is said of it. */
 export const openRuns = Effect.fnUntraced(function* (
@@ -407,36 +386,3 @@ export const openRuns = Effect.fnUntraced(function* (
     takeNotes
   }
 })
-
-/** The settlement with what its message did: all of it with a success, what a failure leaves with a death. */
-const acted = ({ acting }: Running, settlement: Settlement): Settlement =>
-  acting === undefined || settlement.kind !== "end" ? settlement : { ...settlement, act: acting.act }
-
-const cameOf = ({ acting }: Running, settlement: Settlement): Came => {
-  const isOver = settlement.kind === "end" && !settlement.record.startsWith("F")
-  return isOver && acting !== undefined ? { kind: "handled", next: acting.next } : { kind: "blocked" }
-}
-
-/** When a run is due for its next note, on our monotonic clock. */
-const noteDueMono = ({ noteDue, notedMono, startedMono }: Running): number => {
-  if (notedMono === 0) return startedMono + noteAfterMs
-  return noteDue ? notedMono + noteEveryMs : Number.POSITIVE_INFINITY
-}
-
-const firstDueMono = (run: Running): number =>
-  run.startedMono + Math.min(noteAfterMs, run.timeoutMs ?? Number.POSITIVE_INFINITY)
-
-const failure = (type: string, message: string): Ending => ({
-  kind: "failure",
-  failure: { error: { type, message }, fatal: false }
-})
-
-/** Another worker may have the handler, as while a new version is being rolled out: the task is tried again. */
-const missing = (name: string) => failure("UnknownHandler", `this worker has no handler called ${name}`)
-
-const endingOf = (run: Running, exit: Exit.Exit<Ending>): Ending => {
-  if (run.stop === "timeout") return failure("TimedOut", `the run took longer than ${run.timeoutMs} ms`)
-  return Exit.isSuccess(exit)
-    ? exit.value
-    : { kind: "failure", failure: { error: describe(Cause.squash(exit.cause)), fatal: false } }
-}

@@ -1,0 +1,79 @@
+/**
+ * One run while it lasts, as a value, and what follows from how it ends: decisions over plain values.
+ */
+import { Cause, Exit, type Fiber } from "effect"
+import { describe } from "../../runtime/fault.ts"
+import type { Limit } from "../../runtime/handler.ts"
+import type { Settlement } from "../../runtime/store.ts"
+import type { Acting } from "../agent/act.ts"
+import type { Came, Waiting } from "../agent/cells.ts"
+import type { Ending } from "./attempt.ts"
+import type { Gathered } from "./batches.ts"
+import type { Claimed } from "./settlement.ts"
+
+/** A run that has lasted longer than this gets a note, so that others can see who runs it, in milliseconds. */
+const noteAfterMs = 100
+
+/** The least time between two notes of one run, in milliseconds. */
+export const noteEveryMs = 250
+
+/** Why a run was interrupted. One that is lost or cancelled is not the task's current one any more. */
+export type Stop = "timeout" | "drain" | "lost" | "cancelled"
+
+export interface Running extends Claimed {
+  readonly timeoutMs: number | undefined
+  readonly limits: ReadonlyArray<Limit>
+  readonly ring: string | undefined
+  readonly permit: string | undefined
+  /** On Redis's clock, and on ours; in a batch that gathers, later than any time. */
+  startedAt: number
+  startedMono: number
+  fiber: Fiber.Fiber<Ending> | undefined
+  /** In its place, in a batch. */
+  gathered: Gathered | undefined
+  /** Where it waits for its turn, and what it did, when it is an agent's message. */
+  mail: Waiting | undefined
+  acting: Acting | undefined
+  stop: Stop | undefined
+  used: Record<string, number> | undefined
+  progress: { readonly fraction: number; readonly message?: string } | undefined
+  notedMono: number
+  noteDue: boolean
+}
+
+/** Whether it is no longer the task's current one. */
+export const isGone = (stop: Stop | undefined) => stop === "lost" || stop === "cancelled"
+
+/** The settlement with what its message did: all of it with a success, what a failure leaves with a death. */
+export const acted = ({ acting }: Running, settlement: Settlement): Settlement =>
+  acting === undefined || settlement.kind !== "end" ? settlement : { ...settlement, act: acting.act }
+
+export const cameOf = ({ acting }: Running, settlement: Settlement): Came => {
+  const isOver = settlement.kind === "end" && !settlement.record.startsWith("F")
+  return isOver && acting !== undefined ? { kind: "handled", next: acting.next } : { kind: "blocked" }
+}
+
+/** When a run is due for its next note, on our monotonic clock. */
+export const noteDueMono = ({ noteDue, notedMono, startedMono }: Running): number => {
+  if (notedMono === 0) return startedMono + noteAfterMs
+  return noteDue ? notedMono + noteEveryMs : Number.POSITIVE_INFINITY
+}
+
+export const firstDueMono = (run: Running): number =>
+  run.startedMono + Math.min(noteAfterMs, run.timeoutMs ?? Number.POSITIVE_INFINITY)
+
+const failure = (type: string, message: string): Ending => ({
+  kind: "failure",
+  failure: { error: { type, message }, fatal: false }
+})
+
+/** Another worker may have the handler, as while a new version is being rolled out: the task is tried again. */
+export const missing = (name: string) =>
+  failure("UnknownHandler", `this worker has no handler called ${name}`)
+
+export const endingOf = (run: Running, exit: Exit.Exit<Ending>): Ending => {
+  if (run.stop === "timeout") return failure("TimedOut", `the run took longer than ${run.timeoutMs} ms`)
+  return Exit.isSuccess(exit)
+    ? exit.value
+    : { kind: "failure", failure: { error: describe(Cause.squash(exit.cause)), fatal: false } }
+}
