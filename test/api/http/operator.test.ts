@@ -288,7 +288,10 @@ describe("workers", () => {
         handlers: ["shop.cart"]
       }
       yield* Store.use((store) =>
-        store.turn(partition, aTurn("w1", { want: 1, leaseMs: 60_000, about: JSON.stringify({ ...about, leaseMs: 60_000 }) }))
+        store.turn(
+          partition,
+          aTurn("w1", { want: 1, leaseMs: 60_000, about: JSON.stringify({ ...about, leaseMs: 60_000 }) })
+        )
       )
 
       expect((yield* ask("/v1/workers")).body).toEqual({
