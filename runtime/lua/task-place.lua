@@ -30,11 +30,12 @@ if #ARGV < 3 or records_or_letters_of({ ARGV[3] })[1] then
 end
 
 local first_other, fields_of_other = 3 + tonumber(ARGV[2]) * 2, 9
-local count, added, now = tonumber(ARGV[2]), {}, clock()
+local count, added, boxes, now = tonumber(ARGV[2]), {}, {}, clock()
 for at = first_other, #ARGV, fields_of_other do
   count = count + 1
   local box = ARGV[at + 3]
   if box ~= "" then
+    boxes[#boxes + 1] = box
     added[box] = (added[box] or 0) + 1
   end
 end
@@ -43,7 +44,7 @@ if ARGV[1] == "0" then
   if bound then
     return { bound, limit }
   end
-  for name in pairs(added) do
+  for _, name in ipairs(boxes) do
     local agent = agent_of(name)
     if agent and is_paused(name) then
       return { "q", agent }

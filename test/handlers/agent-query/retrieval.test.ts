@@ -26,7 +26,7 @@ const questions: ReadonlyArray<readonly [question: string, answer: RegExp]> = [
   ["How many characters has a chunk?", /1 500 characters/],
   ["Where do I put large data?", /Into a file/],
   ["What is full jitter?", /random, between zero and the computed delay/],
-  ["How can I run something every night?", /cron of your system/]
+  ["How can I run something every night?", /troupe schedules create/]
 ]
 
 describe("a question over the guide finds its answer", () => {

@@ -3,11 +3,11 @@ import { type Plant, plant } from "./plant.ts"
 
 export const boxPlants: ReadonlyArray<Plant> = [
   // Room.
-  plant("an end gives no room back", `    send("SREM", key.taken(name), runs[name])\n`, ""),
+  plant("an end gives no room back", `    send("SREM", key.taken(name), runs)\n`, ""),
   plant(
     "an end does not put its box back into the ring",
-    `runs[name])\n  end\n  mark_ready(names)\n`,
-    "runs[name])\n  end\n"
+    `runs)\n  end\n  mark_ready(names)\n`,
+    "runs)\n  end\n"
   ),
   plant("a retry gives no room back", "  give_up_room(left, nexts, {})\n", ""),
   plant(
