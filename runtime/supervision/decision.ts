@@ -2,7 +2,8 @@
  * What follows when a child ends: a decision over plain values. The supervisor does what it is told here.
  *
  * What it means is OTP's. A restart by `one_for_all` or `rest_for_one` counts once, takes along the siblings that had
- * ended or been stopped before, and forgets the temporary ones.
+ * ended or been stopped before, and forgets the temporary ones. What OTP does at once may have to wait here: siblings that
+ * are started meanwhile are stopped when the restart is due, so that none is there before those it was started after.
  */
 import { Data } from "effect"
 import { nextRestart, type Ending, type RestartPolicy } from "./restarts.ts"
@@ -35,17 +36,21 @@ export interface Situation extends Ending {
   readonly children: Iterable<ChildFacts>
 }
 
+/** Whom a restart concerns: stop these in this order and forget those, and start these in this order. All are ids. */
+export interface Concerned {
+  readonly stop: ReadonlyArray<string>
+  readonly forget: ReadonlyArray<string>
+  readonly start: ReadonlyArray<string>
+}
+
 export type Decision = Data.TaggedEnum<{
   /** It has ended for good; its spec stays, so that it can be started again by hand. */
   Leave: {}
   /** It has ended for good, and its spec goes. */
   Forget: {}
-  /** Stop these in this order and forget those, wait, and start these in this order. All are ids. */
-  Restart: {
-    readonly stop: ReadonlyArray<string>
-    readonly forget: ReadonlyArray<string>
+  /** Stop those it concerns, wait, and start them. */
+  Restart: Concerned & {
     readonly afterMs: number
-    readonly start: ReadonlyArray<string>
     /** How often the ended one is now restarted in a row. */
     readonly streak: number
   }
@@ -71,18 +76,26 @@ export const decide = (policy: Policy, situation: Situation): Decision => {
   }
   const next = nextRestart(policy, situation)
   if (next._tag === "GiveUp") return Decision.GiveUp()
-  const group = concerned(policy.strategy, situation)
-  const others = group.filter(({ id }) => id !== ended.id)
-  return Decision.Restart({
+  const group = concerned(policy.strategy, ended, situation.children)
+  return Decision.Restart({ ...group, afterMs: next.afterMs, streak: next.streak })
+}
+
+/** Whom a restart concerns that comes from one child, as the children are now. */
+export const concerned = (
+  strategy: Policy["strategy"],
+  from: ChildFacts,
+  children: Situation["children"]
+): Concerned => {
+  const group = groupOf(strategy, from, children)
+  const others = group.filter(({ id }) => id !== from.id)
+  return {
     stop: others
       .filter(({ state }) => hasFiber(state))
       .map(({ id }) => id)
       .reverse(),
     forget: others.filter(({ restart }) => restart === "temporary").map(({ id }) => id),
-    afterMs: next.afterMs,
-    start: group.filter(({ restart }) => restart !== "temporary").map(({ id }) => id),
-    streak: next.streak
-  })
+    start: group.filter(({ restart }) => restart !== "temporary").map(({ id }) => id)
+  }
 }
 
 const endsSupervisor = ({ autoShutdown }: Policy, { children, ended }: Situation) => {
@@ -94,8 +107,8 @@ const endsSupervisor = ({ autoShutdown }: Policy, { children, ended }: Situation
 }
 
 /** In start order. */
-const concerned = (strategy: Policy["strategy"], { children, ended }: Situation) => {
-  if (strategy !== "one_for_all" && strategy !== "rest_for_one") return [ended]
+const groupOf = (strategy: Policy["strategy"], from: ChildFacts, children: Situation["children"]) => {
+  if (strategy !== "one_for_all" && strategy !== "rest_for_one") return [from]
   const all = [...children]
-  return strategy === "one_for_all" ? all : all.slice(all.findIndex(({ id }) => id === ended.id))
+  return strategy === "one_for_all" ? all : all.slice(all.findIndex(({ id }) => id === from.id))
 }

@@ -7,7 +7,7 @@
  * nobody interrupts. So nothing that it started is left, but for what did not stop in its time.
  */
 import { Cause, Clock, Deferred, Effect, Exit, Fiber, Queue, Random, type Scope } from "effect"
-import { type ChildState, decide, isAlive, type Situation } from "./decision.ts"
+import { type ChildState, concerned, type Concerned, decide, isAlive, type Situation } from "./decision.ts"
 import { ChildNotStarted, SupervisorEnded, SupervisorGaveUp } from "./errors.ts"
 import { countingRestarts } from "./restarts.ts"
 import { type Child, newChild, nodeOf, type Pending, withinOf } from "./roster.ts"
@@ -147,6 +147,16 @@ export const supervise = Effect.fnUntraced(function* (
       if (isShortLived(child)) forget(child)
     })
 
+  const named = (ids: ReadonlyArray<string>) => ids.flatMap((id) => children.get(id) ?? [])
+
+  /** Stops those whom a restart concerns, so that they wait for it. */
+  const gather = Effect.fnUntraced(function* (pending: Pending, { forget, stop }: Concerned) {
+    for (const sibling of named(stop)) {
+      yield* forget.includes(sibling.id) ? end(sibling) : halt(sibling, "restarting")
+      sibling.pending = pending
+    }
+  })
+
   /** Does what is decided when a life has ended, or when a child could not be started again. */
   const settle = Effect.fnUntraced(function* (
     child: Child,
@@ -185,7 +195,7 @@ export const supervise = Effect.fnUntraced(function* (
       if (how !== "normal") yield* Effect.logWarning(`${said}, and is not started again`, ...cause)
       return decision._tag === "ShutDown" ? "shut down" : "go on"
     }
-    const group = decision.start.flatMap((id) => children.get(id) ?? [])
+    const group = named(decision.start)
     const pending: Pending = { at: Infinity }
     const counting = new Set(
       countingRestarts(
@@ -198,8 +208,7 @@ export const supervise = Effect.fnUntraced(function* (
     child.streak = decision.streak
     enter(child, "restarting")
     yield* Effect.logWarning(`${said}; it is started again in ${decision.afterMs} ms`, ...cause)
-    for (const sibling of decision.stop.flatMap((id) => children.get(id) ?? []))
-      yield* decision.forget.includes(sibling.id) ? end(sibling) : halt(sibling, "restarting")
+    yield* gather(pending, decision)
     for (const sibling of group) {
       sibling.pending = pending
       if (sibling.state !== "restarting") enter(sibling, "restarting")
@@ -210,10 +219,16 @@ export const supervise = Effect.fnUntraced(function* (
     return "go on"
   })
 
-  /** Starts again those of a group that still wait for it. The first that does not start decides for those after it. */
-  const restart = Effect.fnUntraced(function* (pending: Pending, group: ReadonlyArray<Child>) {
+  /**
+   * Starts again those of a group that still wait for it, and those it concerns that were started meanwhile. The first
+   * that does not start decides for those after it.
+   */
+  const restart = Effect.fnUntraced(function* (pending: Pending, waited: ReadonlyArray<Child>) {
+    const first = waited.find((child) => child.pending === pending)
+    const group = first && concerned(plan.strategy, first, children.values())
+    if (group !== undefined) yield* gather(pending, group)
     pending.at = monotonicMs(clock)
-    for (const child of group) {
+    for (const child of named(group?.start ?? [])) {
       if (child.pending !== pending) continue
       child.restarts += 1
       const cause = yield* live(child)

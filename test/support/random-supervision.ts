@@ -151,10 +151,7 @@ export const randomRun = (chance: Chance) =>
       if (plan.strategy !== "one_for_one" || life.first)
         for (const later of plan.workers.slice(life.worker.place + 1))
           for (const other of there(later))
-            must(
-              other.byHand || isLeft(other),
-              `${name} is started while ${later.id}, which comes after it, is there`
-            )
+            must(isLeft(other), `${name} is started while ${later.id}, which comes after it, is there`)
       if (life.first) return
       saw.restarts += 1
       const recent = lives.filter(

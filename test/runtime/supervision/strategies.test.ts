@@ -341,7 +341,80 @@ describe("rest_for_one", () => {
       expect(yield* statesOf(supervisor)).toEqual(["a running", "b stopped", "c running"])
     })
   )
+
+  it.effect(
+    "starts no child while those after it are there, even if they were started by hand and again",
+    () =>
+      Effect.gen(function* () {
+        const { fail, happened, supervisor } = yield* withThree({ strategy: "rest_for_one" })
+        yield* fail("a")
+        yield* fail("a")
+        yield* supervisor.terminateChild("b")
+        yield* supervisor.restartChild("b")
+        happened()
+
+        yield* fail("b")
+        expect(happened()).toEqual(["stop b", "start b", "start c"])
+        expect(yield* statesOf(supervisor)).toEqual(["a restarting", "b running", "c running"])
+        yield* TestClock.adjust("1 second")
+
+        expect(happened()).toEqual(["stop c", "stop b", "start a", "start b", "start c"])
+      })
+  )
 })
+
+for (const strategy of ["one_for_all", "rest_for_one"] as const) {
+  describe(`while the restart of a group waits, under ${strategy}`, () => {
+    it.effect("a sibling that is started by hand lives, and is started again with the group", () =>
+      Effect.gen(function* () {
+        const { fail, happened, supervisor } = yield* withThree({ strategy })
+        yield* fail("a")
+        yield* fail("a")
+        yield* supervisor.terminateChild("b")
+        happened()
+
+        yield* supervisor.restartChild("b")
+        expect(happened()).toEqual(["start b"])
+        yield* TestClock.adjust("1 second")
+
+        expect(happened()).toEqual(["stop b", "start a", "start b", "start c"])
+        yield* TestClock.adjust("1 minute")
+        expect(happened()).toEqual([])
+      })
+    )
+
+    it.effect("a new child joins the group, and is forgotten with it if it is temporary", () =>
+      Effect.gen(function* () {
+        const { fail, happened, part, supervisor } = yield* withThree({ strategy })
+        yield* fail("a")
+        yield* fail("a")
+        yield* supervisor.startChild(part("d"))
+        yield* supervisor.startChild(part("e", { restart: "temporary" }))
+        happened()
+
+        yield* TestClock.adjust("1 second")
+
+        expect(happened()).toEqual(["stop e", "stop d", "start a", "start b", "start c", "start d"])
+        expect(yield* statesOf(supervisor)).toEqual(["a running", "b running", "c running", "d running"])
+      })
+    )
+
+    it.effect("a sibling that is terminated stays so", () =>
+      Effect.gen(function* () {
+        const { fail, happened, supervisor } = yield* withThree({ strategy })
+        yield* fail("a")
+        yield* fail("a")
+        happened()
+
+        yield* supervisor.terminateChild("b")
+        yield* TestClock.adjust("1 second")
+
+        expect(happened()).toEqual(["start a", "start c"])
+        expect(yield* statesOf(supervisor)).toEqual(["a running", "b stopped", "c running"])
+      })
+    )
+  })
+}
 
 describe("a child that cannot be started again", () => {
   for (const strategy of ["one_for_one", "rest_for_one"] as const) {
