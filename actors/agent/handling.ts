@@ -53,25 +53,42 @@ const written = async (spec: MessageSpec, output: unknown): Promise<Ending> => {
   return Result.isFailure(result) ? unfinished(misfitting(result.failure)) : outputOf(result.success)
 }
 
+const actingOf = ({ address, definition, entry, envelope, keeping, redisNow, stored }: Mail) =>
+  new Acting({
+    entry,
+    agent: address,
+    name: definition.name,
+    key: envelope.key ?? "",
+    state: definition.body.state,
+    stored,
+    offspring: keeping.offspring,
+    redisNow
+  })
+
+/** A timer that goes on is armed again, unless the handler has said something else of it. */
+const rearmed = ({ entry, envelope }: Mail, acting: Acting): Acting => {
+  const { input, message, timer } = envelope.input as MessageJson
+  if (timer !== undefined)
+    acting.fired(timer, message, input, envelope.dueAt ?? submittedAt(ulidOfEntry(entry)))
+  return acting
+}
+
+/** What a message leaves that was interrupted because its time was over. */
+export const leftBehind = (mail: Mail): Effect.Effect<Acting> =>
+  Effect.suspend(() => {
+    const acting = rearmed(mail, actingOf(mail))
+    return Effect.match(acting.prepared, { onSuccess: () => acting, onFailure: () => acting.onFailure })
+  })
+
 /** Handles a message. Interrupting it ends it without an ending. */
 export const handle = (mail: Mail): Effect.Effect<Handled> =>
   Effect.suspend(() => {
-    const { address, definition, entry, envelope, keeping, redisNow, services, stored } = mail
+    const { address, definition, entry, envelope, services, stored } = mail
     const { body } = definition
     const key = envelope.key ?? ""
-    const acting = new Acting({
-      entry,
-      agent: address,
-      name: definition.name,
-      key,
-      state: body.state,
-      stored,
-      offspring: keeping.offspring,
-      redisNow
-    })
+    const acting = actingOf(mail)
     const run = new Run(mail)
-    const { message, timer, input } = envelope.input as MessageJson
-    const dueAt = envelope.dueAt ?? submittedAt(ulidOfEntry(entry))
+    const { message, timer } = envelope.input as MessageJson
     const isOver = timer !== undefined && stored.timers.get(timer.name) !== ulidOfEntry(entry)
     if (isOver) return Effect.succeed({ ending: superseded, acting })
 
@@ -114,11 +131,6 @@ export const handle = (mail: Mail): Effect.Effect<Handled> =>
       )
     }
 
-    const rearm = (acting: Acting) => {
-      if (timer !== undefined) acting.fired(timer, message, input, dueAt)
-      return acting
-    }
-
     /** What it does is known once what it has scheduled is prepared; if that is refused, so is the message. */
     const finish = (ending: Ending, acting: Acting): Effect.Effect<Handled> =>
       acting.prepared.pipe(
@@ -126,7 +138,7 @@ export const handle = (mail: Mail): Effect.Effect<Handled> =>
           onSuccess: () => Effect.succeed({ ending, acting }),
           onFailure: (error) =>
             ending.kind === "output"
-              ? finish(unfinished(error), rearm(acting.onFailure))
+              ? finish(unfinished(error), rearmed(mail, acting.onFailure))
               : Effect.succeed({ ending, acting: acting.onFailure })
         })
       )
@@ -142,6 +154,6 @@ export const handle = (mail: Mail): Effect.Effect<Handled> =>
               () => run.close()
             )
     return Effect.flatMap(ran, (ending) =>
-      finish(ending, rearm(ending.kind === "output" ? acting : acting.onFailure))
+      finish(ending, rearmed(mail, ending.kind === "output" ? acting : acting.onFailure))
     )
   })

@@ -14,7 +14,7 @@ import { Steps } from "../../runtime/steps.ts"
 import { type AgentAddress, type Claim, type Settlement, Store, type WorkerId } from "../../runtime/store.ts"
 import { decodeRecord, type Entry, type Partition, readEnvelope } from "../../runtime/task.ts"
 import { type Came, type Cells, openCells, type Waiting } from "../agent/cells.ts"
-import { handle, type Mail } from "../agent/handling.ts"
+import { handle, leftBehind, type Mail } from "../agent/handling.ts"
 import { attempt, type Ending, type Services } from "./attempt.ts"
 import { makeBatches } from "./batches.ts"
 import { type Keeping, Run, type RunOf, type Writes } from "./context.ts"
@@ -273,13 +273,16 @@ export const openRuns = Effect.fnUntraced(function* (
         run.startedMono = mono()
         run.startedAt = redisNow(run.startedMono)
         dueBy(firstDueMono(run))
-        const handled = handle({ ...of, definition, address: mail.address, stored, redisNow })
+        const given = { ...of, definition, address: mail.address, stored, redisNow }
+        const left = Effect.map(leftBehind(given), (acting) => {
+          run.acting = acting
+        })
         launch(
           run,
-          Effect.map(handled, ({ acting, ending }) => {
+          Effect.map(handle(given), ({ acting, ending }) => {
             run.acting = acting
             return ending
-          })
+          }).pipe(Effect.onInterrupt(() => (run.stop === "timeout" ? left : Effect.void)))
         )
       },
       handBack: () => settle(run, { kind: "release", entry }, [])

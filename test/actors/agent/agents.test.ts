@@ -449,6 +449,46 @@ for (const [store, system] of [
     )
   })
 
+  describe(`a timer that goes on and on, on ${store}`, () => {
+    const failing = (how: "throws" | "takes too long") => {
+      let rings = 0
+      return defineAgent({
+        name: "beat",
+        timeout: "50 millis",
+        retry: { attempts: 1 },
+        state: { initial: () => 0 },
+        messages: { set: {}, ring: {}, read: {} },
+        handle: {
+          set: (_, ctx) => ctx.schedule("ring", {}, { every: 20, name: "beat" }),
+          ring: async (_, ctx) => {
+            rings += 1
+            if (rings === 1 && how === "throws") throw new Error("no")
+            if (rings === 1) await new Promise(() => {})
+            ctx.setState(ctx.state + 1)
+          },
+          read: (_, ctx) => ctx.state
+        }
+      })
+    }
+
+    for (const how of ["throws", "takes too long"] as const) {
+      it.live(`goes on when a message of it ${how}`, () =>
+        Effect.gen(function* () {
+          const agents = yield* Agents
+          const box = `|${agentBoxKey("beat/a")}`
+          yield* ask("beat", "a", "set")
+          yield* eventually(
+            Effect.map(agents.read(home, "beat/a", box), (found) => found?.quarantined !== undefined)
+          )
+
+          yield* agents.resume(home, "beat/a", { box, reset: false })
+
+          yield* eventually(Effect.map(ask("beat", "a", "read"), (rung) => (rung as number) >= 2))
+        }).pipe(on(failing(how)))
+      )
+    }
+  })
+
   describe(`what arrives at a busy agent on ${store}`, () => {
     const busy = (onBusy: "reject" | "coalesce" | "interrupt") => {
       const begun = Promise.withResolvers<void>()
