@@ -236,7 +236,7 @@ export interface TurnReply {
   /** Settled or noted entries that were not this worker's any more. Nothing of theirs was written. */
   readonly lost: ReadonlyArray<Entry>
   readonly claimed: ReadonlyArray<Claim>
-  /** Rings with limits that have work now, each with how much of it, up to 100; permits for them are worth asking for. */
+  /** Rings with limits that have work now, each with how much of it, up to 250; permits for them are worth asking for. */
   readonly rings: ReadonlyArray<readonly [ring: string, waiting: number]>
   /** Whether the outbox has messages to be relayed. */
   readonly outbox: boolean

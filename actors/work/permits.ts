@@ -12,7 +12,7 @@ import { StoreError, type WorkerId } from "../../runtime/store.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
 
 /** How many permits are taken, and how many are ended, by one call. */
-const takeMax = 100
+const takeMax = 250
 const endMax = 500
 
 /** How long a permit that nothing was claimed for is kept, in milliseconds. */
@@ -31,8 +31,12 @@ const closeMax = "1 second"
 const streakMaxMs = 1_000
 
 export interface Permits {
-  /** A ring has so much work that could run here: permits for it are worth asking for. One that rests is left alone. */
-  readonly want: (ring: string, count: number) => void
+  /**
+   * A ring has so much work that could run here now, and `soon` when what runs has ended: permits for it are worth asking
+   * for. Those that take up no place are taken ahead, so that the turn which says what has ended can claim as well. One that
+   * rests is left alone.
+   */
+  readonly want: (ring: string, count: number, soon?: number) => void
   /** The permits at hand, for the next turn. They ride until `turned` is told the same. */
   readonly have: () => ReadonlyArray<readonly [ring: string, count: number]>
   /** Rings whose limits have nothing for a while, each told once: for the next turn. */
@@ -156,7 +160,7 @@ export const openPermits = Effect.fnUntraced(function* (
     })
   }
 
-  const want: Permits["want"] = (name, count) => {
+  const want: Permits["want"] = (name, count, soon = count) => {
     const ring = ringOf(name)
     if (mono() < ring.restsUntilMono) {
       // The turn that was to defer it may have got lost.
@@ -165,7 +169,7 @@ export const openPermits = Effect.fnUntraced(function* (
     }
     ring.streakSinceMono = mono()
     ring.hungry = false
-    ask(name, ring, count - ring.atHand.length - ring.riding.length)
+    ask(name, ring, (ring.hasPlaces ? count : soon) - ring.atHand.length - ring.riding.length)
   }
 
   // -------------------------------------------------------------------------------------------------------

@@ -246,7 +246,8 @@ export const openPuller = Effect.fnUntraced(function* (
     if (left) return false
     // Joining, and asking for everything held, are done alone: another turn on its way would blur the answer.
     if (again) return inFlight === 0
-    if (permitsNews && !draining && free() > 0) return true
+    // While a turn is on its way, permits ride in the next one anyway.
+    if (permitsNews && inFlight === 0 && !draining && free() > 0) return true
     return settled.length > 0 || owed || mayClaim() || runs.noteIsDue() || renewDue()
   }
 
@@ -297,7 +298,8 @@ export const openPuller = Effect.fnUntraced(function* (
       runs.start(claim, now, books.claimed(claim))
     }
     books.permits.turned(turn.permits)
-    for (const [ring, waiting] of reply.rings) books.permits.want(ring, Math.min(waiting, free()))
+    for (const [ring, waiting] of reply.rings)
+      books.permits.want(ring, Math.min(waiting, free()), Math.min(waiting, concurrency))
     for (const entry of reply.lost) runs.interrupt(entry, "lost")
     if (reply.outbox) carry()
     if (!holdsLease()) again = true

@@ -52,7 +52,7 @@
 --- @include "agents"
 
 local reap_max, promote_max, stale_rounds, hint_record_max = 50, 500, 8, 4096
-local rings_max, ring_waiting_max = 16, 100
+local rings_max, ring_waiting_max = 16, 250
 
 local worker, lease, want, expected = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local again, retention = ARGV[6] == "1", tonumber(ARGV[7])

@@ -26,7 +26,7 @@ const staleRounds = 8
 
 /** How many rings with limits a reply names, and how much waiting work it counts in one. */
 const ringsMax = 16
-const ringWaitingMax = 100
+const ringWaitingMax = 250
 
 const expired: TaskError = { type: "Expired", message: "it had not started when its time was over" }
 const overdue: TaskError = { type: "Deadline", message: "it had not ended when its time was over" }
