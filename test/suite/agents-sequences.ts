@@ -104,15 +104,17 @@ const aSequence = (seed: number) => {
       const letter = of(0.1) ? "F" : "S"
       return { kind: "end", entry, record: anEnd(entry, letter), act: actOf(entry) }
     })
-    return turn(worker, { settled })
+    return turn(worker, { settled, want: of(0.3) ? below(8) : 0 })
   }
 
+  /** A worker dies, and another one finds it. */
   const evict = (): Step => {
     const worker = one(workers)
     held.set(worker, [])
+    const other = workers.find((name) => name !== worker)!
     return Effect.andThen(
       Effect.orDie(Store.use((store) => store.evict(partition, worker))),
-      turn("reaper", {})
+      turn(other, { want: below(8) })
     )
   }
 
@@ -161,6 +163,7 @@ const aSequence = (seed: number) => {
     settle,
     settle,
     settle,
+    evict,
     evict,
     cancel,
     operate,

@@ -8,11 +8,6 @@ export const agentPlants: ReadonlyArray<Plant> = [
     "false or room"
   ),
   plant(
-    "an agent's box has room while its messages are handled",
-    "room > 0 and agent_of(name)",
-    "agent_of(name)"
-  ),
-  plant(
     "what a worker died with goes with others",
     "    if has_crashed(records[i]) then\n",
     "    if false then\n"
