@@ -4,10 +4,10 @@
  * It never fails: whatever the handler does becomes an ending. What was set and sent counts only where the message has
  * succeeded; a timer that goes on is armed again however its message ends.
  */
-import { type Context, Effect, Result } from "effect"
+import { Effect, Result } from "effect"
 import type { AgentDefinition, MessageJson } from "../../runtime/agent.ts"
 import type { StoredAgent } from "../../runtime/agents.ts"
-import { unfinished, unfinishedCause } from "../../runtime/fault.ts"
+import { unfinished } from "../../runtime/fault.ts"
 import type { Checked, MessageSpec } from "../../runtime/handler.ts"
 import type { AgentAddress } from "../../runtime/store.ts"
 import { submittedAt, ulidOfEntry } from "../../runtime/task.ts"
@@ -15,11 +15,12 @@ import {
   checked,
   concluded,
   type Ending,
+  endingIn,
   type Given,
   misfitting,
-  outputOf,
   stoppable,
-  unfit
+  unfit,
+  written
 } from "../work/attempt.ts"
 import { Run } from "../work/context.ts"
 import { Acting } from "./act.ts"
@@ -47,11 +48,6 @@ const superseded: Ending = {
 }
 
 const settled = (result: Checked) => (result instanceof Promise ? result : Promise.resolve(result))
-
-const written = async (spec: MessageSpec, output: unknown): Promise<Ending> => {
-  const result = await settled(spec.writeOutput(output))
-  return Result.isFailure(result) ? unfinished(misfitting(result.failure)) : outputOf(result.success)
-}
 
 const actingOf = ({ address, definition, entry, envelope, keeping, redisNow, stored }: Mail) =>
   new Acting({
@@ -118,17 +114,7 @@ export const handle = (mail: Mail): Effect.Effect<Handled> =>
         ),
         Effect.flatMap((output) => Effect.mapError(checked(spec.writeOutput(output)), misfitting))
       )
-      const served =
-        body.layer === undefined
-          ? handled
-          : Effect.flatMap(services(body.layer), (context) =>
-              Effect.provideContext(handled, context as Context.Context<never>)
-            )
-      return served.pipe(
-        Effect.matchCauseEager({ onSuccess: outputOf, onFailure: (cause): Ending => unfinishedCause(cause) }),
-        Effect.map((ending) => concluded(run, ending)),
-        Effect.onExit(() => Effect.sync(() => run.close()))
-      )
+      return endingIn(handled, body.layer, services, run)
     }
 
     /** What it does is known once what it has scheduled is prepared; if that is refused, so is the message. */

@@ -116,16 +116,26 @@ const effectful = (
     Effect.flatMap((output) => Effect.mapError(checked(definition.writeOutput(output)), misfitting)),
     Effect.provideService(CurrentTask, ctx.asService())
   )
+  return endingIn(run, body.layer, services, ctx)
+}
+
+/** How an effect ends that is a handler's, given what its layer makes; its run closes with it. */
+export const endingIn = (
+  handled: Effect.Effect<unknown, unknown>,
+  layer: Layer.Layer<unknown, unknown, unknown> | undefined,
+  services: Services,
+  run: Run
+): Effect.Effect<Ending> => {
   const served =
-    body.layer === undefined
-      ? run
-      : Effect.flatMap(services(body.layer), (context) =>
-          Effect.provideContext(run, context as Context.Context<never>)
+    layer === undefined
+      ? handled
+      : Effect.flatMap(services(layer), (context) =>
+          Effect.provideContext(handled, context as Context.Context<never>)
         )
   return served.pipe(
     Effect.matchCauseEager({ onSuccess: outputOf, onFailure: (cause): Ending => unfinishedCause(cause) }),
-    Effect.map((ending) => concluded(ctx, ending)),
-    Effect.onExit(() => Effect.sync(() => ctx.close()))
+    Effect.map((ending) => concluded(run, ending)),
+    Effect.onExit(() => Effect.sync(() => run.close()))
   )
 }
 
@@ -136,14 +146,17 @@ export const unfit = (misfit: Misfit) => new Fatal(misfit.message, { type: "Inpu
 export const misfitting = (misfit: Misfit) => new Fatal(misfit.message, { type: "Misfit" })
 
 /** A promise only where the schema is async. */
-const written = (definition: TaskDefinition, output: unknown): Ending | Promise<Ending> => {
+export const written = (
+  { writeOutput }: Pick<TaskDefinition, "writeOutput">,
+  output: unknown
+): Ending | Promise<Ending> => {
   const decide = (result: Result.Result<unknown, Misfit>): Ending =>
     Result.isFailure(result) ? unfinished(misfitting(result.failure)) : outputOf(result.success)
-  const checked = definition.writeOutput(output)
+  const checked = writeOutput(output)
   return checked instanceof Promise ? checked.then(decide) : decide(checked)
 }
 
-export const outputOf = (output: unknown): Ending => {
+const outputOf = (output: unknown): Ending => {
   let json: string
   try {
     json = JSON.stringify(output) ?? "null"

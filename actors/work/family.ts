@@ -129,32 +129,27 @@ export class Family {
     as: "submitted" | "asked"
   ) {
     const { deadlineAt, offspring, orderedBox, parent, recall } = this.#options
-    const behind = [
-      ...this.#options.behind,
-      ...(orderedBox === undefined ? [] : [`${partitionOfId(parent)} ${orderedBox}`])
-    ]
+    const home = orderedBox === undefined ? undefined : `${partitionOfId(parent)} ${orderedBox}`
+    const behind = [...this.#options.behind, ...(home === undefined ? [] : [home])]
     const birth: Birth = { parent, deadlineAt, id, ...(behind.length === 0 ? {} : { behind }) }
-    const cycle = ({ box, id }: Prepared): AskCycle | undefined => {
-      const asked = box === undefined ? undefined : agentOfBox(box.name)
-      if (as === "submitted" || asked === undefined) return undefined
-      return behind.includes(`${partitionOfId(id)} ${box!.name}`)
-        ? new AskCycle({ agent: agentOfBox(orderedBox ?? "") ?? handler, asked })
+    /** What would wait for its parent, or for somebody who waits for that. */
+    const neverEnds = ({ box, id }: Prepared): AskCycle | ChildRefused | undefined => {
+      const place = box === undefined ? undefined : `${partitionOfId(id)} ${box.name}`
+      if (place === undefined) return undefined
+      const asked = as === "asked" ? agentOfBox(box!.name) : undefined
+      if (asked !== undefined && behind.includes(place))
+        return new AskCycle({ agent: agentOfBox(orderedBox ?? "") ?? handler, asked })
+      return place === home
+        ? new ChildRefused({ handler, reason: "it has its parent's key, and would wait for it for ever" })
         : undefined
     }
     const refused = Effect.mapError((error: Error) => new ChildRefused({ handler, reason: error.message }))
     return offspring.prepare(task, birth).pipe(
       refused,
       Effect.tap((prepared) => {
-        const error = cycle(prepared)
+        const error = neverEnds(prepared)
         return error === undefined ? Effect.void : Effect.fail(error)
       }),
-      Effect.filterOrFail(
-        (prepared) =>
-          orderedBox === undefined ||
-          prepared.box?.name !== orderedBox ||
-          partitionOfId(prepared.id) !== partitionOfId(parent),
-        () => new ChildRefused({ handler, reason: "it has its parent's key, and would wait for it for ever" })
-      ),
       Effect.flatMap((prepared) =>
         recall
           .open(() => recall.remember({ number, name, value: JSON.stringify(prepared.id) }, prepared.id))

@@ -18,17 +18,13 @@
 --- @include "boxes"
 --- @include "finish"
 --- @include "end-early"
+--- @include "timers"
 
 local address, box, agent = ARGV[1], ARGV[2], key.agent(ARGV[1])
 local known = redis.call("EXISTS", agent, key.box(box), key.taken(box)) > 0
 redis.call("SREM", key.pausedKeys, "~" .. address)
 if ARGV[3] == "1" then
-  local fields, timers = redis.call("HGETALL", agent), {}
-  for i = 1, #fields, 2 do
-    if find(fields[i], "timer:", 1, true) == 1 then
-      timers[#timers + 1] = fields[i + 1]
-    end
-  end
+  local timers = timers_of(address)
   redis.call("UNLINK", agent)
   redis.call("ZREM", key.agents, address)
   end_early(timers, "C", '{"type":"AgentReset","message":"its agent was reset"}', clock(), tonumber(ARGV[4]))

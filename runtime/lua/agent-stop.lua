@@ -18,10 +18,11 @@
 --- @include "boxes"
 --- @include "finish"
 --- @include "end-early"
+--- @include "timers"
 
 local messages_at_once = 200
 
-local address, box, agent = ARGV[1], ARGV[2], key.agent(ARGV[1])
+local address, box = ARGV[1], ARGV[2]
 local now, ids = clock(), {}
 for _, entry in ipairs(redis.call("SMEMBERS", key.taken(box))) do
   ids[#ids + 1] = id_of(entry)
@@ -31,13 +32,10 @@ for _, entry in ipairs(redis.call("LPOP", key.box(box), messages_at_once) or {})
 end
 local left = redis.call("EXISTS", key.box(box))
 if left == 0 then
-  local fields = redis.call("HGETALL", agent)
-  for i = 1, #fields, 2 do
-    if find(fields[i], "timer:", 1, true) == 1 then
-      ids[#ids + 1] = fields[i + 1]
-    end
+  for _, id in ipairs(timers_of(address)) do
+    ids[#ids + 1] = id
   end
-  redis.call("UNLINK", agent)
+  redis.call("UNLINK", key.agent(address))
   redis.call("ZREM", key.agents, address)
   redis.call("SREM", key.pausedKeys, "~" .. address)
 end

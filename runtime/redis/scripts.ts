@@ -20,6 +20,7 @@ import giveBack from "../lua/lib/give-back.lua" with { type: "text" }
 import keep from "../lua/lib/keep.lua" with { type: "text" }
 import limit from "../lua/lib/limit.lua" with { type: "text" }
 import ties from "../lua/lib/ties.lua" with { type: "text" }
+import timers from "../lua/lib/timers.lua" with { type: "text" }
 import records from "../lua/lib/records.lua" with { type: "text" }
 import sizes from "../lua/lib/sizes.lua" with { type: "text" }
 import window from "../lua/lib/window.lua" with { type: "text" }
@@ -80,6 +81,7 @@ const pieces = {
   limit,
   records,
   ties,
+  timers,
   sizes,
   window
 }

@@ -83,7 +83,7 @@ export const agentPlants: ReadonlyArray<Plant> = [
   ),
   plant(
     "a stop leaves the state",
-    `  redis.call("UNLINK", agent)\n  redis.call("ZREM", key.agents, address)\n  redis.call("SREM"`,
+    `  redis.call("UNLINK", key.agent(address))\n  redis.call("ZREM", key.agents, address)\n  redis.call("SREM"`,
     `  redis.call("SREM"`
   )
 ]
