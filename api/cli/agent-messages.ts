@@ -5,27 +5,14 @@ import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Troupe } from "../client/effect.ts"
 import * as Filters from "./filters.ts"
 import * as Flags from "./flags.ts"
-import { readInput } from "./input.ts"
+import { inputFlags, readInput } from "./input.ts"
 import * as Output from "./output.ts"
 
 const message = {
   name: Argument.String("name").pipe(Argument.withDescription("What the agent's definition is called")),
   key: Argument.String("key").pipe(Argument.withDescription("The agent's key")),
   message: Argument.String("message").pipe(Argument.withDescription("The message's name")),
-  stdin: Argument.Literals("stdin", ["-"]).pipe(
-    Argument.withDescription("Read the input from stdin"),
-    Argument.optional
-  ),
-  input: Flag.String("input").pipe(
-    Flag.withDescription("The input"),
-    Flag.withMetavar("JSON"),
-    Flag.optional
-  ),
-  inputFile: Flag.String("input-file").pipe(
-    Flag.withDescription("Read the input from a file"),
-    Flag.withMetavar("FILE"),
-    Flag.optional
-  ),
+  ...inputFlags,
   dedupe: Flag.String("dedupe").pipe(
     Flag.withDescription("A second message to the agent with the same one is the first"),
     Flag.withMetavar("ID"),

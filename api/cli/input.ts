@@ -3,9 +3,28 @@
  * than could be accepted.
  */
 import { Effect, FileSystem, Option, type PlatformError, Result, Stdio, Stream } from "effect"
+import { Argument, Flag } from "effect/cli"
 import { inputMax, SubmitRefused } from "../../actors/dispatch/dispatcher.ts"
 import { parseJson } from "../../runtime/input.ts"
 import { UsageError } from "./exit.ts"
+
+/** Where a command line may say an input: exactly what `readInput` reads. */
+export const inputFlags = {
+  stdin: Argument.Literals("stdin", ["-"]).pipe(
+    Argument.withDescription("Read the input from stdin"),
+    Argument.optional
+  ),
+  input: Flag.String("input").pipe(
+    Flag.withDescription("The input"),
+    Flag.withMetavar("JSON"),
+    Flag.optional
+  ),
+  inputFile: Flag.String("input-file").pipe(
+    Flag.withDescription("Read the input from a file"),
+    Flag.withMetavar("FILE"),
+    Flag.optional
+  )
+}
 
 /** The longest text that is read, in characters: white space is not counted against `inputMax`. */
 const textMax = 4 * inputMax

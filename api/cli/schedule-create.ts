@@ -9,7 +9,7 @@ import { scheduleJson } from "../http/schedule-view.ts"
 import { UsageError } from "./exit.ts"
 import { given } from "./filters.ts"
 import * as Flags from "./flags.ts"
-import { readInput } from "./input.ts"
+import { inputFlags, readInput } from "./input.ts"
 import * as Output from "./output.ts"
 
 const text = (name: string, metavar: string, description: string) =>
@@ -20,10 +20,7 @@ const duration = (name: string, description: string) =>
 
 const config = {
   name: Argument.String("name").pipe(Argument.withDescription("The handler's name")),
-  stdin: Argument.Literals("stdin", ["-"]).pipe(
-    Argument.withDescription("Read the input from stdin"),
-    Argument.optional
-  ),
+  ...inputFlags,
   id: text("id", "ID", "Default: one is made"),
   cron: text("cron", "FIELDS", "minute hour day month weekday, or with seconds first"),
   timeZone: text("time-zone", "ZONE", "On whose clock, as in Europe/Berlin; default UTC"),
@@ -47,8 +44,6 @@ const config = {
     Flag.withDescription("Put it in the place of the one that has the id"),
     Flag.withDefault(false)
   ),
-  input: text("input", "JSON", "The input"),
-  inputFile: text("input-file", "FILE", "Read the input from a file"),
   queue: text("queue", "QUEUE", "Default: the handler's"),
   priority: Flag.Literals("priority", lanes).pipe(
     Flag.withDescription("Default: the handler's"),

@@ -6,7 +6,7 @@ import { lanePriority, lanes, type Priority } from "../../runtime/task.ts"
 import { Troupe } from "../client/effect.ts"
 import { UsageError } from "./exit.ts"
 import * as Flags from "./flags.ts"
-import { readInput } from "./input.ts"
+import { inputFlags, readInput } from "./input.ts"
 import * as Output from "./output.ts"
 
 /** A lane by its name or its number. */
@@ -40,20 +40,7 @@ const paced = (name: string, description: string) =>
 
 const config = {
   name: Argument.String("name").pipe(Argument.withDescription("The handler's name")),
-  stdin: Argument.Literals("stdin", ["-"]).pipe(
-    Argument.withDescription("Read the input from stdin"),
-    Argument.optional
-  ),
-  input: Flag.String("input").pipe(
-    Flag.withDescription("The input"),
-    Flag.withMetavar("JSON"),
-    Flag.optional
-  ),
-  inputFile: Flag.String("input-file").pipe(
-    Flag.withDescription("Read the input from a file"),
-    Flag.withMetavar("FILE"),
-    Flag.optional
-  ),
+  ...inputFlags,
   priority: Flag.ChoiceWithValue("priority", priorities).pipe(
     Flag.withDescription("Default: the handler's"),
     Flag.withMetavar("LANE"),

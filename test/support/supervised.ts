@@ -1,7 +1,8 @@
 /** Children of a supervisor that do what a test says, and a record of what became of them. */
 import { Data, Deferred, type Duration, Effect, Exit, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import type { ChildSpec } from "../../runtime/supervision/spec.ts"
+import { type ChildSpec, ignore } from "../../runtime/supervision/spec.ts"
+import type { Overview } from "../../runtime/supervision/supervisor.ts"
 
 export interface Part extends Partial<Omit<ChildSpec, "id" | "start">> {
   /** Whether a start fails; asked at each. */
@@ -14,6 +15,23 @@ export interface Part extends Partial<Omit<ChildSpec, "id" | "start">> {
 
 /** What a life fails with that is told to fail. */
 export class Broken extends Data.TaggedError("Broken")<{ readonly message: string }> {}
+
+/** Lives for as long as it may, and does nothing. */
+export const idle = (id: string, over: Partial<ChildSpec> = {}): ChildSpec => ({
+  ...over,
+  id,
+  start: Effect.succeed(Effect.never)
+})
+
+/** Says at its start that there is nothing to do. */
+export const nothingToDo = (id: string, over: Partial<ChildSpec> = {}): ChildSpec => ({
+  ...over,
+  id,
+  start: Effect.succeed(ignore)
+})
+
+export const statesOf = (supervisor: Overview) =>
+  Effect.map(supervisor.whichChildren, (children) => children.map(({ id, state }) => `${id} ${state}`))
 
 export const newStage = () => {
   /** `start a`, `stop a`: a stop is the end of a life, however it came. */

@@ -9,28 +9,11 @@ import {
   ChildrenFull,
   NoSuchChild
 } from "../../../runtime/supervision/errors.ts"
-import { type ChildSpec, ignore } from "../../../runtime/supervision/spec.ts"
+import { type ChildSpec } from "../../../runtime/supervision/spec.ts"
 import * as Supervisor from "../../../runtime/supervision/supervisor.ts"
 import { render } from "../../../runtime/supervision/tree.ts"
 import { it } from "../../support/effect.ts"
-import { Broken, newStage, quiet, started } from "../../support/supervised.ts"
-
-const idle = (id: string, over: Partial<ChildSpec> = {}): ChildSpec => ({
-  ...over,
-  id,
-  start: Effect.succeed(Effect.never)
-})
-
-const nothingToDo = (id: string, over: Partial<ChildSpec> = {}): ChildSpec => ({
-  ...over,
-  id,
-  start: Effect.succeed(ignore)
-})
-
-const statesOf = (supervisor: Supervisor.Overview) =>
-  Effect.map(supervisor.whichChildren, (children) => children.map(({ id, state }) => `${id} ${state}`))
-
-const refusal = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(effect)
+import { Broken, idle, newStage, nothingToDo, quiet, started, statesOf } from "../../support/supervised.ts"
 
 describe("a child of a supervisor", () => {
   it.effect("can be terminated, restarted in its old place, deleted and started anew", () =>
@@ -57,10 +40,10 @@ describe("a child of a supervisor", () => {
     Effect.gen(function* () {
       const { supervisor } = yield* started(Supervisor.start({ children: [idle("a")] }))
 
-      expect(yield* refusal(supervisor.restartChild("a"))).toEqual(
+      expect(yield* Effect.flip(supervisor.restartChild("a"))).toEqual(
         new ChildAlive({ supervisor: "supervisor", child: "a", state: "running" })
       )
-      expect(yield* refusal(supervisor.deleteChild("a"))).toBeInstanceOf(ChildAlive)
+      expect(yield* Effect.flip(supervisor.deleteChild("a"))).toBeInstanceOf(ChildAlive)
     })
   )
 
@@ -88,11 +71,11 @@ describe("a child of a supervisor", () => {
     Effect.gen(function* () {
       const { supervisor } = yield* started(Supervisor.start({ children: [idle("a"), nothingToDo("b")] }))
 
-      expect(yield* refusal(supervisor.startChild(idle("a")))).toMatchObject({
+      expect(yield* Effect.flip(supervisor.startChild(idle("a")))).toMatchObject({
         _tag: "ChildKnown",
         state: "running"
       })
-      expect(yield* refusal(supervisor.startChild(idle("b")))).toBeInstanceOf(ChildKnown)
+      expect(yield* Effect.flip(supervisor.startChild(idle("b")))).toBeInstanceOf(ChildKnown)
     })
   )
 
@@ -106,8 +89,8 @@ describe("a child of a supervisor", () => {
       yield* supervisor.terminateChild("a")
       broken = true
 
-      expect(yield* refusal(supervisor.restartChild("a"))).toBeInstanceOf(ChildNotStarted)
-      expect(yield* refusal(supervisor.startChild(part("b", { startFails: () => true })))).toBeInstanceOf(
+      expect(yield* Effect.flip(supervisor.restartChild("a"))).toBeInstanceOf(ChildNotStarted)
+      expect(yield* Effect.flip(supervisor.startChild(part("b", { startFails: () => true })))).toBeInstanceOf(
         ChildNotStarted
       )
       expect(yield* statesOf(supervisor)).toEqual(["a stopped"])
@@ -118,7 +101,7 @@ describe("a child of a supervisor", () => {
     Effect.gen(function* () {
       const { supervisor } = yield* started(Supervisor.start({}))
 
-      const error = yield* refusal(
+      const error = yield* Effect.flip(
         supervisor.startChild({ id: "a", start: Effect.die(new Broken({ message: "boom" })) })
       )
 
@@ -131,7 +114,7 @@ describe("a child of a supervisor", () => {
       const { happened, part } = newStage()
       const { supervisor } = yield* started(Supervisor.start({ childrenMax: 1, children: [idle("a")] }))
 
-      expect(yield* refusal(supervisor.startChild(part("b")))).toBeInstanceOf(ChildrenFull)
+      expect(yield* Effect.flip(supervisor.startChild(part("b")))).toBeInstanceOf(ChildrenFull)
       expect(happened()).toEqual([])
     })
   )
@@ -163,7 +146,7 @@ describe("a child of a supervisor", () => {
       yield* supervisor.terminateChild("c")
 
       expect(yield* supervisor.whichChildren).toEqual([])
-      expect(yield* refusal(supervisor.restartChild("a"))).toBeInstanceOf(NoSuchChild)
+      expect(yield* Effect.flip(supervisor.restartChild("a"))).toBeInstanceOf(NoSuchChild)
     })
   )
 

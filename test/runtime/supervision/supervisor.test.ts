@@ -19,27 +19,19 @@ import { describe, expect } from "bun:test"
 import { Context, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { ChildNotStarted, SupervisorEnded } from "../../../runtime/supervision/errors.ts"
-import { type ChildSpec, ignore, SpecInvalid } from "../../../runtime/supervision/spec.ts"
+import { type ChildSpec, SpecInvalid } from "../../../runtime/supervision/spec.ts"
 import * as Supervisor from "../../../runtime/supervision/supervisor.ts"
 import { it } from "../../support/effect.ts"
-import { Broken, newStage, quiet, recorded, started } from "../../support/supervised.ts"
-
-const idle = (id: string, over: Partial<ChildSpec> = {}): ChildSpec => ({
-  ...over,
-  id,
-  start: Effect.succeed(Effect.never)
-})
-
-const nothingToDo = (id: string, over: Partial<ChildSpec> = {}): ChildSpec => ({
-  ...over,
-  id,
-  start: Effect.succeed(ignore)
-})
-
-const statesOf = (supervisor: Supervisor.Overview) =>
-  Effect.map(supervisor.whichChildren, (children) => children.map(({ id, state }) => `${id} ${state}`))
-
-const refusal = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(effect)
+import {
+  Broken,
+  idle,
+  newStage,
+  nothingToDo,
+  quiet,
+  recorded,
+  started,
+  statesOf
+} from "../../support/supervised.ts"
 
 describe("a supervisor that starts", () => {
   it.effect("starts its children in order and stops them in reverse order", () =>
@@ -87,7 +79,7 @@ describe("a supervisor that starts", () => {
       const { happened, part } = newStage()
       const children = [part("a"), part("b"), part("c", { startFails: () => true }), part("d")]
 
-      const error = yield* refusal(Supervisor.start({ name: "shop", children }))
+      const error = yield* Effect.flip(Supervisor.start({ name: "shop", children }))
 
       expect(error).toBeInstanceOf(ChildNotStarted)
       expect(error).toMatchObject({ supervisor: "shop", child: "c" })
@@ -203,7 +195,7 @@ describe("what a supervisor is told", () => {
   for (const [what, options, field] of told) {
     it.effect(`is refused before anything starts: ${what}`, () =>
       Effect.gen(function* () {
-        const error = yield* refusal(Supervisor.start(options))
+        const error = yield* Effect.flip(Supervisor.start(options))
 
         expect(error).toBeInstanceOf(SpecInvalid)
         expect(error).toMatchObject({ field })
@@ -213,7 +205,7 @@ describe("what a supervisor is told", () => {
 
   it.effect("says what would be right", () =>
     Effect.gen(function* () {
-      const error = yield* refusal(
+      const error = yield* Effect.flip(
         Supervisor.start({ children: [idle("a", { restart: "always" as never })] })
       )
 
@@ -374,7 +366,7 @@ describe("a supervisor that has ended", () => {
         yield* Fiber.join(waiting).pipe(Effect.flip)
       ]
       for (const cause of causes) expect(cause).toBeInstanceOf(SupervisorEnded)
-      expect(yield* refusal(supervisor.terminateChild("a"))).toBeInstanceOf(SupervisorEnded)
+      expect(yield* Effect.flip(supervisor.terminateChild("a"))).toBeInstanceOf(SupervisorEnded)
       expect(yield* statesOf(supervisor)).toEqual(["a stopped", "b stopped"])
     })
   )
