@@ -217,8 +217,12 @@ const make = Effect.gen(function* () {
     return states
   })
 
+  /** Carries away what is owed, so that a task somebody is told of is there. What fails, a scheduler does. */
+  const carryOwed = Effect.ignore(Effect.provideService(relayOwed, Store, store))
+
   const get: ScheduleOperator["Service"]["get"] = Effect.fn("Schedules.get")(function* (id) {
     const { notes, state } = yield* find(id)
+    yield* carryOwed
     const history = notes.map(decodeNote)
     const states = yield* statesOf(history.flatMap(({ task }) => (task === undefined ? [] : [task])))
     return {
@@ -233,6 +237,7 @@ const make = Effect.gen(function* () {
   const list: ScheduleOperator["Service"]["list"] = Effect.fn("Schedules.list")(function* (query) {
     const { cursor, limit = pageDefault } = yield* Effect.fromResult(readQuery(query))
     const { schedules: found } = yield* schedules.list(cursor, limit + 1)
+    yield* carryOwed
     const page = found.slice(0, limit)
     const views = yield* Effect.forEach(page, ({ id, text }) =>
       // The slots of a calendar take their time: others come in between.
@@ -289,10 +294,7 @@ const make = Effect.gen(function* () {
 
   const run: ScheduleOperator["Service"]["run"] = Effect.fn("Schedules.run")(function* (id) {
     const answer = yield* untilMade(runOnce(id))
-    // A scheduler does it otherwise.
-    if (answer.outcome === "submitted") {
-      yield* Effect.ignore(Effect.provideService(relayOwed, Store, store))
-    }
+    if (answer.outcome === "submitted") yield* carryOwed
     return answer
   })
 

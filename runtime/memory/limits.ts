@@ -8,14 +8,56 @@ import { byLimit, correctedMs, endingsOf, permitTail, wholeRequest } from "../pe
 import { add, giveBack, goneAt, live, room, roomAfter, used, type Window } from "../window.ts"
 import type { Scores } from "./scores.ts"
 
-/** One limit: the keys `limit:<name>` and `permits:<name>` of the table in `runtime/keys.ts`. */
+/**
+ * Permits with an end each, in a key that expires with the last of them. One whose end has come counts no more, but it
+ * is there until it is dropped: a clock that is set back finds it again, as in Redis.
+ */
+class Until {
+  private readonly scores: Scores = new Map()
+  private goesAt = 0
+
+  has(permit: string): boolean {
+    return this.scores.has(permit)
+  }
+
+  isLive(permit: string, now: number): boolean {
+    return (this.scores.get(permit) ?? 0) > now
+  }
+
+  /** The ends of those that count. */
+  ends(now: number): ReadonlyArray<number> {
+    return [...this.scores.values()].filter((end) => end > now)
+  }
+
+  keep(permits: ReadonlyArray<string>, end: number): void {
+    for (const permit of permits) this.scores.set(permit, end)
+    this.goesAt = Math.max(0, ...this.scores.values())
+  }
+
+  delete(permit: string): void {
+    this.scores.delete(permit)
+  }
+
+  /** Drops those whose end has come. */
+  drop(now: number): void {
+    for (const [permit, end] of this.scores) if (end <= now) this.scores.delete(permit)
+  }
+
+  /** What the key's expiry does, and whether nothing is left. */
+  expire(now: number): boolean {
+    if (this.goesAt <= now) this.scores.clear()
+    return this.scores.size === 0
+  }
+}
+
+/** One limit: the keys `limit:<name>`, `permits:<name>` and `corrected:<name>` of the table in `runtime/keys.ts`. */
 class Heap {
   private window: Window | undefined
   private cools = 0
-  /** Permit that takes up a place → lease deadline. */
-  readonly permits: Scores = new Map()
-  /** Permit whose rate was corrected → until when that is known. */
-  readonly corrected: Scores = new Map()
+  /** Permits that take up a place, until their lease is over. */
+  readonly permits = new Until()
+  /** Permits whose rate was corrected, as long as that is known. */
+  readonly corrected = new Until()
 
   coolsUntil(now: number): number {
     return this.cools > now ? this.cools : 0
@@ -33,11 +75,9 @@ class Heap {
 
   /** Drops what does not count any more, as expiry does in Redis, and says whether that was all. */
   expire(now: number): boolean {
-    for (const scores of [this.permits, this.corrected])
-      for (const [permit, until] of scores) if (until <= now) scores.delete(permit)
     if (this.cools <= now && (!this.window || goneAt(this.window) <= now)) this.keep(undefined, 0)
-    const { cools, corrected, permits, window } = this
-    return permits.size + corrected.size === 0 && window === undefined && cools === 0
+    const noPermits = [this.permits, this.corrected].map((permits) => permits.expire(now))
+    return noPermits.every(Boolean) && this.window === undefined && this.cools === 0
   }
 }
 
@@ -73,7 +113,7 @@ const make = Effect.sync(() => {
     const rooms = [
       heap.coolsUntil(now) > 0 ? 0 : Infinity,
       window ? room(window, rate.count, rate.amount) : Infinity,
-      Math.max(0, concurrency - heap.permits.size)
+      Math.max(0, concurrency - heap.permits.ends(now).length)
     ]
     return { heap, request, window, room: Math.min(...rooms) }
   }
@@ -82,8 +122,9 @@ const make = Effect.sync(() => {
   const waitOf = ({ heap, request: { concurrency, rate } }: Standing, now: number): number => {
     const waits = [heap.coolsUntil(now) - now]
     if (rate) waits.push(roomAfter(heap.windowAt(now)!, rate.count, rate.amount, now))
-    if (concurrency !== undefined && heap.permits.size >= concurrency)
-      waits.push(heap.permits.values().reduce((soonest, end) => Math.min(soonest, end - now), placePollMs))
+    const ends = heap.permits.ends(now)
+    if (concurrency !== undefined && ends.length >= concurrency)
+      waits.push(ends.reduce((soonest, end) => Math.min(soonest, end - now), placePollMs))
     return Math.max(1, ...waits)
   }
 
@@ -97,8 +138,10 @@ const make = Effect.sync(() => {
     const permits = Array.from({ length: count }, (_, at) => `${id}.${at + 1} ${tail}`)
     for (const { heap, request, window } of standings) {
       if (window) heap.keep(add(window, now, count * request.rate!.amount), heap.coolsUntil(now))
-      if (request.concurrency !== undefined)
-        for (const permit of permits) heap.permits.set(permit, now + leaseMs)
+      if (request.concurrency !== undefined) {
+        heap.permits.drop(now)
+        if (count > 0) heap.permits.keep(permits, now + leaseMs)
+      }
     }
     const short = standings.filter(({ room }) => room === count)
     return {
@@ -111,10 +154,12 @@ const make = Effect.sync(() => {
     const now = yield* clock
     for (const [name, endings] of endingsOf(ends)) {
       const heap = heapOf(name)
+      if (endings.some(({ place }) => !place)) heap.corrected.drop(now)
       for (const { amount, perMs, permit, place, takenAt, used } of endings) {
-        if (place ? !heap.permits.delete(permit) : heap.corrected.has(permit)) continue
+        if (place ? !heap.permits.isLive(permit, now) : heap.corrected.has(permit)) continue
+        if (place) heap.permits.delete(permit)
         if (used === amount) continue
-        if (!place) heap.corrected.set(permit, now + perMs + correctedMs)
+        if (!place) heap.corrected.keep([permit], now + perMs + correctedMs)
         const kept = heap.windowAt(now)
         const window = kept && kept.buckets.length > 0 ? kept : live(undefined, perMs, now)
         heap.keep(
@@ -129,7 +174,10 @@ const make = Effect.sync(() => {
     const now = yield* clock
     for (const [name, good] of byLimit(permits)) {
       const known = heaps.get(name)?.permits
-      for (const permit of good) if (known?.has(permit)) known.set(permit, now + leaseMs)
+      known?.keep(
+        good.filter((permit) => known.isLive(permit, now)),
+        now + leaseMs
+      )
     }
   })
 
@@ -147,7 +195,7 @@ const make = Effect.sync(() => {
       return {
         name,
         used: window ? used(window) : 0,
-        running: heap.permits.size,
+        running: heap.permits.ends(now).length,
         ...(coolsUntil > 0 && { coolsUntil })
       }
     })
