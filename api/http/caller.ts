@@ -1,0 +1,25 @@
+/**
+ * Who makes a request: `c.get("caller")` in every route under `/v1`.
+ *
+ * While there is no key in the store everybody who reaches the API is `anyone`, an admin of the tenant `default`; the
+ * server then listens on this machine only.
+ */
+import type { Context } from "hono"
+import { type Role } from "../../runtime/roles.ts"
+import { tenantDefault } from "../../runtime/tenant.ts"
+
+export interface Caller {
+  readonly tenant: string
+  readonly role: Role
+  /** The id of the key that was shown; absent where none is needed. */
+  readonly key?: string
+}
+
+export const anyone: Caller = { tenant: tenantDefault, role: "admin" }
+
+export interface CallerVariables {
+  readonly caller: Caller
+}
+
+/** The caller of a request; `anyone` on an app that nobody guards. */
+export const callerOf = (c: Context): Caller => (c.get("caller") as Caller | undefined) ?? anyone
