@@ -6,6 +6,7 @@
  * has to release anything: a guard whose task has ended, or is gone, stands in nobody's way.
  */
 import { Context, type Effect } from "effect"
+import { sha256 } from "./digest.ts"
 import type { AgentBusy, AgentQuarantined, NewTask, QueueFull, StoreError, StoreFull } from "./store.ts"
 import type { Partition } from "./task.ts"
 
@@ -47,8 +48,7 @@ export class Admission extends Context.Service<
 >()("troupe/Admission") {}
 
 /** What a guard is kept by: `<kind>:<SHA-256 of its name>`. */
-export const memberOf = ({ kind, name }: Guard): string =>
-  `${kind}:${new Bun.CryptoHasher("sha256").update(name).digest("hex")}`
+export const memberOf = ({ kind, name }: Guard): string => `${kind}:${sha256(name)}`
 
 /** How long a guard is kept from the submit on; `undefined` for one that goes with its task's end, or after it. */
 export const keptMsOf = (guard: Guard): number | undefined => {

@@ -4,6 +4,7 @@
  * It names the last task that was given, not a number of tasks, so that a walk goes on where it was although tasks come
  * and go behind it.
  */
+import { sha256 } from "./digest.ts"
 import type { Shelf } from "./operations.ts"
 import { lanes } from "./task.ts"
 
@@ -32,8 +33,7 @@ export type Place =
   | { readonly kind: "parents"; readonly group: string; readonly id: string }
 
 /** A box's name as cursors have it: short, and of letters that need no care. */
-export const hashOfBox = (name: string): string =>
-  new Bun.CryptoHasher("sha256").update(name).digest("hex").slice(0, 16)
+export const hashOfBox = (name: string): string => sha256(name).slice(0, 16)
 
 /** An alarm's sign stands in cursors as a letter that begins no id. */
 const signs = { "!": "x", "#": "d" } as const

@@ -3,6 +3,7 @@
  * over plain values, the same in every process.
  */
 import { Result, Schema } from "effect"
+import { spread } from "./digest.ts"
 import { QueueName } from "./task.ts"
 
 /** Tasks of the handlers whose names match go to one of these queues, unless their submitter names another. */
@@ -52,7 +53,7 @@ export const routeOf = (routes: ReadonlyArray<Route>, name: string): ReadonlyArr
  * whatever order they are named. A queue that is added takes over its share of the keys, and no key moves otherwise.
  */
 export const homeOf = (queues: ReadonlyArray<string>, key: string): string => {
-  const weighed = queues.map((queue) => ({ queue, weight: Bun.hash.xxHash32(`${queue}\n${key}`) }))
+  const weighed = queues.map((queue) => ({ queue, weight: spread(`${queue}\n${key}`) }))
   return weighed.reduce((best, one) =>
     one.weight > best.weight || (one.weight === best.weight && one.queue < best.queue) ? one : best
   ).queue

@@ -5,6 +5,8 @@
  * The service of `effect` reads the clock and draws through an effect per id, which costs as much as all the rest of
  * a submit; here the time is handed in.
  */
+import { sha256Bytes } from "./digest.ts"
+
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 /** The first letters of the random part stay within a millisecond; the last ones count on from a random start. */
@@ -45,6 +47,6 @@ export const makeUlid = (): ((now: number) => string) => {
 
 /** The ULID of a time (Unix milliseconds) and a text: the same whoever makes it, and however often. */
 export const ulidFor = (time: number, text: string): string => {
-  const hash = new Bun.CryptoHasher("sha256").update(text).digest()
+  const hash = sha256Bytes(text)
   return letters(time, 10) + letters(hash.readUIntBE(0, 5), 8) + letters(hash.readUIntBE(5, 5), 8)
 }

@@ -1,6 +1,7 @@
 /** The guards that a task's options ask for: a decision over plain values. */
 import { Duration, Result } from "effect"
 import type { Guard } from "../../runtime/admission.ts"
+import { sha256 } from "../../runtime/digest.ts"
 import { type NewTaskJson, SubmitRefused } from "./new-task.ts"
 
 /** How long a result is taken for a second one when nobody says. */
@@ -16,7 +17,7 @@ const stable = (value: unknown): string =>
 
 /** A task's handler, input and queue, in 64 letters. */
 export const hashOf = ({ input, name, queue = "" }: Pick<NewTaskJson, "input" | "name" | "queue">): string =>
-  new Bun.CryptoHasher("sha256").update(`${name}\n${queue}\n${stable(input)}`).digest("hex")
+  sha256(`${name}\n${queue}\n${stable(input)}`)
 
 /** Most tasks ask for none. */
 const none: Result.Result<ReadonlyArray<Guard>, never> = Result.succeed([])

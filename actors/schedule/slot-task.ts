@@ -8,6 +8,7 @@ import { Handlers, UnknownHandler } from "../../runtime/registry.ts"
 import { homeOf } from "../../runtime/routes.ts"
 import type { NewTask } from "../../runtime/store.ts"
 import { type Partition, partitionOfId, type TaskId } from "../../runtime/task.ts"
+import { spread } from "../../runtime/digest.ts"
 import { ulidFor } from "../../runtime/ulid.ts"
 import { prepare } from "../dispatch/preparation.ts"
 import { type Definition, ScheduleRefused } from "./definition.ts"
@@ -22,7 +23,7 @@ export interface SlotTask {
 
 /** How much later than its slot a task may start: the same for a slot whoever fires it. */
 export const jitterOf = (id: string, slot: number, jitterMs: number): number =>
-  jitterMs === 0 ? 0 : Bun.hash.xxHash32(`${id}\n${slot}`) % (jitterMs + 1)
+  jitterMs === 0 ? 0 : spread(`${id}\n${slot}`) % (jitterMs + 1)
 
 const taskOf = ({ box, deadlineAt, due, entry, expiresAt, record }: NewTask): NewTask => ({
   entry,

@@ -7,6 +7,7 @@
  */
 import { Cause, Deferred, Effect, FileSystem, Path, Schedule, Schema } from "effect"
 import { Redis } from "ioredis"
+import { sha1 } from "../digest.ts"
 
 /** Neither `redis-server` nor `valkey-server` is on the PATH. */
 export class NoRedisServer extends Schema.TaggedError<NoRedisServer>()("NoRedisServer", {}) {
@@ -41,7 +42,7 @@ const socketPathMax = 100
 /** Where the socket of a folder's private Redis is. */
 export const socketIn = (folder: string): string => {
   const inside = `${folder}/redis.sock`
-  return inside.length <= socketPathMax ? inside : `/tmp/troupe-${Bun.hash(folder).toString(36)}.sock`
+  return inside.length <= socketPathMax ? inside : `/tmp/troupe-${sha1(folder).slice(0, 13)}.sock`
 }
 
 /** Whether a Redis answers there. */

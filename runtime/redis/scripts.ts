@@ -19,6 +19,7 @@ import finish from "../lua/lib/finish.lua" with { type: "text" }
 import giveBack from "../lua/lib/give-back.lua" with { type: "text" }
 import keep from "../lua/lib/keep.lua" with { type: "text" }
 import limit from "../lua/lib/limit.lua" with { type: "text" }
+import lives from "../lua/lib/lives.lua" with { type: "text" }
 import ties from "../lua/lib/ties.lua" with { type: "text" }
 import timers from "../lua/lib/timers.lua" with { type: "text" }
 import records from "../lua/lib/records.lua" with { type: "text" }
@@ -26,6 +27,7 @@ import sizes from "../lua/lib/sizes.lua" with { type: "text" }
 import window from "../lua/lib/window.lua" with { type: "text" }
 import letterBury from "../lua/letter-bury.lua" with { type: "text" }
 import letterRevive from "../lua/letter-revive.lua" with { type: "text" }
+import lifecycleListen from "../lua/lifecycle-listen.lua" with { type: "text" }
 import limitCool from "../lua/limit-cool.lua" with { type: "text" }
 import limitRenew from "../lua/limit-renew.lua" with { type: "text" }
 import limitSettle from "../lua/limit-settle.lua" with { type: "text" }
@@ -61,6 +63,7 @@ import workerEvict from "../lua/worker-evict.lua" with { type: "text" }
 import workerList from "../lua/worker-list.lua" with { type: "text" }
 import workerRenew from "../lua/worker-renew.lua" with { type: "text" }
 import workerTurn from "../lua/worker-turn.lua" with { type: "text" }
+import { sha1 } from "../digest.ts"
 
 export interface Script {
   readonly name: string
@@ -79,6 +82,7 @@ const pieces = {
   "give-back": giveBack,
   keep,
   limit,
+  lives,
   records,
   ties,
   timers,
@@ -94,6 +98,7 @@ const sources = {
   "event-append": eventAppend,
   "letter-bury": letterBury,
   "letter-revive": letterRevive,
+  "lifecycle-listen": lifecycleListen,
   "limit-cool": limitCool,
   "limit-renew": limitRenew,
   "limit-settle": limitSettle,
@@ -140,7 +145,7 @@ export const buildScripts = (instead: Partial<Record<Piece, string>> = {}): Scri
     const text = [flags, luaKeys, ...body]
       .join("\n")
       .replaceAll(/^--- @include "(.+)"$/gm, (_, piece: Piece) => instead[piece] ?? pieces[piece])
-    return { name, text, sha: new Bun.CryptoHasher("sha1").update(text).digest("hex") }
+    return { name, text, sha: sha1(text) }
   }
   return Object.fromEntries(
     Object.entries(sources).map(([name, source]) => [name, build(name, source)])

@@ -18,7 +18,7 @@ const homeless =
   "which finds it by its module: put it into the folder TROUPE_HANDLERS of its workers; it was passed in code"
 
 /** A program that was compiled into one file has no other that could be started. */
-const isCompiled = import.meta.dir.startsWith("/$bunfs/")
+const isCompiled = import.meta.url.includes("/$bunfs/")
 
 const compiled = "which a compiled program cannot start"
 
