@@ -1,0 +1,89 @@
+/**
+ * Builds what the package has beside its sources: JavaScript for Node in `dist/node`, and declarations in `dist/types`.
+ *
+ * Bun runs the sources as they are, and a clone needs none of this. `npm pack` and `npm publish` run it first.
+ */
+import { mkdir, rm } from "node:fs/promises"
+import * as path from "node:path"
+import manifest from "../package.json" with { type: "json" }
+
+const root = path.resolve(import.meta.dir, "..")
+const dist = path.join(root, "dist")
+
+/** What a program imports under Bun, and what under Node. */
+const entries = Object.values<string | { readonly bun: string; readonly default?: string }>(manifest.exports)
+const surface = entries.flatMap((entry) => {
+  const file = typeof entry === "string" ? entry : entry.bun
+  return file.endsWith(".ts") ? [file] : []
+})
+const client = entries.flatMap((entry) =>
+  typeof entry === "string" || entry.default === undefined ? [] : [entry.bun]
+)
+
+/** Node 20 has no `Map.groupBy` and no `Object.groupBy`, and a library changes no globals of its user. */
+const grouping = `
+const troupeGroupByMap = (items, keyOf) => {
+  const groups = new Map()
+  let at = 0
+  for (const item of items) {
+    const key = keyOf(item, at++)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [item])
+    else group.push(item)
+  }
+  return groups
+}
+const troupeGroupByObject = (items, keyOf) => Object.fromEntries(troupeGroupByMap(items, keyOf))
+`
+
+const javascript = async () => {
+  const built = await Bun.build({
+    entrypoints: client.map((file) => path.join(root, file)),
+    root,
+    outdir: path.join(dist, "node"),
+    target: "node",
+    format: "esm",
+    // One copy of `effect` in a program, which is the program's own.
+    packages: "external",
+    splitting: true,
+    banner: grouping,
+    define: { "Map.groupBy": "troupeGroupByMap", "Object.groupBy": "troupeGroupByObject" },
+    naming: { chunk: "chunks/[hash].[ext]" }
+  })
+  return built.outputs.length
+}
+
+const declarations = async () => {
+  const project = path.join(dist, "tsconfig.json")
+  await Bun.write(
+    project,
+    JSON.stringify({
+      extends: "../tsconfig.json",
+      compilerOptions: {
+        noEmit: false,
+        declaration: true,
+        emitDeclarationOnly: true,
+        // `bun run check` has checked.
+        noCheck: true,
+        rootDir: "..",
+        outDir: "types"
+      },
+      include: [],
+      files: [...surface, "runtime/lua/lua.d.ts"].map((file) => path.join("..", file))
+    })
+  )
+  const compiler = Bun.spawn([process.execPath, "x", "--bun", "--no-install", "tsc", "-p", project], {
+    cwd: root,
+    stdin: "ignore",
+    stdout: 2,
+    stderr: "inherit"
+  })
+  if ((await compiler.exited) !== 0) throw new Error("the declarations could not be made (see above)")
+  await rm(project)
+}
+
+await rm(dist, { recursive: true, force: true })
+await mkdir(dist)
+const [files] = await Promise.all([javascript(), declarations()])
+// `npm pack` has its own answer on stdout.
+console.error(`dist/: ${files} files of JavaScript for Node, and declarations`)
