@@ -5,6 +5,7 @@
  * not in this file is refused with the nearest one that is: a misspelt setting must not silently be its default.
  */
 import { Context, Duration, Effect, Layer, type LogLevel, Option, Redacted, Result, Schema } from "effect"
+import { type KeyRing, readKeyRing } from "./encryption/key-ring.ts"
 import { nearest } from "./nearest.ts"
 import { readRoutes, type Route } from "./routes.ts"
 import { QueueName } from "./task.ts"
@@ -44,6 +45,12 @@ export interface SettingsShape {
 
   /** `TROUPE_HOST`, default `127.0.0.1`. Where the API listens. */
   readonly host: string
+
+  /**
+   * `TROUPE_KEY_SECRET`, default none. Goes into what is stored of access keys, so that nobody who can write to Redis
+   * can make one. All processes must say the same; with another one no key counts any more.
+   */
+  readonly keySecret: Redacted.Redacted<string> | undefined
 
   /** `TROUPE_PORT`, default 4000; 0 takes a free one. */
   readonly port: number
@@ -91,6 +98,13 @@ export interface SettingsShape {
   readonly recycleMemory: number | undefined
   readonly recycleAge: Duration.Duration | undefined
 
+  /**
+   * `TROUPE_ENCRYPTION_KEYS`, as `2026:<base64 of 32 bytes>,2025:<…>`, default none: payloads in Redis are sealed with the
+   * first key, and opened with any of them. A key that is taken out while something is sealed with it makes that
+   * unreadable until it is put back. All processes must have the same.
+   */
+  readonly encryptionKeys: Redacted.Redacted<KeyRing> | undefined
+
   /** `TROUPE_FILES`, default `.troupe/files`. The folder of uploaded and processed files; all processes share it. */
   readonly files: string
 
@@ -135,6 +149,12 @@ export interface SettingsShape {
    */
   readonly deadMax: number
 
+  /**
+   * `TROUPE_METRICS_PORT`, default none: where a process without an API answers `/metrics` and `/healthz`, on
+   * `TROUPE_HOST`; 0 takes a free one. A worker under a node needs none: the node's API tells of it.
+   */
+  readonly metricsPort: number | undefined
+
   /** `TROUPE_DRAIN`, default 30 seconds. How long a stopping worker lets its running tasks finish. */
   readonly drain: Duration.Duration
 
@@ -146,6 +166,12 @@ export interface SettingsShape {
 
   /** `TROUPE_LOG`, default `info`: `debug`, `info`, `warn`, `error` or `none`. */
   readonly log: LogLevel.LogLevel
+
+  /**
+   * `TROUPE_LOG_FORMAT`: `json`, an object a line; `logfmt`, `key=value`; or `pretty`, for people. Default: `pretty` on a
+   * terminal, else `logfmt`.
+   */
+  readonly logFormat: "json" | "logfmt" | "pretty" | undefined
 }
 
 /** How many tasks of one queue a process runs at once when nobody says: agent work mostly waits for others. */
@@ -228,6 +254,14 @@ const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> 
   redisUrl: ["REDIS_URL", undefined, (value) => Result.map(text(value), (url) => Redacted.make(url))],
   namespace: ["TROUPE_NAMESPACE", "troupe", namespace],
   host: ["TROUPE_HOST", "127.0.0.1", text],
+  keySecret: [
+    "TROUPE_KEY_SECRET",
+    undefined,
+    (value) =>
+      value.length < 16
+        ? Result.fail("has less than 16 characters")
+        : Result.succeed(Redacted.make(value))
+  ],
   port: ["TROUPE_PORT", 4000, whole(0, 65_535)],
   handlers: ["TROUPE_HANDLERS", undefined, text],
   queues: ["TROUPE_QUEUES", undefined, subscriptions],
@@ -239,6 +273,7 @@ const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> 
   recycleTasks: ["TROUPE_RECYCLE_TASKS", undefined, whole(1, 1_000_000_000)],
   recycleMemory: ["TROUPE_RECYCLE_MEMORY", undefined, whole(1, 16_777_216)],
   recycleAge: ["TROUPE_RECYCLE_AGE", undefined, atLeast(Duration.seconds(1))],
+  encryptionKeys: ["TROUPE_ENCRYPTION_KEYS", undefined, readKeyRing],
   files: ["TROUPE_FILES", ".troupe/files", text],
   folders: [
     "TROUPE_FOLDERS",
@@ -251,9 +286,11 @@ const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> 
   retention: ["TROUPE_RETENTION", Duration.days(1), atLeast(Duration.minutes(1))],
   deadRetention: ["TROUPE_DEAD_RETENTION", Duration.days(30), atLeast(Duration.minutes(1))],
   deadMax: ["TROUPE_DEAD_MAX", 100_000, whole(0, 100_000_000)],
+  metricsPort: ["TROUPE_METRICS_PORT", undefined, whole(0, 65_535)],
   drain: ["TROUPE_DRAIN", Duration.seconds(30), atLeast(Duration.zero)],
   grace: ["TROUPE_GRACE", Duration.seconds(1), atLeast(Duration.zero)],
-  log: ["TROUPE_LOG", "Info", level]
+  log: ["TROUPE_LOG", "Info", level],
+  logFormat: ["TROUPE_LOG_FORMAT", undefined, oneOf("json", "logfmt", "pretty")]
 }
 
 const known: ReadonlyArray<string> = Object.values(table).map(([variable]) => variable)

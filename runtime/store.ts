@@ -10,6 +10,7 @@
  * it may be said again without harm.
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
+import type { PayloadUnreadable } from "./encryption/key-ring.ts"
 import type { Entry, Lane, Partition, TaskId } from "./task.ts"
 
 /** The store did not answer in time, or refused. What was being done may have happened: say it again. */
@@ -265,6 +266,8 @@ export const crashesMax = 3
 /** A task as it lies in the store. `place` says where a living one (letter Q) was found. */
 export interface Found {
   readonly record: string
+  /** Why nothing but its name is told of it. */
+  readonly unreadable?: PayloadUnreadable
   readonly place:
     | { readonly kind: "lane" }
     | { readonly kind: "later"; readonly due: number }

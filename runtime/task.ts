@@ -151,6 +151,8 @@ export interface PastAttempt {
 /** What was submitted, as it is stored while the task lives. Absent fields have the handler's default. */
 export interface Envelope {
   readonly name: string
+  /** Everything else, where it could not be opened: see `runtime/encryption`. */
+  readonly sealed?: string
   readonly input: unknown
   readonly key?: string
   readonly tags?: ReadonlyArray<string>

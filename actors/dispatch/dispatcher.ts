@@ -7,7 +7,7 @@
 import { Clock, Context, Duration, Effect, Exit, Layer, type Option, Result, Schema } from "effect"
 import { Settings } from "../../runtime/config.ts"
 import { Handlers } from "../../runtime/registry.ts"
-import { type Cancelled, Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
+import { type Cancelled, Store, StoreError, type StoreFull } from "../../runtime/store.ts"
 import { type Partition, partitionOfId, State, submittedAt, TaskId, ulidOfId } from "../../runtime/task.ts"
 import { type Ended, endedOf, inputOf, type TaskView, viewOf } from "../../runtime/view.ts"
 import { makeIntake, type NotTaken, type Submitted, TaskGone, type Turned } from "./intake.ts"
@@ -239,7 +239,12 @@ const make = Effect.gen(function* () {
     ask,
     task: (id) => Effect.map(find(id), (found) => viewOf(id, found, handlers.find)),
     result,
-    input: (id) => Effect.map(find(id), inputOf),
+    input: (id) =>
+      Effect.flatMap(find(id), (found) =>
+        found.unreadable === undefined
+          ? Effect.succeed(inputOf(found))
+          : Effect.fail(new StoreError({ operation: "Store.read", cause: found.unreadable }))
+      ),
     cancel
   })
 })

@@ -46,7 +46,7 @@ import { partitionNamed } from "./queues.ts"
 import type { Count } from "./revival.ts"
 import { waitingIn } from "./stats.ts"
 
-const MoveJson = Schema.Struct({
+export const MoveJson = Schema.Struct({
   /** The other queue. */
   to: QueueName,
   name: Schema.optionalKey(Schema.String),
@@ -136,7 +136,8 @@ export const makeMover = Effect.fnUntraced(function* (finder: Finder) {
     const { kind } = match.found.place
     if (header.letter !== "Q" || header.run !== 1 || (kind !== "lane" && kind !== "later")) return undefined
     const task = readEnvelope(json)
-    return task.parent === undefined ? yield* prepare(match, task) : undefined
+    // What cannot be opened is sealed for the id that it has.
+    return task.parent === undefined && task.sealed === undefined ? yield* prepare(match, task) : undefined
   })
 
   /** Nothing is cancelled for copies that would be refused, as far as can be told before. */

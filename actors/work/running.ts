@@ -20,6 +20,9 @@ export const noteEveryMs = 250
 /** Why a run was interrupted. One that is lost or cancelled is not the task's current one any more. */
 export type Stop = "timeout" | "drain" | "lost" | "cancelled"
 
+/** How soon a task is looked at again whose payload could not be opened, in milliseconds. */
+const unreadableAgainMs = 2_000
+
 export interface Running extends Claimed {
   readonly timeoutMs: number | undefined
   readonly limits: ReadonlyArray<Limit>
@@ -70,6 +73,19 @@ const failure = (type: string, message: string): Ending => ({
 /** Another worker may have the handler, as while a new version is being rolled out: the task is tried again. */
 export const missing = (name: string) =>
   failure("UnknownHandler", `this worker has no handler called ${name}`)
+
+/** Its key may be put back, or another worker may have it: the task is tried again, and no attempt is used up. */
+export const unreadable: Ending = {
+  kind: "failure",
+  failure: {
+    error: {
+      type: "PayloadUnreadable",
+      message: "its input cannot be read: its key is not, or not the same, in this worker's TROUPE_ENCRYPTION_KEYS"
+    },
+    fatal: false,
+    after: { ms: unreadableAgainMs, counted: false, limit: undefined }
+  }
+}
 
 export const endingOf = (run: Running, exit: Exit.Exit<Ending>): Ending => {
   if (run.stop === "timeout") return failure("TimedOut", `the run took longer than ${run.timeoutMs} ms`)

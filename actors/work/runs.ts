@@ -30,7 +30,8 @@ import {
   noteDueMono,
   noteEveryMs,
   type Running,
-  type Stop
+  type Stop,
+  unreadable
 } from "./running.ts"
 import { type Cool, coolOf, type Settled, waitOf } from "./settled.ts"
 import { outcomeOf, settlementOf } from "./settlement.ts"
@@ -327,6 +328,7 @@ export const openRuns = Effect.fnUntraced(function* (
     }
     running.set(entry, run)
     dueBy(firstDueMono(run))
+    if (envelope.sealed !== undefined) return launch(run, Effect.succeed(unreadable))
     if (definition === undefined) return launch(run, Effect.succeed(missing(envelope.name)))
     const writes = new RunWrites(run)
     const of = { definition, partition, worker, entry, envelope, ring, writes, keeping, services }

@@ -1,7 +1,10 @@
 /** Everything that is stored in Redis, over one connection. */
 import { Layer } from "effect"
+import { sealing } from "../encryption/stores.ts"
+import * as Access from "./access.ts"
 import * as Admission from "./admission.ts"
 import * as Agents from "./agents.ts"
+import * as Lifecycle from "./lifecycle.ts"
 import * as Limits from "./limits.ts"
 import * as Members from "./members.ts"
 import * as Operations from "./operations.ts"
@@ -14,12 +17,16 @@ import * as Store from "./store.ts"
 const operations = Layer.provide(Operations.layer, Store.layer)
 
 /** At `Settings.redisUrl`. Fails with `RedisUnusable` when there is none that can be trusted. */
-export const layer = (scripts: Scripts = buildScripts()) =>
+export const layer = (scripts: Scripts = buildScripts()) => sealing(plain(scripts))
+
+const plain = (scripts: Scripts) =>
   Layer.mergeAll(
     Store.layer,
     Steps.layer,
+    Access.layer,
     Admission.layer,
     Agents.layer,
+    Lifecycle.layer,
     Limits.layer,
     Members.layer,
     Schedules.layer,
