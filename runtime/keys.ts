@@ -55,7 +55,13 @@
  * | `slots:<id>`       | list   | what became of a schedule's last slots, newest left      | with its field               |
  * | `agent:<address>`  | hash   | state, version, revision, quarantine, timers of an agent | it is stopped                |
  * | `agents`           | zset   | addresses of agents with a hash, all of score 0          | member: with its hash        |
+ * | `lifecycle`        | stream | `<epoch>-<n>` → what became of tasks, while listened to  | nobody listens any more      |
+ * | `lives`            | –      | channel: there is something new in `lifecycle`           | nothing is stored            |
  * | `orders:<worker>`  | –      | channel: entries to stop, and `drain`                    | nothing is stored            |
+ * | `access`           | hash   | id → JSON of an access key; `salt`                       | never: revoked keys stay too |
+ * | `ticket:<digest>`  | string | JSON of what a ticket is good for                        | taken, or after seconds      |
+ * | `rate:<key>`       | hash   | what is left of a key's requests, and since when         | all of it is there again     |
+ * | `audit`            | stream | JSON of what operators did                               | a year after the newest      |
  */
 import { lanes, type Partition } from "./task.ts"
 
@@ -87,7 +93,11 @@ const fixed = [
   "nodesDraining",
   "schedules",
   "scheduleIds",
-  "scheduleTimes"
+  "scheduleTimes",
+  "access",
+  "audit",
+  "lifecycle",
+  "lives"
 ] as const
 const families = [
   "lane",
@@ -108,7 +118,9 @@ const families = [
   "permits",
   "corrected",
   "agent",
-  "slots"
+  "slots",
+  "ticket",
+  "rate"
 ] as const
 
 export type PartitionKeys = { readonly base: string } & {

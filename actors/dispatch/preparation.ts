@@ -219,7 +219,6 @@ const envelopeJson = (
 ): string =>
   JSON.stringify({
     name,
-    input,
     key,
     tags,
     timeoutMs,
@@ -229,7 +228,9 @@ const envelopeJson = (
     deadlineAt,
     parent: birth?.parent,
     behind: birth?.behind,
-    reply
+    reply,
+    // Last: what comes before it is the head, by which a task is known without reading what it carries.
+    input
   } satisfies { readonly [field in keyof Envelope]: Envelope[field] | undefined })
 
 /** Lays a checked task out as it is stored. `input` is what its handler's `run` is given. */

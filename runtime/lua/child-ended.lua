@@ -11,6 +11,7 @@
 --- @include "clock"
 --- @include "calls"
 --- @include "records"
+--- @include "lives"
 --- @include "bell"
 --- @include "boxes"
 --- @include "finish"

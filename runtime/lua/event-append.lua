@@ -16,6 +16,7 @@
 --- @include "clock"
 --- @include "calls"
 --- @include "records"
+--- @include "lives"
 --- @include "bell"
 --- @include "boxes"
 --- @include "finish"
@@ -29,7 +30,7 @@ for at = 4, #ARGV, 4 do
   end
   table.insert(batches[entry], at)
 end
-local lost, told = {}, {}
+local lost, told, progressed = {}, {}, {}
 for i, member in ipairs(ask("SMISMEMBER", key.held(ARGV[1]), order)) do
   local entry = order[i]
   if member == 0 then
@@ -42,10 +43,21 @@ for i, member in ipairs(ask("SMISMEMBER", key.held(ARGV[1]), order)) do
         "XADD", stream, "MAXLEN", "~", ARGV[2], run .. "-" .. ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
       if type(reply) == "table" and reply.err and not string.find(reply.err, "equal or smaller", 1, true) then
         return reply
+      elseif ARGV[at + 2] == "progress" and not reply.err then
+        progressed[#progressed + 1] = at
       end
     end
     redis.call("PEXPIRE", stream, ARGV[3])
     told[#told + 1] = id
+  end
+end
+if #progressed > 0 and is_listened() then
+  local entries = {}
+  for i, at in ipairs(progressed) do
+    entries[i] = ARGV[at]
+  end
+  for i, record in ipairs(records_of(entries)) do
+    note_life("progress", id_of(entries[i]), run_of(entries[i]), record or "", ARGV[progressed[i] + 3])
   end
 end
 tell_watchers(told, false)

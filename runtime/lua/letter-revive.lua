@@ -12,6 +12,7 @@
 --- @include "clock"
 --- @include "calls"
 --- @include "records"
+--- @include "lives"
 --- @include "bell"
 --- @include "boxes"
 --- @include "keep"
@@ -51,5 +52,9 @@ if #ids > 0 then
   store_ties()
   put(entries, false)
   ring()
+  for _, id in ipairs(is_listened() and ids or {}) do
+    local record = records_of({ id })[1]
+    note_life("retrying", id, tonumber(string.match(record, "^%a%a(%d+)")) - 1, record, "")
+  end
 end
 return went

@@ -32,6 +32,7 @@
 --- @include "clock"
 --- @include "calls"
 --- @include "records"
+--- @include "lives"
 --- @include "bell"
 --- @include "boxes"
 --- @include "finish"
@@ -150,5 +151,8 @@ end
 -- Idle workers sleep until the next due time they know of: one must hear of an earlier one, an alarm included.
 if due == "" or redis.call("ZRANGE", key.later, 0, 0)[1] ~= before then
   ring()
+end
+if is_listened() then
+  note_life(due == "" and "submitted" or "scheduled", id, 0, ARGV[2], "")
 end
 return 0

@@ -12,6 +12,7 @@
 --- @include "clock"
 --- @include "calls"
 --- @include "records"
+--- @include "lives"
 --- @include "bell"
 --- @include "boxes"
 --- @include "finish"

@@ -20,6 +20,7 @@
 --- @include "clock"
 --- @include "calls"
 --- @include "records"
+--- @include "lives"
 --- @include "bell"
 --- @include "boxes"
 --- @include "keep"
@@ -94,5 +95,13 @@ send("ZADD", key.later, later)
 local sooner = first_other <= #ARGV and redis.call("ZRANGE", key.later, 0, 0)[1] ~= before
 if sooner or next(lists) or next(boxed) then
   ring()
+end
+if is_listened() then
+  for at = 3, first_other - 1, 2 do
+    note_life("submitted", id_of(ARGV[at]), 0, ARGV[at + 1], "")
+  end
+  for at = first_other, #ARGV, fields_of_other do
+    note_life(ARGV[at + 2] == "" and "submitted" or "scheduled", id_of(ARGV[at]), 0, ARGV[at + 1], "")
+  end
 end
 return stored

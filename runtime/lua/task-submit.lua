@@ -15,6 +15,7 @@
 --- @include "clock"
 --- @include "calls"
 --- @include "records"
+--- @include "lives"
 --- @include "bell"
 --- @include "keep"
 
@@ -34,4 +35,7 @@ for name, entries in pairs(lists) do
   send("RPUSH", key.lane(name), entries)
 end
 ring()
+for at = 2, listened_epoch and #ARGV or 0, 2 do
+  note_life("submitted", id_of(ARGV[at]), 0, ARGV[at + 1], "")
+end
 return stored

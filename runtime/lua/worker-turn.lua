@@ -43,6 +43,7 @@
 --- @include "clock"
 --- @include "calls"
 --- @include "records"
+--- @include "lives"
 --- @include "bell"
 --- @include "boxes"
 --- @include "finish"
@@ -138,6 +139,9 @@ if starts[8] > starts[1] then
     if next_is_mine() then
       later[#later + 1] = now + tonumber(ARGV[i + 1])
       later[#later + 1] = goes_on(entry, ARGV[i + 2])
+      if is_listened() then
+        note_life("retrying", id_of(entry), run_of(entry), ARGV[i + 2], "")
+      end
     else
       unheld[#unheld + 1] = entry
       expect[#expect + 1] = ARGV[i + 2]
@@ -265,6 +269,7 @@ if dead then
   if #theirs < reap_max then
     redis.call("ZREM", key.workers, dead)
     redis.call("HDEL", key.about, dead)
+    count_ends("R", 1, now)
   end
   if expired() then
     ring()
@@ -313,7 +318,7 @@ end
 -- Claim.
 local claims, given_up, asked = {}, false, want
 local control = want > 0
-  and redis.call("HMGET", key.control, "paused", "concurrency", "rateCount", "rateMs", "rateUsed") or {}
+  and redis.call("HMGET", key.control, "paused", "concurrency", "rateCount", "rateMs", "rateUsed", "listened") or {}
 local paused, capped = control[1] == "1", false
 if paused then
   want = 0
@@ -420,6 +425,15 @@ if want > 0 then
     want = want - claim_ring("", math.floor((want + now % 2) / 2), held, claims)
     claim_lanes(want, 3, #lanes)
     want = want - claim_ring("", want, held, claims)
+  end
+end
+
+if #claims > 0 then
+  if listened_epoch == nil then
+    listened_by(control[6])
+  end
+  for i = 1, listened_epoch and #claims or 0, 2 do
+    note_life("started", id_of(claims[i]), run_of(claims[i]), claims[i + 1], '{"worker":"' .. worker .. '"}')
   end
 end
 

@@ -6,6 +6,7 @@ import { AgentBusy, agentBoxKey, agentOfBox, AgentQuarantined } from "../store.t
 import { decodeRecord, idIn, ulidOfEntry } from "../task.ts"
 import { entryOfHeader } from "./cells.ts"
 import { type Heap, Heaps } from "./heap.ts"
+import { noteLife } from "./lifecycle.ts"
 import { byScore } from "./scores.ts"
 
 /** What a task is now. `waits` while no run of it has started. */
@@ -104,6 +105,8 @@ const make = Effect.gen(function* () {
     if (due === undefined) heap.put([task.entry], false)
     else heap.later.set(task.entry, "at" in due ? due.at : now + due.afterMs)
     if (due === undefined || next() !== before) heap.ring()
+    const kind = due === undefined ? "submitted" : "scheduled"
+    noteLife(heap, now, { kind, ulid, attempt: 0, record: task.record })
     return { kind: "stored" }
   })
 

@@ -26,6 +26,7 @@ import {
   type TaskId,
   ulidOfEntry
 } from "../task.ts"
+import type { Life } from "../lifecycle.ts"
 import type { Window } from "../window.ts"
 import { byScore, type Scores } from "./scores.ts"
 
@@ -41,6 +42,8 @@ export interface BoxState {
 export interface Channels {
   readonly inboxes: Map<string, Queue.Queue<Hint>>
   readonly orders: Map<WorkerId, Queue.Queue<Order>>
+  /** Those who hear of lifecycle events. */
+  readonly lives: Set<Queue.Queue<Partition | "all">>
 }
 
 /** What `agent:<address>` holds. */
@@ -95,6 +98,7 @@ export class Cells {
   claimedLately: Window | undefined
   readonly stat = new Map<number, Map<string, number>>()
   readonly queues: Scores = new Map()
+  readonly lifecycle: Array<Life> = []
 
   readonly partition: Partition
   readonly #channels: Channels
@@ -115,6 +119,11 @@ export class Cells {
       for (const inbox of this.watched.get(ulid) ?? []) this.tell(inbox, [{ ulid, record: undefined }])
       if (last) this.watched.delete(ulid)
     }
+  }
+
+  /** Says that there is something new in the log of lifecycle events. */
+  tellListeners(): void {
+    for (const queue of this.#channels.lives) Queue.offerUnsafe(queue, this.partition)
   }
 
   order(worker: WorkerId, order: Order): void {

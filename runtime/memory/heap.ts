@@ -23,11 +23,14 @@ import {
 
 import { Boxes } from "./boxes.ts"
 import { type Channels, entryOfHeader } from "./cells.ts"
+import { noteLife } from "./lifecycle.ts"
 
 const superseded: TaskError = {
   type: "Superseded",
   message: "its agent has set or cancelled this timer"
 }
+
+const lifeAtEnd = { S: "completed", F: "failed", C: "cancelled", E: "expired" } as const
 
 /** One partition. */
 export class Heap extends Boxes {
@@ -68,6 +71,12 @@ export class Heap extends Boxes {
         }
       }
       this.countLiving(-1)
+    }
+    for (const [ulid, record] of ended) {
+      const { header } = decodeRecord(record)
+      const life = { ulid, attempt: header.run, record }
+      noteLife(this, now, { ...life, kind: lifeAtEnd[header.letter as keyof typeof lifeAtEnd] })
+      if (header.letter === "F") noteLife(this, now, { ...life, kind: "dead" })
     }
     this.tellWatchers(
       ended.map(([ulid]) => ulid),
@@ -155,12 +164,12 @@ export class Heap extends Boxes {
     this.outbox.push(...sent)
   }
 
-  /** Counts tasks that ended without a worker saying so. */
-  private countEnds(letter: "C" | "E" | "F", count: number, now: number): void {
+  /** Counts tasks that ended without a worker saying so, and workers that were reaped. */
+  countEnds(letter: "C" | "E" | "F" | "R", count: number, now: number): void {
     const minute = Math.floor(now / 60_000)
     const counts = this.stat.get(minute) ?? new Map<string, number>()
     this.stat.set(minute, counts)
-    const counter = { C: "cancelled", E: "expired", F: "failed" }[letter]
+    const counter = { C: "cancelled", E: "expired", F: "failed", R: "reaped" }[letter]
     counts.set(counter, (counts.get(counter) ?? 0) + count)
   }
 
@@ -223,6 +232,10 @@ export class Heap extends Boxes {
         }
         ended.push([ulid, encodeRecord({ ...header, letter: "F", crashes }, JSON.stringify(outcome))])
       } else {
+        if (lostBy !== undefined) {
+          const record = this.recordOf(ulid)!
+          noteLife(this, now, { kind: "retrying", ulid, attempt: header.run, record })
+        }
         this.write(ulid, encodeRecord({ ...header, run: header.run + 1, crashes }, json))
         runs.push(entry)
         if (crashes >= crashesSuspect) suspects.push(nextRun(entry))
@@ -257,7 +270,7 @@ export const layer = Layer.effect(
   Heaps,
   Effect.sync(() => {
     const heaps = new Map<Partition, Heap>()
-    const channels: Channels = { inboxes: new Map(), orders: new Map() }
+    const channels: Channels = { inboxes: new Map(), orders: new Map(), lives: new Set() }
     return Heaps.of({
       channels,
       all: () => [...heaps.values()],

@@ -14,9 +14,10 @@ import {
 } from "../operations.ts"
 import { listedMs, namesKeptMs, noteNowAndThen, queuesPartition } from "../queue-names.ts"
 import { Store, StoreError } from "../store.ts"
-import { type Entry, type Partition, segmentOf, submittedAt, ulidOfEntry } from "../task.ts"
+import { type Entry, type Partition, runOfEntry, segmentOf, submittedAt, ulidOfEntry } from "../task.ts"
 import { walk } from "../walk.ts"
 import { type Heap, Heaps } from "./heap.ts"
+import { noteLife } from "./lifecycle.ts"
 import { byScore } from "./scores.ts"
 import { readerOf } from "./shelves.ts"
 
@@ -52,7 +53,7 @@ const takeWaiting = (heap: Heap, most: number): ReadonlyArray<Entry> => {
   return taken
 }
 
-const reviveIn = (heap: Heap, { box, entry, expected, record, ulid }: Revival): boolean => {
+const reviveIn = (heap: Heap, now: number, { box, entry, expected, record, ulid }: Revival): boolean => {
   if (heap.letters.get(ulid) !== expected) return heap.tasks.get(segmentOf(ulid))?.get(ulid) === record
   heap.letters.delete(ulid)
   heap.dead.delete(ulid)
@@ -67,6 +68,7 @@ const reviveIn = (heap: Heap, { box, entry, expected, record, ulid }: Revival): 
   })
   heap.put([entry], false)
   heap.ring()
+  noteLife(heap, now, { kind: "retrying", ulid, attempt: runOfEntry(entry) - 1, record })
   return true
 }
 
@@ -246,8 +248,8 @@ const make = Effect.gen(function* () {
     scan: (partition, shelf, cursor, most) =>
       walk(readerOf(heapOf(partition)), partition, shelf, cursor, most),
     revive: (partition, revivals) =>
-      Effect.sync(() => {
-        const went = revivals.filter((revival) => reviveIn(heapOf(partition), revival))
+      Effect.map(clock, (now) => {
+        const went = revivals.filter((revival) => reviveIn(heapOf(partition), now, revival))
         return [...new Set(went.map(({ ulid }) => ulid))]
       }),
     bury: (partition, ulids) =>
@@ -265,7 +267,19 @@ const make = Effect.gen(function* () {
     drain: (partition, worker) => Effect.sync(() => heapOf(partition).order(worker, { kind: "drain" })),
     count,
     minutes,
-    memory: Effect.sync(() => ({ used: process.memoryUsage().heapUsed, max: 0, policy: "noeviction" }))
+    memory: Effect.sync(() => ({ used: process.memoryUsage().heapUsed, max: 0, policy: "noeviction" })),
+    lengths: (partition) =>
+      Effect.sync(() => {
+        const { boxes, outbox, segments, suspects } = lookAt(partition)
+        return {
+          suspects: suspects.length,
+          outbox: outbox.length,
+          segments: segments.size,
+          boxes: boxes.size
+        }
+      }),
+    // There are none.
+    keys: Effect.succeed(0)
   })
 })
 

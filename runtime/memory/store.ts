@@ -34,6 +34,7 @@ import {
 import { upkeepPause } from "../upkeep.ts"
 import { entryOfHeader } from "./cells.ts"
 import { type Heap, Heaps } from "./heap.ts"
+import { noteLife } from "./lifecycle.ts"
 import { add, byScore } from "./scores.ts"
 import { takeTurn } from "./turn.ts"
 
@@ -69,6 +70,10 @@ const make = Effect.gen(function* () {
       } else heap.later.set(entry, "at" in due ? due.at : now + due.afterMs)
     }
     if (next() !== before) heap.ring()
+    for (const { due, entry, record } of ordered) {
+      const kind = due === undefined ? "submitted" : "scheduled"
+      noteLife(heap, now, { kind, ulid: ulidOfEntry(entry), attempt: 0, record })
+    }
   })
 
   const turn: Store["Service"]["turn"] = (partition, turn) =>
@@ -154,6 +159,10 @@ const make = Effect.gen(function* () {
       if (last === undefined || run > last.run || (run === last.run && seq > last.seq)) {
         stream.list.push({ run, seq, kind, data })
         if (stream.list.length > eventsMax) stream.list.shift()
+        if (kind === "progress") {
+          const record = heap.recordOf(ulid) ?? ""
+          noteLife(heap, now, { kind, ulid, attempt: run, record, more: data })
+        }
       }
       told.add(ulid)
     }

@@ -11,9 +11,10 @@ import {
   type Turn,
   type TurnReply
 } from "../store.ts"
-import { decodeRecord, type Entry, type Lane, lanes, nextRun, type TaskError, ulidOfEntry } from "../task.ts"
+import { decodeRecord, type Entry, type Lane, lanes, nextRun, runOfEntry, type TaskError, ulidOfEntry } from "../task.ts"
 import { entryOfHeader } from "./cells.ts"
 import type { Heap } from "./heap.ts"
+import { noteLife } from "./lifecycle.ts"
 import { add, live, room, roomAfter, type Window } from "../window.ts"
 import { byScore } from "./scores.ts"
 
@@ -75,6 +76,10 @@ const settle = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
       if (settlement.record.length <= hintRecordMax) outcomes.set(entry, settlement.record)
     } else if (settlement.kind === "release") released.push(entry)
     else goesOn.push(settlement)
+    if (settlement.kind === "retry") {
+      const { record } = settlement
+      noteLife(heap, now, { kind: "retrying", ulid: ulidOfEntry(entry), attempt: runOfEntry(entry), record })
+    }
   }
   heap.finish(ended, now, retentionMs)
   for (const [entry, act] of acts) heap.perform(entry, act, now, retentionMs)
@@ -129,6 +134,7 @@ const reap = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
     heap.workers.delete(worker)
     heap.about.delete(worker)
     heap.held.delete(worker)
+    heap.countEnds("R", 1, now)
   }
   if (dead() !== undefined) heap.ring()
 }
@@ -261,6 +267,12 @@ export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply
 
     const before = [...heap.heldBy(worker)]
     const { agents, claimed, left, nextRoom, paused, suspectsLeft } = claim(at, turn)
+    for (const { entry } of claimed) {
+      const ulid = ulidOfEntry(entry)
+      const more = JSON.stringify({ worker })
+      const life = { ulid, attempt: runOfEntry(entry), record: heap.recordOf(ulid)!, more }
+      noteLife(heap, now, { ...life, kind: "started" })
+    }
     const { nextRing, rings } = lookAtRings(at, turn, paused)
     const works =
       lanes.some((lane) => heap.lanes[lane].length > 0) ||

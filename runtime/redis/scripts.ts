@@ -5,8 +5,12 @@
  * of keys and the pieces from `runtime/lua/lib` that it includes. It is called by the SHA-1 of that text.
  */
 import { luaKeys } from "../keys.ts"
+import accessChange from "../lua/access-change.lua" with { type: "text" }
+import accessRead from "../lua/access-read.lua" with { type: "text" }
 import agentResume from "../lua/agent-resume.lua" with { type: "text" }
 import agentStop from "../lua/agent-stop.lua" with { type: "text" }
+import auditAppend from "../lua/audit-append.lua" with { type: "text" }
+import auditRead from "../lua/audit-read.lua" with { type: "text" }
 import childEnded from "../lua/child-ended.lua" with { type: "text" }
 import eventAppend from "../lua/event-append.lua" with { type: "text" }
 import agents from "../lua/lib/agents.lua" with { type: "text" }
@@ -45,6 +49,7 @@ import queueLimit from "../lua/queue-limit.lua" with { type: "text" }
 import queuePause from "../lua/queue-pause.lua" with { type: "text" }
 import queueRead from "../lua/queue-read.lua" with { type: "text" }
 import queueTrim from "../lua/queue-trim.lua" with { type: "text" }
+import rateTake from "../lua/rate-take.lua" with { type: "text" }
 import scheduleChange from "../lua/schedule-change.lua" with { type: "text" }
 import scheduleDue from "../lua/schedule-due.lua" with { type: "text" }
 import scheduleList from "../lua/schedule-list.lua" with { type: "text" }
@@ -59,6 +64,8 @@ import taskPurge from "../lua/task-purge.lua" with { type: "text" }
 import taskRead from "../lua/task-read.lua" with { type: "text" }
 import taskSubmit from "../lua/task-submit.lua" with { type: "text" }
 import taskUnwatch from "../lua/task-unwatch.lua" with { type: "text" }
+import ticketPut from "../lua/ticket-put.lua" with { type: "text" }
+import ticketTake from "../lua/ticket-take.lua" with { type: "text" }
 import workerEvict from "../lua/worker-evict.lua" with { type: "text" }
 import workerList from "../lua/worker-list.lua" with { type: "text" }
 import workerRenew from "../lua/worker-renew.lua" with { type: "text" }
@@ -92,8 +99,12 @@ const pieces = {
 export type Piece = keyof typeof pieces
 
 const sources = {
+  "access-change": accessChange,
+  "access-read": accessRead,
   "agent-resume": agentResume,
   "agent-stop": agentStop,
+  "audit-append": auditAppend,
+  "audit-read": auditRead,
   "child-ended": childEnded,
   "event-append": eventAppend,
   "letter-bury": letterBury,
@@ -116,6 +127,7 @@ const sources = {
   "queue-pause": queuePause,
   "queue-read": queueRead,
   "queue-trim": queueTrim,
+  "rate-take": rateTake,
   "schedule-change": scheduleChange,
   "schedule-due": scheduleDue,
   "schedule-list": scheduleList,
@@ -130,6 +142,8 @@ const sources = {
   "task-read": taskRead,
   "task-submit": taskSubmit,
   "task-unwatch": taskUnwatch,
+  "ticket-put": ticketPut,
+  "ticket-take": ticketTake,
   "worker-evict": workerEvict,
   "worker-list": workerList,
   "worker-renew": workerRenew,

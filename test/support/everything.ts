@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { Admission } from "../../runtime/admission.ts"
 import { Agents } from "../../runtime/agents.ts"
+import { LifecycleLog } from "../../runtime/lifecycle.ts"
 import { Limits } from "../../runtime/limits.ts"
 import { Members } from "../../runtime/members.ts"
 import { Operations } from "../../runtime/operations.ts"
@@ -95,6 +96,7 @@ const itself = { version: "1", text: "", lookAt: 1 }
 /** Afterwards there is something under every name of the table in `runtime/keys.ts`. */
 export const everything = Effect.gen(function* () {
   const operations = yield* Operations
+  yield* LifecycleLog.use((log) => log.listen(partition, 1_000))
   yield* anOldOne
   yield* operations.limit(partition, {
     maxDepth: 1_000,

@@ -5,6 +5,7 @@ import type { Admission } from "../../runtime/admission.ts"
 import type { Agents } from "../../runtime/agents.ts"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import { partitionKeys } from "../../runtime/keys.ts"
+import type { LifecycleLog } from "../../runtime/lifecycle.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
 import type { Members } from "../../runtime/members.ts"
 import type { Operations } from "../../runtime/operations.ts"
@@ -31,6 +32,7 @@ export type StoreUnderTest =
   | Steps
   | Admission
   | Agents
+  | LifecycleLog
   | Members
   | Operations
   | Schedules

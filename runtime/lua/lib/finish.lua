@@ -1,4 +1,4 @@
--- What goes on when tasks change and end. Needs: calls, records, bell, boxes.
+-- What goes on when tasks change and end. Needs: calls, records, lives, bell, boxes.
 
 -- Tells the reply channels that watch any of these tasks; `last` forgets the watch, as at a task's end.
 local function tell_watchers(ids, last)
@@ -24,9 +24,9 @@ end
 
 local partition = string.match(base, "{(.-)}")
 
-local counter_of, minutes_kept = { C = "cancelled", E = "expired", F = "failed" }, 7200000
+local counter_of, minutes_kept = { C = "cancelled", E = "expired", F = "failed", R = "reaped" }, 7200000
 
--- Counts tasks that ended without a worker saying so.
+-- Counts tasks that ended without a worker saying so, and workers that were reaped.
 local function count_ends(letter, count, now)
   local stat = key.stat(digits(math.floor(now / 60000)))
   redis.call("HINCRBY", stat, counter_of[letter], count)
@@ -154,6 +154,9 @@ local function finish(ids, records, now, retention)
   end
   send("HSET", key.letters, letters)
   send("ZADD", key.dead, deaths)
+  if is_listened() then
+    note_ends(ids, records)
+  end
   tell_watchers(ids, true)
   if redis.call("EXISTS", key.ties) == 1 then
     local tied, others, boxed, names, before, name, more = {}, {}, {}, {}, nil, nil, nil

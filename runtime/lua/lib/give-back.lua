@@ -29,6 +29,9 @@ local function give_back(entries, lost_by, now, retention, crashes_suspect, cras
         local write = writes[segment]
         write[#write + 1] = id_of(entry)
         write[#write + 1] = "Q" .. sub(next_entry, 27) .. "." .. crashes .. json
+        if lost_by and is_listened() then
+          note_life("retrying", id_of(entry), run_of(entry), record, "")
+        end
       end
     end
   end

@@ -1,9 +1,10 @@
--- Stores new tasks. Needs: clock, calls, records.
+-- Stores new tasks. Needs: clock, calls, records, lives.
 
 -- Why the partition takes no more tasks: the letter of a bound (d: depth, a: age, k: a key's depth) and its number; or
 -- nothing. `boxes` is how many would wait in which box.
 local function refusal(count, boxes)
-  local bounds = redis.call("HMGET", key.control, "maxDepth", "maxAgeMs", "maxKeyDepth", "living")
+  local bounds = redis.call("HMGET", key.control, "maxDepth", "maxAgeMs", "maxKeyDepth", "living", "listened")
+  listened_by(bounds[5])
   if bounds[1] and tonumber(bounds[4] or 0) + count > tonumber(bounds[1]) then
     return "d", bounds[1]
   end

@@ -1,0 +1,14 @@
+#!lua
+--[[
+  Keep what a ticket stands for.
+
+  KEYS[1]  base    string  the key prefix of the partition of access
+  ARGV[1]  digest  string  of the ticket
+  ARGV[2]  text    string  what it stands for
+  ARGV[3]  keep    ms      for how long
+
+  Returns 1.
+]]
+
+redis.call("SET", key.ticket(ARGV[1]), ARGV[2], "PX", ARGV[3])
+return 1
