@@ -9,7 +9,7 @@ import { SubmitRefused } from "./new-task.ts"
 /** With the longest key before it, it still is an idempotency key. */
 const dedupeMax = 120
 
-const NewMessageJson = Schema.Struct({
+export const NewMessageJson = Schema.Struct({
   // What is only passed on is checked with the task.
   message: Schema.optionalKey(Schema.Unknown),
   input: Schema.optionalKey(Schema.Unknown),

@@ -9,7 +9,7 @@ import { type QueryRefused, reader, refuseField } from "./fields.ts"
 const pageMax = 100
 export const agentsPageDefault = 50
 
-const AgentQuery = Schema.Struct({
+export const AgentQuery = Schema.Struct({
   name: Schema.optionalKey(Schema.String),
   status: Schema.optionalKey(Schema.Literals(["idle", "busy", "quarantined"])),
   limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageMax }))),

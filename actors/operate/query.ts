@@ -27,7 +27,7 @@ const paging = {
 }
 
 /** Which tasks are meant: those that fit all that is said. Times are those of their submits. */
-const TaskQuery = Schema.Struct({
+export const TaskQuery = Schema.Struct({
   state: Schema.optionalKey(State),
   tag: Schema.optionalKey(Schema.String),
   key: Schema.optionalKey(Schema.String),
@@ -38,15 +38,15 @@ export type TaskQuery = typeof TaskQuery.Type
 export const readTaskQuery = reader(TaskQuery)
 
 /** Which dead letters are meant. Times are those of their deaths; `error` is a group's, or the type of an error. */
-const DeadFilter = Schema.Struct({ error: Schema.optionalKey(Schema.String), ...fields })
+export const DeadFilter = Schema.Struct({ error: Schema.optionalKey(Schema.String), ...fields })
 export type DeadFilter = typeof DeadFilter.Type
 
-const DeadQuery = Schema.Struct({ ...DeadFilter.fields, ...paging })
+export const DeadQuery = Schema.Struct({ ...DeadFilter.fields, ...paging })
 export type DeadQuery = typeof DeadQuery.Type
 export const readDeadQuery = reader(DeadQuery)
 
 /** Dead letters by their ids, or by a filter. */
-const DeadSelection = Schema.Struct({
+export const DeadSelection = Schema.Struct({
   ids: Schema.optionalKey(Schema.Array(Schema.String)),
   ...DeadFilter.fields
 })

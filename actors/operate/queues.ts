@@ -39,7 +39,7 @@ const purgePiece = 500
 const count = (maximum = 1_000_000_000) =>
   Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum })))
 
-const LimitsJson = Schema.Struct({
+export const LimitsJson = Schema.Struct({
   maxDepth: count(),
   maxAgeMs: count(aheadMaxMs),
   maxKeyDepth: count(),

@@ -40,7 +40,7 @@ const task = { name, input, queue, priority, key, timeoutMs, expiresMs, deadline
 const ScheduledTask = Schema.Struct(task)
 export type ScheduledTask = typeof ScheduledTask.Type
 
-const NewScheduleJson = Schema.Struct({
+export const NewScheduleJson = Schema.Struct({
   /** Default: one is made. */
   id: Schema.optionalKey(ScheduleId),
   ...task,

@@ -82,12 +82,12 @@ export interface SchedulePage {
 const pageMax = 100
 const pageDefault = 50
 
-const Query = Schema.Struct({
+export const ScheduleQuery = Schema.Struct({
   limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pageMax }))),
   cursor: Schema.optionalKey(ScheduleId)
 })
-export type ScheduleQuery = typeof Query.Type
-const readQuery = reader(Query)
+export type ScheduleQuery = typeof ScheduleQuery.Type
+const readQuery = reader(ScheduleQuery)
 
 /** How often a change is made again that others overtake. */
 const overtakenMax = 20

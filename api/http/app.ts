@@ -8,6 +8,7 @@ import { requestId, type RequestIdVariables } from "hono/request-id"
 import { secureHeaders } from "hono/secure-headers"
 import { fileBytesMax } from "../../runtime/files.ts"
 import { Drain } from "./drain.ts"
+import { serving } from "./mount.ts"
 import { problemResponse, toResponse } from "./problem.ts"
 import { GoingAway } from "./refusals.ts"
 import { agents } from "./routes/agents.ts"
@@ -16,6 +17,7 @@ import { dead } from "./routes/dead.ts"
 import { events } from "./routes/events.ts"
 import { files } from "./routes/files.ts"
 import { type Check, health } from "./routes/health.ts"
+import { metrics } from "./routes/metrics.ts"
 import { nodes } from "./routes/nodes.ts"
 import { query } from "./routes/query.ts"
 import { queues } from "./routes/queues.ts"
@@ -23,7 +25,7 @@ import { schedules } from "./routes/schedules.ts"
 import { stats } from "./routes/stats.ts"
 import { tasks } from "./routes/tasks.ts"
 import { workers } from "./routes/workers.ts"
-import { type ApiServices, type Bindings, respondIn } from "./run.ts"
+import { type ApiServices, type Bindings, respondIn, type Variables } from "./run.ts"
 import { EventStreams, heartbeatDefault } from "./sse.ts"
 
 export interface AppOptions {
@@ -47,7 +49,7 @@ const withoutBody: MiddlewareHandler = async (c, next) => {
 const unlessAway =
   (drain: Drain): MiddlewareHandler =>
   async (c, next) =>
-    c.req.method === "POST" && drain.begun ? toResponse(new GoingAway()) : next()
+    drain.begun ? toResponse(new GoingAway()) : next()
 
 /** Hono puts the id on what its context answers; a problem is a response of its own. */
 const withRequestId: MiddlewareHandler<{ Variables: RequestIdVariables }> = async (c, next) => {
@@ -59,7 +61,7 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   const { checks = {}, drain = new Drain(), heartbeat = heartbeatDefault } = options
   const respond = respondIn(context)
   const log = Effect.runForkWith(context)
-  const app = new Hono<{ Bindings: Bindings; Variables: RequestIdVariables }>()
+  const app = new Hono<{ Bindings: Bindings; Variables: Variables }>()
 
   app.use(requestId())
   app.use(withRequestId)
@@ -96,26 +98,23 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
     })
   })
 
-  for (const submit of [
-    "/v1/tasks",
-    "/v1/tasks/batch",
-    "/v1/agents/:type/:key/tell",
-    "/v1/agents/:type/:key/ask"
+  const serve = serving(app, respond, (row) => [
+    ...(row.problems.includes("GoingAway") ? [unlessAway(drain)] : [])
   ])
-    app.use(submit, unlessAway(drain))
-  app.route("/v1/tasks/batch", batch(respond))
-  app.route("/v1/tasks", tasks(respond, drain))
-  app.route("/v1/tasks", query(respond))
   const streams = new EventStreams(context, { drain, heartbeat })
-  app.route("/v1/tasks", events(respond, streams))
-  app.route("/v1/agents", agents(respond, drain, streams))
-  app.route("/v1/queues", queues(respond))
-  app.route("/v1/workers", workers(respond))
-  app.route("/v1/nodes", nodes(respond))
-  app.route("/v1/dead", dead(respond))
-  app.route("/v1/schedules", schedules(respond))
-  app.route("/v1/stats", stats(respond))
-  app.route("/v1/files", files(respond, options.fileBytesMax ?? fileBytesMax))
-  app.route("/", health(respond, drain, checks))
+  batch(serve)
+  tasks(serve, drain)
+  query(serve)
+  events(serve, streams)
+  agents(serve, drain, streams)
+  queues(serve)
+  workers(serve)
+  nodes(serve)
+  dead(serve)
+  schedules(serve)
+  stats(serve)
+  files(serve, options.fileBytesMax ?? fileBytesMax)
+  health(serve, drain, checks)
+  metrics(serve)
   return app
 }

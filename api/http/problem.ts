@@ -28,6 +28,8 @@ import type {
 } from "../../actors/schedule/operator.ts"
 import type { FileNotFound, FilesError, FileTooLarge, UploadBroken } from "../../runtime/files.ts"
 import type { Fault } from "../../runtime/handler.ts"
+import type { KeyNotFound, KeyOver, KeysFull } from "../../actors/access/keys.ts"
+import type { NotLetIn, TooFast } from "../../actors/access/gate.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
 import type { AgentBusy, AgentQuarantined, QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
 import type { TaskError } from "../../runtime/task.ts"
@@ -80,9 +82,16 @@ export type ApiError =
   | FileTooLarge
   | UploadBroken
   | FilesError
+  | NotLetIn
+  | TooFast
+  | KeyNotFound
+  | KeyOver
+  | KeysFull
+  | Refusals.NotAllowed
   | Refusals.BodyMalformed
   | Refusals.BodyRefused
   | Refusals.BodyTooLarge
+  | Refusals.BodyTooSlow
   | Refusals.MediaTypeRefused
   | Refusals.ParameterInvalid
   | Refusals.InputNotKept
@@ -186,6 +195,17 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
     title: "The file store did not take or give the bytes",
     retryAfterSeconds: 5
   }),
+  NotLetIn: () => ({ status: 401, type: "unauthorized", title: "Show a key that counts" }),
+  NotAllowed: () => ({ status: 403, type: "forbidden", title: "This key may not do that" }),
+  TooFast: ({ retryAfterMs }) => ({
+    status: 429,
+    type: "too-fast",
+    title: "This key makes more requests than it may",
+    retryAfterSeconds: Math.ceil(retryAfterMs / 1_000)
+  }),
+  KeyNotFound: () => ({ status: 404, type: "key-not-found", title: "There is no such key" }),
+  KeyOver: () => ({ status: 409, type: "key-over", title: "The key does not count any more" }),
+  KeysFull: () => ({ status: 409, type: "keys-full", title: "There are too many keys" }),
   BodyMalformed: () => ({ status: 400, type: "malformed-body", title: "The body cannot be read" }),
   BodyRefused: ({ faults }) => ({
     status: 422,
@@ -194,6 +214,7 @@ const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } =
     errors: faults
   }),
   BodyTooLarge: () => ({ status: 413, type: "body-too-large", title: "The body is too large" }),
+  BodyTooSlow: () => ({ status: 408, type: "body-too-slow", title: "The body came too slowly" }),
   MediaTypeRefused: () => ({
     status: 415,
     type: "unsupported-media-type",

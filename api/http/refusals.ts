@@ -1,6 +1,7 @@
 /** Why the edge itself refuses a request, before or after anybody inside was asked: one class for each answer. */
 import { Schema } from "effect"
 import { Fault } from "../../runtime/handler.ts"
+import { Role, scopes } from "../../runtime/roles.ts"
 
 /** The body is not JSON in UTF-8. Correct it and send it again: nothing was read of it. */
 export class BodyMalformed extends Schema.TaggedError<BodyMalformed>()("BodyMalformed", {
@@ -70,5 +71,27 @@ export class NotReady extends Schema.TaggedError<NotReady>()("NotReady", {
 export class GoingAway extends Schema.TaggedError<GoingAway>()("GoingAway", {}) {
   override get message() {
     return "this process is going away; another one takes the task"
+  }
+}
+
+/** The body came too slowly. Send it again, at once: nothing was stored. */
+export class BodyTooSlow extends Schema.TaggedError<BodyTooSlow>()("BodyTooSlow", {
+  waitedMs: Schema.Finite
+}) {
+  override get message() {
+    return `the body had not come after ${this.waitedMs} ms`
+  }
+}
+
+/** The key that was shown may not do this. Show another one, of one of these roles, or of this tenant. */
+export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", {
+  needs: Schema.Literals(scopes),
+  roles: Schema.Array(Role),
+  tenant: Schema.optionalKey(Schema.String)
+}) {
+  override get message() {
+    return this.tenant === undefined
+      ? `this takes a key of the role ${this.roles.join(" or ")}`
+      : `this is about everybody's tasks, and takes a key of the tenant ${this.tenant}`
   }
 }

@@ -4,16 +4,23 @@
  */
 import { Cause, type Context, Effect, Exit } from "effect"
 import type { Context as HonoContext } from "hono"
+import type { RequestIdVariables } from "hono/request-id"
 import type { Dispatcher } from "../../actors/dispatch/dispatcher.ts"
 import type { Follow } from "../../actors/follow/follow.ts"
 import type { AgentOperator } from "../../actors/operate/agents.ts"
+import type { Figures } from "../../actors/operate/figures.ts"
 import type { Operator } from "../../actors/operate/operator.ts"
 import type { ScheduleOperator } from "../../actors/schedule/operator.ts"
+import type { Gate } from "../../actors/access/gate.ts"
+import type { KeyOperator } from "../../actors/access/keys.ts"
+import type { Access } from "../../runtime/access.ts"
 import type { Files } from "../../runtime/files.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import type { Handlers } from "../../runtime/registry.ts"
 import type { Store } from "../../runtime/store.ts"
+import type { Caller } from "./caller.ts"
 import { type ApiError, toResponse } from "./problem.ts"
+import type { Row } from "./row.ts"
 
 /** What routes ask for. */
 export type ApiServices =
@@ -26,6 +33,10 @@ export type ApiServices =
   | Handlers
   | Store
   | ScheduleOperator
+  | Access
+  | Gate
+  | KeyOperator
+  | Figures
 
 /** What the server beneath the app can do for a request. A test, which has no server, gives none. */
 export interface Bindings {
@@ -33,7 +44,15 @@ export interface Bindings {
   readonly untimed?: (request: Request) => void
 }
 
-export type ApiContext = HonoContext<{ Bindings: Bindings }>
+/** What is known of a request on its way. */
+export interface Variables extends RequestIdVariables {
+  readonly row: Row
+  /** Where the app is mounted: empty, or what its addresses begin with. */
+  readonly base: string
+  readonly caller: Caller
+}
+
+export type ApiContext = HonoContext<{ Bindings: Bindings; Variables: Variables }>
 
 export type Respond = (
   c: ApiContext,

@@ -18,7 +18,7 @@ const slotJson = ({ at, slot, to, ...note }: SlotView) => ({
   ...note
 })
 
-export const schedulePath = (id: string) => `/v1/schedules/${id}`
+export const schedulePath = (id: string, base = "") => `${base}/v1/schedules/${id}`
 
 export const scheduleJson = (schedule: ScheduleView) => {
   const { at, createdAt, lastRun, nextRuns, startAt, updatedAt, waiting, ...rest } = schedule

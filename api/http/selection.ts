@@ -2,11 +2,12 @@
 import { Effect, Schema } from "effect"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import { fitting, readJsonIfAny } from "./body.ts"
-import { parameters } from "./parameters.ts"
 import { BodyRefused } from "./refusals.ts"
 import type { ApiContext } from "./run.ts"
 
-const fitsRetry = fitting(Schema.Struct({ input: Schema.optionalKey(Schema.Unknown) }))
+export const Retry = Schema.Struct({ input: Schema.optionalKey(Schema.Unknown) })
+
+const fitsRetry = fitting(Retry)
 
 /** What is said of a retry: another input, or nothing. */
 export const retryOptions = (body: unknown) =>
@@ -15,12 +16,14 @@ export const retryOptions = (body: unknown) =>
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** What is said in the body and in the address; the body counts where both say something. */
-export const selection = Effect.fnUntraced(function* (c: ApiContext) {
+/** What is said in the body, and what in the address; the body counts where both say something. */
+export const selection = Effect.fnUntraced(function* (
+  c: ApiContext,
+  said: Readonly<Record<string, unknown>>
+) {
   const body: unknown = yield* readJsonIfAny(c.req.raw)
   if (!isObject(body)) return yield* new BodyRefused({ faults: [{ path: "", message: "not an object" }] })
-  const { dryRun: _, ...said } = parameters(c)
-  return { ...said, ...body }
+  return { ...said, ...body } as Readonly<Record<string, unknown>>
 })
 
 /** What a filter in a body does not fit is a fault of the body. */

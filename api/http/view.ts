@@ -4,19 +4,29 @@ import type { Submitted } from "../../actors/dispatch/dispatcher.ts"
 import type { Stats } from "../../actors/operate/stats.ts"
 import type { TaskId } from "../../runtime/task.ts"
 import type { TaskView } from "../../runtime/view.ts"
+import type { ApiContext } from "./run.ts"
+import type { NodeShape, StatsShape, WorkerShape } from "./shapes/system.ts"
+import type { SubmittedShape, TaskShape } from "./shapes/task.ts"
 
 const iso = (millis: number) => new Date(millis).toISOString()
 
-/** Where a task is found. */
-export const taskPath = (id: TaskId) => `/v1/tasks/${id}`
+/** What the addresses of a request's app begin with: nothing, unless it is mounted in another. */
+export const baseOf = (c: ApiContext): string => c.get("base")
 
-const linksOf = (id: TaskId) => {
-  const self = taskPath(id)
+/** Where a task is found. */
+export const taskPath = (id: TaskId, base = "") => `${base}/v1/tasks/${id}`
+
+const linksOf = (id: TaskId, base: string) => {
+  const self = taskPath(id, base)
   return { self, input: `${self}/input`, result: `${self}/result`, events: `${self}/events` }
 }
 
 /** The answer to a submit. */
-export const submittedJson = ({ id, ...submitted }: Submitted) => ({ id, ...submitted, links: linksOf(id) })
+export const submittedJson = ({ id, ...submitted }: Submitted, base = ""): typeof SubmittedShape.Type => ({
+  id,
+  ...submitted,
+  links: linksOf(id, base)
+})
 
 /** The fields of a time, where there is one: absent fields stay absent. */
 const timesOf = <const Name extends string>(times: { readonly [name in Name]?: number | undefined }) =>
@@ -26,7 +36,7 @@ const timesOf = <const Name extends string>(times: { readonly [name in Name]?: n
     )
   ) as { [name in Name]?: string }
 
-export const taskJson = (view: TaskView) => {
+export const taskJson = (view: TaskView, base = ""): typeof TaskShape.Type => {
   const { attempts, deadlineAt, dueAt, expiresAt, finishedAt, startedAt, submittedAt, ...task } = view
   return {
     ...task,
@@ -37,21 +47,22 @@ export const taskJson = (view: TaskView) => {
       startedAt: iso(startedAt),
       ...timesOf({ finishedAt })
     })),
-    links: linksOf(view.id)
+    links: linksOf(view.id, base)
   }
 }
 
-export const workerJson = ({ heartbeatAt, startedAt, ...worker }: WorkerView) => ({
+export const workerJson = ({ heartbeatAt, startedAt, ...worker }: WorkerView): typeof WorkerShape.Type => ({
   ...worker,
   ...timesOf({ startedAt, heartbeatAt })
 })
 
-export const nodeJson = ({ heartbeatAt, startedAt, ...node }: NodeView) => ({
+export const nodeJson = ({ heartbeatAt, startedAt, ...node }: NodeView): typeof NodeShape.Type => ({
   ...node,
-  ...timesOf({ startedAt, heartbeatAt })
+  startedAt: iso(startedAt),
+  heartbeatAt: iso(heartbeatAt)
 })
 
-export const statsJson = ({ perMinute, ...stats }: Stats) => ({
+export const statsJson = ({ perMinute, ...stats }: Stats): typeof StatsShape.Type => ({
   ...stats,
   perMinute: perMinute.map(({ at, ...counts }) => ({ at: iso(at), ...counts }))
 })

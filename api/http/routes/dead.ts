@@ -1,47 +1,92 @@
 /** Dead letters: what failed and why, and putting it back to work or dropping it, one or many. */
-import { Effect } from "effect"
-import { Hono } from "hono"
+import { Effect, Schema } from "effect"
 import { Operator } from "../../../actors/operate/operator.ts"
-import { dryRun, parameters } from "../parameters.ts"
-import type { Bindings, Respond } from "../run.ts"
+import { DeadFilter, DeadQuery, DeadSelection } from "../../../actors/operate/query.ts"
+import type { Serve } from "../mount.ts"
+import { DryRun } from "../parameters.ts"
+import { ofBody, row } from "../row.ts"
 import { inBody, selection } from "../selection.ts"
-import { taskJson } from "../view.ts"
+import { CountShape, DeadPage } from "../shapes/task.ts"
+import { baseOf, taskJson } from "../view.ts"
 
-export const dead = (respond: Respond) =>
-  new Hono<{ Bindings: Bindings }>()
-    .get("/", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const query = parameters(c, ["limit"])
-          const { dead, ...rest } = yield* Operator.use((operator) => operator.dead(query))
-          return c.json({ dead: dead.map(taskJson), ...rest })
-        })
+const group = "Dead letters"
+const reach = "tenant"
+
+/** The filter may be said in the address, too. */
+const query = Schema.Struct({ ...DeadFilter.fields, ...DryRun.fields })
+
+export const rows = {
+  list: row({
+    name: "listDead",
+    method: "GET",
+    path: "/v1/dead",
+    group,
+    summary: "Lists failed tasks, those that failed last first",
+    needs: "read",
+    reach,
+    query: DeadQuery,
+    answers: {
+      200: { description: "A page, and what the newest of all that are meant failed with", schema: DeadPage }
+    },
+    problems: ["QueryRefused", "ParameterInvalid", "StoreError"]
+  }),
+  retry: row({
+    name: "retryDead",
+    method: "POST",
+    path: "/v1/dead/retry",
+    group,
+    summary: "Puts all that are meant back to work",
+    needs: "operate",
+    reach,
+    query,
+    body: {
+      schema: Schema.Struct({ ...DeadSelection.fields, input: Schema.optionalKey(Schema.Unknown) }),
+      optional: true,
+      example: { name: "document.process" }
+    },
+    answers: { 200: { description: "How many", schema: CountShape } },
+    problems: [...ofBody, "QueryRefused", "ParameterInvalid", "SubmitRefused", "UnknownHandler", "StoreError"]
+  }),
+  purge: row({
+    name: "purgeDead",
+    method: "POST",
+    path: "/v1/dead/purge",
+    group,
+    summary: "Drops all that are meant",
+    needs: "operate",
+    reach,
+    query,
+    body: { schema: DeadSelection, optional: true, example: { name: "document.process" } },
+    answers: { 200: { description: "How many", schema: CountShape } },
+    problems: [...ofBody, "QueryRefused", "ParameterInvalid", "StoreError"]
+  })
+}
+
+export const dead = (serve: Serve) => {
+  serve(
+    rows.list,
+    Effect.fnUntraced(function* (c, query) {
+      const { dead, ...rest } = yield* Operator.use((operator) => operator.dead(query))
+      return c.json({ dead: dead.map((task) => taskJson(task, baseOf(c))), ...rest })
+    })
+  )
+  serve(
+    rows.retry,
+    Effect.fnUntraced(function* (c, { dryRun = false, ...said }) {
+      const { input, ...filter } = yield* selection(c, said)
+      const options = input === undefined ? {} : { input: { value: input } }
+      c.env?.untimed?.(c.req.raw)
+      return c.json(
+        yield* inBody(Operator.use((operator) => operator.retryDead(filter, { ...options, dryRun })))
       )
-    )
-    .post("/retry", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const dry = yield* dryRun(c)
-          const { input, ...filter } = yield* selection(c)
-          const options = input === undefined ? {} : { input: { value: input } }
-          c.env?.untimed?.(c.req.raw)
-          const retried = Operator.use((operator) => operator.retryDead(filter, { ...options, dryRun: dry }))
-          return c.json(yield* inBody(retried))
-        })
-      )
-    )
-    .post("/purge", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const dry = yield* dryRun(c)
-          const filter = yield* selection(c)
-          c.env?.untimed?.(c.req.raw)
-          return c.json(
-            yield* inBody(Operator.use((operator) => operator.purgeDead(filter, { dryRun: dry })))
-          )
-        })
-      )
-    )
+    })
+  )
+  serve(
+    rows.purge,
+    Effect.fnUntraced(function* (c, { dryRun = false, ...said }) {
+      const filter = yield* selection(c, said)
+      c.env?.untimed?.(c.req.raw)
+      return c.json(yield* inBody(Operator.use((operator) => operator.purgeDead(filter, { dryRun }))))
+    })
+  )
+}

@@ -1,13 +1,14 @@
 /** Whether this process lives, and whether requests should be sent to it. */
-import { Effect } from "effect"
-import { Hono } from "hono"
+import { Effect, Schema } from "effect"
 import { stalledQueues } from "../../../actors/operate/progress.ts"
 import { Operations } from "../../../runtime/operations.ts"
 import { Handlers } from "../../../runtime/registry.ts"
 import { Store } from "../../../runtime/store.ts"
 import type { Drain } from "../drain.ts"
+import type { Serve } from "../mount.ts"
 import { NotReady } from "../refusals.ts"
-import type { ApiServices, Bindings, Respond } from "../run.ts"
+import { row } from "../row.ts"
+import type { ApiServices } from "../run.ts"
 
 /** How long one check may take. */
 const checkMax = "2 seconds"
@@ -48,8 +49,45 @@ const requests = (drain: Drain): Check =>
     drain.begun ? Effect.fail("this process is going away") : Effect.succeed("are taken")
   )
 
+const group = "Health"
+const needs = "nothing"
+const reach = "cluster"
+
+export const rows = {
+  alive: row({
+    name: "isAlive",
+    method: "GET",
+    path: "/healthz",
+    group,
+    summary: "Says whether the process lives",
+    needs,
+    reach,
+    answers: { 200: { description: "It does", schema: Schema.Struct({ status: Schema.Literal("alive") }) } },
+    problems: []
+  }),
+  ready: row({
+    name: "isReady",
+    method: "GET",
+    path: "/readyz",
+    group,
+    summary: "Says whether requests should be sent to this process",
+    needs,
+    reach,
+    answers: {
+      200: {
+        description: "They should",
+        schema: Schema.Struct({
+          status: Schema.Literal("ready"),
+          checks: Schema.Record(Schema.String, Schema.String)
+        })
+      }
+    },
+    problems: ["NotReady"]
+  })
+}
+
 /** `others` are checks of those who run beside the API in this process, by name. */
-export const health = (respond: Respond, drain: Drain, others: Readonly<Record<string, Check>>) => {
+export const health = (serve: Serve, drain: Drain, others: Readonly<Record<string, Check>>) => {
   const checks = { store, handlers, claims, memory, requests: requests(drain), ...others }
   const results = Effect.forEach(
     Object.entries(checks),
@@ -64,22 +102,17 @@ export const health = (respond: Respond, drain: Drain, others: Readonly<Record<s
     { concurrency: "unbounded" }
   )
 
-  return new Hono<{ Bindings: Bindings }>()
-    .get("/healthz", (c) => c.json({ status: "alive" }))
-    .get("/readyz", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const all = yield* results
-          const faults = all
-            .filter(({ passed }) => !passed)
-            .map(({ message, name }) => ({ path: name, message }))
-          if (faults.length > 0) return yield* new NotReady({ faults })
-          return c.json({
-            status: "ready",
-            checks: Object.fromEntries(all.map(({ message, name }) => [name, message]))
-          })
-        })
-      )
-    )
+  serve(rows.alive, (c) => Effect.sync(() => c.json({ status: "alive" })))
+  serve(
+    rows.ready,
+    Effect.fnUntraced(function* (c) {
+      const all = yield* results
+      const faults = all.filter(({ passed }) => !passed).map(({ message, name }) => ({ path: name, message }))
+      if (faults.length > 0) return yield* new NotReady({ faults })
+      return c.json({
+        status: "ready",
+        checks: Object.fromEntries(all.map(({ message, name }) => [name, message]))
+      })
+    })
+  )
 }

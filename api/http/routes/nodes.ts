@@ -1,28 +1,54 @@
 /** Nodes: the machines of a system with their worker processes, and asking one to go. */
-import { Effect } from "effect"
-import { Hono } from "hono"
+import { Effect, Schema } from "effect"
 import { Operator } from "../../../actors/operate/operator.ts"
-import type { Bindings, Respond } from "../run.ts"
+import type { Serve } from "../mount.ts"
+import { row } from "../row.ts"
+import { Draining, NodeList } from "../shapes/system.ts"
 import { nodeJson } from "../view.ts"
 
-export const nodes = (respond: Respond) =>
-  new Hono<{ Bindings: Bindings }>()
-    .get("/", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const nodes = yield* Operator.use((operator) => operator.nodes)
-          return c.json({ nodes: nodes.map(nodeJson) })
-        })
-      )
-    )
-    .post("/:node/drain", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const id = c.req.param("node")
-          yield* Operator.use((operator) => operator.drainNode(id))
-          return c.json({ id, state: "draining" }, 202)
-        })
-      )
-    )
+const group = "Nodes"
+const reach = "cluster"
+
+export const rows = {
+  list: row({
+    name: "listNodes",
+    method: "GET",
+    path: "/v1/nodes",
+    group,
+    summary: "Shows every node",
+    needs: "read",
+    reach,
+    answers: { 200: { description: "The nodes", schema: NodeList } },
+    problems: ["StoreError"]
+  }),
+  drain: row({
+    name: "drainNode",
+    method: "POST",
+    path: "/v1/nodes/:node/drain",
+    group,
+    summary: "Asks a node to stop all it runs, in order, and to end",
+    needs: "operate",
+    reach,
+    parts: { node: { schema: Schema.String, example: "vm-14538" } },
+    answers: { 202: { description: "It was asked to go", schema: Draining } },
+    problems: ["NodeNotFound", "StoreError"]
+  })
+}
+
+export const nodes = (serve: Serve) => {
+  serve(
+    rows.list,
+    Effect.fnUntraced(function* (c) {
+      const nodes = yield* Operator.use((operator) => operator.nodes)
+      return c.json({ nodes: nodes.map(nodeJson) })
+    })
+  )
+  serve(
+    rows.drain,
+    Effect.fnUntraced(function* (c) {
+      const id = c.req.param("node") ?? ""
+      yield* Operator.use((operator) => operator.drainNode(id))
+      return c.json({ id, state: "draining" }, 202)
+    })
+  )
+}

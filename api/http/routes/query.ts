@@ -1,33 +1,70 @@
 /** Finding tasks, and putting a failed one back to work. */
 import { Effect } from "effect"
-import { Hono } from "hono"
 import { Operator } from "../../../actors/operate/operator.ts"
+import { TaskQuery } from "../../../actors/operate/query.ts"
 import { readJsonIfAny } from "../body.ts"
-import { parameters, taskId } from "../parameters.ts"
-import type { Bindings, Respond } from "../run.ts"
-import { retryOptions } from "../selection.ts"
-import { taskJson } from "../view.ts"
+import type { Serve } from "../mount.ts"
+import { ofTaskId, taskId } from "../parameters.ts"
+import { ofBody, row } from "../row.ts"
+import { Retry, retryOptions } from "../selection.ts"
+import { Standing, TaskPage } from "../shapes/task.ts"
+import { baseOf, taskJson } from "../view.ts"
 
-export const query = (respond: Respond) =>
-  new Hono<{ Bindings: Bindings }>()
-    .get("/", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const query = parameters(c, ["limit"])
-          const { tasks, ...rest } = yield* Operator.use((operator) => operator.tasks(query))
-          return c.json({ tasks: tasks.map(taskJson), ...rest })
-        })
-      )
-    )
-    .post("/:id/retry", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const id = yield* taskId(c)
-          const options = yield* retryOptions(yield* readJsonIfAny(c.req.raw))
-          yield* Operator.use((operator) => operator.retry(id, options))
-          return c.json({ id, state: "queued" }, 202)
-        })
-      )
-    )
+const group = "Tasks"
+
+export const rows = {
+  list: row({
+    name: "listTasks",
+    method: "GET",
+    path: "/v1/tasks",
+    group,
+    summary: "Finds tasks",
+    needs: "read",
+    reach: "tenant",
+    query: TaskQuery,
+    answers: {
+      200: { description: "A page, the newest first, without inputs and outputs", schema: TaskPage }
+    },
+    problems: ["QueryRefused", "ParameterInvalid", "StoreError"]
+  }),
+  retry: row({
+    name: "retryTask",
+    method: "POST",
+    path: "/v1/tasks/:id/retry",
+    group,
+    summary: "Puts a failed task back to work",
+    needs: "operate",
+    reach: "tenant",
+    parts: ofTaskId,
+    body: { schema: Retry, optional: true, example: {} },
+    answers: { 202: { description: "It waits for its turn", schema: Standing } },
+    problems: [
+      ...ofBody,
+      "InvalidTaskId",
+      "TaskNotFound",
+      "NotRetryable",
+      "SubmitRefused",
+      "UnknownHandler",
+      "StoreError"
+    ]
+  })
+}
+
+export const query = (serve: Serve) => {
+  serve(
+    rows.list,
+    Effect.fnUntraced(function* (c, query) {
+      const { tasks, ...rest } = yield* Operator.use((operator) => operator.tasks(query))
+      return c.json({ tasks: tasks.map((task) => taskJson(task, baseOf(c))), ...rest })
+    })
+  )
+  serve(
+    rows.retry,
+    Effect.fnUntraced(function* (c) {
+      const id = yield* taskId(c)
+      const options = yield* retryOptions(yield* readJsonIfAny(c.req.raw))
+      yield* Operator.use((operator) => operator.retry(id, options))
+      return c.json({ id, state: "queued" }, 202)
+    })
+  )
+}

@@ -1,76 +1,157 @@
 /** Queues: how they stand, and what may be done to one. */
 import { Effect, Schema } from "effect"
-import { Hono } from "hono"
+import { MoveJson } from "../../../actors/operate/move.ts"
 import { Operator } from "../../../actors/operate/operator.ts"
+import { LimitsJson } from "../../../actors/operate/queues.ts"
+import { QueueName } from "../../../runtime/task.ts"
 import { fitting, readJson, readJsonIfAny } from "../body.ts"
-import { dryRun } from "../parameters.ts"
-import type { ApiContext, Bindings, Respond } from "../run.ts"
+import type { Serve } from "../mount.ts"
+import { DryRun } from "../parameters.ts"
+import { ofBody, row } from "../row.ts"
+import type { ApiContext } from "../run.ts"
 import { inBody } from "../selection.ts"
+import { QueueList, QueueShape } from "../shapes/system.ts"
+import { CountShape } from "../shapes/task.ts"
 
-const readPause = fitting(Schema.Struct({ key: Schema.optionalKey(Schema.String) }))
-const readPurge = fitting(Schema.Struct({ reason: Schema.optionalKey(Schema.String) }))
+const Pause = Schema.Struct({ key: Schema.optionalKey(Schema.String) })
+const Purge = Schema.Struct({ reason: Schema.optionalKey(Schema.String) })
+
+const group = "Queues"
+const parts = { queue: { schema: QueueName, example: "default" } }
+const reach = "cluster"
+
+const changing = (verb: "pause" | "resume") =>
+  row({
+    name: `${verb}Queue`,
+    method: "POST",
+    path: `/v1/queues/:queue/${verb}`,
+    group,
+    summary:
+      verb === "pause" ? "Lets a queue, or one key of it, hand out nothing" : "Lets it hand out tasks again",
+    needs: "operate",
+    reach,
+    parts,
+    body: { schema: Pause, optional: true, example: {} },
+    answers: { 200: { description: "The queue", schema: QueueShape } },
+    problems: [...ofBody, "StoreError"]
+  })
+
+export const rows = {
+  list: row({
+    name: "listQueues",
+    method: "GET",
+    path: "/v1/queues",
+    group,
+    summary: "Shows every queue that has, or lately had, a task",
+    needs: "read",
+    reach,
+    answers: { 200: { description: "The queues", schema: QueueList } },
+    problems: ["QueryRefused", "StoreError"]
+  }),
+  show: row({
+    name: "getQueue",
+    method: "GET",
+    path: "/v1/queues/:queue",
+    group,
+    summary: "Shows one queue",
+    needs: "read",
+    reach,
+    parts,
+    answers: { 200: { description: "The queue", schema: QueueShape } },
+    problems: ["QueryRefused", "StoreError"]
+  }),
+  pause: changing("pause"),
+  resume: changing("resume"),
+  purge: row({
+    name: "purgeQueue",
+    method: "POST",
+    path: "/v1/queues/:queue/purge",
+    group,
+    summary: "Cancels what waits in a queue and what is delayed",
+    needs: "operate",
+    reach,
+    parts,
+    query: DryRun,
+    body: { schema: Purge, optional: true, example: { reason: "sent by mistake" } },
+    answers: { 200: { description: "How many", schema: CountShape } },
+    problems: [...ofBody, "QueryRefused", "ParameterInvalid", "StoreError"]
+  }),
+  move: row({
+    name: "moveTasks",
+    method: "POST",
+    path: "/v1/queues/:queue/move",
+    group,
+    summary: "Moves what has not started to another queue",
+    needs: "operate",
+    reach,
+    parts,
+    query: DryRun,
+    body: { schema: MoveJson, example: { to: "other" } },
+    answers: { 200: { description: "How many", schema: CountShape } },
+    problems: [...ofBody, "QueryRefused", "ParameterInvalid", "StoreError", "StoreFull", "QueueFull"]
+  }),
+  limit: row({
+    name: "limitQueue",
+    method: "PUT",
+    path: "/v1/queues/:queue/limits",
+    group,
+    summary: "Sets the bounds of a queue, all of them: one that is left out is off",
+    needs: "operate",
+    reach,
+    parts,
+    body: { schema: LimitsJson, example: { maxDepth: 100_000 } },
+    answers: { 200: { description: "The queue", schema: QueueShape } },
+    problems: [...ofBody, "StoreError"]
+  })
+}
+
+const readPause = fitting(Pause)
+const readPurge = fitting(Purge)
 
 const name = (c: ApiContext) => c.req.param("queue") ?? ""
 
-export const queues = (respond: Respond) => {
-  const pause = (paused: boolean) => (c: ApiContext) =>
-    respond(
-      c,
-      Effect.gen(function* () {
-        const { key } = yield* readPause(yield* readJsonIfAny(c.req.raw))
-        return c.json(yield* inBody(Operator.use((operator) => operator.pause(name(c), paused, key))))
-      })
-    )
+export const queues = (serve: Serve) => {
+  const pause = (paused: boolean) =>
+    Effect.fnUntraced(function* (c: ApiContext) {
+      const { key } = yield* readPause(yield* readJsonIfAny(c.req.raw))
+      return c.json(yield* inBody(Operator.use((operator) => operator.pause(name(c), paused, key))))
+    })
 
-  return new Hono<{ Bindings: Bindings }>()
-    .get("/", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          return c.json({ queues: yield* Operator.use((operator) => operator.queues) })
-        })
-      )
-    )
-    .get("/:queue", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          return c.json(yield* Operator.use((operator) => operator.queue(name(c))))
-        })
-      )
-    )
-    .post("/:queue/pause", pause(true))
-    .post("/:queue/resume", pause(false))
-    .post("/:queue/purge", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const options = { dryRun: yield* dryRun(c), ...(yield* readPurge(yield* readJsonIfAny(c.req.raw))) }
-          c.env?.untimed?.(c.req.raw)
-          return c.json(yield* Operator.use((operator) => operator.purge(name(c), options)))
-        })
-      )
-    )
-    .post("/:queue/move", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const dry = yield* dryRun(c)
-          const move = yield* readJson(c.req.raw)
-          c.env?.untimed?.(c.req.raw)
-          return c.json(
-            yield* inBody(Operator.use((operator) => operator.move(name(c), move, { dryRun: dry })))
-          )
-        })
-      )
-    )
-    .put("/:queue/limits", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const limits = yield* readJson(c.req.raw)
-          return c.json(yield* inBody(Operator.use((operator) => operator.limit(name(c), limits))))
-        })
-      )
-    )
+  serve(
+    rows.list,
+    Effect.fnUntraced(function* (c) {
+      return c.json({ queues: yield* Operator.use((operator) => operator.queues) })
+    })
+  )
+  serve(
+    rows.show,
+    Effect.fnUntraced(function* (c) {
+      return c.json(yield* Operator.use((operator) => operator.queue(name(c))))
+    })
+  )
+  serve(rows.pause, pause(true))
+  serve(rows.resume, pause(false))
+  serve(
+    rows.purge,
+    Effect.fnUntraced(function* (c, { dryRun = false }) {
+      const options = { dryRun, ...(yield* readPurge(yield* readJsonIfAny(c.req.raw))) }
+      c.env?.untimed?.(c.req.raw)
+      return c.json(yield* Operator.use((operator) => operator.purge(name(c), options)))
+    })
+  )
+  serve(
+    rows.move,
+    Effect.fnUntraced(function* (c, { dryRun = false }) {
+      const move = yield* readJson(c.req.raw)
+      c.env?.untimed?.(c.req.raw)
+      return c.json(yield* inBody(Operator.use((operator) => operator.move(name(c), move, { dryRun }))))
+    })
+  )
+  serve(
+    rows.limit,
+    Effect.fnUntraced(function* (c) {
+      const limits = yield* readJson(c.req.raw)
+      return c.json(yield* inBody(Operator.use((operator) => operator.limit(name(c), limits))))
+    })
+  )
 }

@@ -1,14 +1,108 @@
 /** Submitting a task, cancelling it, and asking what became of it. */
 import { Duration, Effect, Option, Schema } from "effect"
-import { Hono } from "hono"
-import { Dispatcher, reasonMax } from "../../../actors/dispatch/dispatcher.ts"
+import { Dispatcher, NewTaskJson, reasonMax } from "../../../actors/dispatch/dispatcher.ts"
 import { TaskFailed } from "../../client/errors.ts"
 import { fitting, readJson, readJsonIfAny } from "../body.ts"
 import type { Drain } from "../drain.ts"
-import { taskId, waitMs } from "../parameters.ts"
+import type { Serve } from "../mount.ts"
+import { ofTaskId, taskId, waitMsMax } from "../parameters.ts"
 import { BodyRefused, InputNotKept } from "../refusals.ts"
-import type { ApiContext, Bindings, Respond } from "../run.ts"
-import { submittedJson, taskJson, taskPath } from "../view.ts"
+import { ofBody, ofSubmit, row } from "../row.ts"
+import type { ApiContext } from "../run.ts"
+import { Standing, SubmittedShape, TaskShape } from "../shapes/task.ts"
+import { baseOf, submittedJson, taskJson, taskPath } from "../view.ts"
+
+const Cancel = Schema.Struct({
+  reason: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(reasonMax)))
+})
+
+const group = "Tasks"
+
+export const rows = {
+  submit: row({
+    name: "submitTask",
+    method: "POST",
+    path: "/v1/tasks",
+    group,
+    summary: "Submits a task",
+    needs: "submit",
+    reach: "tenant",
+    headers: {
+      "idempotency-key": { schema: NewTaskJson.fields.idempotencyKey, example: "order-4711" }
+    },
+    body: {
+      schema: NewTaskJson.annotate({ identifier: "NewTask" }),
+      example: { name: "text.count", input: { text: "one two three" }, tags: ["example"] }
+    },
+    answers: {
+      200: {
+        description: "The task that does, or has done, the work already",
+        schema: SubmittedShape,
+        headers: ["location"]
+      },
+      202: { description: "The task is stored", schema: SubmittedShape, headers: ["location"] }
+    },
+    problems: [...ofBody, ...ofSubmit]
+  }),
+  cancel: row({
+    name: "cancelTask",
+    method: "POST",
+    path: "/v1/tasks/:id/cancel",
+    group,
+    summary: "Cancels a task, whoever runs it",
+    needs: "submit",
+    reach: "tenant",
+    parts: ofTaskId,
+    body: { schema: Cancel, optional: true, example: { reason: "sent twice" } },
+    answers: { 202: { description: "It is cancelled", schema: Standing } },
+    problems: [...ofBody, "InvalidTaskId", "TaskNotFound", "TaskEnded", "StoreError"]
+  }),
+  show: row({
+    name: "getTask",
+    method: "GET",
+    path: "/v1/tasks/:id",
+    group,
+    summary: "Gives a task's record",
+    needs: "follow",
+    reach: "tenant",
+    parts: ofTaskId,
+    conditional: true,
+    answers: { 200: { description: "The record", schema: TaskShape } },
+    problems: ["InvalidTaskId", "TaskNotFound", "StoreError"]
+  }),
+  input: row({
+    name: "getInput",
+    method: "GET",
+    path: "/v1/tasks/:id/input",
+    group,
+    summary: "Gives what was submitted",
+    needs: "follow",
+    reach: "tenant",
+    parts: ofTaskId,
+    conditional: true,
+    answers: { 200: { description: "The input as it is", schema: Schema.Unknown } },
+    problems: ["InvalidTaskId", "TaskNotFound", "InputNotKept", "StoreError"]
+  }),
+  result: row({
+    name: "getResult",
+    method: "GET",
+    path: "/v1/tasks/:id/result",
+    group,
+    summary: "Gives the result, and waits for it if asked to",
+    needs: "follow",
+    reach: "tenant",
+    parts: ofTaskId,
+    query: Schema.Struct({
+      waitMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: waitMsMax })))
+    }),
+    conditional: true,
+    answers: {
+      200: { description: "The handler's output as it is", schema: Schema.Unknown },
+      202: { description: "It has not ended", schema: Standing, headers: ["retry-after"] }
+    },
+    problems: ["InvalidTaskId", "TaskNotFound", "TaskGone", "TaskFailed", "StoreError"]
+  })
+}
 
 /** A task with the key of the header, which is the only one or the same. */
 const withKey = (c: ApiContext, task: unknown): Effect.Effect<unknown, BodyRefused> => {
@@ -26,74 +120,60 @@ const withKey = (c: ApiContext, task: unknown): Effect.Effect<unknown, BodyRefus
       )
 }
 
-const readCancel = fitting(
-  Schema.Struct({
-    reason: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(reasonMax)))
-  })
-)
+const readCancel = fitting(Cancel)
 
-export const tasks = (respond: Respond, drain: Drain) =>
-  new Hono<{ Bindings: Bindings }>()
-    .post("/", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const task = yield* withKey(c, yield* readJson(c.req.raw))
-          const submitted = yield* Dispatcher.use((dispatcher) => dispatcher.submit(task))
-          const status = submitted.existing ? 200 : 202
-          return c.json(submittedJson(submitted), status, { location: taskPath(submitted.id) })
-        })
-      )
-    )
-    .post("/:id/cancel", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const id = yield* taskId(c)
-          const { reason } = yield* readCancel(yield* readJsonIfAny(c.req.raw))
-          yield* Dispatcher.use((dispatcher) => dispatcher.cancel(id, reason))
-          return c.json({ id, state: "cancelled" }, 202)
-        })
-      )
-    )
-    .get("/:id", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const id = yield* taskId(c)
-          return c.json(taskJson(yield* Dispatcher.use((dispatcher) => dispatcher.task(id))))
-        })
-      )
-    )
-    .get("/:id/input", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const id = yield* taskId(c)
-          const input = yield* Dispatcher.use((dispatcher) => dispatcher.input(id))
-          return Option.isSome(input) ? c.json(input.value) : yield* new InputNotKept({ id })
-        })
-      )
-    )
-    .get("/:id/result", (c) =>
-      respond(
-        c,
-        Effect.gen(function* () {
-          const id = yield* taskId(c)
-          const wait = yield* waitMs(c)
-          if (wait > 0) c.env?.untimed?.(c.req.raw)
-          const dispatcher = yield* Dispatcher
-          const ended = yield* Effect.raceFirst(
-            Effect.asSome(dispatcher.result(id, Duration.millis(wait))),
-            Effect.as(drain.closes, Option.none())
-          ).pipe(Effect.catchTag("ResultTimeout", () => Effect.succeedNone))
-          if (Option.isNone(ended)) {
-            const { state } = yield* dispatcher.task(id)
-            return c.json({ id, state }, 202, { "retry-after": "1" })
-          }
-          if (ended.value.state === "succeeded") return c.json(ended.value.output ?? null)
-          const { error, state } = ended.value
-          return yield* new TaskFailed({ id, state, error })
-        })
-      )
-    )
+export const tasks = (serve: Serve, drain: Drain) => {
+  serve(
+    rows.submit,
+    Effect.fnUntraced(function* (c) {
+      const task = yield* withKey(c, yield* readJson(c.req.raw))
+      const submitted = yield* Dispatcher.use((dispatcher) => dispatcher.submit(task))
+      const status = submitted.existing ? 200 : 202
+      const base = baseOf(c)
+      return c.json(submittedJson(submitted, base), status, { location: taskPath(submitted.id, base) })
+    })
+  )
+  serve(
+    rows.cancel,
+    Effect.fnUntraced(function* (c) {
+      const id = yield* taskId(c)
+      const { reason } = yield* readCancel(yield* readJsonIfAny(c.req.raw))
+      yield* Dispatcher.use((dispatcher) => dispatcher.cancel(id, reason))
+      return c.json({ id, state: "cancelled" }, 202)
+    })
+  )
+  serve(
+    rows.show,
+    Effect.fnUntraced(function* (c) {
+      const id = yield* taskId(c)
+      return c.json(taskJson(yield* Dispatcher.use((dispatcher) => dispatcher.task(id)), baseOf(c)))
+    })
+  )
+  serve(
+    rows.input,
+    Effect.fnUntraced(function* (c) {
+      const id = yield* taskId(c)
+      const input = yield* Dispatcher.use((dispatcher) => dispatcher.input(id))
+      return Option.isSome(input) ? c.json(input.value) : yield* new InputNotKept({ id })
+    })
+  )
+  serve(
+    rows.result,
+    Effect.fnUntraced(function* (c, { waitMs = 0 }) {
+      const id = yield* taskId(c)
+      if (waitMs > 0) c.env?.untimed?.(c.req.raw)
+      const dispatcher = yield* Dispatcher
+      const ended = yield* Effect.raceFirst(
+        Effect.asSome(dispatcher.result(id, Duration.millis(waitMs))),
+        Effect.as(drain.closes, Option.none())
+      ).pipe(Effect.catchTag("ResultTimeout", () => Effect.succeedNone))
+      if (Option.isNone(ended)) {
+        const { state } = yield* dispatcher.task(id)
+        return c.json({ id, state }, 202, { "retry-after": "1" })
+      }
+      if (ended.value.state === "succeeded") return c.json(ended.value.output ?? null)
+      const { error, state } = ended.value
+      return yield* new TaskFailed({ id, state, error })
+    })
+  )
+}

@@ -155,7 +155,7 @@ describe("dead letters", () => {
       yield* aDeadLetter()
       for (const [path, body, status] of [
         ["/v1/dead/purge", { nmae: "strict" }, 422],
-        ["/v1/dead/purge?nmae=strict", {}, 422],
+        ["/v1/dead/purge?nmae=strict", {}, 400],
         ["/v1/dead/purge", { ids: ["x"] }, 422],
         ["/v1/dead/purge", { input: 1 }, 422],
         ["/v1/dead/purge", [], 422],
