@@ -4,16 +4,14 @@ import { Command } from "effect/cli"
 import { agentQuery } from "../handlers/agent-query/index.ts"
 import { documentProcess } from "../handlers/document-process/index.ts"
 import manifest from "../package.json" with { type: "json" }
-import { commands } from "./cli/commands.ts"
+import { commandsFor, serving, using } from "./cli/commands.ts"
 import { runProgram } from "./cli/program.ts"
-import { api, worker } from "./cli/service.ts"
-import { up } from "./cli/up.ts"
 
 const handlers = [documentProcess, agentQuery]
 
 const troupe = Command.make("troupe").pipe(
   Command.withDescription("A durable actor runtime for AI-agent work"),
-  Command.withSubcommands([up(handlers), worker(handlers), api(handlers), ...commands(handlers)])
+  Command.withSubcommands(await commandsFor({ ...serving, ...using }, handlers, process.argv.slice(2)))
 )
 
 runProgram(troupe, { version: manifest.version })

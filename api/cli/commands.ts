@@ -1,33 +1,50 @@
-/** The commands that use a system which somebody else started. */
+/**
+ * The commands, by their names. Each is a module that is loaded when somebody runs it: a command starts without what only
+ * others need.
+ */
 import type { TaskDefinition } from "../../runtime/handler.ts"
-import { agents } from "./agents.ts"
-import { cancel } from "./cancel.ts"
-import { dead } from "./dead.ts"
-import { nodes } from "./nodes.ts"
-import { queues } from "./queues.ts"
-import { result } from "./result.ts"
-import { retry } from "./retry.ts"
-import { schedules } from "./schedules.ts"
-import { status } from "./status.ts"
-import { submit } from "./submit.ts"
-import { tail } from "./tail.ts"
-import { tasks } from "./tasks.ts"
-import { workers } from "./workers.ts"
 
-/** `handlers` are those that the program brings along; the ones in `TROUPE_HANDLERS` come to them. */
-export const commands = (handlers: ReadonlyArray<TaskDefinition>) =>
-  [
-    submit(handlers),
-    status(handlers),
-    result(handlers),
-    tail(handlers),
-    cancel(handlers),
-    retry(handlers),
-    tasks(handlers),
-    dead(handlers),
-    queues(handlers),
-    schedules(handlers),
-    agents(handlers),
-    workers(handlers),
-    nodes(handlers)
-  ] as const
+type Handlers = ReadonlyArray<TaskDefinition>
+
+/** The commands that serve: they run tasks, or take them in, until they are told to stop. */
+export const serving = {
+  up: async (handlers: Handlers) => (await import("./up.ts")).up(handlers),
+  worker: async (handlers: Handlers) => (await import("./service.ts")).worker(handlers),
+  api: async (handlers: Handlers) => (await import("./service.ts")).api(handlers)
+}
+
+/** The commands that use a system which somebody else started, or none at all. */
+export const using = {
+  submit: async (handlers: Handlers) => (await import("./submit.ts")).submit(handlers),
+  status: async (handlers: Handlers) => (await import("./status.ts")).status(handlers),
+  result: async (handlers: Handlers) => (await import("./result.ts")).result(handlers),
+  tail: async (handlers: Handlers) => (await import("./tail.ts")).tail(handlers),
+  cancel: async (handlers: Handlers) => (await import("./cancel.ts")).cancel(handlers),
+  retry: async (handlers: Handlers) => (await import("./retry.ts")).retry(handlers),
+  tasks: async (handlers: Handlers) => (await import("./tasks.ts")).tasks(handlers),
+  dead: async (handlers: Handlers) => (await import("./dead.ts")).dead(handlers),
+  queues: async (handlers: Handlers) => (await import("./queues.ts")).queues(handlers),
+  schedules: async (handlers: Handlers) => (await import("./schedules.ts")).schedules(handlers),
+  agents: async (handlers: Handlers) => (await import("./agents.ts")).agents(handlers),
+  workers: async (handlers: Handlers) => (await import("./workers.ts")).workers(handlers),
+  nodes: async (handlers: Handlers) => (await import("./nodes.ts")).nodes(handlers)
+}
+
+/** What makes a command of the handlers that the program brings along; those in `TROUPE_HANDLERS` come to them. */
+type Load = (handlers: Handlers) => Promise<unknown>
+
+/**
+ * The commands that a command line may mean: the one it names, or all where it names none, as for help and completions.
+ * `args` are what stands after the program's name.
+ */
+export const commandsFor = async <const Loads extends Readonly<Record<string, Load>>>(
+  loads: Loads,
+  handlers: Handlers,
+  args: ReadonlyArray<string>
+): Promise<ReadonlyArray<Awaited<ReturnType<Loads[keyof Loads]>>>> => {
+  const [name = ""] = args
+  const meant = Object.hasOwn(loads, name) ? [loads[name]!] : Object.values(loads)
+  return (await Promise.all(meant.map((load) => load(handlers)))) as ReadonlyArray<
+    Awaited<ReturnType<Loads[keyof Loads]>>
+  >
+}

@@ -7,7 +7,7 @@ import { Argument, Command } from "effect/cli"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import { Shutdown } from "../../../actors/shutdown.ts"
 import * as Tree from "../../../actors/tree.ts"
-import { commands } from "../../../api/cli/commands.ts"
+import { commandsFor, using } from "../../../api/cli/commands.ts"
 import * as Output from "../../../api/cli/output.ts"
 import { runProgram } from "../../../api/cli/program.ts"
 import { serves } from "../../../api/cli/run.ts"
@@ -49,7 +49,11 @@ const stick = Command.make("stick", {}, () =>
 )
 
 const root = Command.make("troupe").pipe(
-  Command.withSubcommands([hold, stick, ...commands(Object.values(shop))])
+  Command.withSubcommands([
+    hold,
+    stick,
+    ...(await commandsFor(using, Object.values(shop), process.argv.slice(2)))
+  ])
 )
 
 runProgram(root, { version: "0.0.0" })
