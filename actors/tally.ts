@@ -9,7 +9,7 @@ import type { Partition } from "../runtime/task.ts"
 const storeEvery = Duration.seconds(1)
 
 /** Upper bounds of the histograms' buckets, in milliseconds: about three to a power of ten. */
-const boundsMs = [
+export const boundsMs = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 60_000, 120_000, 300_000, 600_000,
   1_800_000, 3_600_000, 86_400_000
 ]

@@ -91,8 +91,8 @@ export interface Minute {
   /** Unix milliseconds of its start. */
   readonly at: number
   /**
-   * Counter → count: `submitted`, `started`, `succeeded`, `failed`, `retried`, `cancelled`, `expired`, `wait:<bound>`,
-   * `run:<bound>`. Empty when nothing was counted.
+   * Counter → count: `submitted`, `started`, `succeeded`, `failed`, `retried`, `cancelled`, `expired`, `reaped`,
+   * `wait:<bound>`, `run:<bound>`, and their sums in microseconds, `waitUs`, `runUs`. Empty when nothing was counted.
    */
   readonly counts: Readonly<Record<string, number>>
 }
@@ -113,6 +113,18 @@ export interface StoreMemory {
   readonly max: number
   /** What happens at the bound. Only `noeviction` loses no tasks. */
   readonly policy: string
+}
+
+/** How many there are of what no depth tells, each as cheap to ask for as one command. */
+export interface Lengths {
+  /** Tasks that wait to run alone. */
+  readonly suspects: number
+  /** Messages that wait to be relayed. */
+  readonly outbox: number
+  /** Hashes of records. */
+  readonly segments: number
+  /** Boxes with work or a run. */
+  readonly boxes: number
 }
 
 /** How many handlers a worker says it has: with more of them, what it says is not all. */
@@ -194,5 +206,9 @@ export class Operations extends Context.Service<
     readonly minutes: (partition: Partition, last: number) => Effect.Effect<ReadonlyArray<Minute>, StoreError>
 
     readonly memory: Effect.Effect<StoreMemory, StoreError>
+
+    readonly lengths: (partition: Partition) => Effect.Effect<Lengths, StoreError>
+    /** How many keys the store has, those of others in it too. */
+    readonly keys: Effect.Effect<number, StoreError>
   }
 >()("troupe/Operations") {}

@@ -98,6 +98,9 @@ export class Schedules extends Context.Service<
       StoreError
     >
 
+    /** How many there are, and since when the longest overdue of them should have been looked at, in milliseconds. */
+    readonly standing: Effect.Effect<{ readonly count: number; readonly lateMs: number }, StoreError>
+
     /** Changes a schedule. Repeatable as it was: a version that is there already counts as changed. */
     readonly change: (change: Change) => Effect.Effect<Changed, StoreError>
 

@@ -6,6 +6,9 @@
  */
 import { Duration, Effect, Layer } from "effect"
 import { Settings } from "../../runtime/config.ts"
+import type { Series } from "../../runtime/telemetry/exposition.ts"
+import { Gathered, makeGathered, tellEveryMs } from "../../runtime/telemetry/gathered.ts"
+import { ownSeries } from "../../runtime/telemetry/process.ts"
 import { Shutdown } from "../shutdown.ts"
 import type { Incarnation } from "../work/incarnation.ts"
 import { Worker } from "../work/worker.ts"
@@ -17,6 +20,8 @@ export type ChildMessage =
   | ({ readonly kind: "beat" } & Beat)
   /** All permits of limits that are out in its name: told at once, since a run with one may block it from then on. */
   | { readonly kind: "permits"; readonly permits: ReadonlyArray<string> }
+  /** What it measures of itself, now and then. */
+  | { readonly kind: "series"; readonly series: ReadonlyArray<Series> }
   /** It was asked to go, goes when what it runs has ended, and is not to be replaced. */
   | { readonly kind: "retiring" }
 
@@ -35,6 +40,8 @@ export type NodeMessage =
   | { readonly kind: "hurry" }
   /** Claim no more, and go when what runs has ended, however long that takes. */
   | { readonly kind: "retire" }
+  /** What another process of the node measures of itself; told to the API, which is asked for all. */
+  | { readonly kind: "series"; readonly of: string; readonly series: ReadonlyArray<Series> }
 
 /** So many beats there are in a heartbeat of the store: a child that missed these is silent. */
 const beatsPerHeartbeat = 5
@@ -90,5 +97,26 @@ export const workerForNode = Layer.effectDiscard(
         Effect.sync(() => tellNode({ kind: "retiring" }))
       )
     )
+  })
+)
+
+/** Tells the node what this process measures of itself; the node lets its API tell of it. */
+export const seriesForNode = Layer.effectDiscard(
+  Effect.gen(function* () {
+    if (process.send === undefined) return
+    const tell = Effect.sync(() => tellNode({ kind: "series", series: ownSeries() }))
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(tell, Effect.sleep(tellEveryMs))))
+  })
+)
+
+/** Keeps what the other processes of its node measure, for whoever asks this one. */
+export const seriesOfNode = Layer.effect(
+  Gathered,
+  Effect.gen(function* () {
+    const gathered = makeGathered()
+    yield* hearNode((message) => {
+      if (message.kind === "series") gathered.take(message.of, message.series)
+    })
+    return gathered
   })
 )

@@ -10,6 +10,7 @@ import { Settings } from "../../runtime/config.ts"
 import { Limits } from "../../runtime/limits.ts"
 import { Store } from "../../runtime/store.ts"
 import type { Partition } from "../../runtime/task.ts"
+import type { Series } from "../../runtime/telemetry/exposition.ts"
 import { Shutdown, workerStopMaxOf } from "../shutdown.ts"
 import type { Incarnation } from "../work/incarnation.ts"
 import { type Beat, beatEvery, type ChildMessage, type NodeMessage } from "./channel.ts"
@@ -38,6 +39,8 @@ export interface Child {
   readonly retire: () => void
   /** Whether it is to go, at our wish or an operator's. */
   readonly isRetiring: () => boolean
+  /** Tells it what another process measures of itself. */
+  readonly show: (of: string, series: ReadonlyArray<Series>) => void
   readonly wear: (nowMono: number) => Wear
   /** The partitions it takes turns with. */
   readonly partitions: () => ReadonlyArray<Partition>
@@ -60,7 +63,8 @@ export const makeSpawn = Effect.gen(function* () {
 
   return Effect.fnUntraced(function* (
     spec: ChildSpec,
-    onReady: (url: string | undefined) => void = () => {}
+    onReady: (url: string | undefined) => void = () => {},
+    onSeries: (of: string, series: ReadonlyArray<Series>) => void = () => {}
   ) {
     const startedMono = yield* monotonicMs
     const ready = yield* Deferred.make<void>()
@@ -88,6 +92,10 @@ export const makeSpawn = Effect.gen(function* () {
           return
         case "retiring":
           retiring = true
+          return
+        case "series":
+          // One that is recycled and its successor have one name: it speaks for whoever fills the place.
+          if (!retiring && Deferred.isDoneUnsafe(ready)) onSeries(spec.name, message.series)
           return
         case "ready":
           Deferred.doneUnsafe(ready, Exit.void)
@@ -200,6 +208,10 @@ export const makeSpawn = Effect.gen(function* () {
         if (process.exitCode === null) process.send({ kind: "retire" } satisfies NodeMessage)
       },
       isRetiring: () => retiring,
+      show: (of, series) => {
+        if (process.exitCode === null && !process.killed)
+          process.send({ kind: "series", of, series } satisfies NodeMessage)
+      },
       partitions: () => incarnation?.partitions ?? [],
       wear: (nowMono) => ({
         done: beat?.done ?? 0,

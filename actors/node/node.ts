@@ -6,6 +6,8 @@
  */
 import { Context, Deferred, Effect, Fiber, Layer, Semaphore } from "effect"
 import { Settings } from "../../runtime/config.ts"
+import { tellEveryMs } from "../../runtime/telemetry/gathered.ts"
+import { ownSeries } from "../../runtime/telemetry/process.ts"
 import type { ChildSpec } from "./child.ts"
 import { makeSpawn } from "./child.ts"
 import { beHeard } from "./heart.ts"
@@ -43,10 +45,12 @@ export const layer = (specs: NodeSpecs) =>
       const failed = yield* Deferred.make<never, ChildFailing>()
       const drained = yield* Deferred.make<void>()
       const url = yield* Deferred.make<string>()
+      const api = emptyPlace(specs.api)
       const keeping: Keeping = {
         spawn: yield* makeSpawn,
         settings,
         successions: yield* Semaphore.make(1),
+        onSeries: (of, series) => api.child?.show(of, series),
         onReady: (where) => {
           if (where !== undefined) Deferred.doneUnsafe(url, Effect.succeed(where))
         }
@@ -89,7 +93,6 @@ export const layer = (specs: NodeSpecs) =>
           Effect.raceFirst(Effect.ignore(Deferred.await(failed)))
         )
 
-      const api = emptyPlace(specs.api)
       const apiFibers: Array<Fiber.Fiber<void, ChildFailing>> = []
       const pidsOf = (all: Iterable<Place>) =>
         [...all].flatMap(({ living }) => [...living].map(({ pid }) => pid))
@@ -116,6 +119,11 @@ export const layer = (specs: NodeSpecs) =>
 
       apiFibers.push(yield* Effect.forkDetach(keepUntilItGoes(api)))
       yield* ready(api)
+      yield* Effect.sync(() => api.child?.show("node", ownSeries())).pipe(
+        Effect.andThen(Effect.sleep(tellEveryMs)),
+        Effect.forever,
+        Effect.forkScoped
+      )
 
       return Node.of({
         url: Deferred.await(url),

@@ -8,6 +8,8 @@
 import { Duration, Effect, Random, Schema, type Semaphore } from "effect"
 import type { SettingsShape } from "../../runtime/config.ts"
 import { nextRestart, restartPolicy } from "../../runtime/supervision/restarts.ts"
+import type { Series } from "../../runtime/telemetry/exposition.ts"
+import { counter, perName } from "../../runtime/telemetry/instruments.ts"
 import { beatEvery } from "./channel.ts"
 import { type Child, type ChildSpec, type makeSpawn, monotonicMs } from "./child.ts"
 import { reasonToRecycle } from "./recycling.ts"
@@ -21,6 +23,9 @@ export class ChildFailing extends Schema.TaggedError<ChildFailing>()("ChildFaili
     return `${this.child} cannot be kept alive, it last ended with ${this.exit}; see what it said above`
   }
 }
+
+const restartsOf = perName((child: string) => counter("troupe_child_restarts_total", { child }))
+const restarted = (child: string) => restartsOf(child)()
 
 const policy = restartPolicy({
   intensity: 10,
@@ -56,6 +61,8 @@ export interface Keeping {
   /** Held while a successor starts: one at a time, since for that time there is one process more. */
   readonly successions: Semaphore.Semaphore
   readonly onReady: (url: string | undefined) => void
+  /** A child tells what it measures of itself. */
+  readonly onSeries: (of: string, series: ReadonlyArray<Series>) => void
 }
 
 export const emptyPlace = (spec: ChildSpec): Place => ({
@@ -70,11 +77,11 @@ export const emptyPlace = (spec: ChildSpec): Place => ({
  * Interrupted, it stops all that live in it.
  */
 export const keep = (place: Place, keeping: Keeping): Effect.Effect<void, ChildFailing> => {
-  const { onReady, settings, spawn, successions } = keeping
+  const { onReady, onSeries, settings, spawn, successions } = keeping
   const lookEvery = beatEvery(settings.heartbeat)
 
   const start = Effect.uninterruptible(
-    Effect.tap(spawn(place.spec, onReady), (child) => {
+    Effect.tap(spawn(place.spec, onReady, onSeries), (child) => {
       place.living.add(child)
       return Effect.forkDetach(Effect.tap(child.ended, () => Effect.sync(() => place.living.delete(child))))
     })
@@ -142,6 +149,7 @@ export const keep = (place: Place, keeping: Keeping): Effect.Effect<void, ChildF
       yield* Effect.logWarning(
         `${child.name} (pid ${child.pid}) ended with ${exit}; it is started again in ${decision.afterMs} ms`
       )
+      restarted(child.name)
       streak = decision.streak
       yield* Effect.sleep(decision.afterMs)
       restarts.push(yield* monotonicMs)

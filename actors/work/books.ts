@@ -59,8 +59,14 @@ export const openBooks = Effect.fnUntraced(function* (
   const count = ({ outcome, runMs, waitMs }: Settled) => {
     if (outcome === "succeeded" || outcome === "failed" || outcome === "retried")
       tally.add(partition, outcome, 1)
-    if (waitMs !== undefined) tally.add(partition, waitCounter(waitMs), 1)
-    if (runMs !== undefined) tally.add(partition, runCounter(runMs), 1)
+    if (waitMs !== undefined) {
+      tally.add(partition, waitCounter(waitMs), 1)
+      tally.add(partition, "waitUs", Math.round(waitMs * 1_000))
+    }
+    if (runMs !== undefined) {
+      tally.add(partition, runCounter(runMs), 1)
+      tally.add(partition, "runUs", Math.round(runMs * 1_000))
+    }
   }
 
   const cool = (name: string, forMs: number) =>

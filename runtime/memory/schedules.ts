@@ -67,7 +67,13 @@ const make = Effect.gen(function* () {
     return "changed"
   })
 
+  const standing = Effect.map(clock, (now) => {
+    const first = byScore(times)[0]
+    return { count: stored.size, lateMs: first === undefined ? 0 : Math.max(0, now - first[1]) }
+  })
+
   return Schedules.of({
+    standing,
     due,
     change,
     read: (id) => Effect.map(clock, (now) => ({ now, schedule: stored.get(id), notes: slots.get(id) ?? [] })),

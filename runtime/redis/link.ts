@@ -10,6 +10,7 @@ import { Redis } from "ioredis"
 import { type RedisAddress, RedisUnusable } from "./address.ts"
 import { checkServer } from "./server.ts"
 import type { Scripts } from "./scripts.ts"
+import { counter } from "../telemetry/instruments.ts"
 
 /** Redis did not answer in time, or refused the command; `cause` says which. */
 export class RedisError extends Schema.TaggedError<RedisError>()("RedisError", { cause: Schema.Defect() }) {
@@ -127,6 +128,7 @@ export const openLink = Effect.fn("Link.open")(function* (
     })
   )
   let told = ""
+  const reconnected = counter("troupe_redis_reconnects_total", { link: options.name })
   const reconnect = connect(options, false).pipe(
     Effect.tapError((error) => {
       const news = error.message !== told
@@ -138,6 +140,7 @@ export const openLink = Effect.fn("Link.open")(function* (
     Effect.retry(reconnectDelays),
     Effect.tap(() => {
       told = ""
+      reconnected()
       return Effect.logInfo(`Redis is back for ${options.name}`)
     })
   )

@@ -220,6 +220,20 @@ const make = Effect.gen(function* () {
     }
   }).pipe(during("Operations.memory"))
 
+  const lengths: Operations["Service"]["lengths"] = Effect.fnUntraced(function* (partition) {
+    const keys = keysOf(partition)
+    const counts = yield* call(async (client) => {
+      const pipeline = client.pipeline()
+      pipeline.llen(keys.suspects).llen(keys.outbox).zcard(keys.segments).hlen(keys.boxes)
+      return ((await pipeline.exec()) ?? []).map(([error, count]) => {
+        if (error !== null) throw error
+        return Number(count)
+      })
+    })
+    const [suspects = 0, outbox = 0, segments = 0, boxes = 0] = counts
+    return { suspects, outbox, segments, boxes }
+  }, during("Operations.lengths"))
+
   return Operations.of({
     queue,
     pause,
@@ -245,7 +259,9 @@ const make = Effect.gen(function* () {
       ),
     count,
     minutes,
-    memory
+    memory,
+    lengths,
+    keys: call((client) => client.dbsize()).pipe(during("Operations.keys"))
   })
 })
 

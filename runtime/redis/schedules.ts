@@ -37,7 +37,7 @@ const changed: Readonly<Record<string, Changed>> = {
 }
 
 const make = Effect.gen(function* () {
-  const { address, keysOf, run: runScript } = yield* Scripted
+  const { address, call, keysOf, run: runScript } = yield* Scripted
   const run = <A>(name: ScriptName, args: ReadonlyArray<string | number>) =>
     runScript<A>(name, schedulesPartition, args)
 
@@ -103,7 +103,20 @@ const make = Effect.gen(function* () {
     return { wait }
   })
 
-  return Schedules.of({ due, read, list, change, ear })
+  const standing: Schedules["Service"]["standing"] = Effect.gen(function* () {
+    const { scheduleIds, scheduleTimes } = keysOf(schedulesPartition)
+    const [count, [, first], [seconds, micros]] = yield* call((client) =>
+      Promise.all([
+        client.zcard(scheduleIds),
+        client.zrange(scheduleTimes, 0, "0", "WITHSCORES"),
+        client.time()
+      ])
+    )
+    const now = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000)
+    return { count, lateMs: first === undefined ? 0 : Math.max(0, now - Number(first)) }
+  }).pipe(during("Schedules.standing"))
+
+  return Schedules.of({ due, read, list, change, standing, ear })
 })
 
 /** Schedules shared by all processes of the Redis that `Scripted` reaches. */

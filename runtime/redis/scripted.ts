@@ -6,6 +6,7 @@ import type { Redis } from "ioredis"
 import { Settings } from "../config.ts"
 import { type PartitionKeys, partitionKeys } from "../keys.ts"
 import { StoreError } from "../store.ts"
+import { counter, perName, timer } from "../telemetry/instruments.ts"
 import type { Partition } from "../task.ts"
 import { type RedisAddress, readAddress } from "./address.ts"
 import { openLink, type RedisError } from "./link.ts"
@@ -35,6 +36,12 @@ export class Scripted extends Context.Service<
 export const during = (operation: string) =>
   Effect.mapError((error: RedisError) => new StoreError({ operation, cause: error.cause }))
 
+/** What is measured of a script: two readings of the system's clock a call. A time limit that was missed is an error. */
+const timesOf = perName((script: ScriptName) => ({
+  took: timer("troupe_redis_script_seconds", { script }),
+  failed: counter("troupe_redis_script_errors_total", { script })
+}))
+
 const make = (scripts: Scripts) =>
   Effect.gen(function* () {
     const settings = yield* Settings
@@ -61,12 +68,19 @@ const make = (scripts: Scripts) =>
     const run = <A>(name: ScriptName, partition: Partition, args: ReadonlyArray<string | number>) =>
       link.call(async (client) => {
         const { base } = keysOf(partition)
+        const { failed, took } = timesOf(name)
+        const start = performance.now()
         try {
           return (await evalsha(client, name, base, args)) as A
         } catch (error) {
-          if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error
+          if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) {
+            failed()
+            throw error
+          }
           await client.script("LOAD", scripts[name].text)
           return (await evalsha(client, name, base, args)) as A
+        } finally {
+          took((performance.now() - start) / 1_000)
         }
       })
     return Scripted.of({ address, scripts, keysOf, run, call: (send) => link.call(send) })
