@@ -13,9 +13,12 @@ import * as Redis from "../runtime/redis/stores.ts"
 import { Handlers } from "../runtime/registry.ts"
 import { start as supervise, Supervisor } from "../runtime/supervision/supervisor.ts"
 import { render } from "../runtime/supervision/tree.ts"
+import * as Gate from "./access/gate.ts"
+import * as Keys from "./access/keys.ts"
 import * as Dispatcher from "./dispatch/dispatcher.ts"
 import * as Follow from "./follow/follow.ts"
 import * as Janitor from "./janitor.ts"
+import * as Figures from "./operate/figures.ts"
 import * as AgentOperator from "./operate/agents.ts"
 import * as Operator from "./operate/operator.ts"
 import * as Replies from "./dispatch/replies.ts"
@@ -35,7 +38,10 @@ export const client = Layer.mergeAll(
   Follow.layer,
   Operator.layer,
   AgentOperator.layer,
-  ScheduleOperator.layer
+  ScheduleOperator.layer,
+  Gate.layer,
+  Keys.layer,
+  Figures.layer
 ).pipe(Layer.provideMerge(Dispatcher.layer), Layer.provideMerge(Replies.layer))
 
 /**

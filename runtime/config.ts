@@ -250,7 +250,7 @@ const level = (value: string): Result.Result<LogLevel.LogLevel, string> =>
     ? Result.succeed(levels[value as keyof typeof levels])
     : Result.fail(`"${value}" is none of ${Object.keys(levels).join(", ")}`)
 
-const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> } = {
+export const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> } = {
   redisUrl: ["REDIS_URL", undefined, (value) => Result.map(text(value), (url) => Redacted.make(url))],
   namespace: ["TROUPE_NAMESPACE", "troupe", namespace],
   host: ["TROUPE_HOST", "127.0.0.1", text],

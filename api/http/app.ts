@@ -7,23 +7,28 @@ import { methodNotAllowed } from "hono/method-not-allowed"
 import { requestId, type RequestIdVariables } from "hono/request-id"
 import { secureHeaders } from "hono/secure-headers"
 import { fileBytesMax } from "../../runtime/files.ts"
+import { guarding } from "./auth.ts"
 import { Drain } from "./drain.ts"
+import { measured } from "./measure.ts"
 import { serving } from "./mount.ts"
-import { problemResponse, toResponse } from "./problem.ts"
+import { general, generalProblem, problemResponse, toResponse } from "./problem.ts"
 import { GoingAway } from "./refusals.ts"
 import { agents } from "./routes/agents.ts"
+import { audit } from "./routes/audit.ts"
 import { batch } from "./routes/batch.ts"
 import { dead } from "./routes/dead.ts"
 import { events } from "./routes/events.ts"
 import { files } from "./routes/files.ts"
 import { type Check, health } from "./routes/health.ts"
 import { metrics } from "./routes/metrics.ts"
+import { keys } from "./routes/keys.ts"
 import { nodes } from "./routes/nodes.ts"
 import { query } from "./routes/query.ts"
 import { queues } from "./routes/queues.ts"
 import { schedules } from "./routes/schedules.ts"
 import { stats } from "./routes/stats.ts"
 import { tasks } from "./routes/tasks.ts"
+import { tickets } from "./routes/tickets.ts"
 import { workers } from "./routes/workers.ts"
 import { type ApiServices, type Bindings, respondIn, type Variables } from "./run.ts"
 import { EventStreams, heartbeatDefault } from "./sse.ts"
@@ -35,6 +40,11 @@ export interface AppOptions {
   readonly fileBytesMax?: number
   /** Begun by whoever takes the app down. */
   readonly drain?: Drain
+  /**
+   * Whether everybody is let in, as an admin, while there never was a key. Default: yes. Say no where others than this
+   * machine can reach it.
+   */
+  readonly open?: boolean
   /** What else has to be well for this process to be ready, by name. */
   readonly checks?: Readonly<Record<string, Check>>
 }
@@ -63,6 +73,7 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   const log = Effect.runForkWith(context)
   const app = new Hono<{ Bindings: Bindings; Variables: Variables }>()
 
+  app.use(measured)
   app.use(requestId())
   app.use(withRequestId)
   app.use(secureHeaders())
@@ -72,33 +83,20 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
       app,
       onMethodNotAllowed: (c, methods) => {
         const allow = methods.join(", ")
-        const problem = {
-          status: 405,
-          type: "method-not-allowed",
-          title: "This address takes other methods"
-        } as const
-        return problemResponse({ ...problem, detail: `${c.req.method} is not one of ${allow}` }, { allow })
+        const detail = `${c.req.method} is not one of ${allow}`
+        return problemResponse(generalProblem(general.notAllowed, detail), { allow })
       }
     })
   )
-  app.notFound((c) =>
-    problemResponse({
-      status: 404,
-      type: "no-such-address",
-      title: "There is nothing at this address",
-      detail: c.req.path
-    })
-  )
+  app.notFound((c) => problemResponse(generalProblem(general.notFound, c.req.path)))
   app.onError((error, c) => {
     log(Effect.logError(`${c.req.method} ${c.req.path} failed, request ${c.get("requestId")}`, error))
-    return problemResponse({
-      status: 500,
-      type: "internal",
-      title: "This should not have happened; it is our fault"
-    })
+    return problemResponse(generalProblem(general.internal))
   })
 
+  const guard = guarding(context, { open: options.open ?? true })
   const serve = serving(app, respond, (row) => [
+    guard(row),
     ...(row.problems.includes("GoingAway") ? [unlessAway(drain)] : [])
   ])
   const streams = new EventStreams(context, { drain, heartbeat })
@@ -113,6 +111,9 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   dead(serve)
   schedules(serve)
   stats(serve)
+  keys(serve)
+  tickets(serve)
+  audit(serve)
   files(serve, options.fileBytesMax ?? fileBytesMax)
   health(serve, drain, checks)
   metrics(serve)

@@ -5,17 +5,9 @@
  * server then listens on this machine only.
  */
 import type { Context } from "hono"
-import { type Role } from "../../runtime/roles.ts"
-import { tenantDefault } from "../../runtime/tenant.ts"
+import { anyone, type Caller } from "../../actors/access/caller.ts"
 
-export interface Caller {
-  readonly tenant: string
-  readonly role: Role
-  /** The id of the key that was shown; absent where none is needed. */
-  readonly key?: string
-}
-
-export const anyone: Caller = { tenant: tenantDefault, role: "admin" }
+export { anyone, type Caller } from "../../actors/access/caller.ts"
 
 export interface CallerVariables {
   readonly caller: Caller

@@ -46,9 +46,13 @@ export interface Problem {
   readonly error?: Omit<TaskError, "stack">
 }
 
-interface Answer extends Omit<Problem, "detail"> {
+interface Details extends Pick<Problem, "errors" | "error"> {
+  /** Where there are several of the kind. */
+  readonly type?: string
   readonly retryAfterSeconds?: number
 }
+
+export type ErrorTag = ApiError["_tag"]
 
 /** Every error that a route may fail with. */
 export type ApiError =
@@ -98,158 +102,140 @@ export type ApiError =
   | Refusals.NotReady
   | Refusals.GoingAway
 
-const answers: { readonly [E in ApiError as E["_tag"]]: (error: E) => Answer } = {
-  UnknownHandler: () => ({ status: 404, type: "unknown-handler", title: "No handler has this name" }),
-  SubmitRefused: ({ faults }) => ({
-    status: 422,
-    type: "task-refused",
-    title: "The task does not fit",
-    errors: faults
-  }),
-  UnknownAgent: () => ({ status: 404, type: "unknown-agent", title: "No agent has this name" }),
-  AgentNotFound: () => ({ status: 404, type: "agent-not-found", title: "There is nothing of such an agent" }),
-  AgentBusy: () => ({
+interface Kind {
+  readonly status: ContentfulStatusCode
+  /** Mostly one. */
+  readonly types: readonly [string, ...ReadonlyArray<string>]
+  readonly title: string
+}
+
+/** Every error with its answer. */
+export const kinds = {
+  UnknownHandler: { status: 404, types: ["unknown-handler"], title: "No handler has this name" },
+  SubmitRefused: { status: 422, types: ["task-refused"], title: "The task does not fit" },
+  UnknownAgent: { status: 404, types: ["unknown-agent"], title: "No agent has this name" },
+  AgentNotFound: { status: 404, types: ["agent-not-found"], title: "There is nothing of such an agent" },
+  AgentBusy: {
     status: 409,
-    type: "agent-busy",
+    types: ["agent-busy"],
     title: "The agent handles a message, and takes one at a time"
-  }),
-  AgentQuarantined: () => ({
+  },
+  AgentQuarantined: {
     status: 409,
-    type: "agent-quarantined",
+    types: ["agent-quarantined"],
     title: "The agent takes no messages until it is resumed"
-  }),
-  IdempotencyConflict: () => ({
+  },
+  IdempotencyConflict: {
     status: 409,
-    type: "idempotency-conflict",
+    types: ["idempotency-conflict"],
     title: "The idempotency key was used before, for another input"
-  }),
-  NoWorker: () => ({
+  },
+  NoWorker: { status: 503, types: ["no-worker"], title: "No live worker can run the task" },
+  QueueFull: { status: 429, types: ["queue-full"], title: "The queue takes no more tasks now" },
+  StoreError: {
     status: 503,
-    type: "no-worker",
-    title: "No live worker can run the task",
-    retryAfterSeconds: 5
-  }),
-  QueueFull: ({ retryAfterMs = 1_000 }) => ({
-    status: 429,
-    type: "queue-full",
-    title: "The queue takes no more tasks now",
-    retryAfterSeconds: Math.ceil(retryAfterMs / 1_000)
-  }),
-  StoreError: () => ({
-    status: 503,
-    type: "store-unavailable",
-    title: "The store did not answer; what was asked may have happened",
-    retryAfterSeconds: 5
-  }),
-  StoreFull: () => ({
-    status: 503,
-    type: "store-full",
-    title: "The store has no memory left for new tasks",
-    retryAfterSeconds: 30
-  }),
-  TaskNotFound: () => ({ status: 404, type: "task-not-found", title: "There is no such task" }),
-  TaskGone: () => ({ status: 410, type: "gone", title: "The task is no longer kept" }),
-  TaskEnded: () => ({ status: 409, type: "task-ended", title: "The task had ended already" }),
+    types: ["store-unavailable"],
+    title: "The store did not answer; what was asked may have happened"
+  },
+  StoreFull: { status: 503, types: ["store-full"], title: "The store has no memory left for new tasks" },
+  TaskNotFound: { status: 404, types: ["task-not-found"], title: "There is no such task" },
+  TaskGone: { status: 410, types: ["gone"], title: "The task is no longer kept" },
+  TaskEnded: { status: 409, types: ["task-ended"], title: "The task had ended already" },
   // The request was in order and the task was not: neither a fault of this request, nor one of the server.
-  TaskFailed: ({ error: { message, type }, state }) => ({
+  TaskFailed: {
     status: 424,
-    type: `task-${state}`,
-    title: "The task ended without a result",
-    error: { type, message }
-  }),
-  InvalidTaskId: () => ({ status: 400, type: "invalid-id", title: "This is no task id" }),
-  PositionInvalid: () => ({
+    types: ["task-failed", "task-cancelled", "task-expired"],
+    title: "The task ended without a result"
+  },
+  InvalidTaskId: { status: 400, types: ["invalid-id"], title: "This is no task id" },
+  PositionInvalid: {
     status: 400,
-    type: "invalid-position",
+    types: ["invalid-position"],
     title: "This is no place in a stream of events"
-  }),
+  },
+  QueryRefused: { status: 400, types: ["invalid-parameter"], title: "A parameter cannot be what it is" },
+  NotRetryable: { status: 409, types: ["not-retryable"], title: "Only a failed task can be retried" },
+  WorkerNotFound: { status: 404, types: ["worker-not-found"], title: "There is no such worker" },
+  NodeNotFound: { status: 404, types: ["node-not-found"], title: "There is no such node" },
+  ScheduleRefused: { status: 422, types: ["schedule-refused"], title: "The schedule does not fit" },
+  ScheduleNotFound: { status: 404, types: ["schedule-not-found"], title: "There is no such schedule" },
+  ScheduleExists: { status: 409, types: ["schedule-exists"], title: "Another schedule has this id" },
+  ScheduleBusy: {
+    status: 409,
+    types: ["schedule-busy"],
+    title: "The schedule runs already, and lets no other run begin"
+  },
+  SchedulesFull: { status: 409, types: ["schedules-full"], title: "There are too many schedules" },
+  FileNotFound: { status: 404, types: ["file-not-found"], title: "There is no such file" },
+  FileTooLarge: { status: 413, types: ["file-too-large"], title: "The file is too large" },
+  UploadBroken: { status: 400, types: ["upload-broken"], title: "The upload broke off before its end" },
+  FilesError: {
+    status: 503,
+    types: ["files-unavailable"],
+    title: "The file store did not take or give the bytes"
+  },
+  NotLetIn: { status: 401, types: ["unauthorized"], title: "Show a key that counts" },
+  NotAllowed: { status: 403, types: ["forbidden"], title: "This key may not do that" },
+  TooFast: { status: 429, types: ["too-fast"], title: "This key makes more requests than it may" },
+  KeyNotFound: { status: 404, types: ["key-not-found"], title: "There is no such key" },
+  KeyOver: { status: 409, types: ["key-over"], title: "The key does not count any more" },
+  KeysFull: { status: 409, types: ["keys-full"], title: "There are too many keys" },
+  BodyMalformed: { status: 400, types: ["malformed-body"], title: "The body cannot be read" },
+  BodyRefused: { status: 422, types: ["body-refused"], title: "The body is not what is asked for here" },
+  BodyTooLarge: { status: 413, types: ["body-too-large"], title: "The body is too large" },
+  BodyTooSlow: { status: 408, types: ["body-too-slow"], title: "The body came too slowly" },
+  MediaTypeRefused: { status: 415, types: ["unsupported-media-type"], title: "The body is of another kind" },
+  ParameterInvalid: { status: 400, types: ["invalid-parameter"], title: "A parameter cannot be what it is" },
+  InputNotKept: { status: 410, types: ["input-not-kept"], title: "The input is no longer kept" },
+  NotReady: { status: 503, types: ["not-ready"], title: "This process is not ready for requests" },
+  GoingAway: { status: 503, types: ["going-away"], title: "This process takes no new tasks any more" }
+} as const satisfies { readonly [tag in ErrorTag]: Kind }
+
+/** What is said beyond that, where something is. */
+const details: { readonly [E in ApiError as E["_tag"]]?: (error: E) => Details } = {
+  SubmitRefused: ({ faults }) => ({ errors: faults }),
+  NoWorker: () => ({ retryAfterSeconds: 5 }),
+  QueueFull: ({ retryAfterMs = 1_000 }) => ({ retryAfterSeconds: Math.ceil(retryAfterMs / 1_000) }),
+  StoreError: () => ({ retryAfterSeconds: 5 }),
+  StoreFull: () => ({ retryAfterSeconds: 30 }),
+  TaskFailed: ({ error: { message, type }, state }) => ({ type: `task-${state}`, error: { type, message } }),
   QueryRefused: ({ faults }) => ({
-    status: 400,
-    type: "invalid-parameter",
-    title: "A parameter cannot be what it is",
     errors: faults.map(({ message, path }) => ({ path: path.slice(1), message }))
   }),
-  NotRetryable: () => ({ status: 409, type: "not-retryable", title: "Only a failed task can be retried" }),
-  WorkerNotFound: () => ({ status: 404, type: "worker-not-found", title: "There is no such worker" }),
-  NodeNotFound: () => ({ status: 404, type: "node-not-found", title: "There is no such node" }),
-  ScheduleRefused: ({ faults }) => ({
-    status: 422,
-    type: "schedule-refused",
-    title: "The schedule does not fit",
-    errors: faults
-  }),
-  ScheduleNotFound: () => ({ status: 404, type: "schedule-not-found", title: "There is no such schedule" }),
-  ScheduleExists: () => ({ status: 409, type: "schedule-exists", title: "Another schedule has this id" }),
-  ScheduleBusy: () => ({
-    status: 409,
-    type: "schedule-busy",
-    title: "The schedule runs already, and lets no other run begin"
-  }),
-  SchedulesFull: () => ({ status: 409, type: "schedules-full", title: "There are too many schedules" }),
-  FileNotFound: () => ({ status: 404, type: "file-not-found", title: "There is no such file" }),
-  FileTooLarge: () => ({ status: 413, type: "file-too-large", title: "The file is too large" }),
-  UploadBroken: () => ({ status: 400, type: "upload-broken", title: "The upload broke off before its end" }),
-  FilesError: () => ({
-    status: 503,
-    type: "files-unavailable",
-    title: "The file store did not take or give the bytes",
-    retryAfterSeconds: 5
-  }),
-  NotLetIn: () => ({ status: 401, type: "unauthorized", title: "Show a key that counts" }),
-  NotAllowed: () => ({ status: 403, type: "forbidden", title: "This key may not do that" }),
-  TooFast: ({ retryAfterMs }) => ({
-    status: 429,
-    type: "too-fast",
-    title: "This key makes more requests than it may",
-    retryAfterSeconds: Math.ceil(retryAfterMs / 1_000)
-  }),
-  KeyNotFound: () => ({ status: 404, type: "key-not-found", title: "There is no such key" }),
-  KeyOver: () => ({ status: 409, type: "key-over", title: "The key does not count any more" }),
-  KeysFull: () => ({ status: 409, type: "keys-full", title: "There are too many keys" }),
-  BodyMalformed: () => ({ status: 400, type: "malformed-body", title: "The body cannot be read" }),
-  BodyRefused: ({ faults }) => ({
-    status: 422,
-    type: "body-refused",
-    title: "The body is not what is asked for here",
-    errors: faults
-  }),
-  BodyTooLarge: () => ({ status: 413, type: "body-too-large", title: "The body is too large" }),
-  BodyTooSlow: () => ({ status: 408, type: "body-too-slow", title: "The body came too slowly" }),
-  MediaTypeRefused: () => ({
-    status: 415,
-    type: "unsupported-media-type",
-    title: "The body is of another kind"
-  }),
-  ParameterInvalid: ({ parameter, reason }) => ({
-    status: 400,
-    type: "invalid-parameter",
-    title: "A parameter cannot be what it is",
-    errors: [{ path: parameter, message: reason }]
-  }),
-  InputNotKept: () => ({ status: 410, type: "input-not-kept", title: "The input is no longer kept" }),
-  NotReady: ({ faults }) => ({
-    status: 503,
-    type: "not-ready",
-    title: "This process is not ready for requests",
-    errors: faults,
-    retryAfterSeconds: 1
-  }),
-  GoingAway: () => ({
-    status: 503,
-    type: "going-away",
-    title: "This process takes no new tasks any more",
-    retryAfterSeconds: 1
-  })
+  ScheduleRefused: ({ faults }) => ({ errors: faults }),
+  FilesError: () => ({ retryAfterSeconds: 5 }),
+  TooFast: ({ retryAfterMs }) => ({ retryAfterSeconds: Math.ceil(retryAfterMs / 1_000) }),
+  BodyRefused: ({ faults }) => ({ errors: faults }),
+  ParameterInvalid: ({ parameter, reason }) => ({ errors: [{ path: parameter, message: reason }] }),
+  NotReady: ({ faults }) => ({ errors: faults, retryAfterSeconds: 1 }),
+  GoingAway: () => ({ retryAfterSeconds: 1 })
 }
+
+/** What any request may be answered, whatever its route. */
+export const general = {
+  notFound: { status: 404, types: ["no-such-address"], title: "There is nothing at this address" },
+  notAllowed: { status: 405, types: ["method-not-allowed"], title: "This address takes other methods" },
+  internal: { status: 500, types: ["internal"], title: "This should not have happened; it is our fault" }
+} as const satisfies Readonly<Record<string, Kind>>
 
 /** What the store says of itself is for its operator's log, and may name hosts and users. */
 const isOurs = (error: ApiError) => error._tag === "StoreError" || error._tag === "FilesError"
 
-const answer = (error: ApiError) => (answers[error._tag] as (error: ApiError) => Answer)(error)
+const detailsOf = (error: ApiError): Details =>
+  (details[error._tag] as ((error: ApiError) => Details) | undefined)?.(error) ?? {}
+
+/** A problem of a kind that any request may have. */
+export const generalProblem = ({ status, title, types: [type] }: Kind, detail?: string): Problem => ({
+  status,
+  type,
+  title,
+  ...(detail === undefined ? {} : { detail })
+})
 
 /** The problem as it is shown. */
 export const problemOf = (error: ApiError): Problem => {
-  const { retryAfterSeconds: _, ...problem } = answer(error)
+  const { retryAfterSeconds: _, ...more } = detailsOf(error)
+  const problem = { ...generalProblem(kinds[error._tag]), ...more }
   return isOurs(error) ? problem : { ...problem, detail: error.message }
 }
 
@@ -260,7 +246,7 @@ export const problemResponse = (problem: Problem, headers: Record<string, string
 
 /** The answer to an error that a route failed with. */
 export const toResponse = (error: ApiError): Response => {
-  const { retryAfterSeconds } = answer(error)
+  const { retryAfterSeconds } = detailsOf(error)
   return problemResponse(
     problemOf(error),
     retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }

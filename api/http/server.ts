@@ -1,12 +1,13 @@
 /**
  * The API on a port, for as long as the scope is open.
  *
- * There are no keys yet that say who may do what, so it listens where only this machine can reach it, and refuses to
- * start elsewhere. When the scope closes it goes on answering for `Settings.grace`, not ready and taking no new tasks;
+ * While there never was a key that says who may do what, it listens where only this machine can reach it, and refuses to
+ * start elsewhere; where others can, nobody is let in without one, whatever becomes of the keys. When the scope closes it goes on answering for `Settings.grace`, not ready and taking no new tasks;
  * then it takes no new connections, ends its streams, lets requests finish within a limit, and cuts off what is left.
  */
 import { Context, Effect, Layer } from "effect"
 import ipaddr from "ipaddr.js"
+import { Gate } from "../../actors/access/gate.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import { Settings, SettingsError } from "../../runtime/config.ts"
 import { type AppOptions, createApp } from "./app.ts"
@@ -31,22 +32,22 @@ export class HttpServer extends Context.Service<
 const isLoopback = (host: string) =>
   host === "localhost" || (ipaddr.isValid(host) && ipaddr.process(host).range() === "loopback")
 
-const checkHost = (host: string) =>
-  isLoopback(host)
-    ? Effect.void
-    : Effect.fail(
-        new SettingsError({
-          setting: "TROUPE_HOST",
-          reason: `"${host}" can be reached from other machines, and there are no keys yet that say who may; use 127.0.0.1, ::1 or localhost`
-        })
-      )
+const checkHost = Effect.fnUntraced(function* (host: string) {
+  if (isLoopback(host)) return
+  const gate = yield* Gate
+  if (!(yield* gate.isOpen)) return
+  return yield* new SettingsError({
+    setting: "TROUPE_HOST",
+    reason: `"${host}" can be reached from other machines, and there is no key that says who may: make one with \`troupe keys create --role admin\`, or use 127.0.0.1, ::1 or localhost`
+  })
+})
 
-const cannotListen = (host: string, port: number, cause: unknown) => {
+export const cannotListen = (host: string, port: number, cause: unknown, setting = "TROUPE_PORT") => {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause)
   const why =
     { EADDRINUSE: "somebody else listens there", EACCES: "this user may not listen there" }[code] ?? code
   return new SettingsError({
-    setting: "TROUPE_PORT",
+    setting,
     reason: `cannot listen on ${host} port ${port}: ${why}`
   })
 }
@@ -62,7 +63,8 @@ export const layerWith = (options: ServerOptions) =>
       const { during, hurried, run } = yield* Shutdown
       yield* checkHost(host)
       const drain = new Drain()
-      const app = createApp(yield* Effect.context<ApiServices>(), { ...options, drain })
+      const open = options.open ?? isLoopback(host)
+      const app = createApp(yield* Effect.context<ApiServices>(), { ...options, open, drain })
       const listen = Effect.try({
         try: () =>
           Bun.serve({

@@ -16,6 +16,7 @@ describe("a setting", () => {
         redisUrl: undefined,
         namespace: "troupe",
         host: "127.0.0.1",
+        keySecret: undefined,
         port: 4000,
         handlers: undefined,
         queues: undefined,
@@ -35,9 +36,11 @@ describe("a setting", () => {
         retention: Duration.days(1),
         deadRetention: Duration.days(30),
         deadMax: 100_000,
+        metricsPort: undefined,
         drain: Duration.seconds(30),
         grace: Duration.seconds(1),
-        log: "Info"
+        log: "Info",
+        logFormat: undefined
       })
     })
   )
@@ -69,13 +72,16 @@ describe("a setting", () => {
         TROUPE_DEAD_MAX: "0",
         TROUPE_DRAIN: "0 seconds",
         TROUPE_GRACE: "5 seconds",
-        TROUPE_LOG: "debug"
+        TROUPE_LOG: "debug",
+        TROUPE_LOG_FORMAT: "json",
+        TROUPE_METRICS_PORT: "9464"
       })
 
       expect(Redacted.value(redisUrl!)).toBe("redis://:secret@localhost")
       expect(settings).toEqual({
         namespace: "team-A.1",
         host: "::1",
+        keySecret: undefined,
         port: 0,
         handlers: "./handlers",
         queues: [
@@ -98,9 +104,11 @@ describe("a setting", () => {
         retention: Duration.weeks(2),
         deadRetention: Duration.minutes(90),
         deadMax: 0,
+        metricsPort: 9464,
         drain: Duration.zero,
         grace: Duration.seconds(5),
-        log: "Debug"
+        log: "Debug",
+        logFormat: "json"
       })
     })
   )

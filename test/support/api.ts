@@ -5,11 +5,13 @@ import { serveHere } from "../../actors/dispatch/served-here.ts"
 import * as Tree from "../../actors/tree.ts"
 import { type AppOptions, createApp } from "../../api/http/app.ts"
 import type { ApiServices, Bindings } from "../../api/http/run.ts"
+import type { Access } from "../../runtime/access.ts"
 import type { Admission } from "../../runtime/admission.ts"
 import type { Agents } from "../../runtime/agents.ts"
 import type { Settings, SettingsShape } from "../../runtime/config.ts"
 import { Files } from "../../runtime/files.ts"
 import { defineTask } from "../../runtime/handler.ts"
+import type { Limits } from "../../runtime/limits.ts"
 import type { Members } from "../../runtime/members.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
 import type { Operations } from "../../runtime/operations.ts"
@@ -50,7 +52,7 @@ const theTestWorks = Layer.effectDiscard(
 
 /** What an API asks for, on a store. */
 export const apiOn = <E, E2>(
-  store: Layer.Layer<Store | Admission | Agents | Members | Operations | Schedules | Steps, E, Settings>,
+  store: Layer.Layer<Store | Access | Admission | Agents | Limits | Members | Operations | Schedules | Steps, E, Settings>,
   settings: (over: Partial<SettingsShape>) => Layer.Layer<Settings, E2>
 ) =>
   Layer.unwrap(

@@ -1,8 +1,11 @@
 /** Agents over HTTP. Their worker is real. */
 import { describe, expect } from "bun:test"
 import { Effect, Layer, type Scope } from "effect"
+import * as Gate from "../../../actors/access/gate.ts"
+import * as Keys from "../../../actors/access/keys.ts"
 import * as Follow from "../../../actors/follow/follow.ts"
 import * as AgentOperator from "../../../actors/operate/agents.ts"
+import * as Figures from "../../../actors/operate/figures.ts"
 import * as Operator from "../../../actors/operate/operator.ts"
 import * as ScheduleOperator from "../../../actors/schedule/operator.ts"
 import type { ApiServices } from "../../../api/http/run.ts"
@@ -19,7 +22,10 @@ const apiOf = (agents: ReadonlyArray<TaskDefinition>) =>
     Effect.map(temporaryFolder, (files) =>
       Layer.mergeAll(
         AgentOperator.layer,
+        Figures.layer,
         Follow.layer,
+        Gate.layer,
+        Keys.layer,
         Operator.layer,
         ScheduleOperator.layer,
         Files.layer

@@ -1,0 +1,144 @@
+/**
+ * Who stands before every route: it asks for a key, or a ticket where a browser can send no header, and lets in who may do
+ * what the route's row says.
+ *
+ * What is refused is told apart by status: 401 for nobody, 403 for somebody who may not, 429 for somebody who goes too
+ * fast. What another tenant has is not refused: it is not there. What changes what is everybody's is noted.
+ */
+import { type Context, Effect, Exit, Cause, Clock } from "effect"
+import type { Context as HonoContext, MiddlewareHandler } from "hono"
+import { Access, type AuditEntry } from "../../runtime/access.ts"
+import { mayUse, rolesFor } from "../../runtime/roles.ts"
+import { tenantDefault } from "../../runtime/tenant.ts"
+import { type Entrant, Gate, type Purpose, type Shown } from "../../actors/access/gate.ts"
+import type { Caller } from "./caller.ts"
+import { contentType, toResponse } from "./problem.ts"
+import { NotAllowed } from "./refusals.ts"
+import type { Row } from "./row.ts"
+import type { ApiContext, ApiServices, Bindings, Variables } from "./run.ts"
+
+/** What a browser follows, and so may show a ticket for. */
+const purposes: Readonly<Record<string, (c: HonoContext) => Purpose>> = {
+  "/v1/tasks/:id/events": (c) => ({ for: "task", task: c.req.param("id") ?? "" }),
+  "/v1/events": () => ({ for: "events" }),
+  "/v1/ws": () => ({ for: "socket" })
+}
+
+/** The text of a key, however the word before it is written. */
+const bearerIn = (header: string | undefined): string | undefined =>
+  header === undefined ? undefined : (/^bearer +(\S+)$/i.exec(header.trim())?.[1] ?? "")
+
+/** What a request shows. A key counts before a ticket. */
+export const shownIn = (c: HonoContext, path: string): Shown => {
+  const bearer = bearerIn(c.req.header("authorization"))
+  if (bearer !== undefined) return { bearer }
+  const ticket = c.req.query("ticket")
+  const purpose = purposes[path]?.(c)
+  return ticket === undefined || purpose === undefined ? undefined : { ticket, purpose }
+}
+
+/** Why somebody who was let in may not do what a row is, or nothing. */
+export const refusalOf = ({ role, tenant }: Caller, { needs, reach }: Row): NotAllowed | undefined => {
+  if (needs === "nothing") return undefined
+  if (!mayUse(role, needs)) return new NotAllowed({ needs, roles: rolesFor(needs) })
+  return reach === "cluster" && tenant !== tenantDefault
+    ? new NotAllowed({ needs, roles: [], tenant: tenantDefault })
+    : undefined
+}
+
+/** What changes what others see, and what is done by people who look after others' tasks, is noted. */
+const isNoted = ({ method, name, needs }: Row, { role }: Caller): boolean =>
+  method !== "GET" &&
+  (needs === "operate" || needs === "admin" || (name.startsWith("cancel") && role !== "submit"))
+
+/** The type of the problem that a response is. */
+const outcomeOf = async (response: Response): Promise<string> => {
+  if (response.status < 400) return "done"
+  if (response.headers.get("content-type") !== contentType) return String(response.status)
+  const { type } = (await response.clone().json()) as { readonly type?: string }
+  return type ?? String(response.status)
+}
+
+const wwwAuthenticate = (more = "") => `Bearer realm="troupe"${more}`
+
+const unauthorized = (response: Response, isShown: boolean) => {
+  response.headers.set("www-authenticate", wwwAuthenticate(isShown ? ', error="invalid_token"' : ""))
+  return response
+}
+
+const forbidden = (refusal: NotAllowed) => {
+  const response = toResponse(refusal)
+  response.headers.set(
+    "www-authenticate",
+    wwwAuthenticate(`, error="insufficient_scope", scope="${refusal.needs}"`)
+  )
+  return response
+}
+
+export interface GuardOptions {
+  /** Whether everybody is let in while there never was a key. */
+  readonly open: boolean
+}
+
+/** Makes what stands before a route, of its row. */
+export const guarding = (context: Context.Context<ApiServices>, { open }: GuardOptions) => {
+  const runExit = Effect.runPromiseExitWith(context)
+  const fork = Effect.runForkWith(context)
+
+  const letIn = async (c: ApiContext, shown: Shown) => {
+    const entering = Gate.use((gate) =>
+      Effect.flatMap(gate.admit(shown, { open }), (entrant) =>
+        Effect.map(gate.spend(entrant), (allowance) => ({ entrant, allowance }))
+      )
+    )
+    const exit = await runExit(
+      Effect.match(entering, { onFailure: (error) => toResponseOf(error, shown), onSuccess: (ok) => ok }),
+      { signal: c.req.raw.signal }
+    )
+    if (Exit.isSuccess(exit)) return exit.value
+    throw Cause.squash(exit.cause)
+  }
+
+  const note = (c: ApiContext, row: Row, caller: Entrant, outcome: string) =>
+    fork(
+      Effect.gen(function* () {
+        const entry: AuditEntry = {
+          at: yield* Clock.currentTimeMillis,
+          tenant: caller.tenant,
+          who: caller.key ?? "anyone",
+          role: caller.role,
+          what: row.name,
+          on: c.req.path,
+          outcome,
+          request: c.get("requestId")
+        }
+        yield* Effect.logInfo("audit").pipe(Effect.annotateLogs({ ...entry }))
+        yield* Access.use((access) => access.note(entry))
+      }).pipe(Effect.catchCause((cause) => Effect.logError("what an operator did could not be noted", cause)))
+    )
+
+  return (row: Row): MiddlewareHandler<{ Bindings: Bindings; Variables: Variables }> =>
+    async (c, next) => {
+      if (row.needs === "nothing") return next()
+      const entered = await letIn(c, shownIn(c, row.path))
+      if (entered instanceof Response) return entered
+      const { allowance, entrant } = entered
+      c.set("caller", entrant)
+      const refusal = refusalOf(entrant, row)
+      if (refusal === undefined) await next()
+      const response = refusal === undefined ? c.res : forbidden(refusal)
+      if (isNoted(row, entrant)) note(c, row, entrant, await outcomeOf(response))
+      if (allowance !== undefined) {
+        response.headers.set("ratelimit-limit", String(allowance.limit))
+        response.headers.set("ratelimit-remaining", String(allowance.remaining))
+        response.headers.set("ratelimit-reset", String(Math.ceil(allowance.resetAfterMs / 1_000)))
+      }
+      return refusal === undefined ? undefined : response
+    }
+}
+
+/** The answer to somebody who was not let in. */
+const toResponseOf = (error: Parameters<typeof toResponse>[0], shown: Shown): Response => {
+  const response = toResponse(error)
+  return error._tag === "NotLetIn" ? unauthorized(response, shown !== undefined) : response
+}
