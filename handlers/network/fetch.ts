@@ -1,26 +1,17 @@
 /**
- * A GET of a URL that a caller chose, which cannot be turned against this machine's network.
- *
- * The host's name is resolved once; every address it has must be allowed by `Network`; and the connection is made to
- * the address that was checked, while the name still goes into the `Host` header and is what the certificate must be
- * for. So a name that changes its address between the check and the connection gains nothing. Each redirect goes
- * through the same check. Where the environment sets an HTTP proxy, it is the proxy that is asked for the checked
- * address.
+ * A GET of a URL that a caller chose, which cannot be turned against this machine's network: each request is pinned to an
+ * address that was checked, and each redirect goes through the same check (`runtime/network/pinned.ts`).
  */
 import { Duration, Effect, Schema, type Scope, Stream } from "effect"
-import { isIP } from "node:net"
 import type { Fatal } from "../../runtime/handler.ts"
+import { pinned } from "../../runtime/network/pinned.ts"
 import { refuse } from "../refusal/refuse.ts"
-import { Network } from "./network.ts"
 
 /** A chain of more redirects is refused. */
 export const redirectsMax = 5
 
 /** How long a request may take from the first look-up to the last byte. */
 export const fetchTimeout = Duration.seconds(60)
-
-/** A host with many addresses is tried at so many of them. */
-const addressesMax = 3
 
 /** The server could not be reached, broke off, or says that it cannot answer now. Worth another try later. */
 export class FetchFailed extends Schema.TaggedError<FetchFailed>()("FetchFailed", {
@@ -113,47 +104,13 @@ const refusal = (url: URL, status: number): Effect.Effect<never, Fatal | FetchFa
     : refuse("UrlRefused", `${url.href}: the server answered ${status}`)
 
 /** One request, to an address that was checked. It ends with the scope, whatever part of it was read. */
-const request = Effect.fnUntraced(function* (url: URL) {
-  const network = yield* Network
-  const signal = yield* Effect.abortSignal
-  const host = url.hostname.replace(/^\[|\]$/g, "")
-  const failed = (cause: unknown) =>
-    new FetchFailed({ url: url.href, reason: cause instanceof Error ? cause.message : String(cause) })
-  const addresses = yield* Effect.tryPromise({ try: () => network.resolve(host), catch: failed })
-  if (addresses.length === 0) return yield* failed("the host has no address")
-  if (!addresses.every(network.allows)) {
-    return yield* refuse(
-      "AddressNotAllowed",
-      `${host} is not, or not only, at public addresses; it cannot be fetched`
-    )
-  }
-  return yield* Effect.firstSuccessOf(
-    addresses.slice(0, addressesMax).map((address) =>
-      Effect.tryPromise({
-        try: () =>
-          fetch(at(url, address), {
-            redirect: "manual",
-            // A kept connection would be shared with other names at this address, whose certificate was checked for one.
-            keepalive: false,
-            signal,
-            headers: { host: url.host, accept: "*/*", "user-agent": "Troupe" },
-            tls: {
-              ...(isIP(host) === 0 ? { serverName: host } : {}),
-              ...(network.authority === undefined ? {} : { ca: network.authority })
-            }
-          }),
-        catch: failed
-      })
-    )
+const request = (url: URL): Effect.Effect<Response, Fatal | FetchFailed, Scope.Scope> =>
+  pinned(url, { headers: { accept: "*/*", "user-agent": "Troupe" } }).pipe(
+    Effect.catchTags({
+      AddressNotAllowed: ({ _tag, message }) => refuse(_tag, `${message}; it cannot be fetched`),
+      Unreachable: ({ reason }) => Effect.fail(new FetchFailed({ url: url.href, reason }))
+    })
   )
-})
-
-/** The same URL at a numeric address. */
-const at = (url: URL, address: string): URL => {
-  const pinned = new URL(url)
-  pinned.hostname = address.includes(":") ? `[${address}]` : address
-  return pinned
-}
 
 const readBody = Effect.fnUntraced(function* (url: URL, response: Response, bytesMax: number) {
   const tooLarge = new BodyTooLarge({ url: url.href, bytesMax })

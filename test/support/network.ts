@@ -1,6 +1,6 @@
 /** A network for tests: servers of this machine, under names that only the test knows. */
 import { Effect } from "effect"
-import { Network, type NetworkShape } from "../../handlers/network/network.ts"
+import { Network, type NetworkShape } from "../../runtime/network/network.ts"
 
 /** Runs an effect where every name leads to 127.0.0.1, which is the one address that is allowed. */
 export const onLoopback = (over: Partial<NetworkShape> = {}) =>

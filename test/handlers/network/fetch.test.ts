@@ -3,7 +3,7 @@ import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as path from "node:path"
 import { fetchBytes } from "../../../handlers/network/fetch.ts"
-import { Network } from "../../../handlers/network/network.ts"
+import { Network } from "../../../runtime/network/network.ts"
 import { it } from "../../support/effect.ts"
 import { localServer, onLoopback } from "../../support/network.ts"
 

@@ -1,5 +1,5 @@
 /**
- * Which addresses a handler may connect to when a caller chooses the URL.
+ * Which addresses may be connected to when a caller chooses the URL.
  *
  * A server that fetches what callers name can be made to read what only it can reach: its own ports, its neighbours,
  * and the cloud's metadata service, which gives out credentials. So only public unicast addresses are allowed, and the
@@ -44,7 +44,7 @@ export interface NetworkShape {
 }
 
 /** The network that guarded requests see. Tests put their own in its place. */
-export const Network = Context.Reference<NetworkShape>("troupe/handlers/Network", {
+export const Network = Context.Reference<NetworkShape>("troupe/Network", {
   defaultValue: () => ({
     allows: isPublicAddress,
     resolve: async (host) => {

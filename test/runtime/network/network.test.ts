@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { isPublicAddress } from "../../../handlers/network/network.ts"
+import { isPublicAddress } from "../../../runtime/network/network.ts"
 
 describe("an address of the public internet", () => {
   for (const address of [

@@ -1,0 +1,79 @@
+/**
+ * A request to a URL that a caller chose, which cannot be turned against this machine's network.
+ *
+ * The host's name is resolved once; every address it has must be allowed by `Network`; and the connection is made to
+ * the address that was checked, while the name still goes into the `Host` header and is what the certificate must be
+ * for. So a name that changes its address between the check and the connection gains nothing. A redirect is not followed:
+ * it is an answer. Where the environment sets an HTTP proxy, it is the proxy that is asked for the checked address.
+ */
+import { Effect, Schema, type Scope } from "effect"
+import { isIP } from "node:net"
+import { Network } from "./network.ts"
+
+/** A host with many addresses is tried at so many of them. */
+const addressesMax = 3
+
+/** The URL leads to an address that is not allowed. Nothing was sent. */
+export class AddressNotAllowed extends Schema.TaggedError<AddressNotAllowed>()("AddressNotAllowed", {
+  host: Schema.String
+}) {
+  override get message() {
+    return `${this.host} is not, or not only, at public addresses`
+  }
+}
+
+/** The server could not be reached, or broke off. */
+export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+const unreachable = (cause: unknown) =>
+  new Unreachable({ reason: cause instanceof Error ? cause.message : String(cause) })
+
+/** The same URL at a numeric address. */
+const at = (url: URL, address: string): URL => {
+  const pinned = new URL(url)
+  pinned.hostname = address.includes(":") ? `[${address}]` : address
+  return pinned
+}
+
+/** One request, to an address that was checked. It ends with the scope, whatever part of its answer was read. */
+export const pinned = Effect.fnUntraced(function* (
+  url: URL,
+  init: {
+    readonly method?: string
+    readonly headers: Readonly<Record<string, string>>
+    readonly body?: string
+  }
+): Effect.fn.Return<Response, AddressNotAllowed | Unreachable, Scope.Scope> {
+  const network = yield* Network
+  const signal = yield* Effect.abortSignal
+  const host = url.hostname.replace(/^\[|\]$/g, "")
+  const addresses = yield* Effect.tryPromise({ try: () => network.resolve(host), catch: unreachable })
+  if (addresses.length === 0) return yield* unreachable("the host has no address")
+  if (!addresses.every(network.allows)) return yield* new AddressNotAllowed({ host })
+  return yield* Effect.firstSuccessOf(
+    addresses.slice(0, addressesMax).map((address) =>
+      Effect.tryPromise({
+        try: () =>
+          fetch(at(url, address), {
+            ...init,
+            redirect: "manual",
+            // A kept connection would be shared with other names at this address, whose certificate was checked for one.
+            keepalive: false,
+            signal,
+            headers: { ...init.headers, host: url.host },
+            tls: {
+              ...(isIP(host) === 0 ? { serverName: host } : {}),
+              ...(network.authority === undefined ? {} : { ca: network.authority })
+            }
+          }),
+        catch: unreachable
+      })
+    )
+  )
+})
