@@ -7,6 +7,7 @@
  * laid over it once it can be opened again.
  */
 import { Result } from "effect"
+import { cutHead, type Head, headOf } from "../lifecycle.ts"
 import {
   decodeRecord,
   encodeRecord,
@@ -23,10 +24,8 @@ interface SealedJson extends Clear, Pick<Envelope, "past" | "pastDropped" | "fai
   readonly sealed: string
 }
 
-/** What is no payload: the handler's name, whose task it is, and when it ended. */
-interface Clear {
-  readonly name: string
-  readonly tenant?: string
+/** What is no payload: the handler's name, the key, whose task it is, and when it ended. */
+interface Clear extends Omit<Head, "tags"> {
   readonly at?: number
 }
 
@@ -49,17 +48,17 @@ const reasonPlace = (id: TaskId) => `reason ${partitionOfId(id)}`
 export const sealReason = (ring: KeyRing, partition: Partition, reason: string): string =>
   ring.seal(`reason ${partition}`, reason)
 
-const begin = /^(?:\{"task":)?\{"name":"([^"\\]*)"/
 const ended = /"worker":"[^"]*",(?:"startedAt":\d+,)?"finishedAt":(\d+)/
 
 const clearOf = (json: string): Clear => {
+  const { key, name, tenant } = headOf(cutHead(json))
   const at = ended.exec(json)?.[1]
-  const clear: Clear = { name: begin.exec(json)?.[1] ?? "", ...(at === undefined ? {} : { at: Number(at) }) }
-  // Only of a tenant's task is it worth reading all of it.
-  if (!json.includes('"tenant":')) return clear
-  const read = JSON.parse(json) as { readonly tenant?: string; readonly task?: { readonly tenant?: string } }
-  const { tenant } = read.task ?? read
-  return tenant === undefined ? clear : { ...clear, tenant }
+  return {
+    name,
+    ...(key === undefined ? {} : { key }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(at === undefined ? {} : { at: Number(at) })
+  }
 }
 
 /** A record as it is to lie in the store. One that was never opened stays as it is. */
@@ -75,7 +74,7 @@ type Json = Result.Result<string, PayloadUnreadable>
 /** The JSON of an envelope, or of an outcome that a worker wrote. */
 const openJson = (ring: KeyRing, id: TaskId, json: string): Json => {
   if (!json.startsWith(mark)) return Result.succeed(json)
-  const { at: _, name: __, past, sealed, tenant: ___, ...over } = JSON.parse(json) as SealedJson
+  const { at: _, key: __, name: ___, past, sealed, tenant: ____, ...over } = JSON.parse(json) as SealedJson
   return Result.map(ring.open(placeOf(id), sealed), (text) => {
     if (past === undefined) return text
     const envelope = JSON.parse(text) as Envelope

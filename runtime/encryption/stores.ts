@@ -9,6 +9,7 @@ import { Context, Effect, Layer, Redacted, Result } from "effect"
 import { Admission } from "../admission.ts"
 import { Agents } from "../agents.ts"
 import { Settings } from "../config.ts"
+import { LifecycleLog } from "../lifecycle.ts"
 import { Operations } from "../operations.ts"
 import { type Change, Schedules, type StoredSchedule } from "../schedules.ts"
 import { type Step, Steps } from "../steps.ts"
@@ -21,13 +22,14 @@ import {
   type NewTask,
   type Settlement,
   Store,
-  StoreError
+  StoreError,
+  type TaskEvent
 } from "../store.ts"
 import { idIn, type Partition, runOfEntry, type TaskId, ulidOfEntry } from "../task.ts"
 import { isSealed, type KeyRing, type PayloadUnreadable } from "./key-ring.ts"
 import { openEnded, openRecord, sealReason, sealRecord } from "./records.ts"
 
-type Sealed = Store | Steps | Admission | Agents | Schedules | Operations
+type Sealed = Store | Steps | Admission | Agents | Schedules | Operations | LifecycleLog
 
 /** Later than any version: a worker leaves the state alone, and its messages wait. */
 const unknownVersion = Number.MAX_SAFE_INTEGER
@@ -45,6 +47,12 @@ const sealTask = (ring: KeyRing, partition: Partition, task: NewTask): NewTask =
 
 const sealMessage = <M extends Message>(ring: KeyRing, message: M): M =>
   message.kind === "submit" ? { ...message, task: sealTask(ring, message.partition, message.task) } : message
+
+/** A progress is noted in the log of lifecycle events, too, where it has no number. */
+const progressPlace = (id: TaskId, run: number) => `progress ${id} ${run}`
+
+const eventPlace = (id: TaskId, { kind, run, seq }: Omit<TaskEvent, "data">) =>
+  kind === "progress" ? progressPlace(id, run) : `event ${id} ${run}-${seq}`
 
 const statePlace = (partition: Partition, agent: AgentAddress) => `state ${partition} ${agent}`
 
@@ -97,7 +105,6 @@ const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Service"] => 
   })
 
   const notePlace = (id: TaskId, run: number) => `note ${id} ${run}`
-  const eventPlace = (id: TaskId, run: number, seq: number) => `event ${id} ${run}-${seq}`
 
   return {
     ...store,
@@ -156,15 +163,16 @@ const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Service"] => 
         partition,
         worker,
         events.map((event) => {
-          const { data, entry, seq } = event
-          const place = eventPlace(idIn(partition, ulidOfEntry(entry)), runOfEntry(entry), seq)
+          const { data, entry, kind, seq } = event
+          const run = runOfEntry(entry)
+          const place = eventPlace(idIn(partition, ulidOfEntry(entry)), { kind, run, seq })
           return { ...event, data: ring.seal(place, data) }
         })
       ),
     events: (id, after, limit) =>
       Effect.map(store.events(id, after, limit), (events) =>
         events.map((event) => {
-          const opened = opening(ring, eventPlace(id, event.run, event.seq), event.data)
+          const opened = opening(ring, eventPlace(id, event), event.data)
           return { ...event, data: Result.getOrElse(opened, unreadableJson) }
         })
       ),
@@ -330,6 +338,17 @@ const operationsOver = (
   })
 })
 
+const lifecycleOver = (ring: KeyRing, log: LifecycleLog["Service"]): LifecycleLog["Service"] => ({
+  ...log,
+  read: (partition, after, limit) =>
+    Effect.map(log.read(partition, after, limit), (lives) =>
+      lives.map((life) => {
+        const opened = opening(ring, progressPlace(idIn(partition, life.ulid), life.attempt), life.more)
+        return { ...life, more: Result.getOrElse(opened, () => "") }
+      })
+    )
+})
+
 const admissionOver = (ring: KeyRing, admission: Admission["Service"]): Admission["Service"] => ({
   admit: (partition, task, guards) => admission.admit(partition, sealTask(ring, partition, task), guards)
 })
@@ -342,6 +361,7 @@ const over = <A>(ring: KeyRing, stores: Context.Context<A | Sealed>): Context.Co
     Context.add(Admission, admissionOver(ring, Context.get(stores, Admission))),
     Context.add(Agents, agentsOver(ring, Context.get(stores, Agents))),
     Context.add(Schedules, schedulesOver(ring, Context.get(stores, Schedules))),
+    Context.add(LifecycleLog, lifecycleOver(ring, Context.get(stores, LifecycleLog))),
     Context.add(Operations, operationsOver(ring, store, Context.get(stores, Operations)))
   )
 }
