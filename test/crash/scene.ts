@@ -14,7 +14,8 @@ import {
   TaskNotFound,
   TroupeClosed
 } from "../../api/client/index.ts"
-import { type HistoryEvent, type Violation, violationsIn } from "../support/history.ts"
+import type { HistoryEvent, Violation } from "../support/history.ts"
+import { violationsIn } from "../support/history-check.ts"
 import { note, readHistory } from "../support/history-file.ts"
 import { eventually } from "../support/node.ts"
 import { type Harm, type Place, type ProxyOptions, startProxy } from "../support/proxy.ts"

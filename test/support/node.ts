@@ -1,36 +1,13 @@
 /** A real node for tests: `troupe up` as a process of its own, with its worker processes and its API. */
-import { Effect, Schedule } from "effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { aNamespace, redisUrl } from "./redis.ts"
+import { eventually, isAlive } from "./waiting.ts"
+
+export { eventually, isAlive } from "./waiting.ts"
 
 const root = path.resolve(import.meta.dir, "../..")
-
-/** How long a test waits for something that should happen at once. */
-const patience = "45 seconds"
-
-/** Waits for an answer that is not `undefined`, looking again and again: what happens in another process has no event here. */
-export const eventually = <A>(what: string, look: () => A | undefined | Promise<A | undefined>): Promise<A> =>
-  Effect.promise(async () => look()).pipe(
-    Effect.repeat({ until: (seen) => seen !== undefined, schedule: Schedule.spaced("5 millis") }),
-    Effect.timeoutOrElse({
-      duration: patience,
-      orElse: () => Effect.die(new Error(`waited ${patience} in vain for ${what}`))
-    }),
-    Effect.map((seen) => seen as A),
-    Effect.runPromise
-  )
-
-export const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    // A process that has ended stays listed until its parent has heard of it.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
-  } catch {
-    return false
-  }
-}
 
 const childrenOf = (pid: number): ReadonlyArray<number> =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number)

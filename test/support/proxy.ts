@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { createServer, connect, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { buildScripts, type ScriptName } from "../../runtime/redis/scripts.ts"
-import { addressOf } from "./server.ts"
+import { addressOf } from "./address.ts"
 import { isPublished, isPush, Messages, wordsOf } from "./proxy-frames.ts"
 
 /** A script on its way to Redis. */

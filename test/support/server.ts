@@ -1,21 +1,14 @@
 /** A Redis of one test's own, that it may kill, freeze, start again and set up as it likes. */
-import { Effect, Layer, Redacted, Result } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { Redis } from "ioredis"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
-import { readAddress } from "../../runtime/redis/address.ts"
 import { findServer } from "../../runtime/redis/private.ts"
+import { addressOf } from "./address.ts"
 import { aNamespace } from "./redis.ts"
 
-/** A port that nobody listened to a moment ago. */
-export const aFreePort = (): number => {
-  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } })
-  listener.stop(true)
-  return listener.port
-}
-
-export const addressOf = (url: string) => Result.getOrThrow(readAddress(Redacted.make(url)))
+export { addressOf, aFreePort } from "./address.ts"
 
 export const settingsFor = (url: string, over: Partial<SettingsShape> = {}): Layer.Layer<Settings> =>
   Layer.orDie(Settings.layer({ redisUrl: Redacted.make(url), namespace: aNamespace(), ...over }, {}))

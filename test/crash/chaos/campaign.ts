@@ -1,0 +1,182 @@
+/**
+ * One campaign: a system is started, worked with and hurt, then left to heal; when all is over it is looked at, and the
+ * histories are checked. Everything that is left to chance follows from the seed.
+ */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { connect } from "../../../api/client/index.ts"
+import { chanceOf } from "../../support/chance.ts"
+import { verdictOn } from "../../support/history-check.ts"
+import { factsOf } from "../../support/history-facts.ts"
+import { readHistories } from "../../support/history-file.ts"
+import { baseline } from "../../support/history-system.ts"
+import { everything, type Mix } from "./driver.ts"
+import { type Fault, faults } from "./faults.ts"
+import { lookAtAll, lookAtKeys, lookAtRest } from "./look.ts"
+import type { Fsync } from "./server.ts"
+import { startSystem } from "./system.ts"
+import { drawTimeline, groupOf, type Planned } from "./timeline.ts"
+import { all } from "./workload.ts"
+
+export interface CampaignOptions {
+  readonly seed: number
+  /** How many calls are made by all submitters, within how long; a call is mostly a task, and sometimes ten. */
+  readonly calls: number
+  readonly seconds: number
+  readonly faults: number
+  /** The program, as one file. */
+  readonly program: string
+  readonly leaseMs?: number
+  readonly fsync?: Fsync
+  readonly mix?: Mix
+  /** Which faults may be drawn. */
+  readonly names?: ReadonlyArray<string>
+  /** Which happen for certain, beside those, and when. */
+  readonly sure?: ReadonlyArray<readonly [atMs: number, fault: string | Fault]>
+  readonly submitters?: ReadonlyArray<"library" | "http" | "named">
+  readonly nodeWorkers?: number
+  readonly workers?: number
+  readonly schedules?: boolean
+  /** Whether it is waited for until everything is past its time. */
+  readonly rest?: boolean
+  readonly say?: (line: string) => void
+}
+
+const stallLookMs = 20
+
+/** The longest that everybody may need to end what they began, once nothing is broken any more. */
+const quietMaxMs = 120_000
+
+const folderFor = () => {
+  try {
+    // A sync of a file in memory costs nothing, and what has been synced is what counts.
+    return mkdtempSync("/dev/shm/troupe-chaos-")
+  } catch {
+    return mkdtempSync(`${tmpdir()}/troupe-chaos-`)
+  }
+}
+
+export const runCampaign = async (options: CampaignOptions) => {
+  const { calls, leaseMs = 3_000, mix = everything, say = () => {}, seconds, seed } = options
+  const ways = options.submitters ?? ["library", "http", "named"]
+  const folder = folderFor()
+  const system = await startSystem({
+    folder,
+    program: options.program,
+    leaseMs,
+    nodeWorkers: options.nodeWorkers ?? 2,
+    workers: options.workers ?? 2,
+    ...(options.fsync === undefined ? {} : { fsync: options.fsync })
+  })
+  const { note, server } = system
+  const startedAt = performance.now()
+  const sinceMs = () => Math.round(performance.now() - startedAt)
+  const timeline: Array<string> = []
+
+  let before = performance.now()
+  const stalls = setInterval(() => {
+    const now = performance.now()
+    const ms = Math.round(now - before - stallLookMs)
+    if (ms > stallLookMs) note({ op: "stall", ms })
+    before = now
+  }, stallLookMs)
+
+  const troupe = await connect({
+    redisUrl: server.url,
+    namespace: "chaos",
+    handlers: all,
+    settings: { log: "None" }
+  })
+  try {
+    await lookAtKeys(system, "before")
+
+    const active = new Set<Promise<void>>()
+    const locks = new Map<string, Promise<void>>()
+    const happen = async (name: string, fault: Fault, chanceSeed: number, number: number) => {
+      const group = groupOf(name)
+      if (group !== undefined) await locks.get(group)
+      const at = sinceMs()
+      note({ op: "fault", phase: "begin", name })
+      const going = fault(system, chanceOf(chanceSeed))
+        .catch((error: unknown) => `failed: ${error instanceof Error ? error.message : String(error)}`)
+        .then((said) => {
+          const line = `${String(number).padStart(4)}  ${(at / 1_000).toFixed(1).padStart(7)} s  ${name}: ${said}`
+          timeline.push(line)
+          say(line)
+          active.delete(going)
+          if (active.size === 0) note({ op: "fault", phase: "healed", name })
+        })
+      active.add(going)
+      if (group !== undefined) locks.set(group, going)
+      await going
+    }
+
+    if (options.schedules !== false) {
+      for (const missed of ["run-all", "skip"] as const) {
+        note({ op: "schedule", schedule: missed, everyMs: 1_000, missed })
+        await troupe.schedules.create("chaos.slot", { label: missed } as never, {
+          id: missed,
+          every: "1 second",
+          missed,
+          queue: "main"
+        })
+      }
+    }
+    for (const [number, way] of ways.entries()) {
+      const each = Math.ceil(calls / ways.length)
+      system.submit({ number, seed, calls: each, perSecond: each / seconds, mix }, way)
+    }
+
+    const drawn = drawTimeline({
+      seed,
+      count: options.faults,
+      withinMs: seconds * 1_000,
+      hasShim: server.hasShim,
+      ...(options.names === undefined ? {} : { names: options.names })
+    }).map(({ atMs, name, number, seed }: Planned) => ({ atMs, name, number, seed, fault: faults[name]!.fault }))
+    const sure = (options.sure ?? []).map(([atMs, fault], at) => ({
+      atMs,
+      name: typeof fault === "string" ? fault : fault.name || "fault",
+      number: drawn.length + at,
+      seed: seed + at,
+      fault: typeof fault === "string" ? faults[fault]!.fault : fault
+    }))
+    await Promise.all(
+      [...drawn, ...sure].map(async ({ atMs, fault, name, number, seed }) => {
+        await Bun.sleep(atMs)
+        await happen(name, fault, seed, number)
+      })
+    )
+
+    await Promise.race([system.submitted(), Bun.sleep(quietMaxMs)])
+    if (options.schedules !== false)
+      for (const id of ["run-all", "skip"]) await troupe.schedules.delete(id).catch(() => {})
+    say(`all was submitted after ${(sinceMs() / 1_000).toFixed(1)} s`)
+    const { without } = await lookAtAll(system, troupe, () => readHistories(system.histories))
+    say(`all was looked at after ${(sinceMs() / 1_000).toFixed(1)} s; ${without} have no end`)
+    if (options.rest !== false && server.hasShim)
+      await lookAtRest(
+        system,
+        () => baseline(factsOf(readHistories(system.histories).filter(({ op }) => op === "keys"))).length === 0
+      )
+    clearInterval(stalls)
+    const verdict = verdictOn(readHistories(system.histories), { leaseMs })
+    return {
+      seed,
+      faults: drawn.length + sure.length,
+      seconds: Math.round(sinceMs() / 1_000),
+      hasShim: server.hasShim,
+      timeline: timeline.toSorted(),
+      verdict,
+      said: system.said()
+    }
+  } finally {
+    clearInterval(stalls)
+    await Promise.race([troupe.close(), Bun.sleep(10_000)])
+    await system.stop()
+    if (process.env["CHAOS_KEEP"] === undefined) rmSync(folder, { recursive: true, force: true })
+    else say(`kept: ${folder}`)
+  }
+}
+
+export type CampaignReport = Awaited<ReturnType<typeof runCampaign>>

@@ -1,0 +1,26 @@
+/**
+ * Every program of a campaign, in one file: `troupe up`, `worker` and `api` as they are installed, with the campaign's
+ * handlers; and a submitter, over the library or over HTTP.
+ */
+import { Command } from "effect/cli"
+import { runProgram } from "../../../api/cli/program.ts"
+import { api, worker } from "../../../api/cli/service.ts"
+import { up } from "../../../api/cli/up.ts"
+import { drive, type DriverPlan } from "./driver.ts"
+import { httpPort } from "./port-http.ts"
+import { libraryPort } from "./port-library.ts"
+import { all } from "./workload.ts"
+
+const [, , role, name] = process.argv
+
+if (role === "submitter") {
+  const plan = JSON.parse(process.env["CHAOS_PLAN"]!) as DriverPlan
+  const url = process.env["CHAOS_URL"]
+  // Every other stream is read slowly.
+  const port = url === undefined ? await libraryPort() : httpPort(url, (task) => /[02468ACEGJ]$/.test(task))
+  await drive(port, plan, process.env["CHAOS_HISTORY"]!, name!)
+  process.exit(0)
+} else {
+  const troupe = Command.make("troupe").pipe(Command.withSubcommands([up(all), worker(all), api(all)]))
+  runProgram(troupe, { version: "0.0.0" })
+}
