@@ -25,6 +25,7 @@ import type { NoRedisServer, PrivateRedisFailed } from "../../runtime/redis/priv
 import type { SupervisorGaveUp } from "../../runtime/supervision/errors.ts"
 import type { AskTimeout, InvalidTaskId, TaskFailed } from "../client/errors.ts"
 import type { SampleFailed } from "../sample.ts"
+import type { Unwell } from "./diagnosis.ts"
 import type { OutputClosed } from "./output.ts"
 import type { NotEnded } from "./result.ts"
 
@@ -79,6 +80,7 @@ export type Failure =
   | TaskGone
   | TaskNotFound
   | UnknownAgent
+  | Unwell
   | UsageError
   | WorkerNotFound
   | NodeNotFound
@@ -137,6 +139,10 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   TaskNotFound: answer(exitCode.notFound),
   UnknownAgent: answer(exitCode.notFound),
   UnknownHandler: answer(exitCode.notFound),
+  Unwell: ({ message, of }) => ({
+    code: { settings: exitCode.usage, redis: exitCode.unreachable, others: exitCode.taskFailed }[of],
+    message
+  }),
   UsageError: ({ command, problem }) => ({
     code: exitCode.usage,
     message: `${problem}\nsee ${command} --help`
