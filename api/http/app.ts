@@ -17,6 +17,7 @@ import { agents } from "./routes/agents.ts"
 import { audit } from "./routes/audit.ts"
 import { batch } from "./routes/batch.ts"
 import { dead } from "./routes/dead.ts"
+import { documents } from "./routes/documents.ts"
 import { events } from "./routes/events.ts"
 import { files } from "./routes/files.ts"
 import { type Check, health } from "./routes/health.ts"
@@ -30,6 +31,7 @@ import { stats } from "./routes/stats.ts"
 import { tasks } from "./routes/tasks.ts"
 import { tickets } from "./routes/tickets.ts"
 import { workers } from "./routes/workers.ts"
+import { routeTable } from "./route-table.ts"
 import { type ApiServices, type Bindings, respondIn, type Variables } from "./run.ts"
 import { EventStreams, heartbeatDefault } from "./sse.ts"
 
@@ -116,6 +118,7 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   audit(serve)
   files(serve, options.fileBytesMax ?? fileBytesMax)
   health(serve, drain, checks)
+  documents(serve, () => routeTable)
   metrics(serve)
   return app
 }

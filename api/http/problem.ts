@@ -102,7 +102,7 @@ export type ApiError =
   | Refusals.NotReady
   | Refusals.GoingAway
 
-interface Kind {
+export interface Kind {
   readonly status: ContentfulStatusCode
   /** Mostly one. */
   readonly types: readonly [string, ...ReadonlyArray<string>]

@@ -4,10 +4,9 @@
  */
 import type { Schema } from "effect"
 import type { Scope } from "../../runtime/roles.ts"
-import type { ApiError } from "./problem.ts"
+import type { ErrorTag } from "./problem.ts"
 
-/** The errors that have a problem, by their tags. */
-export type ErrorTag = ApiError["_tag"]
+export type { ErrorTag } from "./problem.ts"
 
 /** Fields that are said in an address, by their names. What is no text in them is read from one. */
 export type Parameters = Schema.Struct<Readonly<Record<string, Schema.Codec<unknown, unknown>>>>

@@ -1,13 +1,13 @@
 /** Submitting many tasks in one request. One that is refused does not sink the others. */
 import { Effect, Result, Schema } from "effect"
-import { Dispatcher, NewTaskJson } from "../../../actors/dispatch/dispatcher.ts"
+import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import { faultsOf } from "../../../runtime/input.ts"
 import { fitting, readUncheckedJson } from "../body.ts"
 import type { Serve } from "../mount.ts"
 import { problemOf } from "../problem.ts"
 import { BodyRefused } from "../refusals.ts"
 import { ofBody, row } from "../row.ts"
-import { BatchShape } from "../shapes/task.ts"
+import { BatchShape, NewTask } from "../shapes/task.ts"
 import { baseOf, submittedJson } from "../view.ts"
 
 /** How many tasks one request may bring, and in how many bytes. */
@@ -30,7 +30,7 @@ export const rows = {
     reach: "tenant",
     body: {
       // Each is checked by itself: what does not fit is told in its place.
-      schema: batchOf(NewTaskJson.annotate({ identifier: "NewTask" })),
+      schema: batchOf(NewTask),
       example: { tasks: [{ name: "text.count", input: { text: "one" } }] },
       each: true
     },

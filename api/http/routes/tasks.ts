@@ -9,7 +9,7 @@ import { ofTaskId, taskId, waitMsMax } from "../parameters.ts"
 import { BodyRefused, InputNotKept } from "../refusals.ts"
 import { ofBody, ofSubmit, row } from "../row.ts"
 import type { ApiContext } from "../run.ts"
-import { Standing, SubmittedShape, TaskShape } from "../shapes/task.ts"
+import { NewTask, Standing, SubmittedShape, TaskShape } from "../shapes/task.ts"
 import { baseOf, submittedJson, taskJson, taskPath } from "../view.ts"
 
 const Cancel = Schema.Struct({
@@ -31,7 +31,7 @@ export const rows = {
       "idempotency-key": { schema: NewTaskJson.fields.idempotencyKey, example: "order-4711" }
     },
     body: {
-      schema: NewTaskJson.annotate({ identifier: "NewTask" }),
+      schema: NewTask,
       example: { name: "text.count", input: { text: "one two three" }, tags: ["example"] }
     },
     answers: {

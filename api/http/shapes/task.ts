@@ -1,8 +1,12 @@
 /** Tasks as the API shows them. */
 import { Schema } from "effect"
+import { NewTaskJson } from "../../../actors/dispatch/new-task.ts"
 import { Fault } from "../../../runtime/handler.ts"
 import { lanes, State, TaskId } from "../../../runtime/task.ts"
 import { Count, Instant } from "./scalar.ts"
+
+/** As callers describe one: what a submit is checked with. */
+export const NewTask = NewTaskJson.annotate({ identifier: "NewTask" })
 
 const TaskErrorShape = Schema.Struct({
   type: Schema.String,
