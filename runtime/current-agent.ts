@@ -42,8 +42,9 @@ export type MessageOf<A> = Extract<keyof ProtocolOf<A>, string>
 export type MessageInput<A, M extends MessageOf<A>> = ProtocolOf<A>[M]["input"]
 export type Reply<A, M extends MessageOf<A>> = ProtocolOf<A>[M]["output"]
 
-/** `<name>/<key>`, as logs and records say it. */
-export const addressOf = (name: string, key: string): AgentAddress => `${name}/${key}`
+/** `<name>/<key>`, as logs and records say it; `<name>@<tenant>/<key>` for another tenant than `default`. */
+export const addressOf = (name: string, key: string, tenant?: string): AgentAddress =>
+  tenant === undefined ? `${name}/${key}` : `${name}@${tenant}/${key}`
 
 // ---------------------------------------------------------------------------------------------------------
 // What is refused

@@ -18,6 +18,8 @@ export interface TaskInfo {
   readonly queue: string
   readonly priority: Lane
   readonly key?: string
+  /** Whose it is; `default` where nobody said. */
+  readonly tenant: string
   readonly tags: ReadonlyArray<string>
   /** Unix milliseconds. */
   readonly submittedAt: number
@@ -35,6 +37,15 @@ export interface Attempt {
 
   /** Fires when the run must stop: timeout, cancellation, lost lease, shutdown. */
   readonly signal: AbortSignal
+
+  /**
+   * The trace that the run is part of, as W3C Trace Context writes it: send it along as the header `traceparent` to the
+   * services you call. Absent when the task was submitted without one and traces are not exported.
+   */
+  readonly traceparent?: string | undefined
+
+  /** What goes with it, as the header `tracestate`. */
+  readonly tracestate?: string | undefined
 }
 
 // ---------------------------------------------------------------------------------------------------------

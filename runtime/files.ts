@@ -10,12 +10,14 @@
  *     <folder>/uploads/<id>.json   what is known of them; written last, so that it says the upload is complete
  *     <folder>/objects/<name>      named objects
  *     <folder>/unfinished/         what is being written; a process that dies leaves its part here
+ *     <folder>/tenants/<tenant>/   the same two folders of another tenant than `default`, which sees these alone
  */
 import { Clock, Context, Effect, Layer, Schema, Stream } from "effect"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { Settings, SettingsError } from "./config.ts"
+import { Tenant, tenantDefault } from "./tenant.ts"
 import { sweep, writeWhole } from "./whole-file.ts"
 
 /** The largest upload when the caller names no other limit: 64 MiB. A larger one is refused while it streams. */
@@ -134,7 +136,27 @@ export class Files extends Context.Service<
       const uploads = path.resolve(folder, "uploads")
       const objects = path.resolve(folder, "objects")
       const unfinished = path.resolve(folder, "unfinished")
+      const tenants = path.resolve(folder, "tenants")
       yield* prepare(folder, [uploads, objects, unfinished])
+
+      const own = { uploads, objects }
+      const made = new Map<string, Folders>()
+      /** The folders of the tenant that an effect acts for. */
+      const folders = Effect.flatMap(Tenant, (tenant): Effect.Effect<Folders, FilesError> => {
+        const there = tenant === tenantDefault ? own : made.get(tenant)
+        if (there !== undefined) return Effect.succeed(there)
+        const folder = path.join(tenants, tenant)
+        const fresh = { uploads: path.join(folder, "uploads"), objects: path.join(folder, "objects") }
+        return Effect.tryPromise({
+          try: async () => {
+            for (const name of Object.values(fresh)) await fs.mkdir(name, { recursive: true, mode: 0o700 })
+            if (made.size >= foldersKnownMax) made.clear()
+            made.set(tenant, fresh)
+            return fresh
+          },
+          catch: FilesError.during("Files.folders")
+        })
+      })
 
       const write = <A, E>(
         operation: string,
@@ -147,6 +169,7 @@ export class Files extends Context.Service<
         { bytesMax = fileBytesMax, type = "" }: UploadOptions = {}
       ) {
         const id = randomId()
+        const { uploads } = yield* folders
         const { bytes, sha256 } = yield* write("Files.upload", path.join(uploads, id), (file) =>
           pour(body, file, bytesMax)
         )
@@ -163,6 +186,7 @@ export class Files extends Context.Service<
       })
 
       const info = Effect.fn("Files.info")(function* (id: string) {
+        const { uploads } = yield* folders
         const bytes = yield* readOr(
           id,
           uploadId.test(id) ? path.join(uploads, `${id}.json`) : undefined,
@@ -173,12 +197,13 @@ export class Files extends Context.Service<
 
       const read = Effect.fn("Files.read")(function* (id: string) {
         yield* info(id)
+        const { uploads } = yield* folders
         return yield* readOr(id, path.join(uploads, id), "Files.read")
       })
 
       const stream = (id: string) =>
         Stream.unwrap(
-          Effect.map(info(id), () =>
+          Effect.map(Effect.andThen(info(id), folders), ({ uploads }) =>
             Stream.fromReadableStream({
               evaluate: () => Bun.file(path.join(uploads, id)).stream(),
               onError: FilesError.during("Files.stream")
@@ -188,6 +213,7 @@ export class Files extends Context.Service<
 
       const remove = Effect.fn("Files.remove")(function* (id: string) {
         yield* info(id)
+        const { uploads } = yield* folders
         yield* Effect.tryPromise({
           // The description first: an upload without one does not exist.
           try: async () => {
@@ -200,14 +226,18 @@ export class Files extends Context.Service<
 
       const writeObject = Effect.fn("Files.writeObject")(function* (name: string, bytes: Uint8Array) {
         if (!objectName.test(name)) return yield* Effect.die(new TypeError(`"${name}" cannot name an object`))
+        const { objects } = yield* folders
         yield* write("Files.writeObject", path.join(objects, name), append("Files.writeObject", bytes))
       })
 
       const readObject = Effect.fn("Files.readObject")((name: string) =>
-        readOr(name, objectName.test(name) ? path.join(objects, name) : undefined, "Files.readObject")
+        Effect.flatMap(folders, ({ objects }) =>
+          readOr(name, objectName.test(name) ? path.join(objects, name) : undefined, "Files.readObject")
+        )
       )
 
       const listObjects = Effect.fn("Files.listObjects")(function* (prefix: string) {
+        const { objects } = yield* folders
         const entries = yield* Effect.tryPromise({
           try: () => fs.readdir(objects, { recursive: true, withFileTypes: true }),
           catch: FilesError.during("Files.listObjects")
@@ -229,6 +259,15 @@ export class Files extends Context.Service<
 // ---------------------------------------------------------------------------------------------------------
 // Parts
 // ---------------------------------------------------------------------------------------------------------
+
+/** Where one tenant's bytes lie. */
+interface Folders {
+  readonly uploads: string
+  readonly objects: string
+}
+
+/** Of how many tenants a process remembers that their folders are there. */
+const foldersKnownMax = 10_000
 
 const uploadId = /^[0-9a-f]{32}$/
 

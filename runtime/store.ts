@@ -95,6 +95,8 @@ export interface NewTask {
   readonly expiresAt?: number
   /** It has failed if it has not ended by then, in Unix milliseconds. */
   readonly deadlineAt?: number
+  /** Its end is to be told to a URL, which its record names. */
+  readonly callback?: true
 }
 
 /** Whether nothing is to be said of a task but where it waits: those of one submit come first. */
@@ -103,7 +105,8 @@ export const isPlain = (task: NewTask): boolean =>
   task.box === undefined &&
   task.parent === undefined &&
   task.expiresAt === undefined &&
-  task.deadlineAt === undefined
+  task.deadlineAt === undefined &&
+  task.callback === undefined
 
 /** The mailbox of one key, with or without limits; what the newest submit says of it counts while it has work. */
 export interface Box {
@@ -120,6 +123,10 @@ export const agentBoxKey = (agent: AgentAddress): string => `~${agent}`
 
 /** The agent that a box is of, if it is one's. It hands out up to a quantum of messages, to be run one after the other. */
 export const agentOfBox = (box: string): AgentAddress | undefined => /^[^|]*\|~([^/]+\/.*)$/s.exec(box)?.[1]
+
+/** What the box of a key is called after its ring: another tenant than `default` has boxes of its own. No agent's box is called so. */
+export const boxKeyOf = (key: string, tenant: string | undefined): string =>
+  tenant === undefined ? key : `~/${tenant}/${key}`
 
 /** The ring a box belongs to: its limits and what they cost, or `""` without limits. */
 export const ringOf = (box: string): string => box.slice(0, box.indexOf("|"))
@@ -339,6 +346,8 @@ export type Cancelled =
 export type Message =
   | { readonly kind: "ended"; readonly child: TaskId; readonly parent: TaskId }
   | { readonly kind: "cancel"; readonly task: TaskId }
+  /** It has ended, and its end is to be told to a URL. */
+  | { readonly kind: "callback"; readonly task: TaskId }
   /** A task that was acknowledged, and is to be stored there. */
   | { readonly kind: "submit"; readonly partition: Partition; readonly task: NewTask }
 

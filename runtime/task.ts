@@ -155,6 +155,8 @@ export interface Envelope {
   readonly sealed?: string
   readonly input: unknown
   readonly key?: string
+  /** Absent for the tenant `default`. */
+  readonly tenant?: string
   readonly tags?: ReadonlyArray<string>
   readonly timeoutMs?: number
   readonly retry?: RetryJson
@@ -174,8 +176,21 @@ export interface Envelope {
   readonly deadlineAt?: number
   /** The task whose run submitted it. */
   readonly parent?: TaskId
+  /** Whom its end is told to. */
+  readonly callback?: Callback
+  /** Where the trace stands that it is part of (`runtime/telemetry/trace-context.ts`); absent when there is none. */
+  readonly traceparent?: string
+  readonly tracestate?: string
   /** The boxes that wait for its reply, each after its partition and a blank: asking one of these would wait for ever. */
   readonly behind?: ReadonlyArray<string>
+}
+
+/** Where the end of a task is told. */
+export interface Callback {
+  readonly url: string
+  /** Which ends are told: `task.completed`, `task.failed`, `task.cancelled`, `task.expired`. Absent for all. */
+  readonly events?: ReadonlyArray<string>
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** How many earlier runs a task's record lists. */

@@ -22,3 +22,19 @@ export const storedTenant = (tenant: string): string | undefined =>
 /** Whether something that is stored with this tenant is one's own. */
 export const isOwn = (stored: string | undefined, tenant: string): boolean =>
   (stored ?? tenantDefault) === tenant
+
+/**
+ * An id as it shows whose it may be: the first random letter of its ULID is below `G` for most of the tenant `default`,
+ * and never for others. So whoever asks for an id of the tenant `default` need not look whether it is one.
+ */
+const markAt = 10
+const letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+/** The same ULID, marked as that of a tenant; as it was for the tenant `default`. */
+export const ulidOfTenant = (ulid: string, tenant: string | undefined): string =>
+  tenant === undefined
+    ? ulid
+    : ulid.slice(0, markAt) + letters[letters.indexOf(ulid[markAt]!) | 16] + ulid.slice(markAt + 1)
+
+/** Whether a ULID may be of another tenant than `default`. */
+export const mayBeOfOthers = (ulid: string): boolean => ulid[markAt]! >= "G"

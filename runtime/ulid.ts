@@ -37,7 +37,8 @@ export const makeUlid = (): ((now: number) => string) => {
   return (now) => {
     if (now > time || count + 1 >= countedMax) {
       time = Math.max(now, time + 1)
-      head = letters(time, 10) + letters(random(), fixedLength)
+      // The highest bit says of which tenants it may be (`runtime/tenant.ts`).
+      head = letters(time, 10) + letters(random() % 2 ** 39, fixedLength)
       // The upper half is left to count through.
       count = Math.floor(random() / 2)
     } else count += 1

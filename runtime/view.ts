@@ -54,6 +54,8 @@ export interface TaskView {
   readonly progress?: Progress
   readonly worker?: string
   readonly key?: string
+  /** Absent for the tenant `default`. */
+  readonly tenant?: string
   readonly tags: ReadonlyArray<string>
   readonly submittedAt: number
   readonly startedAt?: number
@@ -82,6 +84,7 @@ const common = (id: TaskId, { lane, run }: Header, task: Omit<Envelope, "input">
   priority: lane,
   maxAttempts: lastRun(retryPolicy(handlers(task.name)?.retry, task.retry), run, failedOf(task)),
   ...(task.key === undefined ? {} : { key: task.key }),
+  ...(task.tenant === undefined ? {} : { tenant: task.tenant }),
   ...(task.expiresAt === undefined ? {} : { expiresAt: task.expiresAt }),
   ...(task.deadlineAt === undefined ? {} : { deadlineAt: task.deadlineAt }),
   tags: task.tags ?? [],

@@ -10,6 +10,8 @@ import { millisOf, written } from "../../runtime/duration.ts"
 import { ChildRefused, type StateSpec } from "../../runtime/handler.ts"
 import type { Act, AgentAddress, NewTask, TimerChange } from "../../runtime/store.ts"
 import { type Entry, partitionOfId, ulidOfEntry } from "../../runtime/task.ts"
+import type { Carried } from "../../runtime/telemetry/trace-context.ts"
+import { endWith, type Tracing } from "../../runtime/telemetry/tracing.ts"
 import type { Offspring, Prepared } from "../dispatch/offspring.ts"
 import { writeState } from "./state.ts"
 
@@ -26,10 +28,15 @@ export interface ActOptions {
   readonly agent: AgentAddress
   readonly name: string
   readonly key: string
+  /** Whose the agent is, and so what it sends. */
+  readonly tenant: string | undefined
   readonly state: StateSpec
   /** What the message is handled with. */
   readonly stored: StoredAgent
   readonly offspring: Offspring["Service"]
+  /** The trace that what it sends is part of. */
+  readonly carried: Carried
+  readonly tracing: Tracing
   /** Redis's clock, in Unix milliseconds. */
   readonly redisNow: () => number
 }
@@ -92,8 +99,14 @@ export class Acting {
   #send({ dueAt, input, key, name }: Outgoing): Effect.Effect<Prepared, ChildRefused | ActRefused> {
     if (this.#sent.length >= sentMax)
       return Effect.fail(this.#refuse(`it sends more than ${sentMax} messages`))
-    const birth = { parent: undefined, deadlineAt: undefined, id: undefined }
-    return this.#of.offspring.prepare({ name, input, key }, birth).pipe(
+    const birth = { parent: undefined, deadlineAt: undefined, id: undefined, tenant: this.#of.tenant }
+    const { carried, offspring, tracing } = this.#of
+    const span =
+      tracing.on && carried.traceparent !== undefined
+        ? tracing.begin(`tell ${name}`, { parent: carried, kind: "producer" })
+        : undefined
+    return offspring.prepare({ name, input, key, ...(span?.carried ?? carried) }, birth).pipe(
+      span === undefined ? (effect) => effect : Effect.onExit((exit) => Effect.sync(() => endWith(span, exit))),
       Effect.mapError((error: Error) => new ChildRefused({ handler: name, reason: error.message })),
       Effect.tap((prepared) =>
         Effect.sync(() =>

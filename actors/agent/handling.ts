@@ -10,8 +10,10 @@ import type { StoredAgent } from "../../runtime/agents.ts"
 import { unfinished } from "../../runtime/fault.ts"
 import type { Checked, MessageSpec } from "../../runtime/handler.ts"
 import type { AgentAddress } from "../../runtime/store.ts"
+import { carriedIn } from "../../runtime/telemetry/trace-context.ts"
 import { submittedAt, ulidOfEntry } from "../../runtime/task.ts"
 import {
+  actingFor,
   checked,
   concluded,
   type Ending,
@@ -55,9 +57,12 @@ const actingOf = ({ address, definition, entry, envelope, keeping, redisNow, sto
     agent: address,
     name: definition.name,
     key: envelope.key ?? "",
+    tenant: envelope.tenant,
     state: definition.body.state,
     stored,
     offspring: keeping.offspring,
+    carried: carriedIn(envelope),
+    tracing: keeping.tracing,
     redisNow
   })
 
@@ -114,7 +119,7 @@ export const handle = (mail: Mail): Effect.Effect<Handled> =>
         ),
         Effect.flatMap((output) => Effect.mapError(checked(spec.writeOutput(output)), misfitting))
       )
-      return endingIn(handled, body.layer, services, run)
+      return actingFor(envelope, endingIn(run.within(handled), body.layer, services, run))
     }
 
     /** What it does is known once what it has scheduled is prepared; if that is refused, so is the message. */

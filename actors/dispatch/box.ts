@@ -6,12 +6,20 @@
  */
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { addressOf } from "../../runtime/current-agent.ts"
-import { type AgentAddress, agentBoxKey, type Box } from "../../runtime/store.ts"
+import { type AgentAddress, agentBoxKey, type Box, boxKeyOf } from "../../runtime/store.ts"
 import type { Lane } from "../../runtime/task.ts"
 import { ringOfLimits } from "./rings.ts"
 
 /** What stands in for the key of a task that has none. A key of a caller's cannot begin so. */
 const laneKey = (lane: Lane) => `~${lane}`
+
+/** The part of a task that says in which box it waits. `tenant` is absent for the tenant `default`. */
+interface Waiting {
+  readonly key: string | undefined
+  readonly tenant?: string | undefined
+  readonly lane: Lane
+  readonly input: unknown
+}
 
 const boxOfAgent = (ring: string, agent: AgentAddress): Box => ({
   name: `${ring}|${agentBoxKey(agent)}`,
@@ -20,13 +28,17 @@ const boxOfAgent = (ring: string, agent: AgentAddress): Box => ({
 })
 
 /** The box of a task; `undefined` for one that waits in its lane. An agent's has a key. `input` is what its handler's `run` is given. */
-export const boxOf = (
-  { body, keyed, limits, name }: TaskDefinition,
-  task: { readonly key: string | undefined; readonly lane: Lane; readonly input: unknown }
-): Box | undefined => {
+export const boxOf = ({ body, keyed, limits, name }: TaskDefinition, task: Waiting): Box | undefined => {
   const ring = limits.length === 0 ? "" : ringOfLimits(limits, task.input)
-  if (body.kind === "agent") return boxOfAgent(ring, addressOf(name, task.key!))
+  if (body.kind === "agent") return boxOfAgent(ring, addressOf(name, task.key!, task.tenant))
   if (task.key !== undefined)
-    return { name: `${ring}|${task.key}`, limit: keyed.concurrency, ordered: keyed.ordered }
-  return ring === "" ? undefined : { name: `${ring}|${laneKey(task.lane)}`, limit: 0, ordered: false }
+    return {
+      name: `${ring}|${boxKeyOf(task.key, task.tenant)}`,
+      limit: keyed.concurrency,
+      ordered: keyed.ordered
+    }
+  // Tenants take turns in the ring, whether their tasks have keys or not.
+  return ring === "" && task.tenant === undefined
+    ? undefined
+    : { name: `${ring}|${boxKeyOf(laneKey(task.lane), task.tenant)}`, limit: 0, ordered: false }
 }

@@ -9,6 +9,7 @@ import { Settings } from "../../runtime/config.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { type Cancelled, Store, StoreError, type StoreFull } from "../../runtime/store.ts"
 import { type Partition, partitionOfId, State, submittedAt, TaskId, ulidOfId } from "../../runtime/task.ts"
+import { storedTenant, Tenant } from "../../runtime/tenant.ts"
 import { type Ended, endedOf, inputOf, type TaskView, viewOf } from "../../runtime/view.ts"
 import { makeIntake, type NotTaken, type Submitted, TaskGone, type Turned } from "./intake.ts"
 import { makeLookout } from "./lookout.ts"
@@ -16,7 +17,12 @@ import { Offspring } from "./offspring.ts"
 import { makeOutbox, untilAnswered } from "./outbox.ts"
 import { isGuarded, type Preparation, type Prepared, type Unfit } from "./preparation.ts"
 import { makePreparing, sharedQueues } from "./preparing.ts"
+import { makeOwnership } from "./ownership.ts"
 import { Replies, TaskNotFound } from "./replies.ts"
+import { traced } from "./traced.ts"
+import { followedBy } from "../../runtime/telemetry/following.ts"
+import type { Carried } from "../../runtime/telemetry/trace-context.ts"
+import { Tracing } from "../../runtime/telemetry/tracing.ts"
 import { makeUnserved, type NoWorker } from "./unserved.ts"
 import { makeTally } from "../tally.ts"
 
@@ -92,13 +98,13 @@ const settle = (preparation: Preparation): Effect.Effect<Result.Result<Prepared,
 
 /** Goes on with what was prepared, or fails with why it was refused. */
 const whenPrepared = <A, E, R>(
-  preparing: () => Preparation,
+  preparing: (tenant: string | undefined, carried: Carried | undefined) => Preparation,
   then: (prepared: Prepared) => Effect.Effect<A, E, R>
 ) =>
-  Effect.suspend((): Effect.Effect<A, E | Unfit, R> => {
+  Effect.withFiber((fiber): Effect.Effect<A, E | Unfit, R> => {
     const decide = (result: Result.Result<Prepared, Unfit>): Effect.Effect<A, E | Unfit, R> =>
       Result.isFailure(result) ? Effect.fail(result.failure) : then(result.success)
-    const preparation = preparing()
+    const preparation = preparing(storedTenant(fiber.getRef(Tenant)), followedBy(fiber))
     return preparation instanceof Promise ? Effect.flatMap(settle(preparation), decide) : decide(preparation)
   })
 
@@ -112,16 +118,21 @@ const make = Effect.gen(function* () {
   const lookout = yield* makeLookout(sharedQueues(yield* Settings))
   const unserved = yield* makeUnserved(lookout)
   const preparing = yield* makePreparing(lookout)
+  const ownership = yield* makeOwnership
 
   const find = Effect.fnUntraced(function* (id: TaskId) {
     const [found] = yield* store.read(partitionOfId(id), [ulidOfId(id)])
-    return found ?? (yield* new TaskNotFound({ id }))
+    if (found === undefined) return yield* new TaskNotFound({ id })
+    yield* ownership.checkRecord(id, found.record)
+    return found
   })
 
   const submitAll: Dispatcher["Service"]["submitAll"] = Effect.fnUntraced(function* (tasks) {
+    const tenant = storedTenant(yield* Tenant)
+    const carried = yield* Effect.withFiberSucceed(followedBy)
     const prepared: Array<Result.Result<Prepared, Unfit>> = []
     for (const task of tasks) {
-      const preparation = preparing(task)
+      const preparation = preparing(task, { tenant, carried })
       // An effect only where a schema is async: batches are large.
       prepared.push(preparation instanceof Promise ? yield* settle(preparation) : preparation)
     }
@@ -163,7 +174,7 @@ const make = Effect.gen(function* () {
 
   const ask = (task: unknown) =>
     whenPrepared(
-      () => preparing(task, { reply: replies.inbox }),
+      (tenant, carried) => preparing(task, { reply: replies.inbox, tenant, carried }),
       (one): Effect.Effect<Asked, NotTaken | NoWorker | TaskNotFound> =>
         unserved.unanswered(one, !isGuarded(one) ? intake.whileThereIsRoom(askPlain(one)) : askGuarded(one))
     )
@@ -172,6 +183,7 @@ const make = Effect.gen(function* () {
 
   const result: Dispatcher["Service"]["result"] = Effect.fnUntraced(
     function* (id: TaskId, wait?: Duration.Input) {
+      yield* ownership.check(id)
       if (wait === undefined) return endedOf(yield* replies.ended(id))
       // Outside of the time limit: to wait for no time at all is to ask.
       const [record] = yield* store.ended(partitionOfId(id), [ulidOfId(id)])
@@ -210,6 +222,7 @@ const make = Effect.gen(function* () {
     id,
     reason = "it was cancelled on request"
   ) {
+    yield* ownership.check(id)
     const why = reason.slice(0, reasonMax)
     let isRepeated = false
     const answer = yield* untilAnswered(store.cancel(partitionOfId(id), ulidOfId(id), why), () => {
@@ -229,10 +242,10 @@ const make = Effect.gen(function* () {
     }
   })
 
-  return Dispatcher.of({
+  const dispatcher = Dispatcher.of({
     submit: (task) =>
       whenPrepared(
-        () => preparing(task),
+        (tenant, carried) => preparing(task, { tenant, carried }),
         (one) => unserved.minded(one, intake.take)
       ),
     submitAll,
@@ -247,6 +260,7 @@ const make = Effect.gen(function* () {
       ),
     cancel
   })
+  return traced(dispatcher, yield* Tracing)
 })
 
 /** Give it the stores, the handlers, the settings and the reply channel. */

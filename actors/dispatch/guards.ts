@@ -23,13 +23,18 @@ export const hashOf = ({ input, name, queue = "" }: Pick<NewTaskJson, "input" | 
 const none: Result.Result<ReadonlyArray<Guard>, never> = Result.succeed([])
 const options = ["idempotencyKey", "unique", "throttle", "cache", "debounce"] as const
 
+/** A handler's name has no blank in it and no slash, so tenants' guards never meet. */
+export const guardName = (tenant: string | undefined, handler: string, key: string): string =>
+  tenant === undefined ? `${handler} ${key}` : `/${tenant} ${handler} ${key}`
+
 /**
  * In the order they are asked: an idempotency key first, since whatever is found is then found by it again. Names are
  * a handler's own. A task may not be relied on for longer than it is kept.
  */
 export const guardsOf = (
   task: NewTaskJson,
-  retentionMs: number
+  retentionMs: number,
+  tenant?: string
 ): Result.Result<ReadonlyArray<Guard>, SubmitRefused> => {
   if (options.every((option) => task[option] === undefined)) return none
   const { cache, debounce, idempotencyKey, name, throttle, unique } = task
@@ -41,8 +46,7 @@ export const guardsOf = (
     }
     return forMs
   }
-  // A handler's name has no blank in it.
-  const named = (key: string) => `${name} ${key}`
+  const named = (key: string) => guardName(tenant, name, key)
 
   if (idempotencyKey !== undefined) {
     guards.push({ kind: "idempotency", name: named(idempotencyKey), hash: hashOf(task), keepMs: retentionMs })

@@ -29,6 +29,9 @@ export interface Birth {
   /** The id under which an earlier run has prepared it. It is kept, and with it the queue. Otherwise it gets a new one. */
   readonly id: TaskId | undefined
 
+  /** Whose it is: its parent's. `undefined` for the tenant `default`. */
+  readonly tenant?: string | undefined
+
   /** The boxes that will wait for it, each after its partition and a blank. */
   readonly behind?: ReadonlyArray<string>
 }

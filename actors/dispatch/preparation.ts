@@ -23,8 +23,12 @@ import {
   type TaskId,
   ulidOfId
 } from "../../runtime/task.ts"
+import type { Carried } from "../../runtime/telemetry/trace-context.ts"
+import { tenantDefault, ulidOfTenant } from "../../runtime/tenant.ts"
+import { deliver } from "../callback/deliver.ts"
+import { callbackOf } from "../callback/option.ts"
 import { boxOf } from "./box.ts"
-import { guardsOf } from "./guards.ts"
+import { guardName, guardsOf } from "./guards.ts"
 import { queueFor } from "./home.ts"
 import { aheadMaxMs, Key, type NewTaskJson, readOptions, SubmitRefused } from "./new-task.ts"
 
@@ -60,6 +64,12 @@ export interface Circumstances {
   readonly choose: (queues: ReadonlyArray<string>, handler: string) => string
   /** How long what has ended is kept, in milliseconds. */
   readonly retentionMs: number
+  /** Whose it is, if nobody's child; absent for the tenant `default`. */
+  readonly tenant?: string | undefined
+  /** Whether there are secrets to sign a tenant's callbacks with. */
+  readonly signs?: ((tenant: string) => boolean) | undefined
+  /** The trace that it follows, where the task itself says none. */
+  readonly carried?: Carried | undefined
   /** The task whose run submits it. */
   readonly birth?: Birth
 }
@@ -71,6 +81,7 @@ export interface Birth {
   readonly deadlineAt: number | undefined
   /** The id under which it was prepared before: it keeps it, and with it its queue. */
   readonly id: TaskId | undefined
+  readonly tenant?: string | undefined
   /** The boxes that will wait for it. */
   readonly behind?: ReadonlyArray<string>
 }
@@ -168,7 +179,8 @@ const placeOf = (
   task: NewTaskJson,
   definition: TaskDefinition,
   lane: Lane,
-  input: unknown
+  input: unknown,
+  tenant: string | undefined
 ): Result.Result<Place, SubmitRefused> => {
   const { body, keyed, limits, name } = definition
   if (body.kind === "agent") {
@@ -176,13 +188,14 @@ const placeOf = (
     if (task.queue !== undefined)
       return refuse("/queue", `${name} is an agent, and has one queue: leave this out`)
   }
-  if (task.key === undefined && keyed.of === undefined && limits.length === 0) return nowhere
+  if (task.key === undefined && keyed.of === undefined && limits.length === 0 && tenant === undefined)
+    return nowhere
   try {
     const key: unknown = task.key ?? keyed.of?.(input)
     if (key !== undefined && !isKey(key)) {
       return refuse("/key", `what ${name} made of the input cannot be a key: ${JSON.stringify(key)}`)
     }
-    return Result.succeed({ key, box: boxOf(definition, { key, lane, input }) })
+    return Result.succeed({ key, box: boxOf(definition, { key, tenant, lane, input }) })
   } catch (thrown) {
     return refuse(
       "/input",
@@ -196,10 +209,17 @@ const arriving = (
   { body, name }: TaskDefinition,
   input: unknown,
   key: string | undefined,
+  tenant: string | undefined,
   guards: ReadonlyArray<Guard>
 ): ReadonlyArray<Guard> =>
   body.kind === "agent" && body.onBusy === "coalesce"
-    ? [...guards, { kind: "debounce", name: `${name} message ${(input as MessageJson).message} ${key}` }]
+    ? [
+        ...guards,
+        {
+          kind: "debounce",
+          name: guardName(tenant, name, `message ${(input as MessageJson).message} ${key}`)
+        }
+      ]
     : guards
 
 /** What an agent sends waits in any case: it was acknowledged with the message that sent it. */
@@ -212,14 +232,16 @@ const nowhere: Result.Result<Place, never> = Result.succeed({ key: undefined, bo
 
 /** An envelope as JSON, which has no place for what is absent: only what differs from the handler's defaults. */
 const envelopeJson = (
-  { input = null, name, retry, tags, timeoutMs }: NewTaskJson,
+  { callback, input = null, name, retry, tags, timeoutMs, traceparent, tracestate }: NewTaskJson,
   key: string | undefined,
   { dueAt, expiresAt, deadlineAt }: Times,
-  { birth, reply }: Circumstances
+  tenant: string | undefined,
+  { birth, carried = {}, reply }: Circumstances
 ): string =>
   JSON.stringify({
     name,
     key,
+    tenant,
     tags,
     timeoutMs,
     retry,
@@ -228,7 +250,10 @@ const envelopeJson = (
     deadlineAt,
     parent: birth?.parent,
     behind: birth?.behind,
+    traceparent: traceparent ?? carried.traceparent,
+    tracestate: traceparent === undefined ? carried.tracestate : tracestate,
     reply,
+    callback: callback === undefined ? undefined : callbackOf(callback),
     // Last: what comes before it is the head, by which a task is known without reading what it carries.
     input
   } satisfies { readonly [field in keyof Envelope]: Envelope[field] | undefined })
@@ -241,6 +266,7 @@ const layOut = (
   at: Circumstances
 ): Result.Result<Prepared, SubmitRefused> => {
   const { birth, now } = at
+  const tenant = birth === undefined ? at.tenant : birth.tenant
   const own = timesOf(task, definition, now)
   if (Result.isFailure(own)) return Result.fail(own.failure)
   const times =
@@ -248,24 +274,29 @@ const layOut = (
       ? own.success
       : { ...own.success, deadlineAt: earlier(own.success.deadlineAt, birth.deadlineAt) }
   const lane = task.priority === undefined ? definition.lane : laneOf(task.priority)
-  const place = placeOf(task, definition, lane, input)
+  const place = placeOf(task, definition, lane, input, tenant)
   if (Result.isFailure(place)) return Result.fail(place.failure)
   const { box, key } = place.success
-  const guards = Result.map(guardsOf(task, at.retentionMs), (said) => arriving(definition, input, key, said))
+  const guards = Result.map(guardsOf(task, at.retentionMs, tenant), (said) =>
+    arriving(definition, input, key, tenant, said)
+  )
   if (Result.isFailure(guards)) return Result.fail(guards.failure)
   const [guard] = birth === undefined ? [] : guardsOf(task, at.retentionMs).pipe(Result.getOrElse(() => []))
   if (guard !== undefined) {
     const option = guard.kind === "idempotency" ? "idempotencyKey" : guard.kind
     return refuse(`/${option}`, "a task that another one submits goes by its own id: leave this out")
   }
+  if (task.callback !== undefined && at.signs?.(tenant ?? tenantDefault) !== true) {
+    return refuse("/callback", "there is no secret to sign it with: set TROUPE_WEBHOOK_SECRETS")
+  }
   const boxed = box !== undefined
-  const json = envelopeJson(task, key, times, at)
+  const json = envelopeJson(task, key, times, tenant, at)
   if (json.length > inputMax) return refuse("/input", `more than ${inputMax} characters of JSON`)
   const partition =
     birth?.id === undefined
       ? partitionOf(task.queue ?? queueFor(definition, at, key, guards.success))
       : partitionOfId(birth.id)
-  const ulid = birth?.id === undefined ? at.unique : ulidOfId(birth.id)
+  const ulid = birth?.id === undefined ? ulidOfTenant(at.unique, tenant) : ulidOfId(birth.id)
   const { deadlineAt, dueAt, expiresAt } = times
   return Result.succeed({
     id: idIn(partition, ulid),
@@ -281,7 +312,8 @@ const layOut = (
     ...arrivalOf(definition, birth),
     ...(birth?.parent === undefined ? {} : { parent: birth.parent }),
     ...(expiresAt === undefined ? {} : { expiresAt }),
-    ...(deadlineAt === undefined ? {} : { deadlineAt })
+    ...(deadlineAt === undefined ? {} : { deadlineAt }),
+    ...(task.callback === undefined ? {} : { callback: true })
   })
 }
 
@@ -294,7 +326,8 @@ export const prepare = (
   if (Result.isFailure(options)) return Result.fail(options.failure)
   const task = options.success
   const definition = handlers.find(task.name)
-  if (definition === undefined) return Result.fail(handlers.unknown(task.name))
+  // What is signed in our name is not for others to say.
+  if (definition === undefined || definition === deliver) return Result.fail(handlers.unknown(task.name))
   const faults = faultsOf(task.input)
   if (faults.length > 0) return Result.fail(inside(faults))
   const fits = definition.readInput(task.input ?? null)

@@ -1,9 +1,10 @@
 /** Prepares tasks at the time of the clock, each under an id of its own, for the queue that its route and the load say. */
-import { Clock, Duration, Effect } from "effect"
+import { Clock, Duration, Effect, Redacted } from "effect"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { routeOf } from "../../runtime/routes.ts"
 import { makeUlid } from "../../runtime/ulid.ts"
+import type { Carried } from "../../runtime/telemetry/trace-context.ts"
 import type { Lookout } from "./lookout.ts"
 import { type Birth, type Preparation, prepare } from "./preparation.ts"
 
@@ -21,19 +22,30 @@ const handlerIn = (task: unknown): string | undefined =>
     ? task.name
     : undefined
 
+/** Where a task comes from. */
+interface From {
+  readonly reply?: string
+  readonly birth?: Birth
+  /** Whose it is, if nobody's child; absent for the tenant `default`. */
+  readonly tenant?: string | undefined
+  /** The trace that it follows, where the task itself says none. */
+  readonly carried?: Carried | undefined
+}
+
 export const makePreparing = Effect.fnUntraced(function* ({ choose, look, unseen }: Lookout) {
   const handlers = yield* Handlers
   const clock = yield* Clock.Clock
   const settings = yield* Settings
-  const { retention, routes } = settings
+  const { retention, routes, webhookSecrets } = settings
+  const signs = webhookSecrets === undefined ? undefined : Redacted.value(webhookSecrets).has
   const retentionMs = Duration.toMillis(retention)
   const isShared = sharedQueues(settings).size > 0
   const ulid = makeUlid()
   const run = Effect.runPromiseWith(yield* Effect.context<never>())
-  return (task: unknown, from: { readonly reply?: string; readonly birth?: Birth } = {}): Preparation => {
+  return (task: unknown, from: From = {}): Preparation => {
     const preparing = () => {
       const now = clock.currentTimeMillisUnsafe()
-      return prepare(handlers, task, { ...from, now, unique: ulid(now), retentionMs, routes, choose })
+      return prepare(handlers, task, { ...from, now, unique: ulid(now), retentionMs, routes, choose, signs })
     }
     if (!isShared) return preparing()
     const handler = handlerIn(task)

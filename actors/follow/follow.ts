@@ -21,6 +21,7 @@ import {
 import { type Position, Store, type StoreError } from "../../runtime/store.ts"
 import type { TaskId } from "../../runtime/task.ts"
 import type { Standing } from "../../runtime/view.ts"
+import { makeOwnership } from "../dispatch/ownership.ts"
 import { type Replies, type TaskNotFound } from "../dispatch/replies.ts"
 import {
   type EndEvent,
@@ -135,6 +136,7 @@ const follower = (
 const make: Effect.Effect<Follow["Service"], never, Store | Replies | Scope.Scope> = Effect.gen(function* () {
   const store = yield* Store
   const topics = yield* RcMap.make({ lookup: openTopic })
+  const ownership = yield* makeOwnership
 
   const readPage = (id: TaskId) => (after: Position) =>
     store.events(id, after, pageMax).pipe(
@@ -146,7 +148,7 @@ const make: Effect.Effect<Follow["Service"], never, Store | Replies | Scope.Scop
   return Follow.of({
     follow: (id, after = start) =>
       Stream.unwrap(
-        Effect.map(RcMap.get(topics, id), (topic) =>
+        Effect.map(Effect.andThen(ownership.check(id), RcMap.get(topics, id)), (topic) =>
           Stream.fromPull(Effect.sync(() => follower(topic, after, readPage(id))))
         )
       ),

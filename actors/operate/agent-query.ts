@@ -26,8 +26,9 @@ export interface AgentPlace {
   readonly address: AgentAddress
 }
 
-/** The name in an address; a handler's has no slash. */
-export const nameInAddress = (address: AgentAddress): string => address.slice(0, address.indexOf("/"))
+/** The name in an address, without a tenant's; a handler's has no slash and no `@`. */
+export const nameInAddress = (address: AgentAddress): string =>
+  address.slice(0, address.indexOf("/")).replace(/@.*$/, "")
 
 export const keyInAddress = (address: AgentAddress): string => address.slice(address.indexOf("/") + 1)
 

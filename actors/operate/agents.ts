@@ -13,6 +13,7 @@ import { nearest } from "../../runtime/nearest.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import type { AgentAddress, StoreError } from "../../runtime/store.ts"
 import { type Partition, partitionOf } from "../../runtime/task.ts"
+import { storedTenant, Tenant } from "../../runtime/tenant.ts"
 import { boxOf } from "../dispatch/box.ts"
 import { type Asked, Dispatcher, type SubmitError, type Submitted } from "../dispatch/dispatcher.ts"
 import { queueOfAgent, queuesOf } from "../dispatch/home.ts"
@@ -111,13 +112,18 @@ interface Located {
   readonly box: string
 }
 
-const locatedIn = (definition: AgentDefinition, key: string, partition: Partition): Located => ({
+const locatedIn = (
+  definition: AgentDefinition,
+  key: string,
+  partition: Partition,
+  tenant: string | undefined
+): Located => ({
   definition,
   key,
   partition,
-  address: addressOf(definition.name, key),
+  address: addressOf(definition.name, key, tenant),
   // All messages of an agent wait in one box, whatever their lanes and inputs.
-  box: boxOf(definition, { key, lane: definition.lane, input: undefined })!.name
+  box: boxOf(definition, { key, tenant, lane: definition.lane, input: undefined })!.name
 })
 
 const make = Effect.gen(function* () {
@@ -137,11 +143,16 @@ const make = Effect.gen(function* () {
   }
 
   const locate = (name: string, key: string) =>
-    Effect.suspend(() =>
+    Effect.flatMap(Tenant, (tenant) =>
       Effect.fromResult(
         Result.flatMap(define(name), (definition): Result.Result<Located, UnknownAgent | QueryRefused> =>
           Result.map(readAgentKey({ key }), () =>
-            locatedIn(definition, key, partitionOf(queueOfAgent(definition, routes, key)))
+            locatedIn(
+              definition,
+              key,
+              partitionOf(queueOfAgent(definition, routes, key)),
+              storedTenant(tenant)
+            )
           )
         )
       )
@@ -177,6 +188,7 @@ const make = Effect.gen(function* () {
     const homes = meant.flatMap((definition) =>
       queuesOf(definition, routes).map((queue) => ({ name: definition.name, queue, definition }))
     )
+    const tenant = storedTenant(yield* Tenant)
     const found: Array<AgentSummary> = []
     let looked = 0
     for (const { after: from, home } of homesFrom(homes, place)) {
@@ -185,11 +197,15 @@ const make = Effect.gen(function* () {
       let after = from
       for (;;) {
         const asked = status === undefined ? Math.min(pieceMax, limit + 1 - found.length) : pieceMax
-        const piece = yield* agents.list(partition, { prefix: `${definition.name}/`, after, limit: asked })
+        const piece = yield* agents.list(partition, {
+          prefix: addressOf(definition.name, "", tenant),
+          after,
+          limit: asked
+        })
         const seen = yield* Effect.forEach(
           status === "quarantined" ? piece.filter(({ quarantined }) => quarantined) : piece,
           ({ agent }) => {
-            const located = locatedIn(definition, keyInAddress(agent), partition)
+            const located = locatedIn(definition, keyInAddress(agent), partition, tenant)
             return Effect.map(agents.read(partition, agent, located.box), (read) =>
               read === undefined ? [] : [summaryOf(located, read)]
             )
@@ -200,7 +216,7 @@ const make = Effect.gen(function* () {
         if (found.length > limit) {
           const page = found.slice(0, limit)
           const last = page.at(-1)!
-          const next = { queue: last.queue, address: addressOf(last.name, last.key) }
+          const next = { queue: last.queue, address: addressOf(last.name, last.key, tenant) }
           return { agents: page, next: agentCursor(next) }
         }
         looked += piece.length

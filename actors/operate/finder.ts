@@ -20,6 +20,7 @@ import {
   type TaskId,
   ulidOfId
 } from "../../runtime/task.ts"
+import { isOwn, Tenant } from "../../runtime/tenant.ts"
 import { type TaskView, viewOf } from "../../runtime/view.ts"
 import type { QueryRefused } from "./fields.ts"
 import {
@@ -104,11 +105,14 @@ export const makeFinder = Effect.gen(function* () {
     const rest = ids
       .slice(given + 1)
       .filter((id) => search.submitted === undefined || isWithin(submittedAt(ulidOfId(id)), search.submitted))
+    const tenant = yield* Tenant
+    const isMeant = (view: TaskView) =>
+      (search.tenants === "all" || isOwn(view.tenant, tenant)) && search.isMeant(view)
     const matches: Array<Match> = []
     let read = 0
     while (read < rest.length && matches.length < room) {
       const some = yield* readAll(place.partition, rest.slice(read, read + readSize))
-      matches.push(...some.filter(({ view }) => search.isMeant(view)))
+      matches.push(...some.filter(({ view }) => isMeant(view)))
       read += readSize
     }
     const following = partitions.find((partition) => partition > place.partition)

@@ -90,7 +90,8 @@ const copyOf = (
     ...(due === undefined ? {} : { due: { at: due } }),
     ...(box === undefined ? {} : { box }),
     ...(task.expiresAt === undefined ? {} : { expiresAt: task.expiresAt }),
-    ...(task.deadlineAt === undefined ? {} : { deadlineAt: task.deadlineAt })
+    ...(task.deadlineAt === undefined ? {} : { deadlineAt: task.deadlineAt }),
+    ...(task.callback === undefined ? {} : { callback: true })
   }
 }
 
@@ -104,6 +105,7 @@ const searches = (queue: string, move: Move): ReadonlyArray<Search> =>
   (["waiting", "later"] as const).map((shelf) => ({
     queue,
     shelf,
+    tenants: "all",
     isMeant: (task) => task.finishedAt === undefined && fits(move, task)
   }))
 
@@ -126,7 +128,12 @@ export const makeMover = Effect.fnUntraced(function* (finder: Finder) {
     if (definition === undefined || definition.body.kind === "agent") return undefined
     const input = yield* Effect.promise(async () => definition.readInput(task.input))
     if (Result.isFailure(input)) return undefined
-    const box = boxOf(definition, { key: task.key, lane: header.lane, input: input.success })
+    const box = boxOf(definition, {
+      key: task.key,
+      tenant: task.tenant,
+      lane: header.lane,
+      input: input.success
+    })
     return copyOf(ulid, header, task, box, due)
   })
 
@@ -231,7 +238,7 @@ export const makeMover = Effect.fnUntraced(function* (finder: Finder) {
     }
     if (move.resume === true && options.dryRun !== true) {
       const isCancelled = (task: TaskView) => task.state === "cancelled" && fits(move, task)
-      const ended = yield* finder.all({ queue, shelf: "all", isMeant: isCancelled })
+      const ended = yield* finder.all({ queue, shelf: "all", tenants: "all", isMeant: isCancelled })
       count += yield* each(ended, (match) => resumeOne(match, to))
     }
     return { count, ...(left === 0 ? {} : { left }) }

@@ -128,6 +128,8 @@ export const readCursor = (
 
 export interface Search {
   readonly shelf: Shelf
+  /** Those of all tenants, where it is about a whole queue. Default: the caller's. */
+  readonly tenants?: "all"
   /** One queue's, or all of them. */
   readonly queue: string | undefined
   /** When it was submitted, as far as that is said: it follows from the id, so that the others need not be read. */

@@ -71,6 +71,7 @@ const purgeable = (queue: string): ReadonlyArray<Search> =>
   (["waiting", "later"] as const).map((shelf) => ({
     queue,
     shelf,
+    tenants: "all",
     isMeant: ({ state }) => state === "queued" || state === "scheduled" || state === "retrying"
   }))
 

@@ -18,8 +18,10 @@ import {
   TaskId,
   ulidOfId
 } from "../../runtime/task.ts"
+import { isOwn, Tenant } from "../../runtime/tenant.ts"
 import type { TaskView } from "../../runtime/view.ts"
 import { boxOf } from "../dispatch/box.ts"
+import { makeOwnership } from "../dispatch/ownership.ts"
 import { type ErrorGroup, groupOf, groupsOf, revivalOf } from "./dead-letters.ts"
 import { QueryRefused, refuseField } from "./fields.ts"
 import { type Finder, listed, type Match } from "./finder.ts"
@@ -103,6 +105,7 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
   const store = yield* Store
   const operations = yield* Operations
   const handlers = yield* Handlers
+  const ownership = yield* makeOwnership
 
   const dead = Effect.fnUntraced(function* (
     given: unknown
@@ -129,9 +132,10 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
     const named = yield* Effect.fromResult(readIds(ids))
     const byPartition = Map.groupBy(named, partitionOfId)
     const found = yield* Effect.forEach(byPartition, ([partition, some]) => finder.readAll(partition, some))
+    const tenant = yield* Tenant
     return found
       .flat()
-      .filter(({ view }) => view.state === "failed" && isMeant(filter)(view))
+      .filter(({ view }) => isOwn(view.tenant, tenant) && view.state === "failed" && isMeant(filter)(view))
       .map(({ id }) => id)
   })
 
@@ -166,7 +170,12 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
       definition.readInput(options.input === undefined ? task.input : options.input.value)
     )
     if (Result.isFailure(read)) return undefined
-    const box = boxOf(definition, { key: task.key, lane: header.lane, input: read.success })
+    const box = boxOf(definition, {
+      key: task.key,
+      tenant: task.tenant,
+      lane: header.lane,
+      input: read.success
+    })
     return box === undefined ? undefined : revivalOf(ulid, record, { ...options, box })
   })
 
@@ -230,6 +239,7 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
   ): Effect.fn.Return<void, TaskNotFound | NotRetryable | SubmitRefused | UnknownHandler | StoreError> {
     const [match] = yield* finder.readAll(partitionOfId(id), [id])
     if (match === undefined) return yield* new TaskNotFound({ id })
+    yield* ownership.checkRecord(id, match.found.record)
     const { found, view } = match
     if (view.state !== "failed") return yield* new NotRetryable({ id, state: view.state })
     if (options.input !== undefined) yield* checkInput(view.name, options.input.value)

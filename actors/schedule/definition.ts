@@ -67,6 +67,8 @@ const readFields = readerOf(NewScheduleJson, "option")
 /** What a schedule is, checked. Times are Unix milliseconds. */
 export interface Definition {
   readonly task: ScheduledTask
+  /** Whose it is, and its tasks; absent for the tenant `default`. */
+  readonly tenant?: string
   readonly cron?: string
   readonly timeZone?: string
   readonly everyMs?: number

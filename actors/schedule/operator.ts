@@ -10,6 +10,7 @@ import type { UnknownHandler } from "../../runtime/registry.ts"
 import { type Change, Schedules, schedulesMax } from "../../runtime/schedules.ts"
 import { Store, StoreError, type StoreFull } from "../../runtime/store.ts"
 import { type Partition, partitionOfId, type State, type TaskId, ulidOfId } from "../../runtime/task.ts"
+import { storedTenant, Tenant } from "../../runtime/tenant.ts"
 import { makeUlid } from "../../runtime/ulid.ts"
 import { standingOf } from "../../runtime/view.ts"
 import { type QueryRefused, reader } from "../operate/fields.ts"
@@ -18,6 +19,7 @@ import { readSchedule, ScheduleId, ScheduleRefused } from "./definition.ts"
 import { overlapping } from "./due.ts"
 import { changeTo, fire, freshVersion } from "./firing.ts"
 import { lives, relayOwed } from "./scheduler.ts"
+import { idOfKept, keptName } from "./names.ts"
 import { makeSlotTasks } from "./slot-task.ts"
 import {
   begin,
@@ -147,7 +149,7 @@ const make = Effect.gen(function* () {
   const find = Effect.fnUntraced(function* (id: string) {
     // What cannot be an id is not looked for.
     if (!Schema.is(ScheduleId)(id)) return yield* new ScheduleNotFound({ id })
-    const { notes, now, schedule } = yield* schedules.read(id)
+    const { notes, now, schedule } = yield* schedules.read(keptName(id, storedTenant(yield* Tenant)))
     if (schedule === undefined) return yield* new ScheduleNotFound({ id })
     return { stored: schedule, state: decodeState(schedule.text), notes, now }
   })
@@ -170,23 +172,28 @@ const make = Effect.gen(function* () {
     // Slots are judged on the store's clock, and so is what is over.
     const { now } = yield* schedules.list(undefined, 0)
     const read = yield* Effect.fromResult(readSchedule(given, now))
-    yield* tasks.check(read.definition, now)
-    return read
+    const tenant = storedTenant(yield* Tenant)
+    const definition = tenant === undefined ? read.definition : { ...read.definition, tenant }
+    yield* tasks.check(definition, now)
+    return { ...read, definition }
   })
 
   const create: ScheduleOperator["Service"]["create"] = Effect.fn("Schedules.create")(function* (given) {
     const { definition, id: named, paused = false } = yield* define(given)
     const id = named ?? ulid(clock.currentTimeMillisUnsafe()).toLowerCase()
+    const name = keptName(id, definition.tenant)
     return yield* untilMade(
       Effect.gen(function* () {
-        const { now, schedule } = yield* schedules.read(id)
+        const { now, schedule } = yield* schedules.read(name)
         if (schedule !== undefined) {
           const state = decodeState(schedule.text)
           if (!sameDefinition(state.definition, definition)) return yield* new ScheduleExists({ id })
           return { schedule: viewOf(id, state), existing: true as const }
         }
         const state = begin(definition, paused, now)
-        const answer = yield* schedules.change(changeTo({ id, version: undefined }, state, now, retentionMs))
+        const answer = yield* schedules.change(
+          changeTo({ id: name, version: undefined }, state, now, retentionMs)
+        )
         if (answer === "full") return yield* new SchedulesFull()
         return answer === "changed" ? { schedule: viewOf(id, state) } : undefined
       })
@@ -236,8 +243,15 @@ const make = Effect.gen(function* () {
 
   const list: ScheduleOperator["Service"]["list"] = Effect.fn("Schedules.list")(function* (query) {
     const { cursor, limit = pageDefault } = yield* Effect.fromResult(readQuery(query))
-    const { schedules: found } = yield* schedules.list(cursor, limit + 1)
+    const tenant = storedTenant(yield* Tenant)
+    const after = cursor === undefined && tenant === undefined ? undefined : keptName(cursor ?? "", tenant)
+    const { schedules: listed } = yield* schedules.list(after, limit + 1)
     yield* carryOwed
+    // Those of other tenants come after one's own.
+    const found = listed.flatMap(({ id: name, text }) => {
+      const id = idOfKept(name, tenant)
+      return id === undefined ? [] : [{ id, text }]
+    })
     const page = found.slice(0, limit)
     const views = yield* Effect.forEach(page, ({ id, text }) =>
       // The slots of a calendar take their time: others come in between.
@@ -264,7 +278,7 @@ const make = Effect.gen(function* () {
     if (!isFired && decision.waiting !== wanted) {
       return yield* new ScheduleBusy({ id, task: state.last ?? "a run that waits" })
     }
-    const { change, notes } = yield* fire(
+    const { change, notes, spans } = yield* fire(
       stored,
       state,
       { ...decision, slot: state.slot },
@@ -286,6 +300,7 @@ const make = Effect.gen(function* () {
       )
     }
     if (!(yield* changed(change))) return undefined
+    for (const span of spans) span.end()
     for (const { partition } of change.submits) tally.submitted(partition, 1)
     const answer: RunNow =
       isFired && note?.task !== undefined ? { outcome: "submitted", task: note.task } : { outcome: "waiting" }
@@ -302,7 +317,14 @@ const make = Effect.gen(function* () {
     yield* untilMade(
       Effect.gen(function* () {
         const { stored } = yield* find(id)
-        const gone = { id, from: stored.version, to: undefined, slot: undefined, notes: [], submits: [] }
+        const gone = {
+          id: stored.id,
+          from: stored.version,
+          to: undefined,
+          slot: undefined,
+          notes: [],
+          submits: []
+        }
         return (yield* changed(gone)) ? true : undefined
       })
     )

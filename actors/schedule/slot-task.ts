@@ -9,8 +9,10 @@ import { homeOf } from "../../runtime/routes.ts"
 import type { NewTask } from "../../runtime/store.ts"
 import { type Partition, partitionOfId, type TaskId } from "../../runtime/task.ts"
 import { spread } from "../../runtime/digest.ts"
+import { type Span, Tracing } from "../../runtime/telemetry/tracing.ts"
 import { ulidFor } from "../../runtime/ulid.ts"
 import { prepare } from "../dispatch/preparation.ts"
+import { attributesOf } from "../dispatch/traced.ts"
 import { type Definition, ScheduleRefused } from "./definition.ts"
 import type { Run } from "./due.ts"
 
@@ -19,6 +21,8 @@ export interface SlotTask {
   readonly id: TaskId
   readonly partition: Partition
   readonly task: NewTask
+  /** The slot as a span, to be ended when it has fired; nobody hears of one that did not. */
+  readonly span: Span | undefined
 }
 
 /** How much later than its slot a task may start: the same for a slot whoever fires it. */
@@ -39,11 +43,12 @@ export const makeSlotTasks = Effect.gen(function* () {
   const handlers = yield* Handlers
   const { retention, routes } = yield* Settings
   const retentionMs = Duration.toMillis(retention)
+  const tracing = yield* Tracing
 
   const preparing = Effect.fnUntraced(function* (
     id: string,
     given: object,
-    at: { readonly now: number; readonly unique: string }
+    at: { readonly now: number; readonly unique: string; readonly tenant: string | undefined }
   ) {
     // All tasks of a schedule go to one queue.
     const choose = (queues: ReadonlyArray<string>) => homeOf(queues, `schedule ${id}`)
@@ -57,10 +62,11 @@ export const makeSlotTasks = Effect.gen(function* () {
 
   return {
     /** Whether the tasks of a schedule would be taken. */
-    check: ({ jitterMs, task }: Definition, now: number) =>
+    check: ({ jitterMs, task, tenant }: Definition, now: number) =>
       Effect.asVoid(
         preparing("", jitterMs === 0 ? task : { ...task, delayMs: jitterMs }, {
           now,
+          tenant,
           unique: ulidFor(now, "")
         })
       ),
@@ -68,15 +74,22 @@ export const makeSlotTasks = Effect.gen(function* () {
     /** The task of a run, as of now. */
     of: Effect.fnUntraced(function* (
       id: string,
-      { jitterMs, task }: Definition,
+      { jitterMs, task, tenant }: Definition,
       { manual, slot }: Run,
       now: number
     ): Effect.fn.Return<SlotTask, UnknownHandler | ScheduleRefused> {
       const due = manual === undefined ? slot + jitterOf(id, slot, jitterMs) : slot
+      const span = tracing.on
+        ? tracing.begin(`slot ${id}`, {
+            kind: "producer",
+            attributes: { "troupe.schedule": id, "troupe.slot": new Date(slot).toISOString() }
+          })
+        : undefined
       const given = due > now ? { ...task, runAt: new Date(due).toISOString() } : task
       const unique = ulidFor(slot, `${id}\n${slot}\n${manual ?? ""}`)
-      const prepared = yield* preparing(id, given, { now, unique })
-      return { id: prepared.id, partition: partitionOfId(prepared.id), task: taskOf(prepared) }
+      const prepared = yield* preparing(id, { ...given, ...span?.carried }, { now, unique, tenant })
+      span?.set(attributesOf(prepared.id))
+      return { id: prepared.id, partition: partitionOfId(prepared.id), task: taskOf(prepared), span }
     })
   }
 })

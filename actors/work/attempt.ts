@@ -16,7 +16,8 @@ import {
   type TaskContext,
   type TaskDefinition
 } from "../../runtime/handler.ts"
-import type { TaskError, TaskId } from "../../runtime/task.ts"
+import type { Envelope, TaskError, TaskId } from "../../runtime/task.ts"
+import { Tenant } from "../../runtime/tenant.ts"
 import { Run, type RunOf } from "./context.ts"
 
 /** How long an interrupted plain function may take to stop before it is left to itself. */
@@ -116,8 +117,14 @@ const effectful = (
     Effect.flatMap((output) => Effect.mapError(checked(definition.writeOutput(output)), misfitting)),
     Effect.provideService(CurrentTask, ctx.asService())
   )
-  return endingIn(run, body.layer, services, ctx)
+  return endingIn(ctx.within(run), body.layer, services, ctx)
 }
+
+/** What an effect of a handler does is done for the tenant of its task. */
+export const actingFor = <A>(
+  { tenant }: Pick<Envelope, "tenant">,
+  effect: Effect.Effect<A>
+): Effect.Effect<A> => (tenant === undefined ? effect : Effect.provideService(effect, Tenant, tenant))
 
 /** How an effect ends that is a handler's, given what its layer makes; its run closes with it. */
 export const endingIn = (
@@ -181,7 +188,7 @@ export const attempt = (given: Given): Effect.Effect<Ending> => {
         () => ctx.close()
       )
     case "effect":
-      return effectful(definition, body, envelope.input, ctx, services)
+      return actingFor(envelope, effectful(definition, body, envelope.input, ctx, services))
     // Its runs wait for each other, and are handled by `actors/agent`.
     case "agent":
       return Effect.die(new Error(`${definition.name} is an agent`))

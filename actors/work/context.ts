@@ -17,7 +17,7 @@ import {
 import type { Steps } from "../../runtime/steps.ts"
 import { addressOf } from "../../runtime/current-agent.ts"
 import type { Named } from "../../runtime/named.ts"
-import { agentBoxKey, type Store, type WorkerId } from "../../runtime/store.ts"
+import { agentBoxKey, boxKeyOf, type Store, type WorkerId } from "../../runtime/store.ts"
 import {
   type Entry,
   type Envelope,
@@ -29,8 +29,11 @@ import {
   submittedAt,
   ulidOfEntry
 } from "../../runtime/task.ts"
+import { tenantDefault } from "../../runtime/tenant.ts"
 import { Family, type InquiryOptions } from "./family.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
+import { carriedIn } from "../../runtime/telemetry/trace-context.ts"
+import { type Span, spanning, type Tracing } from "../../runtime/telemetry/tracing.ts"
 import { Recall, Suspended, type Verdict } from "./recall.ts"
 
 /** What a run writes while it lasts. */
@@ -55,6 +58,7 @@ export interface Keeping {
   readonly store: Store["Service"]
   readonly offspring: Offspring["Service"]
   readonly learn: (definition: TaskDefinition) => void
+  readonly tracing: Tracing
   /** Runs what a plain handler asks for, with the clock and all else of the worker's fibers. */
   readonly promise: <A, E>(effect: Effect.Effect<A, E>) => Promise<A>
 }
@@ -70,6 +74,8 @@ export interface RunOf {
   readonly ring: string | undefined
   readonly writes: Writes
   readonly keeping: Keeping
+  /** Its span, where traces are recorded; `envelope` then carries on from it. */
+  readonly trace?: Span
 }
 
 /** Waiting for children ends an effect as a defect: no handler of errors may take it for one. */
@@ -81,9 +87,13 @@ export const defecting = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E
   )
 
 /** The box whose room a waiting run keeps, if there is one. */
-const orderedBoxOf = ({ body, keyed, name }: TaskDefinition, ring: string, key: string | undefined) => {
+const orderedBoxOf = (
+  { body, keyed, name }: TaskDefinition,
+  ring: string,
+  { key, tenant }: Pick<Envelope, "key" | "tenant">
+) => {
   if (key === undefined || !keyed.ordered) return undefined
-  return `${ring}|${body.kind === "agent" ? agentBoxKey(addressOf(name, key)) : key}`
+  return `${ring}|${body.kind === "agent" ? agentBoxKey(addressOf(name, key, tenant)) : boxKeyOf(key, tenant)}`
 }
 
 export class Run implements TaskContext {
@@ -107,6 +117,7 @@ export class Run implements TaskContext {
       queue: queueOf(partition),
       priority: laneOfEntry(entry),
       ...(envelope.key === undefined ? {} : { key: envelope.key }),
+      tenant: envelope.tenant ?? tenantDefault,
       tags: envelope.tags ?? [],
       submittedAt: submittedAt(ulid)
     }
@@ -119,6 +130,14 @@ export class Run implements TaskContext {
 
   get idempotencyKey(): string {
     return this.task.id
+  }
+
+  get traceparent(): string | undefined {
+    return this.#of.envelope.traceparent
+  }
+
+  get tracestate(): string | undefined {
+    return this.#of.envelope.tracestate
   }
 
   get signal(): AbortSignal {
@@ -174,7 +193,7 @@ export class Run implements TaskContext {
     const { learn, offspring, store } = keeping
     const recall = this.#remembered
     const { behind, deadlineAt } = envelope
-    const orderedBox = orderedBoxOf(definition, ring, envelope.key)
+    const orderedBox = orderedBoxOf(definition, ring, envelope)
     this.#family ??= new Family({
       recall,
       store,
@@ -182,8 +201,11 @@ export class Run implements TaskContext {
       learn,
       parent: this.task.id,
       deadlineAt,
+      tenant: envelope.tenant,
       orderedBox,
-      behind: behind ?? []
+      behind: behind ?? [],
+      carried: carriedIn(envelope),
+      tracing: keeping.tracing
     })
     return this.#family
   }
@@ -194,6 +216,20 @@ export class Run implements TaskContext {
     return Effect.flatMap(this.#children.submit(number, task, input, options, "asked"), (child) =>
       Effect.map(this.#children.all([child]), ([reply]) => reply)
     )
+  }
+
+  /** An effect of its handler, which is part of its span where there is one. */
+  within<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const { trace } = this.#of
+    return trace === undefined ? effect : trace.around(effect)
+  }
+
+  /** A part of the run that is a span of its own, where spans are recorded. */
+  #spanning<A, E, R>(name: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const { envelope, keeping, trace } = this.#of
+    return trace === undefined
+      ? effect
+      : spanning(keeping.tracing, `step ${name}`, { parent: carriedIn(envelope) }, effect)
   }
 
   guarded(write: (writes: Writes) => Effect.Effect<void, AttemptOver | EventRefused>) {
@@ -235,7 +271,7 @@ export class Run implements TaskContext {
         recall.step(
           recall.next(),
           name,
-          Effect.promise(async () => run())
+          this.#spanning(name, Effect.promise(async () => run()))
         )
       )
     }
@@ -277,6 +313,8 @@ export class Run implements TaskContext {
       task: this.task,
       attempt: this.attempt,
       idempotencyKey: this.idempotencyKey,
+      traceparent: this.traceparent,
+      tracestate: this.tracestate,
       progress: (fraction: number, message?: string) =>
         this.guarded((writes) => writes.progress(fraction, message)),
       log: (message: string, level: LogLevel = "info") =>
@@ -284,7 +322,9 @@ export class Run implements TaskContext {
       emit: (chunk: unknown) => this.guarded((writes) => writes.emit(chunk)),
       spent: (limit: string, amount: number) => Effect.sync(() => this.spent(limit, amount)),
       step: (name: string, effect: Effect.Effect<unknown, unknown>) =>
-        later(() => this.#remembered.step(this.#remembered.next(), name, effect))(),
+        later(() =>
+          this.#remembered.step(this.#remembered.next(), name, this.#spanning(name, effect))
+        )(),
       submit: later((...[task, input, options]: Parameters<TaskContext["submit"]>) =>
         this.#children.submit(this.#remembered.next(), task, input, options)
       ),
@@ -298,13 +338,15 @@ export class Run implements TaskContext {
 
   /** The context of one task of a batch. */
   asItem(input: unknown): BatchItem {
-    const { attempt, emit, idempotencyKey, log, progress, spent, task } = this
+    const { attempt, emit, idempotencyKey, log, progress, spent, task, traceparent, tracestate } = this
     const signal = () => this.signal
     return {
       input,
       task,
       attempt,
       idempotencyKey,
+      traceparent,
+      tracestate,
       get signal() {
         return signal()
       },

@@ -22,7 +22,10 @@ import { retryJson } from "../../runtime/retry.ts"
 import { AskCycle } from "../../runtime/current-agent.ts"
 import { agentOfBox, type Store, type StoreError } from "../../runtime/store.ts"
 import { partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
+import type { Carried } from "../../runtime/telemetry/trace-context.ts"
+import { endWith, type Tracing } from "../../runtime/telemetry/tracing.ts"
 import { endedOf } from "../../runtime/view.ts"
+import { attributesOf } from "../dispatch/traced.ts"
 import type { Birth, Offspring, Prepared } from "../dispatch/offspring.ts"
 import type { Recall, Suspended } from "./recall.ts"
 
@@ -34,10 +37,15 @@ export interface FamilyOptions {
   readonly learn: (definition: TaskDefinition) => void
   readonly parent: TaskId
   readonly deadlineAt: number | undefined
+  /** Whose the parent is, and so its children; `undefined` for the tenant `default`. */
+  readonly tenant: string | undefined
   /** The box whose room the parent keeps while it waits, if it has one. */
   readonly orderedBox: string | undefined
   /** Those that wait for the parent, each after its partition and a blank. */
   readonly behind: ReadonlyArray<string>
+  /** The trace that its children are part of. */
+  readonly carried: Carried
+  readonly tracing: Tracing
 }
 
 /** How a task differs from what its handler says that somebody waits for. */
@@ -124,14 +132,19 @@ export class Family {
     number: number,
     name: string,
     handler: string,
-    task: unknown,
+    task: object,
     id: TaskId | undefined,
     as: "submitted" | "asked"
   ) {
-    const { deadlineAt, offspring, orderedBox, parent, recall } = this.#options
+    const { carried, tracing } = this.#options
+    const span =
+      tracing.on && carried.traceparent !== undefined
+        ? tracing.begin(`${as === "asked" ? "ask" : "submit"} ${handler}`, { parent: carried, kind: "producer" })
+        : undefined
+    const { deadlineAt, offspring, orderedBox, parent, recall, tenant } = this.#options
     const home = orderedBox === undefined ? undefined : `${partitionOfId(parent)} ${orderedBox}`
     const behind = [...this.#options.behind, ...(home === undefined ? [] : [home])]
-    const birth: Birth = { parent, deadlineAt, id, ...(behind.length === 0 ? {} : { behind }) }
+    const birth: Birth = { parent, deadlineAt, id, tenant, ...(behind.length === 0 ? {} : { behind }) }
     /** What would wait for its parent, or for somebody who waits for that. */
     const neverEnds = ({ box, id }: Prepared): AskCycle | ChildRefused | undefined => {
       const place = box === undefined ? undefined : `${partitionOfId(id)} ${box.name}`
@@ -144,7 +157,7 @@ export class Family {
         : undefined
     }
     const refused = Effect.mapError((error: Error) => new ChildRefused({ handler, reason: error.message }))
-    return offspring.prepare(task, birth).pipe(
+    return offspring.prepare({ ...task, ...(span?.carried ?? carried) }, birth).pipe(
       refused,
       Effect.tap((prepared) => {
         const error = neverEnds(prepared)
@@ -155,9 +168,13 @@ export class Family {
           .open(() => recall.remember({ number, name, value: JSON.stringify(prepared.id) }, prepared.id))
           .pipe(
             Effect.andThen(refused(offspring.store(prepared))),
-            Effect.map(() => this.#own(prepared.id))
+            Effect.map(() => {
+              span?.set(attributesOf(prepared.id))
+              return this.#own(prepared.id)
+            })
           )
-      )
+      ),
+      span === undefined ? (effect) => effect : Effect.onExit((exit) => Effect.sync(() => endWith(span, exit)))
     )
   }
 

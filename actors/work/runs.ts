@@ -35,6 +35,8 @@ import {
 } from "./running.ts"
 import { type Cool, coolOf, type Settled, waitOf } from "./settled.ts"
 import { outcomeOf, settlementOf } from "./settlement.ts"
+import { Tracing } from "../../runtime/telemetry/tracing.ts"
+import { beginRun, endRun } from "./traced.ts"
 
 export type { Stop } from "./running.ts"
 export type { Settled } from "./settled.ts"
@@ -86,12 +88,14 @@ export const openRuns = Effect.fnUntraced(function* (
   const { mono, onChange, onSettled, partition, redisNow, services, worker } = options
   const handlers = yield* Handlers
   const random = yield* Random.Random
+  const tracing = yield* Tracing
   const context = yield* Effect.context<never>()
   const keeping: Keeping = {
     steps: yield* Steps,
     store: yield* Store,
     offspring: yield* Offspring,
     learn: handlers.learn,
+    tracing,
     promise: Effect.runPromiseWith(context)
   }
   const fork = Effect.runForkWith(context)
@@ -162,12 +166,14 @@ export const openRuns = Effect.fnUntraced(function* (
       waitMs: waitOf(run),
       runMs
     })
+    if (run.trace !== undefined) endRun(run.trace, outcomeOf(settlement), settlement)
     emitter.forget(run.entry)
     onChange()
   }
 
   const settleEnding = (run: Running, exit: Exit.Exit<Ending>) => {
     if (isGone(run.stop)) {
+      if (run.trace !== undefined) endRun(run.trace, run.stop === "cancelled" ? "cancelled" : "lost")
       emitter.forget(run.entry)
       return go(run, { kind: "nothing" })
     }
@@ -268,7 +274,7 @@ export const openRuns = Effect.fnUntraced(function* (
     run.startedMono = Number.POSITIVE_INFINITY
     const mail: Waiting = {
       entry,
-      address: addressOf(name, run.envelope.key ?? ""),
+      address: addressOf(name, run.envelope.key ?? "", run.envelope.tenant),
       passivateMs: body.passivateMs,
       begin: (stored) => {
         run.startedMono = mono()
@@ -323,6 +329,7 @@ export const openRuns = Effect.fnUntraced(function* (
       stop: undefined,
       used: undefined,
       progress: undefined,
+      trace: undefined,
       notedMono: 0,
       noteDue: false
     }
@@ -331,10 +338,18 @@ export const openRuns = Effect.fnUntraced(function* (
     if (envelope.sealed !== undefined) return launch(run, Effect.succeed(unreadable))
     if (definition === undefined) return launch(run, Effect.succeed(missing(envelope.name)))
     const writes = new RunWrites(run)
-    const of = { definition, partition, worker, entry, envelope, ring, writes, keeping, services }
+    const plain = { definition, partition, worker, entry, envelope, ring, writes, keeping, services }
+    const of = tracing.on ? tracedOf(run, plain) : plain
     if (isAgentDefinition(definition)) post(run, definition, of)
     else if (definition.body.kind === "batch") gather(run, of, definition.body)
     else launch(run, attempt(of))
+  }
+
+  /** The run as a span, which what it does carries on from. */
+  const tracedOf = <Of extends RunOf>(run: Running, of: Of): Of => {
+    const { entry, envelope } = run
+    run.trace = beginRun(tracing, { partition, worker, entry, envelope, waitMs: waitOf(run) })
+    return { ...of, trace: run.trace, envelope: { ...envelope, ...run.trace.carried } }
   }
 
   const look = () => {

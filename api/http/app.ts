@@ -5,9 +5,11 @@ import { type Context, type Duration, Effect } from "effect"
 import { Hono, type MiddlewareHandler } from "hono"
 import { methodNotAllowed } from "hono/method-not-allowed"
 import { requestId, type RequestIdVariables } from "hono/request-id"
-import { secureHeaders } from "hono/secure-headers"
 import { fileBytesMax } from "../../runtime/files.ts"
 import { guarding } from "./auth.ts"
+import { type AccessLog, accessLog } from "./access-log.ts"
+import { againstForgery, againstRebinding, headed, sharing } from "./browser.ts"
+import { conditional } from "./conditional.ts"
 import { Drain } from "./drain.ts"
 import { measured } from "./measure.ts"
 import { serving } from "./mount.ts"
@@ -47,6 +49,12 @@ export interface AppOptions {
    * machine can reach it.
    */
   readonly open?: boolean
+  /** The origins whose pages may use it from a browser. Default: none. */
+  readonly origins?: ReadonlyArray<string>
+  /** Whether only this machine can reach it, so that another name than this machine's is no good sign. Default: no. */
+  readonly local?: boolean
+  /** Which requests have a line in the log. Default: none. */
+  readonly accessLog?: AccessLog
   /** What else has to be well for this process to be ready, by name. */
   readonly checks?: Readonly<Record<string, Check>>
 }
@@ -70,7 +78,7 @@ const withRequestId: MiddlewareHandler<{ Variables: RequestIdVariables }> = asyn
 }
 
 export const createApp = (context: Context.Context<ApiServices>, options: AppOptions = {}) => {
-  const { checks = {}, drain = new Drain(), heartbeat = heartbeatDefault } = options
+  const { checks = {}, drain = new Drain(), heartbeat = heartbeatDefault, origins = [] } = options
   const respond = respondIn(context)
   const log = Effect.runForkWith(context)
   const app = new Hono<{ Bindings: Bindings; Variables: Variables }>()
@@ -78,7 +86,10 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   app.use(measured)
   app.use(requestId())
   app.use(withRequestId)
-  app.use(secureHeaders())
+  app.use(accessLog(options.accessLog ?? "none", log))
+  app.use(headed())
+  for (const share of sharing(origins)) app.use(share)
+  app.use(againstForgery(origins))
   app.use(withoutBody)
   app.use(
     methodNotAllowed({
@@ -97,8 +108,11 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   })
 
   const guard = guarding(context, { open: options.open ?? true })
+  const rightName = againstRebinding(origins)
   const serve = serving(app, respond, (row) => [
+    ...(options.local === true ? [rightName(row)] : []),
     guard(row),
+    ...(row.conditional === true ? [conditional] : []),
     ...(row.problems.includes("GoingAway") ? [unlessAway(drain)] : [])
   ])
   const streams = new EventStreams(context, { drain, heartbeat })

@@ -215,6 +215,8 @@ const details: { readonly [E in ApiError as E["_tag"]]?: (error: E) => Details }
 export const general = {
   notFound: { status: 404, types: ["no-such-address"], title: "There is nothing at this address" },
   notAllowed: { status: 405, types: ["method-not-allowed"], title: "This address takes other methods" },
+  originRefused: { status: 403, types: ["origin-refused"], title: "Pages of this origin may not ask that" },
+  wrongHost: { status: 421, types: ["wrong-host"], title: "This server does not go by that name" },
   internal: { status: 500, types: ["internal"], title: "This should not have happened; it is our fault" }
 } as const satisfies Readonly<Record<string, Kind>>
 

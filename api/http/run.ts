@@ -2,7 +2,7 @@
  * Runs a route's effect. A known error becomes its problem; a defect rejects, and the app's `onError` answers 500.
  * When the client goes away the effect is interrupted.
  */
-import { Cause, type Context, Effect, Exit } from "effect"
+import { Cause, Context, Effect, Exit } from "effect"
 import type { Context as HonoContext } from "hono"
 import type { RequestIdVariables } from "hono/request-id"
 import type { Dispatcher } from "../../actors/dispatch/dispatcher.ts"
@@ -18,7 +18,10 @@ import type { Files } from "../../runtime/files.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import type { Handlers } from "../../runtime/registry.ts"
 import type { Store } from "../../runtime/store.ts"
-import type { Caller } from "./caller.ts"
+import { Tenant } from "../../runtime/tenant.ts"
+import { type Caller, callerOf } from "./caller.ts"
+import { Tracing } from "../../runtime/telemetry/tracing.ts"
+import { followingIn } from "./traced.ts"
 import { type ApiError, toResponse } from "./problem.ts"
 import type { Row } from "./row.ts"
 
@@ -64,9 +67,12 @@ const clientGone = () => new Response(null, { status: 499 })
 
 export const respondIn = (context: Context.Context<ApiServices>): Respond => {
   const runExit = Effect.runPromiseExitWith(context)
+  const tracing = Context.get(context, Tracing)
   return async (c, effect) => {
     const exit = await runExit(
-      effect.pipe(Effect.catch((error) => Effect.as(log(error), toResponse(error)))),
+      followingIn(c, tracing, Effect.provideService(effect, Tenant, callerOf(c).tenant)).pipe(
+        Effect.catch((error) => Effect.as(log(error), toResponse(error)))
+      ),
       { signal: c.req.raw.signal }
     )
     if (Exit.isSuccess(exit)) return exit.value

@@ -29,6 +29,7 @@ export const recordingTask = (
     name: "under.test",
     queue: "default",
     priority: "normal",
+    tenant: "default",
     tags: [],
     submittedAt: 0
   }

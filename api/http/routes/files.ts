@@ -1,5 +1,5 @@
 /** Uploading files for inputs that name one, and getting them back. */
-import { Context, Effect, Schema, Stream } from "effect"
+import { Effect, Schema, Stream } from "effect"
 import { FileInfo, Files, FileTooLarge } from "../../../runtime/files.ts"
 import { checkEncoding } from "../body.ts"
 import type { Serve } from "../mount.ts"
@@ -92,7 +92,7 @@ export const files = (serve: Serve, bytesMax: number) => {
     Effect.fnUntraced(function* (c) {
       const store = yield* Files
       const { bytes, id, type } = yield* store.info(c.req.param("id") ?? "")
-      const body = Stream.toReadableStreamWith(store.stream(id), Context.empty(), {
+      const body = Stream.toReadableStreamWith(store.stream(id), yield* Effect.context<never>(), {
         signal: c.req.raw.signal,
         strategy: { highWaterMark: 0 }
       })

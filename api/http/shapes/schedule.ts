@@ -28,6 +28,7 @@ const {
 
 export const ScheduleShape = Schema.Struct({
   id: Schema.String,
+  tenant: Schema.optionalKey(Schema.String),
   ...rest,
   at,
   everyMs,

@@ -46,6 +46,7 @@ export const TaskShape = Schema.Struct({
   ),
   worker: Schema.optionalKey(Schema.String),
   key: Schema.optionalKey(Schema.String),
+  tenant: Schema.optionalKey(Schema.String),
   tags: Schema.Array(Schema.String),
   submittedAt: Instant,
   startedAt: Schema.optionalKey(Instant),
