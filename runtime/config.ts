@@ -7,8 +7,10 @@
 import { Context, Duration, Effect, Layer, type LogLevel, Option, Redacted, Result, Schema } from "effect"
 import { type KeyRing, readKeyRing } from "./encryption/key-ring.ts"
 import { nearest } from "./nearest.ts"
+import { readNetworks } from "./network/network.ts"
 import { readRoutes, type Route } from "./routes.ts"
 import { QueueName } from "./task.ts"
+import { readWebhookSecrets, type WebhookSecrets } from "./webhook-secrets.ts"
 
 /** A setting cannot be used as it stands. Correct it and start again: nothing was started. */
 export class SettingsError extends Schema.TaggedError<SettingsError>()("SettingsError", {
@@ -54,6 +56,18 @@ export interface SettingsShape {
 
   /** `TROUPE_PORT`, default 4000; 0 takes a free one. */
   readonly port: number
+
+  /**
+   * `TROUPE_ORIGINS`, as `https://app.example.com,http://localhost:5173`, default none: the origins whose pages may use the
+   * API from a browser.
+   */
+  readonly origins: ReadonlyArray<string>
+
+  /**
+   * `TROUPE_ACCESS_LOG`, default `errors`: which requests have a line in the log: `all`, `errors` (answered with 500 or more)
+   * or `none`. A line costs about as much as a small request.
+   */
+  readonly accessLog: "all" | "errors" | "none"
 
   /** `TROUPE_HANDLERS`: a folder whose modules' exports are loaded as handlers, beside the built-in ones. */
   readonly handlers: string | undefined
@@ -104,6 +118,19 @@ export interface SettingsShape {
    * unreadable until it is put back. All processes must have the same.
    */
   readonly encryptionKeys: Redacted.Redacted<KeyRing> | undefined
+
+  /**
+   * `TROUPE_WEBHOOK_SECRETS`, as `whsec_<base64>` or `tenant=whsec_<base64>`, commas between them, default none: what
+   * callbacks are signed with. All of a tenant's sign, so that a receiver may change from one to the next. Without any,
+   * a task with a callback is refused.
+   */
+  readonly webhookSecrets: Redacted.Redacted<WebhookSecrets> | undefined
+
+  /**
+   * `TROUPE_WEBHOOK_NETWORKS`, as `10.0.0.0/8,fd00::/8`, default none: addresses that callbacks may go to beside public
+   * ones. Whoever may submit can then reach what is there.
+   */
+  readonly webhookNetworks: ReadonlyArray<string>
 
   /** `TROUPE_FILES`, default `.troupe/files`. The folder of uploaded and processed files; all processes share it. */
   readonly files: string
@@ -243,6 +270,20 @@ const oneOf =
   (value: string): Result.Result<Words[number], string> =>
     words.includes(value) ? Result.succeed(value) : Result.fail(`"${value}" is none of ${words.join(", ")}`)
 
+/** A URL's origin as browsers send it: nothing after the host. */
+const isOrigin = (text: string) => {
+  const url = URL.parse(text)
+  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text
+}
+
+const originList = (value: string): Result.Result<ReadonlyArray<string>, string> => {
+  const all = value.split(",").map((part) => part.trim())
+  const bad = all.find((origin) => !isOrigin(origin))
+  return bad === undefined
+    ? Result.succeed(all)
+    : Result.fail(`"${bad}" is not an origin such as https://app.example.com`)
+}
+
 const levels = { debug: "Debug", info: "Info", warn: "Warn", error: "Error", none: "None" } as const
 
 const level = (value: string): Result.Result<LogLevel.LogLevel, string> =>
@@ -258,11 +299,11 @@ export const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[
     "TROUPE_KEY_SECRET",
     undefined,
     (value) =>
-      value.length < 16
-        ? Result.fail("has less than 16 characters")
-        : Result.succeed(Redacted.make(value))
+      value.length < 16 ? Result.fail("has less than 16 characters") : Result.succeed(Redacted.make(value))
   ],
   port: ["TROUPE_PORT", 4000, whole(0, 65_535)],
+  origins: ["TROUPE_ORIGINS", [], originList],
+  accessLog: ["TROUPE_ACCESS_LOG", "errors", oneOf("all", "errors", "none")],
   handlers: ["TROUPE_HANDLERS", undefined, text],
   queues: ["TROUPE_QUEUES", undefined, subscriptions],
   routes: ["TROUPE_ROUTES", [], readRoutes],
@@ -274,6 +315,8 @@ export const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[
   recycleMemory: ["TROUPE_RECYCLE_MEMORY", undefined, whole(1, 16_777_216)],
   recycleAge: ["TROUPE_RECYCLE_AGE", undefined, atLeast(Duration.seconds(1))],
   encryptionKeys: ["TROUPE_ENCRYPTION_KEYS", undefined, readKeyRing],
+  webhookSecrets: ["TROUPE_WEBHOOK_SECRETS", undefined, readWebhookSecrets],
+  webhookNetworks: ["TROUPE_WEBHOOK_NETWORKS", [], readNetworks],
   files: ["TROUPE_FILES", ".troupe/files", text],
   folders: [
     "TROUPE_FOLDERS",

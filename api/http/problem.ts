@@ -16,6 +16,7 @@ import type {
 import type { AgentNotFound, UnknownAgent } from "../../actors/operate/agents.ts"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import type { PositionInvalid } from "../../actors/follow/follow.ts"
+import type { LifecyclePositionInvalid } from "../../actors/follow/lifecycle.ts"
 import type { NodeNotFound, WorkerNotFound } from "../../actors/operate/operator.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
 import type { NotRetryable } from "../../actors/operate/revival.ts"
@@ -73,6 +74,7 @@ export type ApiError =
   | TaskFailed
   | InvalidTaskId
   | PositionInvalid
+  | LifecyclePositionInvalid
   | QueryRefused
   | NotRetryable
   | WorkerNotFound
@@ -149,6 +151,11 @@ export const kinds = {
   },
   InvalidTaskId: { status: 400, types: ["invalid-id"], title: "This is no task id" },
   PositionInvalid: {
+    status: 400,
+    types: ["invalid-position"],
+    title: "This is no place in a stream of events"
+  },
+  LifecyclePositionInvalid: {
     status: 400,
     types: ["invalid-position"],
     title: "This is no place in a stream of events"

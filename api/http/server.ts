@@ -6,11 +6,11 @@
  * then it takes no new connections, ends its streams, lets requests finish within a limit, and cuts off what is left.
  */
 import { Context, Effect, Layer } from "effect"
-import ipaddr from "ipaddr.js"
 import { Gate } from "../../actors/access/gate.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import { Settings, SettingsError } from "../../runtime/config.ts"
 import { type AppOptions, createApp } from "./app.ts"
+import { isLoopback } from "./browser.ts"
 import { Drain } from "./drain.ts"
 import type { ApiServices } from "./run.ts"
 
@@ -28,9 +28,6 @@ export class HttpServer extends Context.Service<
     readonly port: number
   }
 >()("troupe/HttpServer") {}
-
-const isLoopback = (host: string) =>
-  host === "localhost" || (ipaddr.isValid(host) && ipaddr.process(host).range() === "loopback")
 
 const checkHost = Effect.fnUntraced(function* (host: string) {
   if (isLoopback(host)) return
@@ -59,12 +56,19 @@ export const layerWith = (options: ServerOptions) =>
   Layer.effect(
     HttpServer,
     Effect.gen(function* () {
-      const { grace, host, port } = yield* Settings
+      const { accessLog, grace, host, origins, port } = yield* Settings
       const { during, hurried, run } = yield* Shutdown
       yield* checkHost(host)
       const drain = new Drain()
       const open = options.open ?? isLoopback(host)
-      const app = createApp(yield* Effect.context<ApiServices>(), { ...options, open, drain })
+      const app = createApp(yield* Effect.context<ApiServices>(), {
+        accessLog,
+        origins,
+        local: isLoopback(host),
+        ...options,
+        open,
+        drain
+      })
       const listen = Effect.try({
         try: () =>
           Bun.serve({
