@@ -13,12 +13,15 @@ const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 const fixedLength = 8
 const countedMax = 32 ** 8
 
+const pairs = Array.from({ length: 32 ** 2 }, (_, at) => crockford[Math.floor(at / 32)]! + crockford[at % 32]!)
+
+/** An even number of letters, two at a time: ids are made on the hot path. */
 const letters = (number: number, length: number): string => {
   let text = ""
   let rest = number
-  for (let at = 0; at < length; at++) {
-    text = crockford[rest % 32]! + text
-    rest = Math.floor(rest / 32)
+  for (let at = 0; at < length; at += 2) {
+    text = pairs[rest % 1_024]! + text
+    rest = Math.floor(rest / 1_024)
   }
   return text
 }

@@ -4,14 +4,14 @@
  * A submit succeeds only after the task is stored, and nothing that would be refused later is acknowledged: the
  * handler is known, the input fits its schema, the options are in their bounds.
  */
-import { Clock, Context, Duration, Effect, Exit, Layer, type Option, Result, Schema } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Fiber, Layer, type Option, Result, Schema } from "effect"
 import { Settings } from "../../runtime/config.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { type Cancelled, Store, StoreError, type StoreFull } from "../../runtime/store.ts"
 import { type Partition, partitionOfId, State, submittedAt, TaskId, ulidOfId } from "../../runtime/task.ts"
 import { storedTenant, Tenant } from "../../runtime/tenant.ts"
 import { type Ended, endedOf, inputOf, type TaskView, viewOf } from "../../runtime/view.ts"
-import { makeIntake, type NotTaken, type Submitted, TaskGone, type Turned } from "./intake.ts"
+import { makeIntake, type NotTaken, type Submitted, submitted, TaskGone, type Turned } from "./intake.ts"
 import { makeLookout } from "./lookout.ts"
 import { Offspring } from "./offspring.ts"
 import { makeOutbox, untilAnswered } from "./outbox.ts"
@@ -63,6 +63,9 @@ export type SubmitError = Refused | StoreError | StoreFull
 /** How a task that was asked for ended. */
 export type Asked = Ended & { readonly id: TaskId }
 
+/** Is called once, maybe before the call that it was given to returns. */
+export type Done<A, E> = (exit: Exit.Exit<A, E>) => void
+
 export class Dispatcher extends Context.Service<
   Dispatcher,
   {
@@ -77,6 +80,16 @@ export class Dispatcher extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<Result.Result<Submitted, Refused>>, StoreError | StoreFull>
     /** Submits a task and waits for its end, or for that of the task that its guards point at. */
     readonly ask: (task: unknown) => Effect.Effect<Asked, SubmitError | TaskNotFound>
+    /**
+     * `submit` and `ask` for who has no fiber, and so says for whom. What is returned ends the wait, and `done` is not
+     * called after that. Where nothing has to be looked at first they make no effect, which costs half as much.
+     */
+    readonly submitThen: (task: unknown, tenant: string, done: Done<Submitted, SubmitError>) => () => void
+    readonly askThen: (
+      task: unknown,
+      tenant: string,
+      done: Done<Asked, SubmitError | TaskNotFound>
+    ) => () => void
     readonly task: (id: TaskId) => Effect.Effect<TaskView, TaskNotFound | StoreError>
     /** Waits for a task's end; by default for as long as it takes. However short the wait, it looks once. */
     readonly result: (
@@ -114,6 +127,7 @@ const make = Effect.gen(function* () {
   const replies = yield* Replies
   const retentionMs = Duration.toMillis((yield* Settings).retention)
   const clock = yield* Clock.Clock
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
   const intake = yield* makeIntake
   const lookout = yield* makeLookout(sharedQueues(yield* Settings))
   const unserved = yield* makeUnserved(lookout)
@@ -144,18 +158,19 @@ const make = Effect.gen(function* () {
   })
 
   /** Submits and waits in one go: the answer may come before the submit is known to be stored. */
-  const exchange = (one: Prepared) =>
-    Effect.callback<Asked, TaskNotFound | NotTaken>((resume) => {
-      const forget = replies.expect(one.id, (exit) =>
-        resume(Exit.map(exit, (record) => ({ id: one.id, ...endedOf(record) })))
-      )
-      intake.push(one, (exit) => {
-        if (Exit.isSuccess(exit)) return
-        forget()
-        resume(Effect.failCause(exit.cause))
-      })
-      return Effect.sync(forget)
+  const exchangeThen = (one: Prepared, done: Done<Asked, TaskNotFound | NotTaken>) => {
+    const forget = replies.expect(one.id, (exit) =>
+      done(Exit.map(exit, (record) => ({ id: one.id, ...endedOf(record) })))
+    )
+    intake.push(one, (exit) => {
+      if (Exit.isSuccess(exit)) return
+      forget()
+      done(Exit.failCause(exit.cause))
     })
+    return forget
+  }
+  const exchange = (one: Prepared) =>
+    Effect.callback<Asked, TaskNotFound | NotTaken>((resume) => Effect.sync(exchangeThen(one, resume)))
 
   const tuned = new Set<Partition>()
   const askPlain = (one: Prepared) => {
@@ -172,12 +187,57 @@ const make = Effect.gen(function* () {
     return { id, ...endedOf(yield* replies.ended(id)) }
   })
 
-  const ask = (task: unknown) =>
-    whenPrepared(
-      (tenant, carried) => preparing(task, { reply: replies.inbox, tenant, carried }),
-      (one): Effect.Effect<Asked, NotTaken | NoWorker | TaskNotFound> =>
-        unserved.unanswered(one, !isGuarded(one) ? intake.whileThereIsRoom(askPlain(one)) : askGuarded(one))
-    )
+  const prepareAsk = (task: unknown, tenant: string | undefined, carried?: Carried) =>
+    preparing(task, { reply: replies.inbox, tenant, carried })
+  const askPrepared = (one: Prepared): Effect.Effect<Asked, NotTaken | NoWorker | TaskNotFound> =>
+    unserved.unanswered(one, !isGuarded(one) ? intake.whileThereIsRoom(askPlain(one)) : askGuarded(one))
+  const submitPrepared = (one: Prepared) => unserved.minded(one, intake.take)
+
+  /** What was prepared, if nothing has to be looked at before it is stored. */
+  const readyIn = (preparation: Preparation): Prepared | undefined => {
+    if (preparation instanceof Promise || Result.isFailure(preparation)) return undefined
+    const one = preparation.success
+    return !isGuarded(one) && unserved.isServed(one) && intake.hasRoom() ? one : undefined
+  }
+
+  const begin = <A, E>(effect: Effect.Effect<A, E>, done: Done<A, E>) => {
+    const fiber = fork(effect)
+    fiber.addObserver(done)
+    return () => void fork(Fiber.interrupt(fiber))
+  }
+
+  /** What was refused says when to come back. */
+  const refusing =
+    <A, E>(done: Done<A, E | NotTaken>): Done<A, E | NotTaken> =>
+    (exit) => {
+      if (Exit.isSuccess(exit)) done(exit)
+      else fork(intake.whileThereIsRoom(exit)).addObserver(done)
+    }
+
+  const submitThen: Dispatcher["Service"]["submitThen"] = (task, tenant, done) => {
+    const preparation = preparing(task, { tenant: storedTenant(tenant) })
+    const one = readyIn(preparation)
+    if (one === undefined) {
+      return begin(
+        whenPrepared(() => preparation, submitPrepared),
+        done
+      )
+    }
+    const tell = refusing(done)
+    intake.push(one, (exit) => tell(Exit.map(exit, () => submitted(one))))
+    return () => {}
+  }
+
+  const askThen: Dispatcher["Service"]["askThen"] = (task, tenant, done) => {
+    const preparation = prepareAsk(task, storedTenant(tenant))
+    const one = readyIn(preparation)
+    return one !== undefined && tuned.has(partitionOfId(one.id))
+      ? exchangeThen(one, refusing(done))
+      : begin(
+          whenPrepared(() => preparation, askPrepared),
+          done
+        )
+  }
 
   const isPast = (id: TaskId) => submittedAt(ulidOfId(id)) + retentionMs < clock.currentTimeMillisUnsafe()
 
@@ -243,13 +303,11 @@ const make = Effect.gen(function* () {
   })
 
   const dispatcher = Dispatcher.of({
-    submit: (task) =>
-      whenPrepared(
-        (tenant, carried) => preparing(task, { tenant, carried }),
-        (one) => unserved.minded(one, intake.take)
-      ),
+    submit: (task) => whenPrepared((tenant, carried) => preparing(task, { tenant, carried }), submitPrepared),
     submitAll,
-    ask,
+    ask: (task) => whenPrepared((tenant, carried) => prepareAsk(task, tenant, carried), askPrepared),
+    submitThen,
+    askThen,
     task: (id) => Effect.map(find(id), (found) => viewOf(id, found, handlers.find)),
     result,
     input: (id) =>

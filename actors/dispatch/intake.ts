@@ -67,14 +67,17 @@ export interface Intake {
     tasks: ReadonlyArray<Prepared>
   ) => Effect.Effect<ReadonlyArray<Result.Result<Submitted, Turned>>, StoreError | StoreFull>
 
-  /** Stores a task without guards, and tells how it went by a call. Only within `whileThereIsRoom`. */
+  /** Whether there is room in the store's memory, as far as is known. */
+  readonly hasRoom: () => boolean
+
+  /** Stores a task without guards, and tells how it went by a call. Only within `whileThereIsRoom`, or after `hasRoom`. */
   readonly push: (one: Prepared, done: Parameters<Outbox["push"]>[2]) => void
 
   /** Does what stores tasks, unless the store's memory is all but used up; a full queue says when to come back. */
   readonly whileThereIsRoom: <A, E, R>(storing: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreFull, R>
 }
 
-const submitted = ({ due, id }: Prepared): Submitted => ({
+export const submitted = ({ due, id }: Prepared): Submitted => ({
   id,
   state: due === undefined ? "queued" : "scheduled"
 })
@@ -176,6 +179,7 @@ export const makeIntake = Effect.gen(function* () {
   })
 
   const intake: Intake = {
+    hasRoom: pressure.hasRoom,
     take,
     takeAll,
     push: (one, done) => {

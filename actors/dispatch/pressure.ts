@@ -30,6 +30,8 @@ export const retryAfterMsOf = (ended: number): number =>
     : Math.min(retryAfterMaxMs, Math.max(retryAfterMinMs, Math.ceil(60_000 / ended)))
 
 export interface Pressure {
+  /** Whether there is room, as far as is known; it is looked at beside what follows. */
+  readonly hasRoom: () => boolean
   /** Does `submit`, or fails with `StoreFull` before anything is sent. */
   readonly whileThereIsRoom: <A, E, R>(submit: Effect.Effect<A, E, R>) => Effect.Effect<A, E | StoreFull, R>
   /** Adds when to come back to what a full queue has said. */
@@ -64,17 +66,21 @@ export const makePressure: Effect.Effect<Pressure, never, Operations> = Effect.g
     )
   )
 
+  const isStale = () => !looking && clock.currentTimeMillisUnsafe() - lookedAt >= lookEveryMs
+
+  const hasRoom = () => {
+    if (isFull) return false
+    if (isStale()) fork(look)
+    return true
+  }
+
   const whileThereIsRoom = <A, E, R>(submit: Effect.Effect<A, E, R>) =>
     Effect.suspend((): Effect.Effect<A, E | StoreFull, R> => {
-      const isStale = !looking && clock.currentTimeMillisUnsafe() - lookedAt >= lookEveryMs
-      if (!isFull) {
-        if (isStale) fork(look)
-        return submit
-      }
+      if (hasRoom()) return submit
       const full = Effect.suspend((): Effect.Effect<A, E | StoreFull, R> =>
         isFull ? Effect.fail(new StoreFull()) : submit
       )
-      return isStale ? Effect.andThen(look, full) : full
+      return isStale() ? Effect.andThen(look, full) : full
     })
 
   const endedLately = (partition: Partition) =>
@@ -100,5 +106,5 @@ export const makePressure: Effect.Effect<Pressure, never, Operations> = Effect.g
     return after(ms)
   })
 
-  return { whileThereIsRoom, estimate }
+  return { hasRoom, whileThereIsRoom, estimate }
 })

@@ -28,6 +28,9 @@ export class NoWorker extends Schema.TaggedError<NoWorker>()("NoWorker", {
 const tellEveryMs = 60_000
 
 export interface Unserved {
+  /** Whether a live worker is known that can run it, so that nothing is to be said. */
+  readonly isServed: (one: Prepared) => boolean
+
   /** Stores one task; the answer warns when nobody can run it. */
   readonly minded: <E>(
     one: Prepared,
@@ -157,6 +160,6 @@ export const makeUnserved = Effect.fnUntraced(function* (lookout: Lookout) {
       return doing
     })
 
-  const made: Unserved = { minded, mindedAll, unanswered }
+  const made: Unserved = { isServed: (one) => isServed(one) === true, minded, mindedAll, unanswered }
   return made
 })

@@ -11,7 +11,7 @@
  *
  * The types of inputs and results are those of the definition; a name in its place knows neither.
  */
-import { Context, Duration, Effect, Layer, Redacted, Result, type Scope, Stream } from "effect"
+import { Context, Duration, Effect, Exit, Layer, Redacted, Result, type Scope, Stream } from "effect"
 import {
   Dispatcher,
   type Refused,
@@ -19,8 +19,20 @@ import {
   type Submitted
 } from "../../actors/dispatch/dispatcher.ts"
 import { Follow, type FollowEvent, readPosition } from "../../actors/follow/follow.ts"
+import {
+  Lifecycle,
+  type LifecycleFilter,
+  type LifecycleNews,
+  type LifecyclePositionInvalid
+} from "../../actors/follow/lifecycle.ts"
 import { AgentOperator } from "../../actors/operate/agents.ts"
 import { Operator } from "../../actors/operate/operator.ts"
+import {
+  Lifecycle,
+  type LifecycleFilter,
+  type LifecycleNews,
+  type LifecyclePositionInvalid
+} from "../../actors/follow/lifecycle.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
 import { ScheduleOperator } from "../../actors/schedule/operator.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
@@ -36,11 +48,14 @@ import type { Agents } from "../../runtime/agents.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { type Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
 import type { TaskId } from "../../runtime/task.ts"
+import { Tenant } from "../../runtime/tenant.ts"
 import type { Ended, TaskView } from "../../runtime/view.ts"
 import { type Agent, type AgentIdentity, agentOf, type Agents as AgentList } from "./agents.ts"
 import { AskTimeout, type InvalidTaskId, TaskFailed } from "./errors.ts"
 import { type Operate, operate, readId } from "./operate.ts"
 import * as Schedules from "./schedules.ts"
+import * as Traces from "../../runtime/telemetry/tracing.ts"
+import { Direct } from "./direct.ts"
 import { connected, logLevel } from "./settings.ts"
 import {
   type InputOf,
@@ -124,11 +139,27 @@ export class Troupe extends Context.Service<
       options?: WaitOptions
     ) => Effect.Effect<unknown, InvalidTaskId | ResultError>
 
-    /** What has happened to a task and what happens, up to its end. */
-    readonly events: (
-      id: string,
+    readonly events: {
+      /** What has happened to a task and what happens, up to its end. */
+      (id: string, options?: EventOptions): Stream.Stream<FollowEvent, InvalidTaskId | EventError>
+      /**
+       * What becomes of all tasks from now on, of those that fit: submitted, started, completed, and so on. `after` the
+       * `id` of an event goes on from there, within a minute; otherwise a `gap` says that something is missing.
+       */
+      (
+        filter?: LifecycleFilter,
+        options?: EventOptions
+      ): Stream.Stream<LifecycleNews, LifecyclePositionInvalid | StoreError>
+    }
+
+    /**
+     * What becomes of all tasks that fit, from now on, or from after the `id` of an event; it never ends. The first word is
+     * `listening`, from which on nothing is missed but what a `gap` says.
+     */
+    readonly lifecycle: (
+      filter?: LifecycleFilter,
       options?: EventOptions
-    ) => Stream.Stream<FollowEvent, InvalidTaskId | EventError>
+    ) => Stream.Stream<LifecycleNews, LifecyclePositionInvalid | StoreError>
 
     /** Runs tasks in this process until the scope closes; then it drains. */
     readonly work: (options?: WorkOptions) => Effect.Effect<void, never, Scope.Scope>
@@ -144,7 +175,7 @@ export class Troupe extends Context.Service<
 >()("troupe/Troupe") {
   /** The same over a store, handlers and settings that are brought along. */
   static readonly over = (options: Pick<ConnectOptions, "work"> = {}) =>
-    Layer.effect(Troupe, make(options)).pipe(Layer.provide(Tree.client))
+    Layer.effectContext(make(options)).pipe(Layer.provide(Tree.client))
 
   /** Connects, and disconnects with the scope. */
   static readonly layer = (options: ConnectOptions = {}) =>
@@ -153,6 +184,7 @@ export class Troupe extends Context.Service<
         Layer.mergeAll(Tree.store(options.store ?? "redis"), Tree.handlers(options.handlers ?? []))
       ),
       Layer.provide(logLevel),
+      Layer.provide(Traces.layer()),
       Layer.provide(settingsOf(options))
     )
 }
@@ -178,6 +210,8 @@ const subscriptions = (queues: Readonly<Record<string, number>>): ReadonlyArray<
 const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">) {
   const dispatcher = yield* Dispatcher
   const follow = yield* Follow
+  const lifecycle = yield* Lifecycle
+  const lifecycle = yield* Lifecycle
   const handlers = yield* Handlers
   const settings = yield* Settings
   // What a worker of this process shares with the rest of it.
@@ -237,7 +271,32 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">)
 
   if (options.work) yield* work(options.work === true ? {} : options.work)
 
-  return Troupe.of({
+  const tenant = yield* Tenant
+  const nothing = () => {}
+  const direct = Direct.of({
+    submit: (task, input, options, done) => {
+      const described = describe(task, input, options)
+      if (Result.isSuccess(described)) {
+        return dispatcher.submitThen(described.success, tenant, (exit) => done(Exit.map(exit, handle)))
+      }
+      done(Exit.fail(described.failure))
+      return nothing
+    },
+    ask: (task, input, options, done) => {
+      const described = describe(task, input, options)
+      if (Result.isSuccess(described)) {
+        return dispatcher.askThen(described.success, tenant, (exit) => {
+          if (Exit.isFailure(exit)) return done(Exit.failCause(exit.cause))
+          const { value } = exit
+          done(value.state === "succeeded" ? Exit.succeed(value.output) : Exit.fail(new TaskFailed(value)))
+        })
+      }
+      done(Exit.fail(described.failure))
+      return nothing
+    }
+  })
+
+  const troupe = Troupe.of({
     ...operate(yield* Operator, dispatcher),
     schedules: Schedules.schedulesOf(yield* ScheduleOperator, describe),
     agent: agentOf(agents, { learn, handle, outputOf: (ended) => outputOf(ended, ended.id) }),
@@ -281,7 +340,11 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">)
 
     task: (id) => Effect.flatMap(readId(id), dispatcher.task),
     result: (id, options) => Effect.flatMap(readId(id), (id) => result(id, options)),
-    events: (id, options) => Stream.unwrap(Effect.map(readId(id), (id) => events(id, options))),
+    events: ((of: string | LifecycleFilter = {}, options?: EventOptions) =>
+      typeof of === "string"
+        ? Stream.unwrap(Effect.map(readId(of), (id) => events(id, options)))
+        : lifecycle.follow(of, options?.after)) as Troupe["Service"]["events"],
     work
   })
+  return Context.make(Troupe, troupe).pipe(Context.add(Direct, direct))
 })

@@ -25,6 +25,7 @@ import {
 } from "effect"
 import type { Refused } from "../../actors/dispatch/dispatcher.ts"
 import type { FollowEvent } from "../../actors/follow/follow.ts"
+import type { LifecycleFilter, LifecycleNews } from "../../actors/follow/lifecycle.ts"
 import type { AgentPage } from "../../actors/operate/agents.ts"
 import type { AgentQuery } from "../../actors/operate/agent-query.ts"
 import type { AgentView } from "../../actors/operate/agent-view.ts"
@@ -32,6 +33,7 @@ import type { MessageInput, MessageOf, Reply } from "../../runtime/current-agent
 import type { State, TaskId } from "../../runtime/task.ts"
 import type { TaskView } from "../../runtime/view.ts"
 import type { AgentIdentity, InquiryOptions, MessageOptions } from "./agents.ts"
+import { Direct, type Done } from "./direct.ts"
 import * as Fx from "./effect.ts"
 import { TroupeClosed } from "./errors.ts"
 import { type Operate, operationsOf, promised, type Promised } from "./operate.ts"
@@ -129,7 +131,14 @@ export interface Troupe extends Promised<Operate>, AsyncDisposable {
   readonly result: (id: string, options?: Fx.WaitOptions) => Promise<unknown>
 
   /** What has happened to a task and what happens, up to its end. */
-  readonly events: (id: string, options?: Fx.EventOptions) => AsyncIterable<FollowEvent>
+  readonly events: {
+    (id: string, options?: Fx.EventOptions): AsyncIterable<FollowEvent>
+    /**
+     * What becomes of all tasks from now on, of those that fit: submitted, started, completed, and so on. `after` the `id`
+     * of an event goes on from there, within a minute; otherwise a `gap` says that something is missing.
+     */
+    (filter?: LifecycleFilter, options?: Fx.EventOptions): AsyncIterable<LifecycleNews>
+  }
 
   /** Runs tasks in this process. */
   readonly work: (options?: Fx.WorkOptions) => Promise<Work>
@@ -155,7 +164,7 @@ export const connect = (options: Fx.ConnectOptions = {}): Promise<Troupe> =>
 
 /** The same for a connection that is made as an Effect layer. Rejects with what the layer fails with. */
 export const connectOver = async (
-  layer: Layer.Layer<Fx.Troupe, unknown>,
+  layer: Layer.Layer<Fx.Troupe | Direct, unknown>,
   options: Pick<Fx.ConnectOptions, "work"> = {}
 ): Promise<Troupe> => {
   const runtime = ManagedRuntime.make(layer)
@@ -167,6 +176,7 @@ export const connectOver = async (
     throw error
   })
   const service = Context.get(context, Fx.Troupe)
+  const direct = Context.get(context, Direct)
   const fork = Effect.runForkWith(context)
   /** What somebody waits for; it ends with the connection. */
   const waiting = new Set<Fiber.Fiber<unknown, unknown>>()
@@ -187,6 +197,26 @@ export const connectOver = async (
     if (Exit.isSuccess(exit)) return exit.value
     throw isClosed() && Cause.hasInterruptsOnly(exit.cause) ? new TroupeClosed() : Cause.squash(exit.cause)
   }
+
+  /** What somebody waits for without a fiber: each ends its wait. */
+  const told = new Set<() => void>()
+
+  const tell = <A, B>(start: (done: Done<A>) => () => void, to: (value: A) => B) =>
+    new Promise<B>((resolve, reject) => {
+      if (isClosed()) return reject(new TroupeClosed())
+      let isOver = false
+      const forget = start((exit) => {
+        isOver = true
+        told.delete(stop)
+        if (Exit.isSuccess(exit)) resolve(to(exit.value))
+        else reject(Cause.squash(exit.cause))
+      })
+      const stop = () => {
+        forget()
+        reject(new TroupeClosed())
+      }
+      if (!isOver) told.add(stop)
+    })
 
   const iterate = (follow: (troupe: Fx.Troupe["Service"]) => Stream.Stream<FollowEvent, unknown>) =>
     Stream.unwrap(
@@ -237,6 +267,7 @@ export const connectOver = async (
     Deferred.doneUnsafe(closed, Exit.fail(new TroupeClosed()))
     // First, so that what runs here can still write its results.
     await Effect.runPromise(Scope.close(workers, Exit.void))
+    for (const stop of told) stop()
     await Effect.runPromise(Fiber.interruptAll(waiting))
     await runtime.dispose()
   }
@@ -254,16 +285,28 @@ export const connectOver = async (
     schedules: promised(service.schedules, (effect) => run(() => effect)) as PromisedSchedules,
     agent: agentHandle,
     agents: { list: (query) => run((troupe) => troupe.agents.list(query)) },
-    submit: async (task, input, options) =>
-      handle(await run((troupe) => troupe.submit(task, input, options))),
+    submit: <T extends Named>(task: T, input: InputOf<T>, options?: SubmitOptions) =>
+      tell(
+        (done: Done<Fx.Task>) => direct.submit(task, input, options, done),
+        (task) => handle(task as Fx.Task<OutputOf<T>>)
+      ),
     submitAll: async (tasks) =>
       ((await run((troupe) => troupe.submitAll(tasks))) as ReadonlyArray<Parameters<typeof settled>[0]>).map(
         settled
       ) as never,
-    ask: (task, input, options) => run((troupe) => troupe.ask(task, input, options)),
+    ask: <T extends Named>(task: T, input: InputOf<T>, options?: Fx.AskOptions) =>
+      options?.timeout === undefined
+        ? tell(
+            (done) => direct.ask(task, input, options, done),
+            (output) => output as OutputOf<T>
+          )
+        : run((troupe) => troupe.ask(task, input, options)),
     task: (id) => run((troupe) => troupe.task(id)),
     result: (id, options) => run((troupe) => troupe.result(id, options)),
-    events: (id, options) => iterate((troupe) => troupe.events(id, options)),
+    events: ((of: string | LifecycleFilter = {}, options?: Fx.EventOptions) =>
+      typeof of === "string"
+        ? iterate((troupe) => troupe.events(of, options))
+        : iterate((troupe) => troupe.events(of, options))) as Client["events"],
     work,
     close,
     [Symbol.asyncDispose]: close
