@@ -205,20 +205,21 @@ export const connectOver = async (
     new Promise<B>((resolve, reject) => {
       if (isClosed()) return reject(new TroupeClosed())
       let isOver = false
-      const forget = start((exit) => {
+      let forget = () => {}
+      const stop = () => {
+        forget()
+        reject(new TroupeClosed())
+      }
+      forget = start((exit) => {
         isOver = true
         told.delete(stop)
         if (Exit.isSuccess(exit)) resolve(to(exit.value))
         else reject(Cause.squash(exit.cause))
       })
-      const stop = () => {
-        forget()
-        reject(new TroupeClosed())
-      }
       if (!isOver) told.add(stop)
     })
 
-  const iterate = (follow: (troupe: Fx.Troupe["Service"]) => Stream.Stream<FollowEvent, unknown>) =>
+  const iterate = <A>(follow: (troupe: Fx.Troupe["Service"]) => Stream.Stream<A, unknown>) =>
     Stream.unwrap(
       Effect.map(
         Effect.promise(() => run(Effect.succeed)),
@@ -306,7 +307,7 @@ export const connectOver = async (
     events: ((of: string | LifecycleFilter = {}, options?: Fx.EventOptions) =>
       typeof of === "string"
         ? iterate((troupe) => troupe.events(of, options))
-        : iterate((troupe) => troupe.events(of, options))) as Client["events"],
+        : iterate((troupe) => troupe.events(of, options))) as Troupe["events"],
     work,
     close,
     [Symbol.asyncDispose]: close
