@@ -15,8 +15,10 @@ import { start as supervise, Supervisor } from "../runtime/supervision/superviso
 import { render } from "../runtime/supervision/tree.ts"
 import * as Gate from "./access/gate.ts"
 import * as Keys from "./access/keys.ts"
+import { deliver } from "./callback/deliver.ts"
 import * as Dispatcher from "./dispatch/dispatcher.ts"
 import * as Follow from "./follow/follow.ts"
+import * as Lifecycle from "./follow/lifecycle.ts"
 import * as Janitor from "./janitor.ts"
 import * as Figures from "./operate/figures.ts"
 import * as AgentOperator from "./operate/agents.ts"
@@ -29,13 +31,18 @@ import * as Worker from "./work/worker.ts"
 /** The store of a process: the Redis of its settings, or memory that it shares with nobody. */
 export const store = (kind: "redis" | "memory") => (kind === "redis" ? Redis.layer() : Memory.layer)
 
-/** The handlers given in code, and those of the settings' folder. */
+/** The handlers given in code, those of the settings' folder, and the one that tells callbacks where they are signed. */
 export const handlers = (given: ReadonlyArray<TaskDefinition>) =>
-  Layer.unwrap(Settings.useSync(({ handlers: folder }) => Handlers.layer({ given, folder })))
+  Layer.unwrap(
+    Settings.useSync(({ handlers: folder, webhookSecrets }) =>
+      Handlers.layer({ given: webhookSecrets === undefined ? given : [...given, deliver], folder })
+    )
+  )
 
 /** What it takes to submit, to ask, to follow and to operate. Give it a store, handlers and settings. */
 export const client = Layer.mergeAll(
   Follow.layer,
+  Lifecycle.layer,
   Operator.layer,
   AgentOperator.layer,
   ScheduleOperator.layer,

@@ -109,10 +109,10 @@ export class LifecycleLog extends Context.Service<
       after: LifePlace,
       limit: number
     ) => Effect.Effect<ReadonlyArray<Life>, StoreError>
-    /** Opens a channel that says where there is something new; `"all"` when that may have been missed. */
+    /** Opens a channel that says where there is something new; `undefined` when that may have been missed. */
     readonly hints: Effect.Effect<
       {
-        readonly next: Effect.Effect<Partition | "all">
+        readonly next: Effect.Effect<Partition | undefined>
         /** Succeeds once hints of this partition reach the channel. */
         readonly tune: (partition: Partition) => Effect.Effect<void, StoreError>
       },

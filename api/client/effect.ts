@@ -19,12 +19,6 @@ import {
   type Submitted
 } from "../../actors/dispatch/dispatcher.ts"
 import { Follow, type FollowEvent, readPosition } from "../../actors/follow/follow.ts"
-import {
-  Lifecycle,
-  type LifecycleFilter,
-  type LifecycleNews,
-  type LifecyclePositionInvalid
-} from "../../actors/follow/lifecycle.ts"
 import { AgentOperator } from "../../actors/operate/agents.ts"
 import { Operator } from "../../actors/operate/operator.ts"
 import {
@@ -152,15 +146,6 @@ export class Troupe extends Context.Service<
       ): Stream.Stream<LifecycleNews, LifecyclePositionInvalid | StoreError>
     }
 
-    /**
-     * What becomes of all tasks that fit, from now on, or from after the `id` of an event; it never ends. The first word is
-     * `listening`, from which on nothing is missed but what a `gap` says.
-     */
-    readonly lifecycle: (
-      filter?: LifecycleFilter,
-      options?: EventOptions
-    ) => Stream.Stream<LifecycleNews, LifecyclePositionInvalid | StoreError>
-
     /** Runs tasks in this process until the scope closes; then it drains. */
     readonly work: (options?: WorkOptions) => Effect.Effect<void, never, Scope.Scope>
 
@@ -210,7 +195,6 @@ const subscriptions = (queues: Readonly<Record<string, number>>): ReadonlyArray<
 const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">) {
   const dispatcher = yield* Dispatcher
   const follow = yield* Follow
-  const lifecycle = yield* Lifecycle
   const lifecycle = yield* Lifecycle
   const handlers = yield* Handlers
   const settings = yield* Settings

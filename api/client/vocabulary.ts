@@ -8,6 +8,13 @@ export {
   TaskGone
 } from "../../actors/dispatch/dispatcher.ts"
 export { type FollowEvent, PositionInvalid } from "../../actors/follow/follow.ts"
+export {
+  type LifecycleEvent,
+  type LifecycleFilter,
+  type LifecycleNews,
+  LifecyclePositionInvalid,
+  type LifecycleType
+} from "../../actors/follow/lifecycle.ts"
 export { TaskNotFound } from "../../actors/dispatch/replies.ts"
 export { SettingsError, type SettingsShape } from "../../runtime/config.ts"
 export {

@@ -7,6 +7,7 @@ import type { Context as HonoContext } from "hono"
 import type { RequestIdVariables } from "hono/request-id"
 import type { Dispatcher } from "../../actors/dispatch/dispatcher.ts"
 import type { Follow } from "../../actors/follow/follow.ts"
+import type { Lifecycle } from "../../actors/follow/lifecycle.ts"
 import type { AgentOperator } from "../../actors/operate/agents.ts"
 import type { Figures } from "../../actors/operate/figures.ts"
 import type { Operator } from "../../actors/operate/operator.ts"
@@ -29,6 +30,7 @@ import type { Row } from "./row.ts"
 export type ApiServices =
   | Dispatcher
   | Follow
+  | Lifecycle
   | Operator
   | AgentOperator
   | Operations

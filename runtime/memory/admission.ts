@@ -6,7 +6,7 @@ import { AgentBusy, agentBoxKey, agentOfBox, AgentQuarantined } from "../store.t
 import { decodeRecord, idIn, ulidOfEntry } from "../task.ts"
 import { entryOfHeader } from "./cells.ts"
 import { type Heap, Heaps } from "./heap.ts"
-import { noteLife } from "./lifecycle.ts"
+import { noteLife } from "./lives.ts"
 import { byScore } from "./scores.ts"
 
 /** What a task is now. `waits` while no run of it has started. */

@@ -43,7 +43,7 @@ export interface Channels {
   readonly inboxes: Map<string, Queue.Queue<Hint>>
   readonly orders: Map<WorkerId, Queue.Queue<Order>>
   /** Those who hear of lifecycle events. */
-  readonly lives: Set<Queue.Queue<Partition | "all">>
+  readonly lives: Set<Queue.Queue<Partition | undefined>>
 }
 
 /** What `agent:<address>` holds. */
@@ -223,11 +223,12 @@ export class Cells {
     this.kept.delete(segment)
     this.segments.add(segment)
     this.countLiving(1)
-    const { box, deadlineAt, expiresAt, parent } = task
+    const { box, callback, deadlineAt, expiresAt, parent } = task
     const ties = [
       ...(box === undefined ? [] : [`b${box.limit}${box.ordered ? "o" : ""} ${box.name}`]),
       ...(parent === undefined ? [] : [`p${parent}`]),
-      ...(expiresAt === undefined && deadlineAt === undefined ? [] : ["a"])
+      ...(expiresAt === undefined && deadlineAt === undefined ? [] : ["a"]),
+      ...(callback === undefined ? [] : ["c"])
     ]
     if (expiresAt !== undefined) this.later.set(`!${ulid}`, expiresAt)
     if (deadlineAt !== undefined) this.later.set(`#${ulid}`, deadlineAt)

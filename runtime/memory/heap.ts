@@ -23,7 +23,7 @@ import {
 
 import { Boxes } from "./boxes.ts"
 import { type Channels, entryOfHeader } from "./cells.ts"
-import { noteLife } from "./lifecycle.ts"
+import { noteLife } from "./lives.ts"
 
 const superseded: TaskError = {
   type: "Superseded",
@@ -108,7 +108,7 @@ export class Heap extends Boxes {
     for (const name of names) this.markReady(name)
   }
 
-  /** What a task's end means for others beside its box: its parent, its children, its guards, its alarms. */
+  /** What a task's end means for others beside its box: its parent, its children, its guards, its alarms, its callback. */
   private untie(ulid: string, record: string, line: string, now: number): void {
     const rest = line.slice(1)
     switch (line.charAt(0)) {
@@ -130,6 +130,9 @@ export class Heap extends Boxes {
       case "a":
         this.later.delete(`!${ulid}`)
         this.later.delete(`#${ulid}`)
+        return
+      case "c":
+        this.outbox.push({ kind: "callback", task: idIn(this.partition, ulid) })
         return
       case "g": {
         const [, keepMs, member] = /^(\d+):(.*)$/.exec(rest)!

@@ -1,46 +1,9 @@
-/** The log of lifecycle events in memory: the readable specification of `lifecycle-listen.lua` and `lib/lives.lua`. */
+/** The log of lifecycle events in memory: the readable specification of `runtime/lua/lifecycle-listen.lua`. */
 import { Clock, Effect, Layer, Queue } from "effect"
-import { cutHead, type LifeKind, LifecycleLog, livesMax } from "../lifecycle.ts"
+import { LifecycleLog } from "../lifecycle.ts"
 import type { Partition } from "../task.ts"
-import type { Cells } from "./cells.ts"
 import { Heaps } from "./heap.ts"
-
-/** What `control.listened` says, while that holds; one that nobody has renewed goes. */
-export const epochOf = ({ control }: Pick<Cells, "control">, now: number): number | undefined => {
-  const [until, epoch] = (control.get("listened") ?? "").split(" ").map(Number)
-  if (until === undefined || epoch === undefined) return undefined
-  if (until > now) return epoch
-  control.delete("listened")
-  return undefined
-}
-
-/** Notes what has become of a task, if somebody listens. */
-export const noteLife = (
-  cells: Cells,
-  now: number,
-  {
-    attempt,
-    kind,
-    more = "",
-    record,
-    ulid
-  }: {
-    readonly kind: LifeKind
-    readonly ulid: string
-    readonly attempt: number
-    readonly record: string
-    readonly more?: string
-  }
-): void => {
-  const epoch = epochOf(cells, now)
-  if (epoch === undefined) return
-  const { lifecycle } = cells
-  const last = lifecycle.at(-1)
-  const number = last?.epoch === epoch ? last.number + 1 : 1
-  lifecycle.push({ epoch, number, kind, ulid, attempt, at: now, head: cutHead(record), more })
-  if (lifecycle.length > livesMax) lifecycle.splice(0, lifecycle.length - livesMax)
-  cells.tellListeners()
-}
+import { epochOf } from "./lives.ts"
 
 const make = Effect.gen(function* () {
   const { channels, of: heapOf } = yield* Heaps
@@ -70,7 +33,7 @@ const make = Effect.gen(function* () {
           .slice(0, limit)
       ),
     hints: Effect.gen(function* () {
-      const heard = yield* Queue.unbounded<Partition | "all">()
+      const heard = yield* Queue.unbounded<Partition | undefined>()
       yield* Effect.acquireRelease(
         Effect.sync(() => channels.lives.add(heard)),
         () => Effect.sync(() => channels.lives.delete(heard))

@@ -17,7 +17,7 @@ import { Store, StoreError } from "../store.ts"
 import { type Entry, type Partition, runOfEntry, segmentOf, submittedAt, ulidOfEntry } from "../task.ts"
 import { walk } from "../walk.ts"
 import { type Heap, Heaps } from "./heap.ts"
-import { noteLife } from "./lifecycle.ts"
+import { noteLife } from "./lives.ts"
 import { byScore } from "./scores.ts"
 import { readerOf } from "./shelves.ts"
 
@@ -53,7 +53,7 @@ const takeWaiting = (heap: Heap, most: number): ReadonlyArray<Entry> => {
   return taken
 }
 
-const reviveIn = (heap: Heap, now: number, { box, entry, expected, record, ulid }: Revival): boolean => {
+const reviveIn = (heap: Heap, now: number, { box, callback, entry, expected, record, ulid }: Revival): boolean => {
   if (heap.letters.get(ulid) !== expected) return heap.tasks.get(segmentOf(ulid))?.get(ulid) === record
   heap.letters.delete(ulid)
   heap.dead.delete(ulid)
@@ -62,6 +62,7 @@ const reviveIn = (heap: Heap, now: number, { box, entry, expected, record, ulid 
   heap.keep({
     entry,
     record,
+    ...(callback === undefined ? {} : { callback }),
     ...(box === undefined
       ? {}
       : { box: there === undefined ? box : { name: box.name, limit: there.limit, ordered: there.ordered } })

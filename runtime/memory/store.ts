@@ -34,7 +34,7 @@ import {
 import { upkeepPause } from "../upkeep.ts"
 import { entryOfHeader } from "./cells.ts"
 import { type Heap, Heaps } from "./heap.ts"
-import { noteLife } from "./lifecycle.ts"
+import { noteLife } from "./lives.ts"
 import { add, byScore } from "./scores.ts"
 import { takeTurn } from "./turn.ts"
 
@@ -282,7 +282,8 @@ const sameMessage = (one: Message, other: Message): boolean => {
     case "ended":
       return other.kind === "ended" && one.child === other.child && one.parent === other.parent
     case "cancel":
-      return other.kind === "cancel" && one.task === other.task
+    case "callback":
+      return other.kind === one.kind && one.task === other.task
     case "submit":
       return (
         other.kind === "submit" && one.partition === other.partition && one.task.entry === other.task.entry

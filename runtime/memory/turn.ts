@@ -14,7 +14,7 @@ import {
 import { decodeRecord, type Entry, type Lane, lanes, nextRun, runOfEntry, type TaskError, ulidOfEntry } from "../task.ts"
 import { entryOfHeader } from "./cells.ts"
 import type { Heap } from "./heap.ts"
-import { noteLife } from "./lifecycle.ts"
+import { noteLife } from "./lives.ts"
 import { add, live, room, roomAfter, type Window } from "../window.ts"
 import { byScore } from "./scores.ts"
 

@@ -37,16 +37,16 @@ const make = Effect.gen(function* () {
     )
 
   const hints: LifecycleLog["Service"]["hints"] = Effect.gen(function* () {
-    const heard = yield* Queue.unbounded<Partition | "all">()
+    const heard = yield* Queue.unbounded<Partition | undefined>()
     const channels = new Map<string, Partition>()
     const listener = yield* openLink({
       name: "troupe-lives",
       address,
       onConnect: async (client, first) => {
-        client.on("smessage", (channel: string) => Queue.offerUnsafe(heard, channels.get(channel)!))
+        client.on("smessage", (channel: string) => Queue.offerUnsafe(heard, channels.get(channel)))
         // One at a time: those of a cluster need not lie in one slot.
         for (const channel of channels.keys()) await client.ssubscribe(channel)
-        if (!first) Queue.offerUnsafe(heard, "all")
+        if (!first) Queue.offerUnsafe(heard, undefined)
       }
     })
     yield* listener

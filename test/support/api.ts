@@ -11,6 +11,7 @@ import type { Agents } from "../../runtime/agents.ts"
 import type { Settings, SettingsShape } from "../../runtime/config.ts"
 import { Files } from "../../runtime/files.ts"
 import { defineTask } from "../../runtime/handler.ts"
+import type { LifecycleLog } from "../../runtime/lifecycle.ts"
 import type { Limits } from "../../runtime/limits.ts"
 import type { Members } from "../../runtime/members.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
@@ -52,7 +53,7 @@ const theTestWorks = Layer.effectDiscard(
 
 /** What an API asks for, on a store. */
 export const apiOn = <E, E2>(
-  store: Layer.Layer<Store | Access | Admission | Agents | Limits | Members | Operations | Schedules | Steps, E, Settings>,
+  store: Layer.Layer<Store | Access | Admission | Agents | LifecycleLog | Limits | Members | Operations | Schedules | Steps, E, Settings>,
   settings: (over: Partial<SettingsShape>) => Layer.Layer<Settings, E2>
 ) =>
   Layer.unwrap(

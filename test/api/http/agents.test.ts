@@ -4,6 +4,7 @@ import { Effect, Layer, type Scope } from "effect"
 import * as Gate from "../../../actors/access/gate.ts"
 import * as Keys from "../../../actors/access/keys.ts"
 import * as Follow from "../../../actors/follow/follow.ts"
+import * as Lifecycle from "../../../actors/follow/lifecycle.ts"
 import * as AgentOperator from "../../../actors/operate/agents.ts"
 import * as Figures from "../../../actors/operate/figures.ts"
 import * as Operator from "../../../actors/operate/operator.ts"
@@ -25,6 +26,7 @@ const apiOf = (agents: ReadonlyArray<TaskDefinition>) =>
         Figures.layer,
         Follow.layer,
         Gate.layer,
+        Lifecycle.layer,
         Keys.layer,
         Operator.layer,
         ScheduleOperator.layer,
