@@ -106,7 +106,9 @@ export class Acting {
         ? tracing.begin(`tell ${name}`, { parent: carried, kind: "producer" })
         : undefined
     return offspring.prepare({ name, input, key, ...(span?.carried ?? carried) }, birth).pipe(
-      span === undefined ? (effect) => effect : Effect.onExit((exit) => Effect.sync(() => endWith(span, exit))),
+      span === undefined
+        ? (effect) => effect
+        : Effect.onExit((exit) => Effect.sync(() => endWith(span, exit))),
       Effect.mapError((error: Error) => new ChildRefused({ handler: name, reason: error.message })),
       Effect.tap((prepared) =>
         Effect.sync(() =>

@@ -74,6 +74,14 @@ class Common {
     return this.handling.run.idempotencyKey
   }
 
+  get traceparent() {
+    return this.handling.run.traceparent
+  }
+
+  get tracestate() {
+    return this.handling.run.tracestate
+  }
+
   get signal() {
     return this.handling.run.signal
   }

@@ -9,6 +9,8 @@ import { Fault } from "../../runtime/handler.ts"
 import { readerOf } from "../../runtime/known-fields.ts"
 import { RetryJson } from "../../runtime/retry.ts"
 import { Priority, QueueName } from "../../runtime/task.ts"
+import { Traceparent, Tracestate } from "../../runtime/telemetry/trace-context.ts"
+import { CallbackJson } from "../callback/option.ts"
 
 /** The input or an option does not fit. Nothing was stored; `faults` says what to mend, and where. */
 export class SubmitRefused extends Schema.TaggedError<SubmitRefused>()("SubmitRefused", {
@@ -72,12 +74,17 @@ export const NewTaskJson = Schema.Struct({
   throttle: Schema.optionalKey(paced),
   /** A task of the same handler and input that lives, or has succeeded within the time, is taken for this one. */
   cache: Schema.optionalKey(Schema.Union([Schema.Literal(true), Schema.Struct({ forMs: millis(1) })])),
+  /** A URL that its end is told to, or `{url, events?, headers?}`. */
+  callback: Schema.optionalKey(CallbackJson),
   /** At most 16 of at most 64 characters, to find the task by. */
   tags: Schema.optionalKey(
     Schema.Array(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(64))).check(
       Schema.isMaxLength(16)
     )
-  )
+  ),
+  /** The trace that it is part of, as W3C Trace Context writes it. */
+  traceparent: Schema.optionalKey(Traceparent),
+  tracestate: Schema.optionalKey(Tracestate)
 })
 export type NewTaskJson = typeof NewTaskJson.Type
 

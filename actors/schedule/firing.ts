@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import type { UnknownHandler } from "../../runtime/registry.ts"
 import type { Change, StoredSchedule } from "../../runtime/schedules.ts"
+import type { Span } from "../../runtime/telemetry/tracing.ts"
 import type { Decision } from "./due.ts"
 import type { makeSlotTasks, SlotTask } from "./slot-task.ts"
 import { advance, encodeNote, encodeState, lookAt, type ScheduleState, type SlotNote } from "./state.ts"
@@ -31,6 +32,8 @@ export const changeTo = (
 export interface Firing {
   readonly change: Change
   readonly notes: ReadonlyArray<SlotNote>
+  /** The slots as spans, to be ended once the change is made. */
+  readonly spans: ReadonlyArray<Span>
 }
 
 type Ready = { readonly note: SlotNote; readonly owed: SlotTask | undefined }
@@ -76,6 +79,7 @@ export const fire = Effect.fnUntraced(function* (
   const change = changeTo(stored, next, now, retentionMs)
   return {
     notes,
+    spans: ready.flatMap(({ owed }) => owed?.span ?? []),
     change: {
       ...change,
       slot: isManual ? undefined : Math.max(...decision.fire.map(({ slot }) => slot)),

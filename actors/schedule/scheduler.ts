@@ -94,7 +94,7 @@ export const makeScheduler = Effect.gen(function* () {
       },
       now
     )
-    const { change, notes } = yield* fire(stored, state, decision, { now, retentionMs, tasks })
+    const { change, notes, spans } = yield* fire(stored, state, decision, { now, retentionMs, tasks })
     // Before, so that whoever dies in between leaves no two of them running.
     if (decision.cancel && state.last !== undefined && change.submits.length > 0) {
       yield* store.cancel(partitionOfId(state.last), ulidOfId(state.last), overtaken(id))
@@ -103,6 +103,7 @@ export const makeScheduler = Effect.gen(function* () {
     if (changed === "early") return "still due"
     complaints.delete(id)
     if (changed !== "changed") return "done"
+    for (const span of spans) span.end()
     for (const { partition } of change.submits) tally.submitted(partition, 1)
     for (const { error, outcome, slot } of notes) {
       const time = new Date(slot).toISOString()

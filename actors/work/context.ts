@@ -32,6 +32,7 @@ import {
 import { tenantDefault } from "../../runtime/tenant.ts"
 import { Family, type InquiryOptions } from "./family.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
+import { runFields } from "../../runtime/telemetry/logs.ts"
 import { carriedIn } from "../../runtime/telemetry/trace-context.ts"
 import { type Span, spanning, type Tracing } from "../../runtime/telemetry/tracing.ts"
 import { Recall, Suspended, type Verdict } from "./recall.ts"
@@ -218,10 +219,11 @@ export class Run implements TaskContext {
     )
   }
 
-  /** An effect of its handler, which is part of its span where there is one. */
+  /** An effect of its handler: what it logs says whose it is, and it is part of the run's span where there is one. */
   within<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const logged = Effect.annotateLogs(effect, runFields(this.#of))
     const { trace } = this.#of
-    return trace === undefined ? effect : trace.around(effect)
+    return trace === undefined ? logged : trace.around(logged)
   }
 
   /** A part of the run that is a span of its own, where spans are recorded. */
@@ -271,7 +273,10 @@ export class Run implements TaskContext {
         recall.step(
           recall.next(),
           name,
-          this.#spanning(name, Effect.promise(async () => run()))
+          this.#spanning(
+            name,
+            Effect.promise(async () => run())
+          )
         )
       )
     }
@@ -322,9 +327,7 @@ export class Run implements TaskContext {
       emit: (chunk: unknown) => this.guarded((writes) => writes.emit(chunk)),
       spent: (limit: string, amount: number) => Effect.sync(() => this.spent(limit, amount)),
       step: (name: string, effect: Effect.Effect<unknown, unknown>) =>
-        later(() =>
-          this.#remembered.step(this.#remembered.next(), name, this.#spanning(name, effect))
-        )(),
+        later(() => this.#remembered.step(this.#remembered.next(), name, this.#spanning(name, effect)))(),
       submit: later((...[task, input, options]: Parameters<TaskContext["submit"]>) =>
         this.#children.submit(this.#remembered.next(), task, input, options)
       ),

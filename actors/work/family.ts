@@ -139,7 +139,10 @@ export class Family {
     const { carried, tracing } = this.#options
     const span =
       tracing.on && carried.traceparent !== undefined
-        ? tracing.begin(`${as === "asked" ? "ask" : "submit"} ${handler}`, { parent: carried, kind: "producer" })
+        ? tracing.begin(`${as === "asked" ? "ask" : "submit"} ${handler}`, {
+            parent: carried,
+            kind: "producer"
+          })
         : undefined
     const { deadlineAt, offspring, orderedBox, parent, recall, tenant } = this.#options
     const home = orderedBox === undefined ? undefined : `${partitionOfId(parent)} ${orderedBox}`
@@ -174,7 +177,9 @@ export class Family {
             })
           )
       ),
-      span === undefined ? (effect) => effect : Effect.onExit((exit) => Effect.sync(() => endWith(span, exit)))
+      span === undefined
+        ? (effect) => effect
+        : Effect.onExit((exit) => Effect.sync(() => endWith(span, exit)))
     )
   }
 

@@ -14,6 +14,7 @@ import type { Agents } from "../../runtime/agents.ts"
 import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import type { Handlers } from "../../runtime/registry.ts"
+import { counter } from "../../runtime/telemetry/instruments.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
 import {
@@ -56,6 +57,9 @@ const backoffMaxMs = 1_000
  * half a lease without an answer is taken for an outage, after which nobody is judged for a while.
  */
 const beatsPerLease = 6
+
+const unanswered = counter("troupe_turns_unanswered_total")
+const notRelayed = counter("troupe_outbox_failures_total")
 
 /** How long it waits after the bell could not be heard, in milliseconds. */
 const deafMs = 100
@@ -331,8 +335,10 @@ export const openPuller = Effect.fnUntraced(function* (
     carrying = true
     fly(Effect.provideService(relay(partition), Store, store), (exit) => {
       carrying = false
-      if (Exit.isFailure(exit)) run(tell(Effect.logWarning("the outbox waits to be relayed", exit.cause)))
-      else if (exit.value) carry()
+      if (Exit.isFailure(exit)) {
+        notRelayed()
+        run(tell(Effect.logWarning("the outbox waits to be relayed", exit.cause)))
+      } else if (exit.value) carry()
     })
   }
 
@@ -354,6 +360,7 @@ export const openPuller = Effect.fnUntraced(function* (
   }
 
   const rest = (error: StoreError) => {
+    unanswered()
     again = true
     resting = true
     backoffMs = Math.min(backoffMaxMs, Math.max(backoffMinMs, backoffMs * 2))

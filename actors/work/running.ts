@@ -5,6 +5,7 @@ import { Cause, Exit, type Fiber } from "effect"
 import { describe } from "../../runtime/fault.ts"
 import type { Limit } from "../../runtime/handler.ts"
 import type { Settlement } from "../../runtime/store.ts"
+import type { Span } from "../../runtime/telemetry/tracing.ts"
 import type { Acting } from "../agent/act.ts"
 import type { Came, Waiting } from "../agent/cells.ts"
 import type { Ending } from "./attempt.ts"
@@ -40,6 +41,8 @@ export interface Running extends Claimed {
   stop: Stop | undefined
   used: Record<string, number> | undefined
   progress: { readonly fraction: number; readonly message?: string } | undefined
+  /** Its span, where traces are recorded. */
+  trace: Span | undefined
   notedMono: number
   noteDue: boolean
 }
@@ -80,7 +83,8 @@ export const unreadable: Ending = {
   failure: {
     error: {
       type: "PayloadUnreadable",
-      message: "its input cannot be read: its key is not, or not the same, in this worker's TROUPE_ENCRYPTION_KEYS"
+      message:
+        "its input cannot be read: its key is not, or not the same, in this worker's TROUPE_ENCRYPTION_KEYS"
     },
     fatal: false,
     after: { ms: unreadableAgainMs, counted: false, limit: undefined }

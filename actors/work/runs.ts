@@ -35,11 +35,20 @@ import {
 } from "./running.ts"
 import { type Cool, coolOf, type Settled, waitOf } from "./settled.ts"
 import { outcomeOf, settlementOf } from "./settlement.ts"
+import { runFields } from "../../runtime/telemetry/logs.ts"
 import { Tracing } from "../../runtime/telemetry/tracing.ts"
 import { beginRun, endRun } from "./traced.ts"
 
 export type { Stop } from "./running.ts"
 export type { Settled } from "./settled.ts"
+
+/** What a handler says is said to its operators as well as to those who follow its task. */
+const logAt = {
+  debug: Effect.logDebug,
+  info: Effect.logInfo,
+  warn: Effect.logWarning,
+  error: Effect.logError
+} as const satisfies Record<LogLevel, (message: string) => Effect.Effect<void>>
 
 /** How long one that is over for us, and has not ended, is waited for when all are to end. */
 const leaveMax = "5 seconds"
@@ -222,6 +231,9 @@ export const openRuns = Effect.fnUntraced(function* (
     }
 
     log(message: string, level: LogLevel) {
+      const { entry, envelope, trace } = this.#run
+      const fields = runFields({ partition, worker, entry, envelope: { ...envelope, ...trace?.carried } })
+      fork(Effect.annotateLogs(logAt[level](message), fields))
       return emitter.emit(this.#run.entry, "log", { level, message })
     }
 

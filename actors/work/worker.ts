@@ -19,6 +19,7 @@ import { type Fenced, type Order, Store, type StoreError } from "../../runtime/s
 import { partitionOf } from "../../runtime/task.ts"
 import * as Dispatcher from "../dispatch/dispatcher.ts"
 import { serveHere } from "../dispatch/served-here.ts"
+import { counter } from "../../runtime/telemetry/instruments.ts"
 import type { Task } from "../../runtime/supervision/shutdown.ts"
 import { type PhaseName, Shutdown } from "../shutdown.ts"
 import type { Services } from "./attempt.ts"
@@ -79,6 +80,8 @@ type Message =
 
 /** How long it takes until an incarnation that is over is followed by the next. */
 const pause = "100 millis"
+
+const lostLease = counter("troupe_leases_fenced_total")
 
 /**
  * A worker that others can look at, and how it is started: it runs for as long as the scope of its start is open, and
@@ -165,13 +168,15 @@ export const open = Effect.fnUntraced(function* ({
       onStart: ({ beside }) => beside(incarnation),
       handle: {
         Begin: (_, { beside }) => beside(incarnation),
-        Over: ({ error }, { timers }) =>
-          stopping
+        Over: ({ error }, { timers }) => {
+          if (error._tag === "Fenced") lostLease()
+          return stopping
             ? Effect.andThen(Effect.logError(error.message), fenced.open)
             : Effect.andThen(
                 Effect.logError(`${error.message}; a fresh incarnation takes over`),
                 timers.startSingle("begin", { _tag: "Begin" }, pause)
-              ),
+              )
+        },
         Order: ({ order }) => Effect.sync(() => obey(order)),
         StopClaiming: (_, { timers }) => Effect.andThen(timers.cancel("begin"), stopClaiming)
       }

@@ -4,14 +4,24 @@
  */
 import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
-import { beatsForNode, goesWithNode, tellNode, workerForNode } from "../../actors/node/channel.ts"
+import {
+  beatsForNode,
+  goesWithNode,
+  seriesForNode,
+  seriesOfNode,
+  tellNode,
+  workerForNode
+} from "../../actors/node/channel.ts"
 import * as Tree from "../../actors/tree.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import { Worker } from "../../actors/work/worker.ts"
 import { Files } from "../../runtime/files.ts"
 import { Supervisor } from "../../runtime/supervision/supervisor.ts"
+import * as Traces from "../../runtime/telemetry/tracing.ts"
+import { watchesLoop } from "../../runtime/telemetry/process.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { connected, logLevel } from "../client/settings.ts"
+import * as MetricsServer from "../http/metrics-server.ts"
 import * as Server from "../http/server.ts"
 import * as Environment from "./environment.ts"
 import { serves } from "./run.ts"
@@ -69,9 +79,11 @@ export const worker = (handlers: ReadonlyArray<TaskDefinition>) =>
         life,
         workerLayer(handlers).pipe(
           Layer.provideMerge(survivesRejections),
+          Layer.provideMerge(Layer.mergeAll(seriesForNode, watchesLoop, MetricsServer.layer("worker"))),
           Layer.provide(Tree.store("redis")),
           Layer.provide(serving),
           Layer.provideMerge(logLevel),
+          Layer.provideMerge(Traces.layer()),
           Layer.provide(connected({}, Environment.environment(flags)))
         )
       )
@@ -94,9 +106,11 @@ export const api = (handlers: ReadonlyArray<TaskDefinition>) =>
           tellNode({ kind: "ready", url })
           return Effect.logInfo(`the API is at ${url}`)
         }),
+        Layer.provide(Layer.merge(seriesOfNode, watchesLoop)),
         Layer.provide(Tree.store("redis")),
         Layer.provide(serving),
         Layer.provide(logLevel),
+        Layer.provide(Traces.layer()),
         Layer.provide(connected({}, Environment.environment(flags))),
         Layer.launch
       )

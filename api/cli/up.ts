@@ -22,6 +22,8 @@ import * as NodeActor from "../../actors/node/node.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import * as Tree from "../../actors/tree.ts"
 import { type Environment as Variables, Settings } from "../../runtime/config.ts"
+import * as Traces from "../../runtime/telemetry/tracing.ts"
+import { watchesLoop } from "../../runtime/telemetry/process.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { NoRedisServer, startPrivate } from "../../runtime/redis/private.ts"
 import type { SupervisorGaveUp } from "../../runtime/supervision/errors.ts"
@@ -89,6 +91,7 @@ const alone = (handlers: ReadonlyArray<TaskDefinition>) =>
     })
   ).pipe(
     Layer.provide(Layer.mergeAll(apiLayer(handlers), workerLayer(handlers))),
+    Layer.provide(Layer.merge(watchesLoop, Traces.layer())),
     Layer.provide(Tree.store("memory"))
   )
 

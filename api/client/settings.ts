@@ -2,7 +2,7 @@
  * The settings of a program that uses a system it did not start: its Redis is the one that is named, or else the
  * private one that `troupe up` keeps in this folder.
  */
-import { Effect, Layer, Redacted, References } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import * as path from "node:path"
 import { type Environment, Settings, type SettingsShape } from "../../runtime/config.ts"
 import { RedisUnusable } from "../../runtime/redis/address.ts"
@@ -38,7 +38,4 @@ export const connected = (over: Partial<SettingsShape>, environment?: Environmen
     })
   ).pipe(Layer.provide(Settings.layer(over, environment)))
 
-/** What is built on this says no more than `TROUPE_LOG` allows. */
-export const logLevel = Layer.unwrap(
-  Settings.useSync(({ log }) => Layer.succeed(References.MinimumLogLevel, log))
-)
+export { layer as logLevel } from "../../runtime/telemetry/logs.ts"

@@ -8,6 +8,7 @@ import { Settings } from "../../../runtime/config.ts"
 import { describe } from "../../../runtime/fault.ts"
 import { isTaskDefinition, type TaskDefinition } from "../../../runtime/handler.ts"
 import { attempt, type Ending, type Services } from "../attempt.ts"
+import { noTracing } from "../../../runtime/telemetry/tracing.ts"
 import type { Keeping, Writes } from "../context.ts"
 import { makeServices } from "../services.ts"
 import { endWithParent } from "./parent-death.ts"
@@ -47,6 +48,8 @@ const keeping: Keeping = {
   offspring: { prepare: call("prepare"), store: call("store") },
   // The worker prepares children, and knows the handlers of its folder.
   learn: () => {},
+  // The worker has the spans; the trace goes on from there.
+  tracing: noTracing,
   promise: Effect.runPromise
 }
 

@@ -1,0 +1,87 @@
+/**
+ * The delivery that is owed when a task with a callback has ended.
+ *
+ * The end itself puts a message into the outbox, in the same step; whoever relays that makes of it the task that delivers.
+ * Its id follows from the task and its run, so that relaying it twice submits it once.
+ */
+import { Effect, Option } from "effect"
+import { Handlers } from "../../runtime/registry.ts"
+import { type NewTask, Store, type StoreError } from "../../runtime/store.ts"
+import {
+  decodeRecord,
+  encodeRecord,
+  entryOf,
+  type Envelope,
+  partitionOf,
+  partitionOfId,
+  readOutcome,
+  type TaskId,
+  ulidOfId
+} from "../../runtime/task.ts"
+import { tenantDefault, ulidOfTenant } from "../../runtime/tenant.ts"
+import { type Carried, carriedIn } from "../../runtime/telemetry/trace-context.ts"
+import { ulidFor } from "../../runtime/ulid.ts"
+import { viewOf } from "../../runtime/view.ts"
+import { boxOf } from "../dispatch/box.ts"
+import { deliver, type Delivery, deliverName, hostOf, webhooksQueue } from "./deliver.ts"
+import { bodyOf, eventAt } from "./message.ts"
+
+export const webhooksPartition = partitionOf(webhooksQueue)
+
+/** The task that delivers. */
+const taskOf = (
+  at: number,
+  cause: string,
+  tenant: string | undefined,
+  delivery: Omit<Delivery, "id">,
+  carried: Carried
+): NewTask => {
+  const ulid = ulidOfTenant(ulidFor(at, cause), tenant)
+  const key = hostOf(delivery.url)
+  const input: Delivery = { ...delivery, id: `msg_${ulid}` }
+  const { lane } = deliver
+  const envelope: Envelope = { name: deliverName, key, ...(tenant === undefined ? {} : { tenant }), ...carried, input }
+  return {
+    entry: entryOf(ulid, lane, 1, true),
+    record: encodeRecord({ letter: "Q", lane, run: 1, crashes: 0, boxed: true }, JSON.stringify(envelope)),
+    box: boxOf(deliver, { key, lane, input, tenant })!
+  }
+}
+
+/** What came of it: a delivery to store, nothing to tell, or nothing that can be told by this process. */
+export type Owed =
+  | { readonly kind: "delivery"; readonly task: NewTask }
+  | { readonly kind: "nothing" }
+  | { readonly kind: "unreadable" }
+
+const nothing: Owed = { kind: "nothing" }
+
+export const owedFor = Effect.fnUntraced(function* (id: TaskId): Effect.fn.Return<Owed, StoreError, Store> {
+  const store = yield* Store
+  const handlers = yield* Effect.serviceOption(Handlers)
+  const [found] = yield* store.read(partitionOfId(id), [ulidOfId(id)])
+  if (found?.unreadable !== undefined) return { kind: "unreadable" }
+  if (found?.place.kind !== "ended") return nothing
+  const { header, json } = decodeRecord(found.record)
+  const { error, finishedAt, task } = readOutcome(json)
+  const { callback, tenant } = task
+  const view = viewOf(id, found, (name) =>
+    Option.match(handlers, { onNone: () => undefined, onSome: ({ find }) => find(name) })
+  )
+  const event = eventAt(view)
+  if (callback === undefined || event === undefined) return nothing
+  // It goes on under another id, and takes its callback along.
+  if (error?.type === "Cancelled" && isMove(error.message, id)) return nothing
+  if (callback.events?.includes(event) === false) return nothing
+  const delivery = {
+    url: callback.url,
+    headers: callback.headers ?? {},
+    tenant: tenant ?? tenantDefault,
+    body: bodyOf(event, view, found.record)
+  }
+  return { kind: "delivery", task: taskOf(finishedAt, `${id} ${header.run}`, tenant, delivery, carriedIn(task)) }
+})
+
+/** A copy of a task has its unique part. */
+const isMove = (reason: string, id: TaskId) =>
+  reason.startsWith("moved to ") && reason.endsWith(`.${ulidOfId(id)}`)
