@@ -175,8 +175,35 @@ const use = async () => {
   })
 }
 
+/** A project of `troupe init`, which needs no more than its README says. */
+const begin = async () => {
+  const shop = path.join(folder, "shop")
+  const troupe = `file:${(await Array.fromAsync(new Bun.Glob("troupe-*.tgz").scan({ cwd: folder, absolute: true })))[0]}`
+  await run(folder, [process.execPath, bin, "init", "shop", "--troupe", troupe])
+  await run(shop, [process.execPath, "install", "--omit=optional"])
+  await timed("a project of troupe init: its test", () => run(shop, [process.execPath, "test"]))
+  await timed("and its types", () => run(shop, [path.join(root, "node_modules/.bin/tsc"), "-p", "."]))
+  started.push(
+    Bun.spawn([process.execPath, "run", "troupe", "worker", "--queues", "greetings:4"], {
+      cwd: shop,
+      env: { ...process.env, TROUPE_LOG: "warn", TROUPE_NAMESPACE: "shop" },
+      stdout: "ignore",
+      stderr: "inherit"
+    })
+  )
+  process.env["TROUPE_NAMESPACE"] = "shop"
+  const said = await timed("and a task of it from the command line", () =>
+    run(shop, [
+      ...[process.execPath, "run", "--silent", "troupe", "submit", "demo.greet", "--queue", "greetings"],
+      ...["--input", `{"name": "Ada"}`, "--wait-ms", "20000", "--json"]
+    ])
+  )
+  expect("the project's handler", JSON.parse(said).output, { greeting: "Hello, Ada!" })
+}
+
 try {
   await use()
+  await begin()
 } finally {
   for (const child of started.reverse()) {
     child.kill()

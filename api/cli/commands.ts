@@ -28,7 +28,8 @@ export const using = {
   agents: async (handlers: Handlers) => (await import("./agents.ts")).agents(handlers),
   workers: async (handlers: Handlers) => (await import("./workers.ts")).workers(handlers),
   nodes: async (handlers: Handlers) => (await import("./nodes.ts")).nodes(handlers),
-  doctor: async (handlers: Handlers) => (await import("./doctor.ts")).doctor(handlers)
+  doctor: async (handlers: Handlers) => (await import("./doctor.ts")).doctor(handlers),
+  init: async () => (await import("./init.ts")).init()
 }
 
 /** What makes a command of the handlers that the program brings along; those in `TROUPE_HANDLERS` come to them. */

@@ -1,0 +1,73 @@
+/** `troupe init`: makes a project with one handler that runs, in a folder where nothing is. */
+import { Effect, FileSystem, Option, Path, type PlatformError } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import manifest from "../../package.json" with { type: "json" }
+import { UsageError } from "./exit.ts"
+import * as Flags from "./flags.ts"
+import * as Output from "./output.ts"
+import { projectFiles } from "./project.ts"
+
+const command = "troupe init"
+
+const unwritable = ({ message }: PlatformError.PlatformError) => new UsageError({ command, problem: message })
+
+/** Where this program is from: a clone names itself, what was installed its version. */
+const dependency = Effect.gen(function* () {
+  const path = yield* Path.Path
+  const root = path.resolve(import.meta.dirname, "../..")
+  return root.includes(`${path.sep}node_modules${path.sep}`) || root.startsWith("/$bunfs")
+    ? `^${manifest.version}`
+    : `file:${root}`
+})
+
+export const init = () =>
+  Command.make(
+    "init",
+    {
+      folder: Argument.String("folder").pipe(
+        Argument.withDescription("Where; it is made if it is not there, and must be empty"),
+        Argument.withDefault(".")
+      ),
+      troupe: Flag.String("troupe").pipe(
+        Flag.withDescription("What its package.json says of troupe; default: this version, or this clone"),
+        Flag.withMetavar("SPEC"),
+        Flag.optional
+      ),
+      json: Flags.json
+    },
+    Effect.fnUntraced(function* ({ folder, json, troupe }) {
+      const files = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const root = path.resolve(folder)
+      const there = (yield* files.exists(root).pipe(Effect.mapError(unwritable)))
+        ? yield* files.readDirectory(root).pipe(Effect.mapError(unwritable))
+        : []
+      // A repository that was just made is as good as empty.
+      const [first, ...others] = there.filter((name) => name !== ".git").sort()
+      if (first !== undefined) {
+        const more = others.length === 0 ? "" : ` and ${others.length} more`
+        return yield* new UsageError({
+          command,
+          problem: `${root} is not empty (${first}${more}); name another folder`
+        })
+      }
+      const project = projectFiles({
+        folder: path.basename(root),
+        troupe: Option.isSome(troupe) ? troupe.value : yield* dependency
+      })
+      for (const [name, text] of Object.entries(project)) {
+        const file = path.join(root, name)
+        yield* files.makeDirectory(path.dirname(file), { recursive: true }).pipe(Effect.mapError(unwritable))
+        yield* files.writeFileString(file, text).pipe(Effect.mapError(unwritable))
+        yield* Output.print(json ? JSON.stringify({ file }) : path.join(folder, name))
+      }
+      const into = folder === "." ? "" : `cd ${folder} && `
+      yield* Output.say(`next: ${into}bun install && bun test && bun run start`)
+    })
+  ).pipe(
+    Command.withDescription(
+      "Makes a project with one handler that runs, its test and a README, in an empty folder. Prints its files"
+    ),
+    Command.withShortDescription("Makes a project"),
+    Command.withExamples([{ command: "troupe init shop", description: "A project in the folder shop" }])
+  )
