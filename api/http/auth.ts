@@ -112,7 +112,8 @@ export const guarding = (context: Context.Context<ApiServices>, { open }: GuardO
           outcome,
           request: c.get("requestId")
         }
-        yield* Effect.logInfo("audit").pipe(Effect.annotateLogs({ ...entry }))
+        const { at: _, ...said } = entry
+        yield* Effect.logInfo("audit").pipe(Effect.annotateLogs(said))
         yield* Access.use((access) => access.note(entry))
       }).pipe(Effect.catchCause((cause) => Effect.logError("what an operator did could not be noted", cause)))
     )
