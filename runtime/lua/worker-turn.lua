@@ -362,8 +362,11 @@ local function claim(entries)
   return size
 end
 
+-- Most partitions have none of these: then nothing more is asked about any of them.
+local some_special = redis.call("EXISTS", key.suspects, key.ready(""), key.rings, key.outbox) > 0
+
 local suspects_left = false
-if want > 0 and ARGV[12] == "1" then
+if some_special and want > 0 and ARGV[12] == "1" then
   for _ = 1, stale_rounds do
     local suspect = redis.call("LPOP", key.suspects, 1)
     if not suspect then
@@ -417,7 +420,7 @@ local function claim_lanes(most, first, last)
   end
 end
 if want > 0 then
-  if redis.call("EXISTS", key.ready("")) == 0 then
+  if not some_special or redis.call("EXISTS", key.ready("")) == 0 then
     claim_lanes(want, 1, #lanes)
   else
     -- Lanes and boxes share; a single claim goes to one or the other as the clock has it.
@@ -447,7 +450,7 @@ for i = starts[10], starts[11] - 1, 2 do
   redis.call("ZADD", key.rings, "XX", now + tonumber(ARGV[i + 1]), ARGV[i])
 end
 local rings, some_ring = {}, false
-if redis.call("EXISTS", key.rings) == 1 and not paused then
+if some_special and redis.call("EXISTS", key.rings) == 1 and not paused then
   for _, ring_name in ipairs(redis.call("ZRANGEBYSCORE", key.rings, "-inf", now, "LIMIT", 0, rings_max)) do
     local box = redis.call("LINDEX", key.ready(ring_name), 0)
     if box then
@@ -473,7 +476,8 @@ local function work_is_left()
       return true
     end
   end
-  return redis.call("EXISTS", key.ready(""), key.suspects) > 0 or (some_ring and asked == 0)
+  return some_special
+    and (redis.call("EXISTS", key.ready(""), key.suspects) > 0 or (some_ring and asked == 0))
 end
 if suspects_left or (not paused and not capped and (want == 0 or given_up) and work_is_left()) then
   ring()
@@ -508,4 +512,5 @@ if again then
     end
   end
 end
-return { now, next_due, lost, claims, also, rings, from_rings, redis.call("EXISTS", key.outbox), activated }
+local outbox = some_special and redis.call("EXISTS", key.outbox) or 0
+return { now, next_due, lost, claims, also, rings, from_rings, outbox, activated }

@@ -146,8 +146,8 @@ export const boxPlants: ReadonlyArray<Plant> = [
   ),
   plant(
     "a worker is handed a suspect beside another",
-    `if want > 0 and ARGV[12] == "1" then`,
-    "if want > 0 then"
+    `if some_special and want > 0 and ARGV[12] == "1" then`,
+    "if some_special and want > 0 then"
   ),
   plant("other suspects wait for no one", "if suspects_left or (", "if ("),
   plant("a suspect gives its room up", "          keeps[#runs + 1] = true\n", ""),
