@@ -151,3 +151,6 @@ export const luaKeys = [
   "end })",
   `local lanes = { ${lanes.map((lane) => `'${lane}'`).join(", ")} }`
 ].join("\n")
+
+/** A pattern of all keys of a namespace, for commands that take one. */
+export const patternOf = (namespace: string): string => `${namespace.replaceAll(/[\\*?[\]]/g, "\\$&")}:{*`

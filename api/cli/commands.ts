@@ -29,6 +29,7 @@ export const using = {
   workers: async (handlers: Handlers) => (await import("./workers.ts")).workers(handlers),
   nodes: async (handlers: Handlers) => (await import("./nodes.ts")).nodes(handlers),
   doctor: async (handlers: Handlers) => (await import("./doctor.ts")).doctor(handlers),
+  bench: async () => (await import("./bench.ts")).bench(),
   init: async () => (await import("./init.ts")).init()
 }
 
