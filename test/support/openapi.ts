@@ -51,7 +51,7 @@ const closed = (schema: unknown): unknown => {
   if (Array.isArray(schema)) return schema.map(closed)
   if (typeof schema !== "object" || schema === null) return schema
   const made = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, closed(value)]))
-  return "properties" in schema && "type" in schema && !("additionalProperties" in schema)
+  return "properties" in schema && "additionalProperties" in schema
     ? { ...made, additionalProperties: false }
     : made
 }
