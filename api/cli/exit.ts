@@ -5,8 +5,10 @@
 import { Cause, Exit, Schema } from "effect"
 import type { ResultTimeout, SubmitError, TaskEnded, TaskGone } from "../../actors/dispatch/dispatcher.ts"
 import type { AgentNotFound, UnknownAgent } from "../../actors/operate/agents.ts"
+import type { KeyNotFound, KeyOver, KeysFull } from "../../actors/access/keys.ts"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import type { PositionInvalid } from "../../actors/follow/follow.ts"
+import type { LifecyclePositionInvalid } from "../../actors/follow/lifecycle.ts"
 import type { ChildFailing } from "../../actors/node/place.ts"
 import type { NodeNotFound, WorkerNotFound } from "../../actors/operate/operator.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
@@ -57,6 +59,10 @@ export type Failure =
   | AskTimeout
   | ChildFailing
   | InvalidTaskId
+  | KeyNotFound
+  | KeyOver
+  | KeysFull
+  | LifecyclePositionInvalid
   | NoRedisServer
   | NotEnded
   | NotRetryable
@@ -110,6 +116,10 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   AgentQuarantined: answer(exitCode.refused),
   IdempotencyConflict: answer(exitCode.refused),
   InvalidTaskId: answer(exitCode.usage),
+  KeyNotFound: answer(exitCode.notFound),
+  KeyOver: answer(exitCode.refused),
+  KeysFull: answer(exitCode.refused),
+  LifecyclePositionInvalid: answer(exitCode.usage),
   NoRedisServer: answer(exitCode.unreachable),
   // As with a full queue: the same submit may be taken later.
   NoWorker: answer(exitCode.unreachable),

@@ -47,16 +47,8 @@ export const id = Argument.String("id").pipe(
   )
 )
 
-/** The id of an event. */
-export const after = Flag.String("after").pipe(
-  Flag.withDescription("Go on after this event, as in 1-17"),
-  Flag.filter(
-    (text) => Result.isSuccess(readPosition(text)),
-    () => "the id of an event, such as 1-17"
-  ),
-  Flag.withMetavar("EVENT"),
-  Flag.optional
-)
+/** Whether a text is the id of an event of a task. */
+export const isEventId = (text: string): boolean => Result.isSuccess(readPosition(text))
 
 /** Connects to the system that the flags and the environment name, while an effect runs. */
 export const connected = (
