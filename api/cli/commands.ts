@@ -28,6 +28,7 @@ export const using = {
   agents: async (handlers: Handlers) => (await import("./agents.ts")).agents(handlers),
   workers: async (handlers: Handlers) => (await import("./workers.ts")).workers(handlers),
   nodes: async (handlers: Handlers) => (await import("./nodes.ts")).nodes(handlers),
+  keys: async () => (await import("./keys.ts")).keys(),
   doctor: async (handlers: Handlers) => (await import("./doctor.ts")).doctor(handlers),
   bench: async () => (await import("./bench.ts")).bench(),
   init: async () => (await import("./init.ts")).init()
