@@ -105,6 +105,8 @@ export interface Revival {
   readonly entry: Entry
   /** The box it waits in; its entry and record then have a capital lane letter. Its old box may be forgotten. */
   readonly box?: Box
+  /** Its end is to be told to a URL, again. */
+  readonly callback?: true
 }
 
 /** What the store takes of its machine's memory, in bytes; `max` is 0 where it has no bound. */

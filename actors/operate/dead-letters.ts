@@ -97,12 +97,14 @@ export const revivalOf = (
   const { header, json } = decodeRecord(record)
   const run = header.run + 1
   const boxed = over.box !== undefined
+  const outcome = readOutcome(json)
   const next = { letter: "Q", lane: header.lane, boxed, run, crashes: 0 } as const
   return {
     ulid,
     expected: record,
-    record: encodeRecord(next, JSON.stringify(revivedOf(readOutcome(json), header.run, over.input))),
+    record: encodeRecord(next, JSON.stringify(revivedOf(outcome, header.run, over.input))),
     entry: entryOf(ulid, header.lane, run, boxed),
-    ...(over.box === undefined ? {} : { box: over.box })
+    ...(over.box === undefined ? {} : { box: over.box }),
+    ...(outcome.task.callback === undefined ? {} : { callback: true })
   }
 }

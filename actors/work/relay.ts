@@ -1,13 +1,22 @@
 /**
  * Carries the messages of one partition's outbox to where they are meant for: the end of a child to its parent, a
- * cancel to the children of a task that was cancelled, a task that was acknowledged to its queue.
+ * cancel to the children of a task that was cancelled, a task that was acknowledged to its queue, the end of a task to its
+ * callback.
  *
  * A message stays in the outbox until it was acted upon, and acting twice is harmless, so a worker that dies half way
  * loses nothing and any other may go on.
  */
 import { Effect } from "effect"
-import { type Message, Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
-import { type Partition, partitionOfId, ulidOfId } from "../../runtime/task.ts"
+import {
+  type AgentQuarantined,
+  type Message,
+  type NewTask,
+  Store,
+  type StoreError,
+  type StoreFull
+} from "../../runtime/store.ts"
+import { type Partition, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
+import { owedFor, webhooksPartition } from "../callback/owed.ts"
 
 /** How many messages are carried at a time. */
 const batchMax = 100
@@ -15,19 +24,34 @@ const batchMax = 100
 /** Why a child is cancelled. */
 export const parentCancelled = "the task that submitted it was cancelled"
 
-const act = (store: Store["Service"], message: Message): Effect.Effect<void, StoreError | StoreFull> => {
+/** No bound refuses what is owed. */
+const submit = (store: Store["Service"], partition: Partition, task: NewTask) =>
+  Effect.catchTag(store.submit(partition, [task], { owed: true }), ["QueueFull", "AgentQuarantined"], Effect.die)
+
+/** The callback of a task whose record cannot be read here stays where it is: another worker may have the key. */
+const tell = (store: Store["Service"], id: TaskId) =>
+  Effect.flatMap(owedFor(id), (owed) =>
+    owed.kind === "delivery"
+      ? Effect.as(submit(store, webhooksPartition, owed.task), true)
+      : Effect.succeed(owed.kind === "nothing")
+  )
+
+/** Says whether the message was acted upon. */
+const act = (
+  store: Store["Service"],
+  message: Message
+): Effect.Effect<boolean, StoreError | StoreFull, Store> => {
   switch (message.kind) {
     case "ended":
-      return store.childEnded(message.parent, message.child)
-    case "cancel":
-      return Effect.asVoid(store.cancel(partitionOfId(message.task), ulidOfId(message.task), parentCancelled))
+      return Effect.as(store.childEnded(message.parent, message.child), true)
+    case "cancel": {
+      const { task } = message
+      return Effect.as(store.cancel(partitionOfId(task), ulidOfId(task), parentCancelled), true)
+    }
     case "submit":
-      // No bound refuses what is owed.
-      return Effect.catchTag(
-        store.submit(message.partition, [message.task], { owed: true }),
-        "QueueFull",
-        Effect.die
-      )
+      return Effect.as(submit(store, message.partition, message.task), true)
+    case "callback":
+      return tell(store, message.task)
   }
 }
 
@@ -42,11 +66,17 @@ export const relay = Effect.fnUntraced(function* (partition: Partition) {
   const store = yield* Store
   const messages = yield* store.outbox(partition, batchMax)
   const inOrder = Map.groupBy(messages.entries(), ([at, message]) => laneOfMessage(message, at))
+  const carried: Array<Message> = []
   yield* Effect.forEach(
     inOrder.values(),
-    (some) => Effect.forEach(some, ([, message]) => act(store, message), { discard: true }),
+    (some) =>
+      Effect.forEach(
+        some,
+        ([, message]) => Effect.map(act(store, message), (done) => void (done && carried.push(message))),
+        { discard: true }
+      ),
     { concurrency: 10, discard: true }
   )
-  yield* store.drop(partition, messages)
-  return messages.length > 0
+  yield* store.drop(partition, carried)
+  return carried.length > 0
 })

@@ -45,6 +45,8 @@ export interface SubmitOptions {
   readonly throttle?: Paced
   /** A task of the same input that lives, or has succeeded within the time, is taken for this one. `true` is an hour. */
   readonly cache?: boolean | { readonly for: Duration.Input }
+  /** A URL that its end is told to, signed; or which ends are told, and headers to be sent along. */
+  readonly callback?: NewTaskJson["callback"]
   /** To find the task by: at most 16, of at most 64 characters each. */
   readonly tags?: ReadonlyArray<string>
 }

@@ -5,7 +5,7 @@
 
   KEYS[1]  base  string  the partition's key prefix
   then of each letter  id, record as it was read, record of its next run, its entry, its box or "", the box's limit, "o"
-                       when it is ordered
+                       when it is ordered, "c" when its end is to be told to a URL or ""
 
   Returns the ids of those that went, now or in an earlier call.
 ]]
@@ -18,9 +18,9 @@
 --- @include "keep"
 --- @include "ties"
 
-local fields = 7
+local fields = 8
 
-local went, entries, writes, ids, seen, boxes = {}, {}, {}, {}, {}, {}
+local went, entries, writes, ids, seen, ties = {}, {}, {}, {}, {}, {}
 for at = 1, #ARGV, fields do
   local id, expected, record = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local letter = not seen[id] and redis.call("HGET", key.letters, id)
@@ -33,8 +33,8 @@ for at = 1, #ARGV, fields do
     writes[segment] = writes[segment] or {}
     table.insert(writes[segment], id)
     table.insert(writes[segment], record)
-    if ARGV[at + 4] ~= "" then
-      boxes[#boxes + 1] = at
+    if ARGV[at + 4] ~= "" or ARGV[at + 7] ~= "" then
+      ties[#ties + 1] = at
     end
   elseif not seen[id] and redis.call("HGET", key.task(sub(id, 1, 8)), id) == record then
     seen[id] = true
@@ -46,8 +46,8 @@ if #ids > 0 then
   send("HDEL", key.letters, ids)
   send("ZREM", key.dead, ids)
   keep_records(writes)
-  for _, at in ipairs(boxes) do
-    keep_ties(ARGV[at], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], "", "", "")
+  for _, at in ipairs(ties) do
+    keep_ties(ARGV[at], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], "", "", "", ARGV[at + 7])
   end
   store_ties()
   put(entries, false)

@@ -14,8 +14,9 @@
   ARGV[7]   parent     id      "" for none
   ARGV[8]   expiry     ms      Unix time, or ""
   ARGV[9]   deadline   ms      Unix time, or ""
-  ARGV[10]  retention  ms      how long outcomes and streams are kept
-  ARGV[11]  arrival    string  "reject": not while its box has work or runs; "interrupt": the first that runs is cancelled; ""
+  ARGV[10]  callback   string  "c": its end is to be told to a URL; ""
+  ARGV[11]  retention  ms      how long outcomes and streams are kept
+  ARGV[12]  arrival    string  "reject": not while its box has work or runs; "interrupt": the first that runs is cancelled; ""
   then for each guard, in the order they are asked
     member  string  <kind>:<hash of its name>
     rule    string  idempotency: the hash of the input; unique: "started" or "ended", until when it holds; else ""
@@ -40,9 +41,9 @@
 --- @include "keep"
 --- @include "ties"
 
-local entry, due, box, retention = ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[10])
+local entry, due, box, retention = ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[11])
 local id, now = id_of(entry), clock()
-local first_guard, fields_of_guard = 12, 4
+local first_guard, fields_of_guard = 13, 4
 
 if records_or_letters_of({ id })[1] then
   return 0
@@ -119,7 +120,7 @@ end
 local agent = box ~= "" and agent_of(box)
 if agent and is_paused(box) then
   return { "q", agent }
-elseif ARGV[11] == "reject" and redis.call("EXISTS", key.box(box), key.taken(box)) > 0 then
+elseif ARGV[12] == "reject" and redis.call("EXISTS", key.box(box), key.taken(box)) > 0 then
   return { "b", agent or box }
 end
 
@@ -128,14 +129,14 @@ if superseded then
   local error = '{"type":"Superseded","message":"' .. partition .. "." .. id .. ' has taken its place"}'
   end_early({ superseded }, "C", error, now, retention)
 end
-if ARGV[11] == "interrupt" then
+if ARGV[12] == "interrupt" then
   local taken = redis.call("SMEMBERS", key.taken(box))
   table.sort(taken)
   local error = '{"type":"Interrupted","message":"' .. partition .. "." .. id .. ' has come"}'
   end_early({ taken[1] and id_of(taken[1]) }, "C", error, now, retention)
 end
 keep_records({ [sub(entry, 1, 8)] = { id, ARGV[2] } })
-keep_ties(id, box, ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9])
+keep_ties(id, box, ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10])
 if box ~= "" then
   set_box(box, ARGV[5], ARGV[6])
 end

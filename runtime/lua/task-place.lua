@@ -12,7 +12,8 @@
   ARGV[2]  plain  integer  how many tasks wait in lanes from now on and have nothing more to be said of them
   then for each of those  entry, record
   then for each other     entry, record, due ("" for at once, a Unix time in ms, or +<delay in ms>), box or "", its
-                          limit, "o" when it is ordered, parent or "", expiry and deadline in Unix ms or ""
+                          limit, "o" when it is ordered, parent or "", expiry and deadline in Unix ms or "", "c" when
+                          its end is to be told to a URL or ""
 
   Returns how many were stored; or what refuses them: {"d" | "a" | "k", limit}, the bound of depth, age, a key's depth;
   or {"q", address} of an agent in quarantine.
@@ -30,7 +31,7 @@ if #ARGV < 3 or records_or_letters_of({ ARGV[3] })[1] then
   return 0
 end
 
-local first_other, fields_of_other = 3 + tonumber(ARGV[2]) * 2, 9
+local first_other, fields_of_other = 3 + tonumber(ARGV[2]) * 2, 10
 local count, added, boxes, now = tonumber(ARGV[2]), {}, {}, clock()
 for at = first_other, #ARGV, fields_of_other do
   count = count + 1
@@ -63,7 +64,8 @@ local later, boxed, order = {}, {}, {}
 for at = first_other, #ARGV, fields_of_other do
   local entry, due, box = ARGV[at], ARGV[at + 2], ARGV[at + 3]
   keep(entry, ARGV[at + 1])
-  keep_ties(sub(entry, 1, 26), box, ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8])
+  keep_ties(
+    sub(entry, 1, 26), box, ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9])
   if box ~= "" then
     set_box(box, ARGV[at + 4], ARGV[at + 5])
   end

@@ -5,7 +5,7 @@
  * and the cloud's metadata service, which gives out credentials. So only public unicast addresses are allowed, and the
  * check is made on the address that is connected to, not on the name.
  */
-import { Context } from "effect"
+import { Context, Result } from "effect"
 import * as dns from "node:dns/promises"
 import ipaddr from "ipaddr.js"
 
@@ -41,6 +41,28 @@ export interface NetworkShape {
 
   /** A certificate authority to trust beside the usual ones, as PEM. */
   readonly authority?: string
+}
+
+/** Networks as the setting has them: CIDR blocks with commas between them, as `10.0.0.0/8,fd00::/8`. */
+export const readNetworks = (value: string): Result.Result<ReadonlyArray<string>, string> => {
+  const blocks = value.split(",").map((block) => block.trim())
+  const wrong = blocks.find((block) => !ipaddr.isValidCIDR(block))
+  return wrong === undefined
+    ? Result.succeed(blocks)
+    : Result.fail(`"${wrong}" is no block of addresses such as 10.0.0.0/8`)
+}
+
+/** The same network with some more addresses that are allowed. */
+export const withNetworks = (network: NetworkShape, blocks: ReadonlyArray<string>): NetworkShape => {
+  const ranges = blocks.map((block) => ipaddr.parseCIDR(block))
+  const isWithin = (address: string) => {
+    const parsed = ipaddr.process(address)
+    return ranges.some((range) => parsed.kind() === range[0].kind() && parsed.match(range))
+  }
+  return {
+    ...network,
+    allows: (address) => network.allows(address) || (ipaddr.isValid(address) && isWithin(address))
+  }
 }
 
 /** The network that guarded requests see. Tests put their own in its place. */

@@ -11,6 +11,8 @@ export const messageOf = (line: string): Message => {
       return { kind, child: first as TaskId, parent: rest as TaskId }
     case "submit":
       return { kind, partition: first, task: JSON.parse(rest) as NewTask }
+    case "callback":
+      return { kind, task: first as TaskId }
     case undefined:
     default:
       return { kind: "cancel", task: first as TaskId }
@@ -25,6 +27,7 @@ export const lineOf = (message: Message): string => {
     case "submit":
       return `submit ${message.partition} ${JSON.stringify(message.task)}`
     case "cancel":
-      return `cancel ${message.task}`
+    case "callback":
+      return `${message.kind} ${message.task}`
   }
 }

@@ -132,14 +132,15 @@ const make = Effect.gen(function* () {
   const revive: Operations["Service"]["revive"] = Effect.fnUntraced(function* (partition, revivals) {
     const went: Array<string> = []
     for (const piece of piecesOf(revivals)) {
-      const args = piece.flatMap(({ box, entry, expected, record, ulid }) => [
+      const args = piece.flatMap(({ box, callback, entry, expected, record, ulid }) => [
         ulid,
         expected,
         record,
         entry,
         box?.name ?? "",
         box?.limit ?? "",
-        box?.ordered === true ? "o" : ""
+        box?.ordered === true ? "o" : "",
+        callback === true ? "c" : ""
       ])
       went.push(...(yield* run<Array<string>>("letter-revive", partition, args)))
     }

@@ -38,7 +38,8 @@ export const otherOf = (task: NewTask): ReadonlyArray<string | number> => [
   task.box?.ordered === true ? "o" : "",
   task.parent ?? "",
   task.expiresAt ?? "",
-  task.deadlineAt ?? ""
+  task.deadlineAt ?? "",
+  task.callback === true ? "c" : ""
 ]
 
 const bounds = { d: "maxDepth", a: "maxAgeMs", k: "maxKeyDepth" } as const

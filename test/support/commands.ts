@@ -100,7 +100,8 @@ const moved = (from: Partition, to: Partition) => {
       case "ended":
         return { kind: "ended", child: id(message.child), parent: id(message.parent) }
       case "cancel":
-        return { kind: "cancel", task: id(message.task) }
+      case "callback":
+        return { kind: message.kind, task: id(message.task) }
       case "submit":
         return {
           kind: "submit",

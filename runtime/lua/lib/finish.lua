@@ -77,7 +77,7 @@ local function leave_boxes(boxed, names, ids, records, now)
   mark_ready(names)
 end
 
--- What a task's end means for others beside its box: its parent, its children, its guards, its alarms.
+-- What a task's end means for others beside its box: its parent, its children, its guards, its alarms, its callback.
 local function untie(id, record, lines)
   for line in string.gmatch(lines, "[^\n]+") do
     local kind, rest = sub(line, 1, 1), sub(line, 2)
@@ -98,6 +98,8 @@ local function untie(id, record, lines)
       redis.call("HDEL", key.waiting, id)
     elseif kind == "a" then
       redis.call("ZREM", key.later, "!" .. id, "#" .. id)
+    elseif kind == "c" then
+      redis.call("RPUSH", key.outbox, "callback " .. partition .. "." .. id)
     elseif kind == "g" then
       local keep, member = string.match(rest, "^(%d+):(.*)$")
       local points_at = redis.call("GET", key.guard(member))

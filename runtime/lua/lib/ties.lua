@@ -18,7 +18,7 @@ local function set_box(name, limit, ordered)
 end
 
 -- Makes the task that `parent` names, if it does, find this one among its children's ends; and sets its alarms.
-local function keep_ties(id, box, limit, ordered, parent, expires, deadline)
+local function keep_ties(id, box, limit, ordered, parent, expires, deadline, callback)
   local lines = {}
   if box ~= "" then
     lines[#lines + 1] = "b" .. limit .. ordered .. " " .. box
@@ -34,6 +34,9 @@ local function keep_ties(id, box, limit, ordered, parent, expires, deadline)
   end
   if deadline ~= "" then
     alarms[#alarms + 1], alarms[#alarms + 2] = deadline, "#" .. id
+  end
+  if callback ~= "" then
+    lines[#lines + 1] = "c"
   end
   if #lines > 0 then
     tied[#tied + 1], tied[#tied + 2] = id, table.concat(lines, "\n")
