@@ -20,6 +20,7 @@ import {
 } from "effect"
 import { type Life, LifecycleLog } from "../../runtime/lifecycle.ts"
 import { Operations } from "../../runtime/operations.ts"
+import { Handlers } from "../../runtime/registry.ts"
 import type { StoreError } from "../../runtime/store.ts"
 import { type Partition, partitionOf, QueueName, queueOf } from "../../runtime/task.ts"
 import { isOwn, Tenant } from "../../runtime/tenant.ts"
@@ -98,6 +99,7 @@ export const isWanted = (
 const openAll = Effect.fnUntraced(function* (life: Scope.Scope) {
   const log = yield* LifecycleLog
   const operations = yield* Operations
+  const handlers = yield* Handlers
   const { next, tune } = yield* log.hints
   const logs = new Map<Partition, Log>()
   const opening = new Set<Partition>()
@@ -112,8 +114,17 @@ const openAll = Effect.fnUntraced(function* (life: Scope.Scope) {
     }).pipe(Effect.ensuring(Effect.sync(() => opening.delete(partition))))
   })
 
+  /** The queues that have tasks, and those that handlers name: nothing is missed of the first task of one. */
   const addAll = Effect.flatMap(operations.partitions, (partitions) =>
-    Effect.forEach(partitions, add, { concurrency: atOnce, discard: true })
+    Effect.forEach(
+      new Set([
+        ...partitions,
+        partitionOf("default"),
+        ...handlers.all.map(({ queue }) => partitionOf(queue))
+      ]),
+      add,
+      { concurrency: atOnce, discard: true }
+    )
   )
   yield* addAll
 
@@ -261,11 +272,13 @@ const listener = (
 const make = Effect.gen(function* () {
   const log = yield* LifecycleLog
   const operations = yield* Operations
+  const handlers = yield* Handlers
   let listeners = 0
   const all = yield* RcRef.make({
     acquire: openAll(yield* Effect.scope).pipe(
       Effect.provideService(LifecycleLog, log),
-      Effect.provideService(Operations, operations)
+      Effect.provideService(Operations, operations),
+      Effect.provideService(Handlers, handlers)
     )
   })
 
@@ -315,5 +328,5 @@ const makeNews = () => {
   }
 }
 
-/** Give it the log and the operations. */
+/** Give it the log, the operations and the handlers. */
 export const layer = Layer.effect(Lifecycle, make)

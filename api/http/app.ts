@@ -1,7 +1,7 @@
 /**
  * Every route, without a port: an app is asked with a request and gives a response. It can be mounted in another.
  */
-import { type Context, type Duration, Effect } from "effect"
+import { Context, type Duration, Effect } from "effect"
 import { Hono, type MiddlewareHandler } from "hono"
 import { methodNotAllowed } from "hono/method-not-allowed"
 import { requestId, type RequestIdVariables } from "hono/request-id"
@@ -13,6 +13,7 @@ import { conditional } from "./conditional.ts"
 import { Drain } from "./drain.ts"
 import { measured } from "./measure.ts"
 import { serving } from "./mount.ts"
+import { Pace, type PaceShape } from "./pace.ts"
 import { general, generalProblem, problemResponse, toResponse } from "./problem.ts"
 import { GoingAway } from "./refusals.ts"
 import { agents } from "./routes/agents.ts"
@@ -23,6 +24,7 @@ import { documents } from "./routes/documents.ts"
 import { events } from "./routes/events.ts"
 import { files } from "./routes/files.ts"
 import { type Check, health } from "./routes/health.ts"
+import { lifecycle } from "./routes/lifecycle.ts"
 import { metrics } from "./routes/metrics.ts"
 import { keys } from "./routes/keys.ts"
 import { nodes } from "./routes/nodes.ts"
@@ -53,6 +55,8 @@ export interface AppOptions {
   readonly origins?: ReadonlyArray<string>
   /** Whether only this machine can reach it, so that another name than this machine's is no good sign. Default: no. */
   readonly local?: boolean
+  /** How slowly a body may come, and a response may be taken. */
+  readonly pace?: PaceShape
   /** Which requests have a line in the log. Default: none. */
   readonly accessLog?: AccessLog
   /** What else has to be well for this process to be ready, by name. */
@@ -79,7 +83,8 @@ const withRequestId: MiddlewareHandler<{ Variables: RequestIdVariables }> = asyn
 
 export const createApp = (context: Context.Context<ApiServices>, options: AppOptions = {}) => {
   const { checks = {}, drain = new Drain(), heartbeat = heartbeatDefault, origins = [] } = options
-  const respond = respondIn(context)
+  const paced = options.pace === undefined ? context : Context.add(context, Pace, options.pace)
+  const respond = respondIn(paced)
   const log = Effect.runForkWith(context)
   const app = new Hono<{ Bindings: Bindings; Variables: Variables }>()
 
@@ -120,6 +125,7 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   tasks(serve, drain)
   query(serve)
   events(serve, streams)
+  lifecycle(serve, streams)
   agents(serve, drain, streams)
   queues(serve)
   workers(serve)

@@ -8,6 +8,7 @@ import { rows as documents } from "./routes/documents.ts"
 import { rows as events } from "./routes/events.ts"
 import { rows as files } from "./routes/files.ts"
 import { rows as health } from "./routes/health.ts"
+import { rows as lifecycle } from "./routes/lifecycle.ts"
 import { rows as metrics } from "./routes/metrics.ts"
 import { rows as keys } from "./routes/keys.ts"
 import { rows as nodes } from "./routes/nodes.ts"
@@ -27,6 +28,7 @@ export const routeTable: ReadonlyArray<Row<ErrorTag>> = [
   query,
   batch,
   events,
+  lifecycle,
   dead,
   queues,
   workers,

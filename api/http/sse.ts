@@ -1,9 +1,9 @@
 /**
- * A task's events as server-sent events.
+ * Events as server-sent events: those of one task, or of all.
  *
  * The client's reading pulls them: what it has not read is not read from the store either. A quiet stream has a
- * heartbeat, so that nobody on the way takes it for dead. When the client goes away, or this process does, everything
- * behind the stream is freed.
+ * heartbeat, so that nobody on the way takes it for dead. A client that reads nothing for long is cut off, and comes back
+ * with its last id. When the client goes away, or this process does, everything behind the stream is freed.
  */
 import {
   type Array as Arr,
@@ -18,11 +18,24 @@ import {
   Stream
 } from "effect"
 import { Sse } from "effect/encoding"
+import type { Caller } from "../../actors/access/caller.ts"
+import { Gate } from "../../actors/access/gate.ts"
 import type { FollowEvent } from "../../actors/follow/follow.ts"
+import { level } from "../../runtime/telemetry/instruments.ts"
 import type { Drain } from "./drain.ts"
 
 /** How long a stream may be quiet before it has a heartbeat. */
 export const heartbeatDefault: Duration.Input = "5 seconds"
+
+/** How long a client may leave what was sent to it unread before it is cut off. */
+export const slowDefault: Duration.Input = "1 minute"
+
+/** Nobody on the way may keep the stream, or hold it back. */
+export const headers = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-cache, no-transform",
+  "x-accel-buffering": "no"
+}
 
 const encoder = new TextEncoder()
 
@@ -39,28 +52,35 @@ const awayFrame = encoder.encode(
   })
 )
 
-/** Followers of a task share its events, and so their frames. */
-const frames = new WeakMap<FollowEvent, Uint8Array>()
-
 /** Line breaks to some clients, though not by the specification; JSON itself writes all others as escapes. */
 const otherBreaks = /[\u0085\u2028\u2029]/g
 
 const escape = (letter: string) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`
 
-/** An event as it goes over the wire: its data is one line, so no text of a task can break out of its frame. */
+/** A frame: its data is one line, so no text of a task can break out of it. */
+export const frame = (event: string | undefined, id: string | undefined, data: unknown): Uint8Array => {
+  const line = JSON.stringify(data).replace(otherBreaks, escape)
+  return encoder.encode(Sse.encoder.write({ _tag: "Event", event: event ?? "message", id, data: line }))
+}
+
+/** Followers of a task share its events, and so their frames. */
+const frames = new WeakMap<FollowEvent, Uint8Array>()
+
+/** An event of a task as it goes over the wire. */
 export const frameOf = (event: FollowEvent): Uint8Array => {
   const there = frames.get(event)
   if (there !== undefined) return there
   const { type, ...rest } = event
   const { id, ...data } = "id" in rest ? rest : { ...rest, id: undefined }
-  const line = JSON.stringify(data).replace(otherBreaks, escape)
-  const frame = encoder.encode(Sse.encoder.write({ _tag: "Event", event: type, id, data: line }))
-  frames.set(event, frame)
-  return frame
+  const made = frame(type, id, data)
+  frames.set(event, made)
+  return made
 }
 
-const join = (events: ReadonlyArray<FollowEvent>): Uint8Array =>
-  events.length === 1 ? frameOf(events[0]!) : Buffer.concat(events.map(frameOf))
+const join = (frames: ReadonlyArray<Uint8Array>): Uint8Array =>
+  frames.length === 1 ? frames[0]! : Buffer.concat(frames)
+
+const followers = level("troupe_followers")
 
 /** A stream that is open. */
 interface Open {
@@ -72,57 +92,84 @@ interface Open {
 }
 
 /** What comes next of a stream; `undefined` when that was all. */
-type Next<E> = Effect.Effect<Arr.NonEmptyReadonlyArray<FollowEvent> | undefined, E>
+type Next<E> = Effect.Effect<Arr.NonEmptyReadonlyArray<Uint8Array> | undefined, E>
+
+export interface OpenOptions {
+  /** Says that the client has gone. */
+  readonly signal: AbortSignal
+  /** Who follows: the stream ends when what they were let in by counts no more. */
+  readonly caller?: Caller
+  /** The last frame of a stream that ends early. Default: an event `away`. */
+  readonly away?: Uint8Array
+}
 
 /** The open streams of one app: they share a clock for their heartbeats, and end together. */
 export class EventStreams {
-  readonly #context: Context.Context<never>
+  readonly #context: Context.Context<Gate>
   readonly #heartbeat: Duration.Duration
+  readonly #slow: Duration.Duration
   readonly #drain: Drain
   readonly #open = new Set<Open>()
   #keeper: Fiber.Fiber<void> | undefined
 
   constructor(
-    context: Context.Context<never>,
-    options: { readonly heartbeat: Duration.Input; readonly drain: Drain }
+    context: Context.Context<Gate>,
+    options: { readonly heartbeat: Duration.Input; readonly drain: Drain; readonly slow?: Duration.Input }
   ) {
     this.#context = context
     this.#heartbeat = Duration.fromInputUnsafe(options.heartbeat)
+    this.#slow = Duration.fromInputUnsafe(options.slow ?? slowDefault)
     this.#drain = options.drain
   }
 
+  /** How many streams are open. */
+  get size(): number {
+    return this.#open.size
+  }
+
   /**
-   * Opens the body of a response, until `signal` says that its client has gone. The first events are waited for, so
-   * that what is wrong with the stream is known before anything is sent.
+   * Opens the body of a response. The first events are waited for, so that what is wrong with the stream is known before
+   * anything is sent.
    */
-  open<E>(
-    events: Stream.Stream<FollowEvent, E>,
-    signal: AbortSignal
+  open<A, E>(
+    events: Stream.Stream<A, E>,
+    toFrame: (event: A) => Uint8Array,
+    options: OpenOptions
   ): Effect.Effect<ReadableStream<Uint8Array>, E> {
     return Effect.gen({ self: this }, function* () {
       const scope = yield* Scope.make()
       const pull = yield* Scope.provide(Stream.toPull(events), scope)
-      const next: Next<E> = Pull.catchDone(pull, () => Effect.undefined)
+      const next: Next<E> = Pull.catchDone(
+        Effect.map(pull, (some) => some.map(toFrame) as unknown as Arr.NonEmptyReadonlyArray<Uint8Array>),
+        () => Effect.undefined
+      )
       const first = yield* Effect.onError(next, () => Scope.close(scope, Exit.void))
-      return this.#body(first, next, scope, signal)
+      return this.#body(first, next, scope, options)
     })
   }
 
   #body<E>(
-    first: ReadonlyArray<FollowEvent> | undefined,
+    first: ReadonlyArray<Uint8Array> | undefined,
     next: Next<E>,
     scope: Scope.Closeable,
-    signal: AbortSignal
+    { away = awayFrame, caller, signal }: OpenOptions
   ): ReadableStream<Uint8Array> {
     const run = Effect.runForkWith(this.#context)
+    const slowBeats = Math.ceil(
+      (2 * Duration.toMillis(this.#slow)) / Math.max(1, Duration.toMillis(this.#heartbeat))
+    )
+    /** How many beats in a row found that what was sent had not been read. */
+    let unread = 0
     let unsent = first
     let waiting: Fiber.Fiber<unknown, E> | undefined
     let quiet = false
     let over = false
 
     const free = () => {
+      if (over) return
       over = true
       this.#remove(stream)
+      this.#unwatch(stream, caller)
       signal.removeEventListener("abort", free)
       // Nobody waits for it: the client has gone, or has everything.
       run(
@@ -136,7 +183,13 @@ export class EventStreams {
     const stream: Open = {
       beat: () => {
         // Without a queue, anything but 0 says that what was sent has not been read yet.
-        if (quiet && waiting !== undefined && controller.desiredSize === 0) controller.enqueue(heartbeatFrame)
+        const isRead = waiting !== undefined && controller.desiredSize === 0
+        unread = isRead ? 0 : unread + 1
+        if (unread > slowBeats) {
+          controller.error(new Error("the client reads too slowly"))
+          return free()
+        }
+        if (quiet && isRead) controller.enqueue(heartbeatFrame)
         quiet = !quiet
       },
       end: () => {
@@ -144,11 +197,11 @@ export class EventStreams {
         free()
       },
       leave: () => {
-        controller.enqueue(awayFrame)
+        controller.enqueue(away)
         stream.end()
       }
     }
-    const take = (exit: Exit.Exit<ReadonlyArray<FollowEvent> | undefined, E>) => {
+    const take = (exit: Exit.Exit<ReadonlyArray<Uint8Array> | undefined, E>) => {
       if (over) return
       waiting = undefined
       quiet = false
@@ -162,6 +215,7 @@ export class EventStreams {
       {
         start: (given) => void (controller = given),
         pull: () => {
+          unread = 0
           if (unsent !== undefined) {
             controller.enqueue(join(unsent))
             unsent = undefined
@@ -182,17 +236,50 @@ export class EventStreams {
     )
     signal.addEventListener("abort", free)
     if (signal.aborted) free()
-    else this.#add(stream)
+    else {
+      this.#add(stream)
+      this.#watch(stream, caller)
+    }
     return body
+  }
+
+  /** Those of one key are looked after together: there may be thousands. */
+  readonly #watched = new Map<string, { readonly streams: Set<Open>; readonly fiber: Fiber.Fiber<void> }>()
+
+  #watch(stream: Open, caller: Caller | undefined): void {
+    if (caller === undefined) return
+    const key = caller.key ?? ""
+    const there = this.#watched.get(key)
+    if (there !== undefined) return void there.streams.add(stream)
+    const streams = new Set([stream])
+    const over = Effect.sync(() => {
+      for (const { leave } of streams) leave()
+    })
+    const fiber = Effect.runForkWith(this.#context)(
+      Gate.use((gate) => gate.whileLetIn(caller)).pipe(
+        Effect.catch(() => over),
+        Effect.asVoid
+      )
+    )
+    this.#watched.set(key, { streams, fiber })
+  }
+
+  #unwatch(stream: Open, caller: Caller | undefined): void {
+    const key = caller?.key ?? ""
+    const there = caller === undefined ? undefined : this.#watched.get(key)
+    if (there?.streams.delete(stream) !== true || there.streams.size > 0) return
+    this.#watched.delete(key)
+    there.fiber.interruptUnsafe()
   }
 
   #add(stream: Open): void {
     this.#open.add(stream)
+    followers(1)
     this.#keeper ??= Effect.runForkWith(this.#context)(this.#keep)
   }
 
   #remove(stream: Open): void {
-    this.#open.delete(stream)
+    if (this.#open.delete(stream)) followers(-1)
     if (this.#open.size > 0) return
     this.#keeper?.interruptUnsafe()
     this.#keeper = undefined

@@ -1,7 +1,6 @@
 /** Agents: telling one something, asking it, looking at it, and what may be done to one. */
 import { Duration, Effect, Option, Schema } from "effect"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
-import { start } from "../../../actors/follow/follow.ts"
 import { NewMessageJson } from "../../../actors/dispatch/message.ts"
 import { Key, NewTaskJson } from "../../../actors/dispatch/new-task.ts"
 import { AgentQuery } from "../../../actors/operate/agent-query.ts"
@@ -18,7 +17,7 @@ import { AgentPageShape, AgentShape, Reply } from "../shapes/agent.ts"
 import { CountShape, Standing, SubmittedShape } from "../shapes/task.ts"
 import type { EventStreams } from "../sse.ts"
 import { baseOf, submittedJson, taskPath } from "../view.ts"
-import { following } from "./events.ts"
+import { following, Format } from "./events.ts"
 
 /** How long a reply is waited for when nobody says, in milliseconds. */
 const askMsDefault = 30_000
@@ -116,6 +115,7 @@ export const rows = {
     needs: "submit",
     reach,
     parts,
+    query: Schema.Struct({ format: Schema.optionalKey(Format) }),
     body: {
       schema: Schema.Struct({ ...Message.fields, ...Wait.fields }),
       example: { message: "add", input: { item: "tea" }, timeoutMs: 10_000 }
@@ -128,7 +128,15 @@ export const rows = {
         headers: ["location", "retry-after"]
       }
     },
-    problems: [...ofBody, ...ofSubmit, "UnknownAgent", "TaskNotFound", "TaskFailed"]
+    problems: [
+      ...ofBody,
+      ...ofSubmit,
+      "UnknownAgent",
+      "TaskNotFound",
+      "TaskFailed",
+      "QueryRefused",
+      "ParameterInvalid"
+    ]
   }),
   resume: resumingRow("resume"),
   reset: resumingRow("reset"),
@@ -198,11 +206,12 @@ export const agents = (serve: Serve, drain: Drain, streams: EventStreams) => {
   )
   serve(
     rows.ask,
-    Effect.fnUntraced(function* (c) {
+    Effect.fnUntraced(function* (c, { format }) {
       const { message, waitMs } = yield* inquiry(c.req.raw)
       const { id } = yield* AgentOperator.use((operator) => operator.tell(...agent(c), message))
       const location = taskPath(id, baseOf(c))
-      if (wantsStream(c)) return yield* following(c, streams, id, start, { location })
+      if (wantsStream(c) || format === "ai-sdk")
+        return yield* following(c, streams, id, { format, more: { location } })
       c.env?.untimed?.(c.req.raw)
       const dispatcher = yield* Dispatcher
       const ended = yield* Effect.raceFirst(

@@ -1,13 +1,19 @@
 /** Following a task: its output while it is made, as server-sent events that resume where they broke off. */
 import { Effect, Schema } from "effect"
-import { Follow } from "../../../actors/follow/follow.ts"
+import { Follow, start } from "../../../actors/follow/follow.ts"
 import type { Position } from "../../../runtime/store.ts"
 import type { TaskId } from "../../../runtime/task.ts"
+import { makeUiFrames, uiAway, uiHeaders } from "../ai-sdk.ts"
+import { callerOf } from "../caller.ts"
 import type { Serve } from "../mount.ts"
 import { ofTaskId, position, taskId } from "../parameters.ts"
 import { row } from "../row.ts"
 import type { ApiContext } from "../run.ts"
-import type { EventStreams } from "../sse.ts"
+import { type EventStreams, frameOf, headers } from "../sse.ts"
+
+/** How a task's events are written: as our own, or as the AI SDK's UI message stream. */
+export const Format = Schema.Literals(["events", "ai-sdk"])
+export type Format = typeof Format.Type
 
 export const rows = {
   follow: row({
@@ -21,6 +27,7 @@ export const rows = {
     parts: ofTaskId,
     query: Schema.Struct({
       after: Schema.optionalKey(Schema.String),
+      format: Schema.optionalKey(Format),
       ticket: Schema.optionalKey(Schema.String)
     }),
     headers: { "last-event-id": { schema: Schema.String, example: "1-0" } },
@@ -32,15 +39,15 @@ export const rows = {
       },
       204: { description: "There is nothing after the end: do not come back" }
     },
-    problems: ["InvalidTaskId", "PositionInvalid", "TaskNotFound", "StoreError"]
+    problems: [
+      "InvalidTaskId",
+      "PositionInvalid",
+      "QueryRefused",
+      "ParameterInvalid",
+      "TaskNotFound",
+      "StoreError"
+    ]
   })
-}
-
-/** Nobody on the way may keep the stream, or hold it back. */
-const headers = {
-  "content-type": "text/event-stream",
-  "cache-control": "no-cache, no-transform",
-  "x-accel-buffering": "no"
 }
 
 /** Answers with what happens to a task after a place in its events, up to its end. */
@@ -48,23 +55,35 @@ export const following = Effect.fnUntraced(function* (
   c: ApiContext,
   streams: EventStreams,
   id: TaskId,
-  after: Position,
-  more: Readonly<Record<string, string>> = {}
+  {
+    after = start,
+    format,
+    more = {}
+  }: {
+    readonly after?: Position
+    readonly format?: Format | undefined
+    readonly more?: Readonly<Record<string, string>>
+  } = {}
 ) {
   c.env?.untimed?.(c.req.raw)
   const { follow } = yield* Follow
-  return c.body(yield* streams.open(follow(id, after), c.req.raw.signal), 200, { ...headers, ...more })
+  const to = { signal: c.req.raw.signal, caller: callerOf(c) }
+  if (format !== "ai-sdk") {
+    return c.body(yield* streams.open(follow(id, after), frameOf, to), 200, { ...headers, ...more })
+  }
+  const body = yield* streams.open(follow(id, after), makeUiFrames(id), { ...to, away: uiAway })
+  return c.body(body, 200, { ...headers, ...uiHeaders, ...more })
 })
 
 export const events = (serve: Serve, streams: EventStreams) => {
   serve(
     rows.follow,
-    Effect.fnUntraced(function* (c) {
+    Effect.fnUntraced(function* (c, { format }) {
       const id = yield* taskId(c)
       const after = yield* position(c)
       // To a browser it means: do not come back.
       if (after === "end") return c.body(null, 204)
-      return yield* following(c, streams, id, after)
+      return yield* following(c, streams, id, { after, format })
     })
   )
 }

@@ -6,6 +6,7 @@ import { LifecycleLog } from "../../../runtime/lifecycle.ts"
 import * as Memory from "../../../runtime/memory/stores.ts"
 import { Operations } from "../../../runtime/operations.ts"
 import * as Redis from "../../../runtime/redis/stores.ts"
+import { Handlers } from "../../../runtime/registry.ts"
 import { Store } from "../../../runtime/store.ts"
 import { Tenant } from "../../../runtime/tenant.ts"
 import { encodeRecord, idIn } from "../../../runtime/task.ts"
@@ -19,7 +20,7 @@ import { aWorker } from "../../support/worker.ts"
 type Services = Lifecycle.Lifecycle | LifecycleLog | Operations | Store
 
 const on = <E>(store: Layer.Layer<LifecycleLog | Operations | Store, E>): Layer.Layer<Services> =>
-  Layer.orDie(Lifecycle.layer.pipe(Layer.provideMerge(store)))
+  Layer.orDie(Lifecycle.layer.pipe(Layer.provide(Handlers.layer({ given: [] })), Layer.provideMerge(store)))
 const memory = () => on(Memory.layer.pipe(Layer.provide(memorySettings())))
 const redis = () => on(Redis.layer().pipe(Layer.provide(redisSettings())))
 
