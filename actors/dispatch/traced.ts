@@ -22,6 +22,11 @@ export const attributesOf = (id: TaskId) => ({
   "messaging.destination.name": queueOf(partitionOfId(id))
 })
 
+const endSubmit = (span: Span, exit: Exit.Exit<{ readonly id: TaskId }, unknown>): void => {
+  if (Exit.isSuccess(exit)) span.set(attributesOf(exit.value.id))
+  endWith(span, exit)
+}
+
 export const traced = (dispatcher: Dispatcher["Service"], tracing: Tracing): Dispatcher["Service"] => {
   if (!tracing.on) return dispatcher
 
@@ -49,12 +54,7 @@ export const traced = (dispatcher: Dispatcher["Service"], tracing: Tracing): Dis
       Effect.withFiber((fiber) => {
         const [span, carrying] = begin(what, task, followedBy(fiber))
         if (span === undefined) return does(task)
-        return Effect.onExit(does(carrying), (exit) =>
-          Effect.sync(() => {
-            if (Exit.isSuccess(exit)) span.set(attributesOf(exit.value.id))
-            endWith(span, exit)
-          })
-        )
+        return Effect.onExit(does(carrying), (exit) => Effect.sync(() => endSubmit(span, exit)))
       })
 
   const submit = whole("submit", dispatcher.submit)
@@ -67,6 +67,24 @@ export const traced = (dispatcher: Dispatcher["Service"], tracing: Tracing): Dis
       const fiber = Effect.runFork(Effect.provideService(does(task), Tenant, tenant))
       fiber.addObserver(done)
       return () => void Effect.runFork(Fiber.interrupt(fiber))
+    }
+
+  const wholeThen =
+    <A extends { readonly id: TaskId }, E>(
+      what: string,
+      does: (task: unknown, tenant: string, done: Done<A, E>) => () => void
+    ) =>
+    (task: unknown, tenant: string, done: Done<A, E>) => {
+      const [span, carrying] = begin(what, task)
+      if (span === undefined) return does(task, tenant, done)
+      const leave = does(carrying, tenant, (exit) => {
+        endSubmit(span, exit)
+        done(exit)
+      })
+      return () => {
+        span.end("Interrupted")
+        leave()
+      }
     }
 
   return {

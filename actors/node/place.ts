@@ -25,7 +25,6 @@ export class ChildFailing extends Schema.TaggedError<ChildFailing>()("ChildFaili
 }
 
 const restartsOf = perName((child: string) => counter("troupe_child_restarts_total", { child }))
-const restarted = (child: string) => restartsOf(child)()
 
 const policy = restartPolicy({
   intensity: 10,
@@ -79,6 +78,7 @@ export const emptyPlace = (spec: ChildSpec): Place => ({
 export const keep = (place: Place, keeping: Keeping): Effect.Effect<void, ChildFailing> => {
   const { onReady, onSeries, settings, spawn, successions } = keeping
   const lookEvery = beatEvery(settings.heartbeat)
+  const restarted = restartsOf(place.spec.name)
 
   const start = Effect.uninterruptible(
     Effect.tap(spawn(place.spec, onReady, onSeries), (child) => {
@@ -149,7 +149,7 @@ export const keep = (place: Place, keeping: Keeping): Effect.Effect<void, ChildF
       yield* Effect.logWarning(
         `${child.name} (pid ${child.pid}) ended with ${exit}; it is started again in ${decision.afterMs} ms`
       )
-      restarted(child.name)
+      restarted()
       streak = decision.streak
       yield* Effect.sleep(decision.afterMs)
       restarts.push(yield* monotonicMs)

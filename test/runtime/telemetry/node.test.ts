@@ -9,6 +9,9 @@ const caller = "b7ad6b7169203331"
 
 const named = (spans: ReadonlyArray<ExportedSpan>, name: string) => spans.filter((span) => span.name === name)
 
+/** A metric's name, of one of its parts. */
+const wholeName = (name: string) => name.replace(/_(bucket|sum|count)$/, "")
+
 /** The lines that are JSON, as objects. */
 const linesOf = (text: string): ReadonlyArray<Record<string, unknown>> =>
   text.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line)] : []))
@@ -108,6 +111,12 @@ describe("a node that is watched", () => {
       script: "worker-turn"
     })
     expect(turns).toBeGreaterThan(0)
+    // Whatever the dashboard asks for is there, and the alerts with it.
+    const dashboard = await Bun.file(
+      `${import.meta.dir}/../../../deploy/grafana/dashboards/troupe.json`
+    ).text()
+    const shown = new Set(dashboard.match(/\b(troupe|process)_[a-z_]+/g)!.map(wholeName))
+    expect([...shown].filter((name) => !all.has(name))).toEqual([])
     expect(valueOf(all, "troupe_event_loop_lag_seconds_count", { process: "worker 1" })).toBeGreaterThan(0)
   }, 60_000)
 })

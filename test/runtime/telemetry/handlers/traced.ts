@@ -20,6 +20,7 @@ export const parent = defineTask({
 
 export const child = defineTask.effect({
   name: "traced.child",
+  limits: [{ key: "traced", concurrency: 2 }],
   run: Effect.fnUntraced(function* () {
     yield* Effect.logWarning("child at work")
     return yield* Effect.withSpan(
