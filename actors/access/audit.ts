@@ -3,7 +3,7 @@ import { Cause, Clock, Effect, Exit, Result, Schema } from "effect"
 import { hostname, userInfo } from "node:os"
 import { Access, type AuditEntry, auditMax, type StoredAudit } from "../../runtime/access.ts"
 import type { StoreError } from "../../runtime/store.ts"
-import { Tenant } from "../../runtime/tenant.ts"
+import { tenantDefault } from "../../runtime/tenant.ts"
 import { type QueryRefused, reader, refuseField } from "../operate/fields.ts"
 import { actsFor, type Caller } from "./caller.ts"
 
@@ -62,13 +62,14 @@ const hands = () => {
 export const noting = <A, E, R>(
   what: string,
   on: string,
-  effect: Effect.Effect<A, E, R>
+  effect: Effect.Effect<A, E, R>,
+  tenant: string = tenantDefault
 ): Effect.Effect<A, E, R | Access> =>
   Effect.onExit(effect, (exit) =>
     Effect.gen(function* () {
       const entry: AuditEntry = {
         at: yield* Clock.currentTimeMillis,
-        tenant: yield* Tenant,
+        tenant,
         who: hands(),
         role: "admin",
         what,

@@ -3,6 +3,7 @@
  * others need.
  */
 import type { TaskDefinition } from "../../runtime/handler.ts"
+import { forTenants } from "./flags.ts"
 
 type Handlers = ReadonlyArray<TaskDefinition>
 
@@ -15,20 +16,20 @@ export const serving = {
 
 /** The commands that use a system which somebody else started, or none at all. */
 export const using = {
-  submit: async (handlers: Handlers) => (await import("./submit.ts")).submit(handlers),
-  status: async (handlers: Handlers) => (await import("./status.ts")).status(handlers),
-  result: async (handlers: Handlers) => (await import("./result.ts")).result(handlers),
-  tail: async (handlers: Handlers) => (await import("./tail.ts")).tail(handlers),
-  cancel: async (handlers: Handlers) => (await import("./cancel.ts")).cancel(handlers),
-  retry: async (handlers: Handlers) => (await import("./retry.ts")).retry(handlers),
-  tasks: async (handlers: Handlers) => (await import("./tasks.ts")).tasks(handlers),
-  dead: async (handlers: Handlers) => (await import("./dead.ts")).dead(handlers),
+  submit: async (handlers: Handlers) => forTenants((await import("./submit.ts")).submit(handlers)),
+  status: async (handlers: Handlers) => forTenants((await import("./status.ts")).status(handlers)),
+  result: async (handlers: Handlers) => forTenants((await import("./result.ts")).result(handlers)),
+  tail: async (handlers: Handlers) => forTenants((await import("./tail.ts")).tail(handlers)),
+  cancel: async (handlers: Handlers) => forTenants((await import("./cancel.ts")).cancel(handlers)),
+  retry: async (handlers: Handlers) => forTenants((await import("./retry.ts")).retry(handlers)),
+  tasks: async (handlers: Handlers) => forTenants((await import("./tasks.ts")).tasks(handlers)),
+  dead: async (handlers: Handlers) => forTenants((await import("./dead.ts")).dead(handlers)),
   queues: async (handlers: Handlers) => (await import("./queues.ts")).queues(handlers),
-  schedules: async (handlers: Handlers) => (await import("./schedules.ts")).schedules(handlers),
-  agents: async (handlers: Handlers) => (await import("./agents.ts")).agents(handlers),
+  schedules: async (handlers: Handlers) => forTenants((await import("./schedules.ts")).schedules(handlers)),
+  agents: async (handlers: Handlers) => forTenants((await import("./agents.ts")).agents(handlers)),
   workers: async (handlers: Handlers) => (await import("./workers.ts")).workers(handlers),
   nodes: async (handlers: Handlers) => (await import("./nodes.ts")).nodes(handlers),
-  keys: async () => (await import("./keys.ts")).keys(),
+  keys: async () => forTenants((await import("./keys.ts")).keys()),
   doctor: async (handlers: Handlers) => (await import("./doctor.ts")).doctor(handlers),
   bench: async () => (await import("./bench.ts")).bench(),
   init: async () => (await import("./init.ts")).init()

@@ -1,9 +1,10 @@
 /** Flags and arguments that several commands share, so that they look and fail alike. */
-import { Duration, Effect, Option, Result, Schema } from "effect"
-import { Argument, Flag } from "effect/cli"
+import { Duration, Effect, Layer, Option, Result, Schema } from "effect"
+import { Argument, Command, Flag, GlobalFlag } from "effect/cli"
 import { readPosition } from "../../actors/follow/follow.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { TaskId } from "../../runtime/task.ts"
+import { TenantName } from "../../runtime/tenant.ts"
 import { Troupe } from "../client/effect.ts"
 
 /** `10s`, `500ms`, `1.5 hours`: as a setting writes it, or short. */
@@ -50,14 +51,43 @@ export const id = Argument.String("id").pipe(
 /** Whether a text is the id of an event of a task. */
 export const isEventId = (text: string): boolean => Result.isSuccess(readPosition(text))
 
+/** Whose tasks a command is about. */
+const tenant = GlobalFlag.Setting("tenant")({
+  flag: Flag.String("tenant").pipe(
+    Flag.withDescription("Whose tasks it is about; default the tenant default"),
+    Flag.withMetavar("TENANT"),
+    Flag.filter(
+      (text) => Schema.is(TenantName)(text),
+      () => "a tenant such as acme: 1 to 63 of a-z 0-9 _ -"
+    ),
+    Flag.optional
+  )
+})
+
+/** Lets a command, and those below it, be about another tenant's tasks: `--tenant`. */
+export const forTenants = <Name extends string, Input, ContextInput, E, R>(
+  command: Command.Command<Name, Input, ContextInput, E, R>
+) => Command.withGlobalFlags(command, [tenant])
+
+/** The tenant that a command is about, where one was said. */
+export const saidTenant: Effect.Effect<string | undefined> = Effect.map(
+  Effect.serviceOption(tenant),
+  (said) => Option.getOrUndefined(Option.flatten(said))
+)
+
 /** Connects to the system that the flags and the environment name, while an effect runs. */
 export const connected = (
   handlers: ReadonlyArray<TaskDefinition>,
   flags: { readonly redis: Option.Option<string> }
 ) =>
   Effect.provide(
-    Troupe.layer({
-      handlers,
-      ...Option.match(flags.redis, { onNone: () => ({}), onSome: (redisUrl) => ({ redisUrl }) })
-    })
+    Layer.unwrap(
+      Effect.map(saidTenant, (tenant) =>
+        Troupe.layer({
+          handlers,
+          ...(tenant === undefined ? {} : { tenant }),
+          ...Option.match(flags.redis, { onNone: () => ({}), onSome: (redisUrl) => ({ redisUrl }) })
+        })
+      )
+    )
   )

@@ -2,7 +2,7 @@
 import { Duration, Effect, Layer, Option, Redacted } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { auditPage, noting } from "../../actors/access/audit.ts"
-import { anyone } from "../../actors/access/caller.ts"
+import type { Caller } from "../../actors/access/caller.ts"
 import * as Keys from "../../actors/access/keys.ts"
 import type { KeyView, MadeKey } from "../../actors/access/keys.ts"
 import * as Tree from "../../actors/tree.ts"
@@ -38,6 +38,9 @@ const onSystem = (flags: { readonly redis: Option.Option<string> }) =>
       )
     )
   )
+
+/** Who is at the command line: an admin of the tenant that it is about; of the tenant `default`, an admin of all. */
+const operator = Effect.map(Flags.saidTenant, (tenant = tenantDefault): Caller => ({ tenant, role: "admin" }))
 
 const time = (millis: number | undefined) => (millis === undefined ? "" : new Date(millis).toISOString())
 
@@ -80,11 +83,6 @@ const printMade = (made: MadeKey, json: boolean) =>
 const create = Command.make(
   "create",
   {
-    tenant: Flag.String("tenant").pipe(
-      Flag.withDescription(`Whose it is; default ${tenantDefault}, which looks after the whole system`),
-      Flag.withMetavar("TENANT"),
-      Flag.withDefault(tenantDefault)
-    ),
     role: Flag.Literals("role", Role.literals).pipe(Flag.withDescription("What it may do")),
     label: Flag.String("label").pipe(Flag.withDescription("What it is for"), Flag.optional),
     expires: Flags.duration("expires").pipe(
@@ -99,15 +97,16 @@ const create = Command.make(
     ),
     ...common
   },
-  Effect.fnUntraced(function* ({ expires, json, label, rate, redis, role, tenant }) {
+  Effect.fnUntraced(function* ({ expires, json, label, rate, redis, role }) {
+    const by = yield* operator
+    const { tenant } = by
     const given = {
-      tenant,
       role,
       ...said({ label, rate, expiresMs: Option.map(expires, Duration.toMillis) })
     }
     yield* Effect.gen(function* () {
       const keys = yield* KeyOperator
-      const made = yield* noting("createKey", `${tenant} ${role}`, keys.create(anyone, given))
+      const made = yield* noting("createKey", `${tenant} ${role}`, keys.create(by, given), tenant)
       yield* printMade(made, json)
     }).pipe(onSystem({ redis }))
   })
@@ -127,8 +126,9 @@ const list = Effect.fnUntraced(function* ({
   readonly json: boolean
   readonly redis: Option.Option<string>
 }) {
+  const by = yield* operator
   yield* Effect.gen(function* () {
-    const found = yield* KeyOperator.use((keys) => keys.list(anyone))
+    const found = yield* KeyOperator.use((keys) => keys.list(by))
     yield* printList(found, { json, toJson: keyJson, columns })
   }).pipe(onSystem({ redis }))
 })
@@ -150,10 +150,11 @@ const rotate = Command.make(
     ...common
   },
   Effect.fnUntraced(function* ({ id, json, overlap, redis }) {
+    const by = yield* operator
     const given = said({ overlapMs: Option.map(overlap, Duration.toMillis) })
     yield* Effect.gen(function* () {
       const keys = yield* KeyOperator
-      yield* printMade(yield* noting("rotateKey", id, keys.rotate(anyone, id, given)), json)
+      yield* printMade(yield* noting("rotateKey", id, keys.rotate(by, id, given), by.tenant), json)
     }).pipe(onSystem({ redis }))
   })
 ).pipe(
@@ -180,9 +181,10 @@ const revoke = Command.make(
     ...common
   },
   Effect.fnUntraced(function* ({ id, json, redis }) {
+    const by = yield* operator
     yield* Effect.gen(function* () {
       const keys = yield* KeyOperator
-      const revoked = yield* noting("revokeKey", id, keys.revoke(anyone, id))
+      const revoked = yield* noting("revokeKey", id, keys.revoke(by, id), by.tenant)
       yield* printList([revoked], { json, toJson: keyJson, columns })
     }).pipe(onSystem({ redis }))
   })
@@ -213,15 +215,13 @@ const audit = Command.make(
     ...common
   },
   Effect.fnUntraced(function* ({ cursor, json, limit, redis }) {
+    const by = yield* operator
     yield* Effect.gen(function* () {
       const found = yield* gather(limit, Option.getOrUndefined(cursor), (at) =>
-        Effect.map(
-          auditPage(anyone, { ...at, limit: Math.min(at.limit, 1_000) }),
-          ({ entries, ...rest }) => ({
-            items: entries,
-            ...rest
-          })
-        )
+        Effect.map(auditPage(by, { ...at, limit: Math.min(at.limit, 1_000) }), ({ entries, ...rest }) => ({
+          items: entries,
+          ...rest
+        }))
       )
       yield* printList(found, { json, toJson: auditJson, columns: auditColumns })
     }).pipe(onSystem({ redis }))

@@ -11,7 +11,7 @@
  *
  * The types of inputs and results are those of the definition; a name in its place knows neither.
  */
-import { Context, Duration, Effect, Exit, Layer, Redacted, Result, type Scope, Stream } from "effect"
+import { Context, Duration, Effect, Exit, Layer, Redacted, Result, Schema, type Scope, Stream } from "effect"
 import {
   Dispatcher,
   type Refused,
@@ -20,6 +20,7 @@ import {
 } from "../../actors/dispatch/dispatcher.ts"
 import { Follow, type FollowEvent, readPosition } from "../../actors/follow/follow.ts"
 import { AgentOperator } from "../../actors/operate/agents.ts"
+import { actingFor } from "../../actors/access/acting.ts"
 import { Operator } from "../../actors/operate/operator.ts"
 import {
   Lifecycle,
@@ -32,7 +33,7 @@ import { ScheduleOperator } from "../../actors/schedule/operator.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import * as Tree from "../../actors/tree.ts"
 import type { Admission } from "../../runtime/admission.ts"
-import { Settings, type SettingsShape, type Subscription } from "../../runtime/config.ts"
+import { Settings, SettingsError, type SettingsShape, type Subscription } from "../../runtime/config.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
@@ -42,7 +43,7 @@ import type { Agents } from "../../runtime/agents.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { type Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
 import type { TaskId } from "../../runtime/task.ts"
-import { Tenant } from "../../runtime/tenant.ts"
+import { Tenant, tenantDefault, TenantName } from "../../runtime/tenant.ts"
 import type { Ended, TaskView } from "../../runtime/view.ts"
 import { type Agent, type AgentIdentity, agentOf, type Agents as AgentList } from "./agents.ts"
 import { AskTimeout, type InvalidTaskId, TaskFailed } from "./errors.ts"
@@ -72,6 +73,8 @@ export interface ConnectOptions {
   readonly redisUrl?: string
   /** Default: `TROUPE_NAMESPACE`, or else `troupe`. */
   readonly namespace?: string
+  /** Whose tasks it submits and sees. Default: the tenant `default`, whom the whole system belongs to. */
+  readonly tenant?: string
   /** `memory` keeps everything in this process, which alone can then run the tasks; nothing survives it. */
   readonly store?: "redis" | "memory"
   /** Handlers that are known by their names from the start, beside those of `TROUPE_HANDLERS`. */
@@ -159,7 +162,7 @@ export class Troupe extends Context.Service<
   } & Operate
 >()("troupe/Troupe") {
   /** The same over a store, handlers and settings that are brought along. */
-  static readonly over = (options: Pick<ConnectOptions, "work"> = {}) =>
+  static readonly over = (options: Pick<ConnectOptions, "work" | "tenant"> = {}) =>
     Layer.effectContext(make(options)).pipe(Layer.provide(Tree.client))
 
   /** Connects, and disconnects with the scope. */
@@ -192,10 +195,19 @@ const outputOf = (ended: Ended, id: TaskId): Effect.Effect<unknown, TaskFailed> 
 const subscriptions = (queues: Readonly<Record<string, number>>): ReadonlyArray<Subscription> =>
   Object.entries(queues).map(([queue, concurrency]) => ({ queue, concurrency }))
 
-const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">) {
-  const dispatcher = yield* Dispatcher
-  const follow = yield* Follow
-  const lifecycle = yield* Lifecycle
+const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" | "tenant">) {
+  const tenant = options.tenant ?? (yield* Tenant)
+  if (!Schema.is(TenantName)(tenant)) {
+    return yield* new SettingsError({
+      setting: "tenant",
+      reason: `"${tenant}" is not 1 to 63 of a-z 0-9 _ -, the first a letter or a digit`
+    })
+  }
+  const own = <Service>(service: Service): Service =>
+    tenant === tenantDefault ? service : actingFor(service, tenant)
+  const dispatcher = own(yield* Dispatcher)
+  const follow = own(yield* Follow)
+  const lifecycle = own(yield* Lifecycle)
   const handlers = yield* Handlers
   const settings = yield* Settings
   // What a worker of this process shares with the rest of it.
@@ -251,11 +263,10 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">)
     yield* Layer.buildWithMemoMap(layer, yield* Layer.makeMemoMap, yield* Effect.scope)
   })
 
-  const agents = yield* AgentOperator
+  const agents = own(yield* AgentOperator)
 
   if (options.work) yield* work(options.work === true ? {} : options.work)
 
-  const tenant = yield* Tenant
   const nothing = () => {}
   const direct = Direct.of({
     submit: (task, input, options, done) => {
@@ -281,8 +292,8 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work">)
   })
 
   const troupe = Troupe.of({
-    ...operate(yield* Operator, dispatcher),
-    schedules: Schedules.schedulesOf(yield* ScheduleOperator, describe),
+    ...operate(own(yield* Operator), dispatcher),
+    schedules: Schedules.schedulesOf(own(yield* ScheduleOperator), describe),
     agent: agentOf(agents, { learn, handle, outputOf: (ended) => outputOf(ended, ended.id) }),
     agents: { list: (query = {}) => agents.list(query) },
     submit: <T extends Named>(task: T, input: InputOf<T>, options?: SubmitOptions) =>
