@@ -11,6 +11,11 @@ const handlers = [documentProcess, agentQuery]
 
 const troupe = Command.make("troupe").pipe(
   Command.withDescription("A durable actor runtime for AI-agent work"),
+  Command.withExamples([
+    { command: "troupe up", description: "The whole system on this machine" },
+    { command: "troupe init shop", description: "A project with one handler that runs" },
+    { command: "troupe submit --help", description: "The flags of a command, with examples" }
+  ]),
   Command.withSubcommands(await commandsFor({ ...serving, ...using }, handlers, process.argv.slice(2)))
 )
 

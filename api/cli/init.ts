@@ -59,7 +59,8 @@ export const init = () =>
         const file = path.join(root, name)
         yield* files.makeDirectory(path.dirname(file), { recursive: true }).pipe(Effect.mapError(unwritable))
         yield* files.writeFileString(file, text).pipe(Effect.mapError(unwritable))
-        yield* Output.print(json ? JSON.stringify({ file }) : path.join(folder, name))
+        const said = path.join(folder, name)
+        yield* Output.print(json ? JSON.stringify({ file: said }) : said)
       }
       const into = folder === "." ? "" : `cd ${folder} && `
       yield* Output.say(`next: ${into}bun install && bun test && bun run start`)

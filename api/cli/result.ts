@@ -3,6 +3,7 @@ import { Duration, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Troupe } from "../client/effect.ts"
+import * as Bar from "./bar.ts"
 import * as Flags from "./flags.ts"
 import * as Output from "./output.ts"
 
@@ -38,7 +39,10 @@ export const result = (handlers: ReadonlyArray<TaskDefinition>) =>
           if (finishedAt === undefined) return yield* new NotEnded({ id, state })
         }
         const timeout = Option.getOrElse(wait, () => Duration.infinity)
-        yield* Output.printOutput(yield* troupe.result(id, { timeout }), json)
+        const output = Option.isNone(wait)
+          ? troupe.result(id, { timeout })
+          : Bar.during(troupe.result(id, { timeout }), troupe.events(id))
+        yield* Output.printOutput(yield* output, json)
       }).pipe(Flags.connected(handlers, { redis }))
     })
   ).pipe(

@@ -4,6 +4,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { lanePriority, lanes, type Priority } from "../../runtime/task.ts"
 import { Troupe } from "../client/effect.ts"
+import * as Bar from "./bar.ts"
 import { UsageError } from "./exit.ts"
 import * as Flags from "./flags.ts"
 import { inputFlags, readInput } from "./input.ts"
@@ -158,7 +159,10 @@ export const submit = (handlers: ReadonlyArray<TaskDefinition>) =>
           return yield* Output.print(json ? JSON.stringify(answer) : id)
         }
         yield* Output.say(id)
-        const output = yield* task.result(given({ timeout: Option.map(waitMs, Duration.millis) }))
+        const output = yield* Bar.during(
+          task.result(given({ timeout: Option.map(waitMs, Duration.millis) })),
+          task.events()
+        )
         yield* json
           ? Output.print(JSON.stringify({ id, state: "succeeded", output }))
           : Output.printOutput(output, false)

@@ -6,16 +6,8 @@
  */
 import { Effect } from "effect"
 import type { FollowEvent } from "../../actors/follow/follow.ts"
+import * as Bar from "./bar.ts"
 import * as Output from "./output.ts"
-
-const barWidth = 20
-
-const bar = (fraction: number, message = "") => {
-  const done = Math.round(Math.min(1, Math.max(0, fraction)) * barWidth)
-  return `[${"#".repeat(done)}${"·".repeat(barWidth - done)}] ${Math.round(fraction * 100)} % ${Output.tame(message)}`
-}
-
-const eraseLine = "\r\u001b[K"
 
 /** Shows one event after the other. */
 export const makeTranscript = (): ((event: FollowEvent) => Effect.Effect<void, Output.OutputClosed>) => {
@@ -23,7 +15,7 @@ export const makeTranscript = (): ((event: FollowEvent) => Effect.Effect<void, O
   let barShown = false
 
   const hideBar = Effect.sync(() => {
-    if (barShown) process.stderr.write(eraseLine)
+    if (barShown) Bar.hide()
     barShown = false
   })
 
@@ -43,10 +35,10 @@ export const makeTranscript = (): ((event: FollowEvent) => Effect.Effect<void, O
 
   const mention = (message: string) => (Output.stderrIsTerminal ? say(message) : Effect.void)
 
-  const showBar = (text: string) =>
+  const showBar = (fraction: number, message?: string) =>
     Effect.sync(() => {
       if (!Output.stderrIsTerminal || (!atLineStart && process.stdout.isTTY)) return
-      process.stderr.write(`${eraseLine}${text.slice(0, (process.stderr.columns || 80) - 1)}`)
+      Bar.show(fraction, message)
       barShown = true
     })
 
@@ -57,7 +49,7 @@ export const makeTranscript = (): ((event: FollowEvent) => Effect.Effect<void, O
           ? data(event.chunk)
           : data(`${atLineStart ? "" : "\n"}${JSON.stringify(event.chunk)}\n`)
       case "progress":
-        return showBar(bar(event.fraction, event.message))
+        return showBar(event.fraction, event.message)
       case "step":
         return mention(`step ${Output.tame(event.name)} is done`)
       case "log":

@@ -65,6 +65,29 @@ const spawn = async (command: ReadonlyArray<string>, { env = {}, signals = [], s
   return { code: await child.exited, stdout, stderr }
 }
 
+/** What a person sees on a terminal of 100 columns, escape sequences included. */
+const show = async (command: ReadonlyArray<string>, { env = {}, signals = [] }: Run) => {
+  let screen = ""
+  const text = new TextDecoder()
+  const left = [...signals]
+  const child = Bun.spawn([...command], {
+    cwd: folder,
+    env: { PATH: process.env["PATH"]!, TERM: "xterm-256color", REDIS_URL: redisUrl, ...env },
+    terminal: {
+      cols: 100,
+      rows: 30,
+      data: (_, bytes) => {
+        screen += text.decode(bytes, { stream: true })
+        const signal = left.shift()
+        if (signal !== undefined) child.kill(signal)
+      }
+    }
+  })
+  const code = await child.exited
+  child.terminal?.close()
+  return { code, screen }
+}
+
 const start = (command: ReadonlyArray<string>, options: Run) =>
   Effect.runPromise(places.withPermits(1)(Effect.promise(() => spawn(command, options))))
 
@@ -77,6 +100,11 @@ export const programIn = (namespace: string) => {
   return {
     /** The program with the tests' handlers for its own. */
     troupe: (args: ReadonlyArray<string>, options: Run = {}) => start([executable, ...args], within(options)),
+    /** The same on a terminal: the first signal is sent once something is shown. */
+    terminal: (args: ReadonlyArray<string>, options: Run = {}) =>
+      Effect.runPromise(
+        places.withPermits(1)(Effect.promise(() => show([executable, ...args], within(options))))
+      ),
     /** A script that starts it by its path. */
     sh: (script: string) => start(["sh", "-c", script], within({})),
     /** The program as it is installed, with the tests' handlers in a folder. */

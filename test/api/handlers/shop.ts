@@ -58,3 +58,16 @@ export const cart = defineAgent({
     }
   }
 })
+
+/** Takes so many steps, and says after each how far it has come. */
+export const walk = defineTask({
+  name: "shop.walk",
+  input: z.int(),
+  async run(steps, { progress }) {
+    for (let step = 1; step <= steps; step++) {
+      await progress(step / (steps + 1), `step ${step}`)
+      await Bun.sleep(300)
+    }
+    return "walked"
+  }
+})
