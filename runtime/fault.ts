@@ -55,6 +55,21 @@ export const inOneLine = (thrown: unknown): string => {
   return messages.join(": ")
 }
 
+/** How many frames of a stack a log is told. */
+const framesMax = 8
+
+/**
+ * What a log may be told of what a handler's code threw when nobody waited for it: its type and where, without its message,
+ * which may quote what the handler was given.
+ */
+export const withoutMessage = (thrown: unknown): string => {
+  if (!(thrown instanceof Error)) return `a ${typeof thrown}`
+  const { message, name, stack = "" } = thrown
+  const after = stack.includes(message) ? stack.slice(stack.indexOf(message) + message.length) : stack
+  const frames = after.split("\n").filter((line) => /^\s+at /.test(line))
+  return [name, ...frames.slice(0, framesMax)].join("\n")
+}
+
 /** What a run failed with, and what it said about being tried again. */
 export interface Failure {
   readonly error: TaskError

@@ -15,6 +15,7 @@ import {
 import * as Tree from "../../actors/tree.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import { Worker } from "../../actors/work/worker.ts"
+import { withoutMessage } from "../../runtime/fault.ts"
 import { Files } from "../../runtime/files.ts"
 import { Supervisor } from "../../runtime/supervision/supervisor.ts"
 import * as Traces from "../../runtime/telemetry/tracing.ts"
@@ -47,16 +48,23 @@ export const apiLayer = (handlers: ReadonlyArray<TaskDefinition>) =>
 
 /**
  * A promise that a handler has started and forgot may reject when nobody looks. That is no reason to end the process, and
- * with it the runs of everybody else.
+ * with it the runs of everybody else; what is thrown past everybody is. Neither is printed with what it says.
  */
 const survivesRejections = Layer.effectDiscard(
   Effect.gen(function* () {
     const log = Effect.runForkWith(yield* Effect.context<never>())
     const hear = (reason: unknown) =>
-      void log(Effect.logError("a promise that nobody waits for was rejected", reason))
+      void log(Effect.logError("a promise that nobody waits for was rejected", withoutMessage(reason)))
+    const end = (thrown: unknown) => {
+      const told = Effect.logFatal(
+        "something was thrown that nobody catches: the process ends",
+        withoutMessage(thrown)
+      )
+      log(told).addObserver(() => process.exit(1))
+    }
     yield* Effect.acquireRelease(
-      Effect.sync(() => process.on("unhandledRejection", hear)),
-      () => Effect.sync(() => process.off("unhandledRejection", hear))
+      Effect.sync(() => process.on("unhandledRejection", hear).on("uncaughtException", end)),
+      () => Effect.sync(() => process.off("unhandledRejection", hear).off("uncaughtException", end))
     )
   })
 )

@@ -92,6 +92,11 @@ const config = {
     Flag.withDescription("The same, with how lately; default: an hour"),
     Flag.optional
   ),
+  callback: Flag.String("callback").pipe(
+    Flag.withDescription("A URL that the task's end is told to, signed"),
+    Flag.withMetavar("URL"),
+    Flag.optional
+  ),
   attempts: Flag.Int("attempts").pipe(
     Flag.withDescription("How many runs may fail"),
     Flag.withMetavar("N"),
@@ -136,11 +141,11 @@ export const submit = (handlers: ReadonlyArray<TaskDefinition>) =>
       yield* Effect.gen(function* () {
         const troupe = yield* Troupe
         const { deadline, debounce, delay, expires, expiresAt, idempotencyKey, key } = flags
-        const { priority, queue, runAt, throttle, timeout } = flags
+        const { callback, priority, queue, runAt, throttle, timeout } = flags
         const task = yield* troupe.submit(name, input, {
           ...given({
             ...{ deadline, debounce, delay, expires, expiresAt, idempotencyKey, key },
-            ...{ priority, queue, runAt, throttle, timeout },
+            ...{ callback, priority, queue, runAt, throttle, timeout },
             unique: Option.map(unique, (until) => ({ until, ...given({ key: uniqueKey }) })),
             cache: Option.map(cacheFor, (duration) => ({ for: duration })),
             retry: Option.map(attempts, (attempts) => ({ attempts }))

@@ -5,7 +5,7 @@
  */
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { Settings } from "../../../runtime/config.ts"
-import { describe } from "../../../runtime/fault.ts"
+import { describe, withoutMessage } from "../../../runtime/fault.ts"
 import { isTaskDefinition, type TaskDefinition } from "../../../runtime/handler.ts"
 import { attempt, type Ending, type Services } from "../attempt.ts"
 import { noTracing } from "../../../runtime/telemetry/tracing.ts"
@@ -120,6 +120,10 @@ const hear = (message: WorkerMessage): void => {
 endWithParent()
 // A promise that a handler has started and forgot is no reason to end its run.
 process.on("unhandledRejection", (reason) => {
-  Effect.runFork(Effect.logError("a promise that nobody waits for was rejected", reason))
+  Effect.runFork(Effect.logError("a promise that nobody waits for was rejected", withoutMessage(reason)))
+})
+process.on("uncaughtException", (thrown) => {
+  const told = Effect.logFatal("something was thrown that nobody catches", withoutMessage(thrown))
+  Effect.runFork(told).addObserver(() => process.exit(1))
 })
 process.on("message", hear)
