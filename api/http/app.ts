@@ -31,17 +31,21 @@ import { nodes } from "./routes/nodes.ts"
 import { query } from "./routes/query.ts"
 import { queues } from "./routes/queues.ts"
 import { schedules } from "./routes/schedules.ts"
+import { socket } from "./routes/socket.ts"
 import { stats } from "./routes/stats.ts"
 import { tasks } from "./routes/tasks.ts"
 import { tickets } from "./routes/tickets.ts"
 import { workers } from "./routes/workers.ts"
 import { routeTable } from "./route-table.ts"
 import { type ApiServices, type Bindings, respondIn, type Variables } from "./run.ts"
-import { EventStreams, heartbeatDefault } from "./sse.ts"
+import { EventStreams, heartbeatDefault, slowDefault } from "./sse.ts"
+import { Sockets } from "./sockets.ts"
 
 export interface AppOptions {
   /** How long a stream of events may be quiet. Default: 5 seconds. */
   readonly heartbeat?: Duration.Input
+  /** How long a client may leave what was streamed to it unread before it is cut off. Default: a minute. */
+  readonly slow?: Duration.Input
   /** The largest upload. Default: 64 MiB. */
   readonly fileBytesMax?: number
   /** Begun by whoever takes the app down. */
@@ -120,12 +124,15 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
     ...(row.conditional === true ? [conditional] : []),
     ...(row.problems.includes("GoingAway") ? [unlessAway(drain)] : [])
   ])
-  const streams = new EventStreams(context, { drain, heartbeat })
+  const { open = true, slow = slowDefault } = options
+  const streams = new EventStreams(context, { drain, heartbeat, slow })
+  const sockets = new Sockets(context, { drain, heartbeat, slow, open })
   batch(serve)
   tasks(serve, drain)
   query(serve)
   events(serve, streams)
   lifecycle(serve, streams)
+  socket(serve, sockets, { open, origins })
   agents(serve, drain, streams)
   queues(serve)
   workers(serve)

@@ -5,6 +5,7 @@
 import { Effect, Result, Schema } from "effect"
 import { faultsOfIssues } from "../../runtime/handler.ts"
 import { faultsOf, parseJson } from "../../runtime/input.ts"
+import { inTime } from "./pace.ts"
 import { BodyMalformed, BodyRefused, BodyTooLarge, MediaTypeRefused } from "./refusals.ts"
 
 /** The largest body of one task. */
@@ -59,7 +60,7 @@ const decode = (bytes: Uint8Array) =>
 export const readUncheckedJson = Effect.fnUntraced(function* (request: Request, bytesMax: number) {
   yield* checkType(request)
   yield* checkEncoding(request)
-  const parsed = parseJson(yield* decode(yield* readBytes(request, bytesMax)))
+  const parsed = parseJson(yield* decode(yield* inTime(readBytes(request, bytesMax), bytesMax)))
   if (Result.isSuccess(parsed)) return parsed.success
   const { message, reason } = parsed.failure
   return yield* reason === "malformed"

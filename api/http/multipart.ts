@@ -13,11 +13,10 @@ const refuse = (message: string) => new BodyRefused({ faults: [{ path: "", messa
 
 /** Uploads the form's file. Fails, and keeps nothing, when it has none, or more than one. */
 export const uploadForm = Effect.fnUntraced(function* (
-  request: Request,
+  { body, headers }: Pick<Request, "body" | "headers">,
   files: Context.Service.Shape<typeof Files>,
   bytesMax: number
 ) {
-  const { body, headers } = request
   if (body === null) return yield* refuse("the form has no file")
   const formBytesMax = bytesMax + otherBytesMax
   let uploaded: FileInfo | undefined

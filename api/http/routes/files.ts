@@ -4,6 +4,7 @@ import { FileInfo, Files, FileTooLarge } from "../../../runtime/files.ts"
 import { checkEncoding } from "../body.ts"
 import type { Serve } from "../mount.ts"
 import { uploadForm } from "../multipart.ts"
+import { givenAtPace, takenAtPace } from "../pace.ts"
 import { row } from "../row.ts"
 import { baseOf } from "../view.ts"
 
@@ -75,15 +76,16 @@ export const files = (serve: Serve, bytesMax: number) => {
       const store = yield* Files
       yield* checkEncoding(c.req.raw)
       const type = c.req.header("content-type") ?? ""
-      const upload = isForm(type)
-        ? uploadForm(c.req.raw, store, bytesMax)
-        : Effect.suspend(() =>
-            // A length that says so is not read at all.
-            Number(c.req.header("content-length") ?? 0) > bytesMax
-              ? Effect.fail(new FileTooLarge({ bytesMax }))
-              : store.upload(c.req.raw.body ?? new Blob().stream(), { type, bytesMax })
-          )
-      const file = yield* upload
+      // A length that says so is not read at all.
+      if (!isForm(type) && Number(c.req.header("content-length") ?? 0) > bytesMax) {
+        return yield* new FileTooLarge({ bytesMax })
+      }
+      const { body, headers } = c.req.raw
+      const file = yield* takenAtPace(body ?? new Blob().stream(), (paced) =>
+        isForm(type)
+          ? uploadForm({ body: body === null ? null : (paced as typeof body), headers }, store, bytesMax)
+          : store.upload(paced, { type, bytesMax })
+      )
       return c.json(file, 201, { location: `${baseOf(c)}/v1/files/${file.id}` })
     })
   )
@@ -91,12 +93,16 @@ export const files = (serve: Serve, bytesMax: number) => {
     rows.download,
     Effect.fnUntraced(function* (c) {
       const store = yield* Files
-      const { bytes, id, type } = yield* store.info(c.req.param("id") ?? "")
+      const { bytes, id, sha256, type } = yield* store.info(c.req.param("id") ?? "")
       const body = Stream.toReadableStreamWith(store.stream(id), yield* Effect.context<never>(), {
         signal: c.req.raw.signal,
         strategy: { highWaterMark: 0 }
       })
-      return c.body(body, 200, { ...harmless, "content-type": type, "content-length": String(bytes) })
+      return c.body(yield* givenAtPace(body), 200, {
+        ...harmless,
+        "content-type": type,
+        "content-length": String(bytes)
+      })
     })
   )
   serve(

@@ -6,6 +6,7 @@ import { fitting, readJson, readJsonIfAny } from "../body.ts"
 import type { Drain } from "../drain.ts"
 import type { Serve } from "../mount.ts"
 import { ofTaskId, taskId, waitMsMax } from "../parameters.ts"
+import { textAtPace } from "../pace.ts"
 import { BodyRefused, InputNotKept } from "../refusals.ts"
 import { ofBody, ofSubmit, row } from "../row.ts"
 import type { ApiContext } from "../run.ts"
@@ -122,6 +123,12 @@ const withKey = (c: ApiContext, task: unknown): Effect.Effect<unknown, BodyRefus
 
 const readCancel = fitting(Cancel)
 
+/** Payloads may be large. */
+const json = (c: ApiContext, value: unknown) =>
+  Effect.map(textAtPace(JSON.stringify(value)), (text) =>
+    c.body(text, 200, { "content-type": "application/json" })
+  )
+
 export const tasks = (serve: Serve, drain: Drain) => {
   serve(
     rows.submit,
@@ -154,7 +161,7 @@ export const tasks = (serve: Serve, drain: Drain) => {
     Effect.fnUntraced(function* (c) {
       const id = yield* taskId(c)
       const input = yield* Dispatcher.use((dispatcher) => dispatcher.input(id))
-      return Option.isSome(input) ? c.json(input.value) : yield* new InputNotKept({ id })
+      return Option.isSome(input) ? yield* json(c, input.value) : yield* new InputNotKept({ id })
     })
   )
   serve(
@@ -171,7 +178,7 @@ export const tasks = (serve: Serve, drain: Drain) => {
         const { state } = yield* dispatcher.task(id)
         return c.json({ id, state }, 202, { "retry-after": "1" })
       }
-      if (ended.value.state === "succeeded") return c.json(ended.value.output ?? null)
+      if (ended.value.state === "succeeded") return yield* json(c, ended.value.output ?? null)
       const { error, state } = ended.value
       return yield* new TaskFailed({ id, state, error })
     })
