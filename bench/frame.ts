@@ -5,10 +5,10 @@
  * ratio is taken inside a round. Each system starts a round with an empty Redis and fresh processes, and warms
  * them up before anything is measured.
  */
-import { Console, Effect, type Scope } from "effect"
+import { Console, Effect, FileSystem, type Scope } from "effect"
 import { BenchFailed, type Process, startProcess } from "./processes.ts"
 import { type BenchRedis, startRedis } from "./redis.ts"
-import type { System } from "./systems/system.ts"
+import type { Served, System } from "./systems/system.ts"
 
 export interface Metric {
   readonly name: string
@@ -63,6 +63,8 @@ export interface Stage {
   readonly system: System
   readonly redis: BenchRedis
   readonly quick: boolean
+  /** Forgets all tasks. */
+  readonly clear: Effect.Effect<void>
   /** Starts a process of the system; it ends with the part. */
   readonly start: Effect.Effect<Process, BenchFailed, Scope.Scope>
   /** Does some work, and says what it took of Redis and of these processes. */
@@ -100,7 +102,10 @@ const lookEvery = "5 millis"
 /** How long a drain may take. */
 const drainMax = "5 minutes"
 
-const stageOf = (system: System, redis: BenchRedis, quick: boolean): Stage => {
+const stageOf = (system: System, redis: BenchRedis, served: Served | undefined, quick: boolean): Stage => {
+  const url = served?.url ?? redis.url
+  const clear = served === undefined ? redis.flush : Effect.promise(served.clear)
+
   const usage = (processes: ReadonlyArray<Process>) =>
     Effect.forEach(processes, (process) => Effect.map(process.call("usage"), ({ cpuMicros }) => cpuMicros))
 
@@ -115,7 +120,7 @@ const stageOf = (system: System, redis: BenchRedis, quick: boolean): Stage => {
     return { value, seconds, redisMicros, micros: after.map((micros, at) => micros - before[at]!) }
   })
 
-  const drained = Effect.promise(() => system.unended(redis.client)).pipe(
+  const drained = Effect.promise(() => system.unended(redis.client, url)).pipe(
     Effect.tap((left) => (left === 0 ? Effect.void : Effect.sleep(lookEvery))),
     Effect.repeat({ until: (left) => left === 0 }),
     Effect.timeoutOrElse({
@@ -126,25 +131,45 @@ const stageOf = (system: System, redis: BenchRedis, quick: boolean): Stage => {
   )
 
   const verify: Stage["verify"] = Effect.fnUntraced(function* (count) {
-    const kept = yield* Effect.promise(() => system.kept(redis.client))
+    if (system.kept === undefined) return
+    const { kept: keptBy } = system
+    const kept = yield* Effect.promise(() => keptBy(redis.client, url))
     if (kept !== count) {
       return yield* new BenchFailed({ reason: `${system.name} kept ${kept} results of ${count} tasks` })
     }
   })
 
-  return { system, redis, quick, start: startProcess(system.name, redis.url), measure, drained, verify }
+  return { system, redis, quick, clear, start: startProcess(system.name, url), measure, drained, verify }
 }
 
-/** Runs every round of a bench on a Redis of its own. */
+/** The server of a system that has one of its own; it stops with the scope. */
+const serve = Effect.fnUntraced(function* ({ serve }: System) {
+  if (serve === undefined) return undefined
+  const folder = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped({ prefix: "troupe-bench-" })
+  return yield* Effect.acquireRelease(
+    Effect.promise(() => serve(folder)),
+    ({ stop }) => Effect.promise(stop)
+  )
+})
+
+/** Runs every round of a bench on a Redis of its own. A system that is missing here is left out, and named. */
 export const run = Effect.fnUntraced(function* (bench: Bench, quick: boolean) {
   const redis = yield* startRedis
+  const systems = []
+  for (const system of bench.systems) {
+    const missing = system.missing?.()
+    if (missing === undefined) systems.push({ system, served: yield* serve(system) })
+    else yield* Console.error(`${bench.name}: ${system.name} is not measured: ${missing}`)
+  }
   const rounds = (bench.rounds ?? roundsOf)(quick)
   const series = new Map<string, Series & { readonly values: Array<number> }>()
   for (let round = 1; round <= rounds; round++) {
-    for (const system of bench.systems) {
+    for (const { served, system } of systems) {
       yield* Console.error(`${bench.name}: round ${round} of ${rounds}, ${system.name}`)
       yield* redis.flush
-      const measured = yield* Effect.scoped(bench.round(stageOf(system, redis, quick)))
+      const stage = stageOf(system, redis, served, quick)
+      yield* stage.clear
+      const measured = yield* Effect.scoped(bench.round(stage))
       for (const { case: name, metric, value } of measured) {
         const key = `${name}/${metric.name}/${system.name}`
         const one = series.get(key) ?? { case: name, metric, system: system.name, values: [] }
@@ -153,5 +178,12 @@ export const run = Effect.fnUntraced(function* (bench: Bench, quick: boolean) {
       }
     }
   }
-  return { bench, quick, rounds, redisVersion: redis.version, series: [...series.values()] } satisfies Results
+  const measured = { ...bench, systems: systems.map(({ system }) => system) }
+  return {
+    bench: measured,
+    quick,
+    rounds,
+    redisVersion: redis.version,
+    series: [...series.values()]
+  } satisfies Results
 }, Effect.scoped)

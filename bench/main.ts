@@ -15,11 +15,12 @@ import { delays } from "./delays.ts"
 import { run } from "./frame.ts"
 import { latency } from "./latency.ts"
 import { mixes } from "./mixes.ts"
+import { peers } from "./peers.ts"
 import { replies } from "./replies.ts"
 import { toJson, toTables } from "./report.ts"
 import { throughput } from "./throughput.ts"
 
-const benches = [throughput, latency, mixes, delays, agents, replies]
+const benches = [throughput, peers, latency, mixes, delays, agents, replies]
 
 const usage = `bun run bench NAME… [--json] [--quick]
 

@@ -6,7 +6,7 @@
  * It ends when its channel closes, so none outlives the bench, however that ended.
  */
 import type { Answer, Call, Commands } from "./processes.ts"
-import { inputOf, type System } from "./systems/system.ts"
+import { inputOf, type Input, type System } from "./systems/system.ts"
 
 const [name = "", url = ""] = process.argv.slice(2)
 const systems = (await import(`./systems/${name}.ts`)) as Record<string, System>
@@ -44,6 +44,11 @@ const inTime = (answer: Promise<unknown>, maxMs: number | undefined): Promise<bo
 /** This process does nothing else for so long. */
 const standStill = (millis: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
 
+const ask = (input: Input) => {
+  if (client.ask === undefined) throw new Error(`${name} is not asked`)
+  return client.ask(input)
+}
+
 let stopWork = async () => {}
 
 const commands: Commands = {
@@ -69,8 +74,7 @@ const commands: Commands = {
     const one = async (start: number) => {
       asked += 1
       const given = { ...inputOf(times.length, inputBytes), ...input }
-      const answer =
-        agents === undefined ? client.ask(given) : client.askAgent!({ ...given, agent: asked % agents })
+      const answer = agents === undefined ? ask(given) : client.askAgent!({ ...given, agent: asked % agents })
       if (await inTime(answer, waitMaxMs)) times.push(performance.now() - start)
       else lost += 1
     }
@@ -82,7 +86,7 @@ const commands: Commands = {
       beside === undefined
         ? Promise.resolve()
         : repeatedly(1, () =>
-            performance.now() < end ? client.ask({ ...inputOf(0, inputBytes), ...beside }) : undefined
+            performance.now() < end ? ask({ ...inputOf(0, inputBytes), ...beside }) : undefined
           )
     if (stallMs !== undefined) {
       await Bun.sleep(stallAfterMs)

@@ -42,8 +42,8 @@ export interface Client {
   /** Stores many tasks in one call; resolves when all are acknowledged. */
   readonly submitAll: (inputs: ReadonlyArray<Input>, mix?: Mix) => Promise<unknown>
 
-  /** Submits one task and resolves when its result is here. */
-  readonly ask: (input: Input) => Promise<unknown>
+  /** Submits one task and resolves when its result is here. Absent where no bench asks. */
+  readonly ask?: (input: Input) => Promise<unknown>
 
   /** The same for a task that is due so much later. Absent where there are no delays. */
   readonly askLater?: (input: Input, delayMs: number) => Promise<unknown>
@@ -55,8 +55,23 @@ export interface Client {
   readonly work: (concurrency: number, mix?: Mix) => Promise<() => Promise<void>>
 }
 
+/** A server of a system's own, which is not Redis. */
+export interface Served {
+  /** Handed to the processes of the bench in the place of Redis's address. */
+  readonly url: string
+  /** Forgets all tasks. */
+  readonly clear: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
 export interface System {
   readonly name: string
+
+  /** Why it cannot be measured on this machine, and what would mend that; `undefined` when it can. */
+  readonly missing?: () => string | undefined
+
+  /** Starts a server of its own, which keeps its data in the folder. Absent where Redis is all it needs. */
+  readonly serve?: (folder: string) => Promise<Served>
 
   /** Loaded in the processes of the bench alone; a process serves one system. */
   readonly connect: (url: string) => Promise<Client>
@@ -65,11 +80,11 @@ export interface System {
   readonly share: number
 
   /** How many tasks have not ended. Asked often while something is timed, so it must cost next to nothing. */
-  readonly unended: (redis: Redis) => Promise<number>
+  readonly unended: (redis: Redis, url: string) => Promise<number>
 
   /** The name of the connections on which replies come, as `CLIENT LIST` shows it; where a bench cuts them. */
   readonly repliesOn?: string
 
-  /** How many ended tasks are kept with their results. */
-  readonly kept: (redis: Redis) => Promise<number>
+  /** How many ended tasks are kept with their results. Absent where it keeps none. */
+  readonly kept?: (redis: Redis, url: string) => Promise<number>
 }
