@@ -8,7 +8,30 @@ import { type Carried, carriedIn } from "../../runtime/telemetry/trace-context.t
 import { endWith, type Span, type Tracing } from "../../runtime/telemetry/tracing.ts"
 import { queueOf, partitionOfId, type TaskId } from "../../runtime/task.ts"
 import { Tenant } from "../../runtime/tenant.ts"
-import type { Dispatcher, Done } from "./dispatcher.ts"
+
+interface Stored {
+  readonly id: TaskId
+}
+
+type Done<A, E> = (exit: Exit.Exit<A, E>) => void
+
+/** What submits, of whatever kind: what it answers with and fails with is its own. */
+interface Submits<
+  A extends Stored,
+  E,
+  Asked extends Stored,
+  AskE,
+  Refused extends { readonly _tag: string },
+  BatchE
+> {
+  readonly submit: (task: unknown) => Effect.Effect<A, E>
+  readonly ask: (task: unknown) => Effect.Effect<Asked, AskE>
+  readonly submitAll: (
+    tasks: ReadonlyArray<unknown>
+  ) => Effect.Effect<ReadonlyArray<Result.Result<A, Refused>>, BatchE>
+  readonly submitThen: (task: unknown, tenant: string, done: Done<A, E>) => () => void
+  readonly askThen: (task: unknown, tenant: string, done: Done<Asked, AskE>) => () => void
+}
 
 type Described = { readonly name?: unknown; readonly traceparent?: unknown; readonly tracestate?: unknown }
 
@@ -22,12 +45,23 @@ export const attributesOf = (id: TaskId) => ({
   "messaging.destination.name": queueOf(partitionOfId(id))
 })
 
-const endSubmit = (span: Span, exit: Exit.Exit<{ readonly id: TaskId }, unknown>): void => {
+const endSubmit = (span: Span, exit: Exit.Exit<Stored, unknown>): void => {
   if (Exit.isSuccess(exit)) span.set(attributesOf(exit.value.id))
   endWith(span, exit)
 }
 
-export const traced = (dispatcher: Dispatcher["Service"], tracing: Tracing): Dispatcher["Service"] => {
+export const traced = <
+  A extends Stored,
+  E,
+  Asked extends Stored,
+  AskE,
+  Refused extends { readonly _tag: string },
+  BatchE,
+  Rest
+>(
+  dispatcher: Submits<A, E, Asked, AskE, Refused, BatchE> & Rest,
+  tracing: Tracing
+): Submits<A, E, Asked, AskE, Refused, BatchE> & Rest => {
   if (!tracing.on) return dispatcher
 
   /** A span, and the task that carries it on. What nobody can read goes on as it is, to be refused. */
@@ -49,8 +83,8 @@ export const traced = (dispatcher: Dispatcher["Service"], tracing: Tracing): Dis
   }
 
   const whole =
-    <A extends { readonly id: TaskId }, E>(what: string, does: (task: unknown) => Effect.Effect<A, E>) =>
-    (task: unknown): Effect.Effect<A, E> =>
+    <B extends Stored, BE>(what: string, does: (task: unknown) => Effect.Effect<B, BE>) =>
+    (task: unknown): Effect.Effect<B, BE> =>
       Effect.withFiber((fiber) => {
         const [span, carrying] = begin(what, task, followedBy(fiber))
         if (span === undefined) return does(task)
@@ -67,24 +101,6 @@ export const traced = (dispatcher: Dispatcher["Service"], tracing: Tracing): Dis
       const fiber = Effect.runFork(Effect.provideService(does(task), Tenant, tenant))
       fiber.addObserver(done)
       return () => void Effect.runFork(Fiber.interrupt(fiber))
-    }
-
-  const wholeThen =
-    <A extends { readonly id: TaskId }, E>(
-      what: string,
-      does: (task: unknown, tenant: string, done: Done<A, E>) => () => void
-    ) =>
-    (task: unknown, tenant: string, done: Done<A, E>) => {
-      const [span, carrying] = begin(what, task)
-      if (span === undefined) return does(task, tenant, done)
-      const leave = does(carrying, tenant, (exit) => {
-        endSubmit(span, exit)
-        done(exit)
-      })
-      return () => {
-        span.end("Interrupted")
-        leave()
-      }
     }
 
   return {

@@ -25,6 +25,7 @@ import { Tracing } from "../../runtime/telemetry/tracing.ts"
 import { followingIn } from "./traced.ts"
 import { type ApiError, toResponse } from "./problem.ts"
 import type { Row } from "./row.ts"
+import type { Upgraded } from "./sockets.ts"
 
 /** What routes ask for. */
 export type ApiServices =
@@ -47,6 +48,8 @@ export type ApiServices =
 export interface Bindings {
   /** Lets a request take as long as it takes, where the server would cut one that is silent. */
   readonly untimed?: (request: Request) => void
+  /** Makes a web socket of a request, and tells `data` of it. Bun's server has it under this name. */
+  readonly upgrade?: (request: Request, options: { readonly data: Upgraded }) => boolean
 }
 
 /** What is known of a request on its way. */
@@ -72,7 +75,7 @@ export const respondIn = (context: Context.Context<ApiServices>): Respond => {
   const tracing = Context.get(context, Tracing)
   return async (c, effect) => {
     const exit = await runExit(
-      followingIn(c, tracing, Effect.provideService(effect, Tenant, callerOf(c).tenant)).pipe(
+      followingIn(requestOf(c), tracing, Effect.provideService(effect, Tenant, callerOf(c).tenant)).pipe(
         Effect.catch((error) => Effect.as(log(error), toResponse(error)))
       ),
       { signal: c.req.raw.signal }
@@ -82,6 +85,13 @@ export const respondIn = (context: Context.Context<ApiServices>): Respond => {
     throw Cause.squash(exit.cause)
   }
 }
+
+const requestOf = (c: ApiContext) => ({
+  method: c.req.method,
+  route: (c.get("row") as Row | undefined)?.path ?? "other",
+  requestId: c.get("requestId"),
+  header: (name: string) => c.req.header(name)
+})
 
 /** What is our own trouble is told to the operator; what a caller did wrong is told to the caller. */
 const log = (error: ApiError) =>

@@ -19,10 +19,11 @@ import {
 } from "effect"
 import { Sse } from "effect/encoding"
 import type { Caller } from "../../actors/access/caller.ts"
-import { Gate } from "../../actors/access/gate.ts"
+import type { Gate } from "../../actors/access/gate.ts"
 import type { FollowEvent } from "../../actors/follow/follow.ts"
 import { level } from "../../runtime/telemetry/instruments.ts"
 import type { Drain } from "./drain.ts"
+import { LettingIn } from "./letting-in.ts"
 
 /** How long a stream may be quiet before it has a heartbeat. */
 export const heartbeatDefault: Duration.Input = "5 seconds"
@@ -110,6 +111,7 @@ export class EventStreams {
   readonly #slow: Duration.Duration
   readonly #drain: Drain
   readonly #open = new Set<Open>()
+  readonly #lettingIn: LettingIn
   #keeper: Fiber.Fiber<void> | undefined
 
   constructor(
@@ -117,6 +119,7 @@ export class EventStreams {
     options: { readonly heartbeat: Duration.Input; readonly drain: Drain; readonly slow?: Duration.Input }
   ) {
     this.#context = context
+    this.#lettingIn = new LettingIn(context)
     this.#heartbeat = Duration.fromInputUnsafe(options.heartbeat)
     this.#slow = Duration.fromInputUnsafe(options.slow ?? slowDefault)
     this.#drain = options.drain
@@ -164,12 +167,13 @@ export class EventStreams {
     let waiting: Fiber.Fiber<unknown, E> | undefined
     let quiet = false
     let over = false
+    let unwatch = () => {}
 
     const free = () => {
       if (over) return
       over = true
       this.#remove(stream)
-      this.#unwatch(stream, caller)
+      unwatch()
       signal.removeEventListener("abort", free)
       // Nobody waits for it: the client has gone, or has everything.
       run(
@@ -238,38 +242,9 @@ export class EventStreams {
     if (signal.aborted) free()
     else {
       this.#add(stream)
-      this.#watch(stream, caller)
+      if (caller !== undefined) unwatch = this.#lettingIn.watch(caller, () => stream.leave())
     }
     return body
-  }
-
-  /** Those of one key are looked after together: there may be thousands. */
-  readonly #watched = new Map<string, { readonly streams: Set<Open>; readonly fiber: Fiber.Fiber<void> }>()
-
-  #watch(stream: Open, caller: Caller | undefined): void {
-    if (caller === undefined) return
-    const key = caller.key ?? ""
-    const there = this.#watched.get(key)
-    if (there !== undefined) return void there.streams.add(stream)
-    const streams = new Set([stream])
-    const over = Effect.sync(() => {
-      for (const { leave } of streams) leave()
-    })
-    const fiber = Effect.runForkWith(this.#context)(
-      Gate.use((gate) => gate.whileLetIn(caller)).pipe(
-        Effect.catch(() => over),
-        Effect.asVoid
-      )
-    )
-    this.#watched.set(key, { streams, fiber })
-  }
-
-  #unwatch(stream: Open, caller: Caller | undefined): void {
-    const key = caller?.key ?? ""
-    const there = caller === undefined ? undefined : this.#watched.get(key)
-    if (there?.streams.delete(stream) !== true || there.streams.size > 0) return
-    this.#watched.delete(key)
-    there.fiber.interruptUnsafe()
   }
 
   #add(stream: Open): void {

@@ -6,30 +6,37 @@ import { Effect } from "effect"
 import { Following } from "../../runtime/telemetry/following.ts"
 import { carriedIn } from "../../runtime/telemetry/trace-context.ts"
 import { endWith, type Tracing } from "../../runtime/telemetry/tracing.ts"
-import type { ApiContext } from "./run.ts"
+
+/** A request, as far as its span tells of it. */
+export interface TracedRequest {
+  readonly method: string
+  /** The pattern of its address. */
+  readonly route: string
+  readonly requestId: string
+  readonly header: (name: string) => string | undefined
+}
 
 /** Whoever asks whether we live asks often, and follows nothing. */
 const untold = new Set(["/healthz", "/readyz", "/metrics"])
 
 export const followingIn = <E, R>(
-  c: ApiContext,
+  { header, method, requestId, route }: TracedRequest,
   tracing: Tracing,
   effect: Effect.Effect<Response, E, R>
 ): Effect.Effect<Response, E, R> => {
-  const traceparent = c.req.header("traceparent")
+  const traceparent = header("traceparent")
   if (traceparent === undefined && !tracing.on) return effect
-  const carried = carriedIn({ traceparent, tracestate: c.req.header("tracestate") })
-  const { path } = c.get("row") ?? c.req
-  if (!tracing.on || untold.has(path))
+  const carried = carriedIn({ traceparent, tracestate: header("tracestate") })
+  if (!tracing.on || untold.has(route))
     return carried.traceparent === undefined ? effect : Effect.provideService(effect, Following, carried)
   return Effect.suspend(() => {
-    const span = tracing.begin(`${c.req.method} ${path}`, {
+    const span = tracing.begin(`${method} ${route}`, {
       parent: carried,
       kind: "server",
       attributes: {
-        "http.request.method": c.req.method,
-        "http.route": path,
-        "troupe.request.id": c.get("requestId")
+        "http.request.method": method,
+        "http.route": route,
+        "troupe.request.id": requestId
       }
     })
     return span.around(Effect.provideService(effect, Following, span.carried)).pipe(

@@ -64,13 +64,17 @@ const typeOf = { counter: "Counter", gauge: "Gauge", histogram: "Histogram" } as
 
 export const expositionType = "text/plain; version=0.0.4; charset=utf-8"
 
+/** The same for the same labels, in whatever order they were said. */
+const sortedEntries = (labels: Labels) =>
+  Object.entries(labels).sort(([one], [other]) => (one < other ? -1 : 1))
+
 /** The text of all of these; of two with one name and the same labels the latter counts. */
 export const exposition = (all: Iterable<Series>): string => {
   const registry: Metric.MetricRegistry = new Map()
   for (const series of all) {
     const { help, kind, labels, name } = series
     const hooks = { get: () => stateOf(series) as never, update: () => {}, modify: () => {} }
-    registry.set(`${name}${JSON.stringify(Object.entries(labels).sort())}`, {
+    registry.set(`${name}${JSON.stringify(sortedEntries(labels))}`, {
       id: name,
       type: typeOf[kind],
       description: help,

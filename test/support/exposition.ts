@@ -52,10 +52,13 @@ const suffixes: Readonly<Record<string, ReadonlyArray<string>>> = {
   histogram: ["_bucket", "_sum", "_count"]
 }
 
+const sortedEntries = (labels: Readonly<Record<string, string>>) =>
+  Object.entries(labels).sort(([one], [other]) => (one < other ? -1 : 1))
+
 /** Everything but the bound, as one text. */
 const seriesKey = ({ labels }: Sample) => {
   const { le: _, ...rest } = labels
-  return JSON.stringify(Object.entries(rest).sort())
+  return JSON.stringify(sortedEntries(rest))
 }
 
 const checkHistogram = ({ name, samples }: ReadFamily) => {
@@ -105,7 +108,7 @@ export const readExposition = (text: string): ReadonlyMap<string, ReadFamily> =>
       const family = current
       if (!suffixes[family.type]?.some((suffix) => sample.name === family.name + suffix))
         throw new Error(`not in its family: ${line}`)
-      const key = `${sample.name}${JSON.stringify(Object.entries(sample.labels).sort())}`
+      const key = `${sample.name}${JSON.stringify(sortedEntries(sample.labels))}`
       if (seen.has(key)) throw new Error(`there twice: ${line}`)
       seen.add(key)
       family.samples.push(sample)
