@@ -52,10 +52,10 @@ export interface LabelFacts {
 }
 
 /** How far around a run something may have hit its process, so that it cost the run, in nanoseconds. */
-const reachNs = 20e9
+const reachNs = 15e9
 
 /** A machine that stood still for so long may have cost somebody a lease, in milliseconds. */
-const stallMinMs = 500
+const stallMinMs = 700
 
 export const factsOf = (history: ReadonlyArray<HistoryEvent>) => {
   const tasks = new Map<string, TaskFacts>()

@@ -63,6 +63,7 @@ export const historyIn = (folder: string, name: string): ((event: HistoryEvent) 
 /** What all processes wrote into a folder, in the order in which it happened. */
 export const readHistories = (folder: string): ReadonlyArray<HistoryEvent> => {
   const all: Array<HistoryEvent> = []
-  for (const name of readdirSync(folder)) for (const event of readHistory(`${folder}/${name}`)) all.push(event)
+  for (const name of readdirSync(folder))
+    for (const event of readHistory(`${folder}/${name}`)) all.push(event)
   return all.sort((one, other) => (one.ns ?? 0) - (other.ns ?? 0))
 }

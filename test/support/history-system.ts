@@ -31,7 +31,11 @@ export const keptApart = ({ reads, stored, tasks }: Facts) => [
   ),
   ...reads.flatMap(({ phase, task, tenant }) => {
     const owners = tasks.get(task)?.tenants
-    return phase === "ok" && tenant !== undefined && owners !== undefined && owners.size > 0 && !owners.has(tenant)
+    return phase === "ok" &&
+      tenant !== undefined &&
+      owners !== undefined &&
+      owners.size > 0 &&
+      !owners.has(tenant)
       ? [`${tenant} was shown ${task}, which is of ${[...owners].join(", ")}`]
       : []
   })

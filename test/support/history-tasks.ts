@@ -36,7 +36,8 @@ const fencedOf =
     ...starts.flatMap((start, index) => {
       const { attempt } = start
       const earlier = starts.slice(0, index)
-      if (earlier.some((other) => other.attempt === attempt)) return [`attempt ${attempt} of ${task} ran twice`]
+      if (earlier.some((other) => other.attempt === attempt))
+        return [`attempt ${attempt} of ${task} ran twice`]
       return earlier.some((other) => other.attempt > attempt) && !wasHit(start, start, "paused")
         ? [`attempt ${attempt} of ${task} came after a later one`]
         : []

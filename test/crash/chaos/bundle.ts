@@ -25,10 +25,14 @@ const planting = (changes: ReadonlyArray<Change>): BunPlugin => ({
     for (const [file, some] of byFile) {
       const filter = new RegExp(`${file.replaceAll(/[.\\/]/g, "\\$&")}$`)
       build.onLoad({ filter }, () => {
-        const contents = some.reduce((text, { instead, line }) => {
-          if (!text.includes(line)) throw new Error(`there is no longer a line in ${file} in which to plant: ${line}`)
-          return text.replace(line, () => instead)
-        }, readFileSync(file, "utf8"))
+        const contents = some.reduce(
+          (text, { instead, line }) => {
+            if (!text.includes(line))
+              throw new Error(`there is no longer a line in ${file} in which to plant: ${line}`)
+            return text.replace(line, () => instead)
+          },
+          readFileSync(file, "utf8")
+        )
         return { contents, loader: file.endsWith(".lua") ? "text" : "ts" }
       })
     }
@@ -50,7 +54,9 @@ export class Bundles {
   }
 
   async planted(changes: ReadonlyArray<Change>): Promise<string> {
-    const missing = changes.find(({ file, line }) => !readFileSync(path.join(root, file), "utf8").includes(line))
+    const missing = changes.find(
+      ({ file, line }) => !readFileSync(path.join(root, file), "utf8").includes(line)
+    )
     if (missing !== undefined)
       throw new Error(`there is no longer a line in ${missing.file} in which to plant: ${missing.line}`)
     const { outputs } = await Bun.build({

@@ -2,7 +2,7 @@
  * One campaign: a system is started, worked with and hurt, then left to heal; when all is over it is looked at, and the
  * histories are checked. Everything that is left to chance follows from the seed.
  */
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { connect } from "../../../api/client/index.ts"
 import { chanceOf } from "../../support/chance.ts"
@@ -39,13 +39,37 @@ export interface CampaignOptions {
   readonly schedules?: boolean
   /** Whether it is waited for until everything is past its time. */
   readonly rest?: boolean
+  /** For how long nothing may happen, and nothing be broken any more, before it is waited for no longer, in milliseconds. */
+  readonly patienceMs?: number
   readonly say?: (line: string) => void
 }
 
 const stallLookMs = 20
 
-/** The longest that everybody may need to end what they began, once nothing is broken any more. */
-const quietMaxMs = 120_000
+const patienceDefaultMs = 60_000
+
+const quietLookMs = 100
+
+/** How much the processes have written so far. */
+const writtenBy = (folder: string) =>
+  readdirSync(folder).reduce(
+    (sum, name) => sum + (name === "harness" ? 0 : statSync(`${folder}/${name}`).size),
+    0
+  )
+
+/** Waits for something, for as long as there is progress toward it. */
+const unlessQuiet = async (done: Promise<unknown>, progress: () => number, quietMs: number) => {
+  let isDone = false
+  void done.then(() => {
+    isDone = true
+  })
+  let [last, since] = [progress(), performance.now()]
+  while (!isDone && performance.now() - since < quietMs) {
+    await Bun.sleep(quietLookMs)
+    const now = progress()
+    if (now !== last) [last, since] = [now, performance.now()]
+  }
+}
 
 const folderFor = () => {
   try {
@@ -58,6 +82,7 @@ const folderFor = () => {
 
 export const runCampaign = async (options: CampaignOptions) => {
   const { calls, leaseMs = 3_000, mix = everything, say = () => {}, seconds, seed } = options
+  const patienceMs = options.patienceMs ?? patienceDefaultMs
   const ways = options.submitters ?? ["library", "http", "named"]
   const folder = folderFor()
   const system = await startSystem({
@@ -87,6 +112,13 @@ export const runCampaign = async (options: CampaignOptions) => {
     handlers: all,
     settings: { log: "None" }
   })
+  const poison = async () => {
+    const label = `poison-${sinceMs()}`
+    note({ op: "submit", label, phase: "invoke", terms: { runs: 3, state: "failed" } })
+    const { id } = await troupe.submit("chaos.poison", { label })
+    note({ op: "submit", label, phase: "ok", task: id })
+    return id
+  }
   try {
     await lookAtKeys(system, "before")
 
@@ -97,7 +129,7 @@ export const runCampaign = async (options: CampaignOptions) => {
       if (group !== undefined) await locks.get(group)
       const at = sinceMs()
       note({ op: "fault", phase: "begin", name })
-      const going = fault(system, chanceOf(chanceSeed))
+      const going = fault({ ...system, poison }, chanceOf(chanceSeed))
         .catch((error: unknown) => `failed: ${error instanceof Error ? error.message : String(error)}`)
         .then((said) => {
           const line = `${String(number).padStart(4)}  ${(at / 1_000).toFixed(1).padStart(7)} s  ${name}: ${said}`
@@ -127,13 +159,20 @@ export const runCampaign = async (options: CampaignOptions) => {
       system.submit({ number, seed, calls: each, perSecond: each / seconds, mix }, way)
     }
 
+    await system.submitting()
     const drawn = drawTimeline({
       seed,
       count: options.faults,
       withinMs: seconds * 1_000,
       hasShim: server.hasShim,
       ...(options.names === undefined ? {} : { names: options.names })
-    }).map(({ atMs, name, number, seed }: Planned) => ({ atMs, name, number, seed, fault: faults[name]!.fault }))
+    }).map(({ atMs, name, number, seed }: Planned) => ({
+      atMs,
+      name,
+      number,
+      seed,
+      fault: faults[name]!.fault
+    }))
     const sure = (options.sure ?? []).map(([atMs, fault], at) => ({
       atMs,
       name: typeof fault === "string" ? fault : fault.name || "fault",
@@ -148,16 +187,17 @@ export const runCampaign = async (options: CampaignOptions) => {
       })
     )
 
-    await Promise.race([system.submitted(), Bun.sleep(quietMaxMs)])
+    await unlessQuiet(system.submitted(), () => writtenBy(system.histories), patienceMs)
     if (options.schedules !== false)
       for (const id of ["run-all", "skip"]) await troupe.schedules.delete(id).catch(() => {})
     say(`all was submitted after ${(sinceMs() / 1_000).toFixed(1)} s`)
-    const { without } = await lookAtAll(system, troupe, () => readHistories(system.histories))
+    const { without } = await lookAtAll(system, troupe, () => readHistories(system.histories), patienceMs)
     say(`all was looked at after ${(sinceMs() / 1_000).toFixed(1)} s; ${without} have no end`)
     if (options.rest !== false && server.hasShim)
       await lookAtRest(
         system,
-        () => baseline(factsOf(readHistories(system.histories).filter(({ op }) => op === "keys"))).length === 0
+        () =>
+          baseline(factsOf(readHistories(system.histories).filter(({ op }) => op === "keys"))).length === 0
       )
     clearInterval(stalls)
     const verdict = verdictOn(readHistories(system.histories), { leaseMs })

@@ -52,7 +52,11 @@ export const kinds = [
   "stream",
   "parent",
   "cancel",
-  "limited"
+  "limited",
+  "poison",
+  "speech",
+  "nap",
+  "memo"
 ] as const
 export type Kind = (typeof kinds)[number]
 
@@ -74,7 +78,8 @@ export const everything: Mix = {
   stream: 8,
   parent: 4,
   cancel: 4,
-  limited: 3
+  limited: 3,
+  memo: 3
 }
 
 export interface DriverPlan {
@@ -115,7 +120,12 @@ const pick = (chance: Chance, mix: Mix): Kind => {
 const stepsOf = (
   { mix, number, seed }: DriverPlan,
   place: number
-): { readonly kind: Kind; readonly steps: ReadonlyArray<Step>; readonly chain?: string; readonly afterMs: number } => {
+): {
+  readonly kind: Kind
+  readonly steps: ReadonlyArray<Step>
+  readonly chain?: string
+  readonly afterMs: number
+} => {
   const chance = chanceOf(seed * 7_919 + number * 1_000_003 + place)
   const kind = pick(chance, mix)
   const label = `s${number}-${place}`
@@ -126,7 +136,11 @@ const stepsOf = (
   const guard = { idempotencyKey: label }
   switch (kind) {
     case "plain":
-      return { kind, afterMs, steps: one({ name: "chaos.plain" }, undefined, { ms: chance.one([0, 0, 5, 100]) }) }
+      return {
+        kind,
+        afterMs,
+        steps: one({ name: "chaos.plain" }, undefined, { ms: chance.one([0, 5, 100, 400]) })
+      }
     case "batch": {
       const steps = Array.from({ length: batchSize }, (_, at) => {
         const each = `${label}-${at}`
@@ -153,10 +167,20 @@ const stepsOf = (
       }
     }
     case "refused":
-      return { kind, afterMs, steps: one(chance.of(0.5) ? { name: "chaos.nobody" } : { name: "chaos.plain", input: { label: 7 } }) }
+      return {
+        kind,
+        afterMs,
+        steps: one(chance.of(0.5) ? { name: "chaos.nobody" } : { name: "chaos.plain", input: { label: 7 } })
+      }
     case "keyed": {
       const key = `k${number}-${chance.below(keysEach)}`
-      return { kind, afterMs, chain: key, steps: one({ name: "chaos.plain", key, ...guard }, { key, ...guard }) }
+      const over = { ms: chance.one([0, 0, 30]) }
+      return {
+        kind,
+        afterMs,
+        chain: key,
+        steps: one({ name: "chaos.plain", key, ...guard }, { key, ...guard }, over)
+      }
     }
     case "told": {
       const agent = `a${number}-${chance.below(agentsEach)}`
@@ -175,22 +199,47 @@ const stepsOf = (
       }
     case "flaky": {
       const fails = 1 + chance.below(3)
-      return { kind, afterMs, steps: one({ name: "chaos.flaky" }, { runs: 1 + fails, state: "succeeded" }, { fails }) }
+      return {
+        kind,
+        afterMs,
+        steps: one({ name: "chaos.flaky" }, { runs: 1 + fails, state: "succeeded" }, { fails })
+      }
     }
     case "failing":
       return { kind, afterMs, steps: one({ name: "chaos.failing" }, { runs: 2, state: "failed" }) }
     case "stream":
-      return { kind, afterMs, steps: one({ name: "chaos.stream" }, undefined, { ms: chance.below(60) }) }
+      return {
+        kind,
+        afterMs,
+        steps: one({ name: "chaos.stream" }, undefined, { ms: chance.one([0, 20, 60, 200]) })
+      }
     case "parent":
       return { kind, afterMs, steps: one({ name: "chaos.parent" }, { runs: 3, state: "succeeded" }) }
     case "cancel":
       return {
         kind,
         afterMs,
-        steps: one({ name: "chaos.slow", ...guard }, { ...guard, work: label, state: "cancelled|succeeded" }, { ms: 400 })
+        steps: one(
+          { name: "chaos.slow", ...guard },
+          { ...guard, work: label, state: "cancelled|succeeded" },
+          { ms: 400 }
+        )
       }
+    case "nap":
+      return { kind, afterMs, steps: one({ name: "chaos.plain" }, undefined, { ms: 1_000 }) }
+    case "memo":
+      return { kind, afterMs, steps: one({ name: "chaos.memo" }, undefined, { ms: 100 + chance.below(400) }) }
+    case "speech":
+      // One that is always in the middle of something.
+      return { kind: "stream", afterMs, steps: one({ name: "chaos.stream" }, undefined, { ms: 250 }) }
+    case "poison":
+      return { kind, afterMs, steps: one({ name: "chaos.poison" }, { runs: 3, state: "failed" }) }
     case "limited":
-      return { kind, afterMs, steps: one({ name: "chaos.limited" }, { state: "succeeded" }, { ms: chance.below(10) }) }
+      return {
+        kind,
+        afterMs,
+        steps: one({ name: "chaos.limited" }, { state: "succeeded" }, { ms: chance.below(10) })
+      }
   }
 }
 

@@ -9,7 +9,12 @@ import type { System } from "./system.ts"
 import type { Wire, WireHarm } from "./wire.ts"
 
 /** What was done, in words; it resolves when all works again. */
-export type Fault = (system: System, chance: Chance) => Promise<string>
+export type Fault = (system: Hurt, chance: Chance) => Promise<string>
+
+export interface Hurt extends System {
+  /** Submits a task that takes its workers with it, and gives its id. */
+  readonly poison: () => Promise<string>
+}
 
 /** How long what goes on for a while does, in milliseconds. */
 const whileMs = (chance: Chance, least = 200, most = 2_500) => least + chance.below(most - least)
@@ -121,7 +126,7 @@ const atPoint =
 
 /** What everybody feels who talks to Redis. */
 const ofAll =
-  (harm: (system: System, chance: Chance) => Promise<string>): Fault =>
+  (harm: (system: Hurt, chance: Chance) => Promise<string>): Fault =>
   async (system, chance) => {
     system.note({ op: "paused", process: "*" })
     const said = await harm(system, chance)
@@ -216,22 +221,32 @@ const shimmed = (fault: Fault, share: number): FaultSpec => ({ fault, share, nee
 
 export const faults: Readonly<Record<string, FaultSpec>> = {
   "kill worker": named(kill("worker", runners), 10),
-  "kill API": named(kill("API", (system) => system.api()), 3),
-  "kill node": named(
-    async (system) => {
-      const node = system.node()
-      if (node === undefined) return "nobody"
-      // What is left drains by itself, for a second.
-      blow(system, "killed", system.nodeWorkers())
-      signal(node, "SIGKILL")
-      return String(node)
-    },
-    2
+  "kill API": named(
+    kill("API", (system) => system.api()),
+    3
   ),
-  "kill submitter": named(kill("submitter", (system) => system.submitters()), 4),
+  "kill node": named(async (system) => {
+    const node = system.node()
+    if (node === undefined) return "nobody"
+    // What is left drains by itself, for a second.
+    blow(system, "killed", system.nodeWorkers())
+    signal(node, "SIGKILL")
+    return String(node)
+  }, 2),
+  "kill submitter": named(
+    kill("submitter", (system) => system.submitters()),
+    4
+  ),
+  poison: named(async ({ poison }) => poison(), 3),
   "pause worker": named(pause("worker", runners, 5_000), 8),
-  "pause API": named(pause("API", (system) => system.api()), 3),
-  "pause submitter": named(pause("submitter", (system) => system.submitters()), 3),
+  "pause API": named(
+    pause("API", (system) => system.api()),
+    3
+  ),
+  "pause submitter": named(
+    pause("submitter", (system) => system.submitters()),
+    3
+  ),
   "worker at a point": named(atPoint("worker", { ...ofWorker, ...ofAgents }), 12),
   "submitter at a point": named(atPoint("submitter", ofSubmitter), 6),
   ...Object.fromEntries(

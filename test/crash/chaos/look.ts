@@ -1,22 +1,17 @@
 /** What is seen when everything is over: how each task ended, what streams and agents hold, which keys are left. */
-import {
-  ResultTimeout,
-  TaskFailed,
-  TaskGone,
-  TaskNotFound,
-  type Troupe
-} from "../../../api/client/index.ts"
+import { ResultTimeout, TaskFailed, TaskGone, TaskNotFound, type Troupe } from "../../../api/client/index.ts"
 import type { HistoryEvent } from "../../support/history.ts"
-import { eventually } from "../../support/waiting.ts"
 import type { System } from "./system.ts"
 import type { Output } from "./workload.ts"
 
-/** How many are looked at at once, and for how long an end is waited for. */
+/** How many are looked at at once. */
 const atOnce = 256
-const endMaxMs = 60_000
 
 /** Streams and agents that are looked at: all of a small campaign, and enough of a large one. */
 const streamsMax = 5_000
+
+/** How long what had no end is looked at once more, in milliseconds. */
+const againMaxMs = 500
 
 const noEnds = [ResultTimeout, TaskNotFound, TaskGone]
 
@@ -47,31 +42,36 @@ const lookAtEnds = async ({ note }: System, troupe: Troupe, tasks: ReadonlyArray
   return without
 }
 
-const lookAtStreams = async ({ note }: System, troupe: Troupe, tasks: ReadonlyArray<string>) =>
+const lookAtStreams = async (
+  { note }: System,
+  troupe: Troupe,
+  tasks: ReadonlyArray<string>,
+  waitMs: number
+) =>
   each(tasks.slice(0, streamsMax), async (task) => {
     const events: Array<string> = []
     const read = async () => {
       for await (const event of troupe.events(task))
         if (event.type === "chunk") events.push(`${event.attempt} ${String(event.chunk)}`)
     }
-    const isRead = await Promise.race([read().then(() => true), Bun.sleep(endMaxMs).then(() => false)])
+    const isRead = await Promise.race([read().then(() => true), Bun.sleep(waitMs).then(() => false)])
     if (isRead) note({ op: "stream", task, events })
   })
 
 /** The agents that were spoken to, and their ledgers, which have to be told first. */
-const lookAtAgents = async ({ note }: System, troupe: Troupe, keys: ReadonlyArray<string>) =>
+const lookAtAgents = async ({ note }: System, troupe: Troupe, keys: ReadonlyArray<string>, waitMs: number) =>
   each(keys, async (key) => {
     const read = async (name: string): Promise<ReadonlyArray<string>> => {
       const agent = troupe.agent(name, key)
       // One whose message its workers took with them is in quarantine, as it should be.
       const { status } = await agent.read()
       if (status === "quarantined") await agent.resume()
-      return (await agent.ask("read", undefined as never, { timeout: endMaxMs })) as ReadonlyArray<string>
+      return (await agent.ask("read", undefined as never, { timeout: waitMs })) as ReadonlyArray<string>
     }
     const own = await read("chaos.cart").catch(() => undefined)
     if (own === undefined) return
     let entries: ReadonlyArray<string> = []
-    const until = performance.now() + endMaxMs
+    const until = performance.now() + waitMs
     while (performance.now() < until) {
       entries = await read("chaos.ledger").catch(() => [])
       if (entries.length >= own.length) break
@@ -79,16 +79,21 @@ const lookAtAgents = async ({ note }: System, troupe: Troupe, keys: ReadonlyArra
     }
     note({ op: "memory", agent: key, labels: own })
     note({ op: "memory", agent: `ledger of ${key}`, of: key, labels: entries })
-    for (const name of ["chaos.cart", "chaos.ledger"]) await troupe.agent(name, key).stop().catch(() => {})
+    for (const name of ["chaos.cart", "chaos.ledger"])
+      await troupe
+        .agent(name, key)
+        .stop()
+        .catch(() => {})
   })
 
 const unique = <A>(values: Iterable<A>) => [...new Set(values)]
 
-/** Looks at everything that a history speaks of. Nothing is submitted any more. */
+/** Looks at everything that a history speaks of, and waits for it for so long. Nothing is submitted any more. */
 export const lookAtAll = async (
   system: System,
   troupe: Troupe,
-  history: () => ReadonlyArray<HistoryEvent>
+  history: () => ReadonlyArray<HistoryEvent>,
+  waitMs: number
 ) => {
   const tasksIn = (events: ReadonlyArray<HistoryEvent>) =>
     unique(
@@ -103,24 +108,30 @@ export const lookAtAll = async (
     const now = tasksIn(history())
     if (now.length === tasks.length) break
     const known = new Set(tasks)
-    without += await lookAtEnds(system, troupe, now.filter((task) => !known.has(task)), endMaxMs)
+    without += await lookAtEnds(
+      system,
+      troupe,
+      now.filter((task) => !known.has(task)),
+      waitMs
+    )
     tasks = now
   }
   const events = history()
   const streamed = unique(events.flatMap((event) => (event.op === "emit" ? [event.task] : [])))
-  await lookAtStreams(system, troupe, streamed)
+  await lookAtStreams(system, troupe, streamed, waitMs)
   const agents = unique(
-    events.flatMap((event) => (event.op === "submit" && event.terms?.agent !== undefined ? [event.terms.agent] : []))
+    events.flatMap((event) =>
+      event.op === "submit" && event.terms?.agent !== undefined ? [event.terms.agent] : []
+    )
   )
-  await lookAtAgents(system, troupe, agents)
+  await lookAtAgents(system, troupe, agents, waitMs)
   // Once more: an end never changes.
-  await lookAtEnds(system, troupe, tasks, endMaxMs)
+  await lookAtEnds(system, troupe, tasks, without === 0 ? waitMs : againMaxMs)
   return { tasks: tasks.length, without }
 }
 
 /** Names of keys without what differs from process to process, and from minute to minute. */
-const normal = (key: string) =>
-  key.replace(/(held|orders|reply):.*$/, "$1").replace(/stat:\d+$/, "stat")
+const normal = (key: string) => key.replace(/(held|orders|reply):.*$/, "$1").replace(/stat:\d+$/, "stat")
 
 /** The keys that are there, and how large the data set is. */
 export const lookAtKeys = async ({ note, server }: System, phase: "before" | "after") => {
@@ -137,16 +148,22 @@ export const lookAtKeys = async ({ note, server }: System, phase: "before" | "af
   return keys.length
 }
 
-/** How far the clock is set forward for everything to be past its time, and how long it is waited for to go. */
-const pastAllMs = 40 * 24 * 3_600_000
-const goneMaxMs = 40_000
+/**
+ * How far the clock is set forward for everything to be past its time, and again for what was counted since; and how long
+ * it is waited for to go, in milliseconds.
+ */
+const pastAllMs = 400 * 24 * 3_600_000
+const againMs = 3 * 3_600_000
+const lookEveryMs = 1_000
+const looksMax = 45
+const looksPerJump = 6
 
 /** Lets the time pass after which nothing is kept, and looks at what is left. */
 export const lookAtRest = async (system: System, isBaseline: () => boolean) => {
-  system.server.jump(pastAllMs)
-  const until = performance.now() + goneMaxMs
-  await eventually("nothing to be left over", async () => {
+  for (let looks = 0; looks < looksMax; looks++) {
+    if (looks % looksPerJump === 0) system.server.jump(looks === 0 ? pastAllMs : againMs)
+    await Bun.sleep(lookEveryMs)
     await lookAtKeys(system, "after")
-    return isBaseline() || performance.now() > until ? true : undefined
-  }).catch(() => {})
+    if (isBaseline()) return
+  }
 }

@@ -41,15 +41,19 @@ const number = (name: string, text: string | undefined): number | undefined => {
 }
 
 const commit = () =>
-  Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"], { cwd: import.meta.dir }).stdout.toString().trim()
+  Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"], { cwd: import.meta.dir })
+    .stdout.toString()
+    .trim()
 
 const campaign = async () => {
   const seed = number("seed", values.seed) ?? crypto.getRandomValues(new Uint32Array(1))[0]! % 1_000_000
   const minutes = number("minutes", values.minutes)
   const tasks =
     number("tasks", values.tasks) ?? (minutes === undefined ? 20_000 : minutes * 60 * tasksPerSecond)
-  const faults = number("faults", values.faults) ?? (minutes === undefined ? 60 : (minutes * 60) / secondsPerFault)
-  const seconds = minutes === undefined ? Math.max(tasks / tasksPerSecond, faults * secondsPerFault) : minutes * 60
+  const faults =
+    number("faults", values.faults) ?? (minutes === undefined ? 60 : (minutes * 60) / secondsPerFault)
+  const seconds =
+    minutes === undefined ? Math.max(tasks / tasksPerSecond, faults * secondsPerFault) : minutes * 60
   const what = `seed ${seed}, commit ${commit()}, ${tasks} tasks, ${Math.floor(faults)} faults`
   console.log(`${what}, within ${Math.round(seconds)} s`)
   const report = await runCampaign({
@@ -84,6 +88,6 @@ if (positionals.length > 0 && positionals[0] !== "planted") {
 }
 if (positionals[0] === "planted") {
   const { runPlanted } = await import("../planted/run.ts")
-  process.exit(await runPlanted())
+  process.exit(await runPlanted(positionals[1]))
 }
 process.exit(await campaign())

@@ -36,7 +36,9 @@ export const httpPort = (url: string, isSlow: (task: string) => boolean): Port =
   const ask = async (way: string, body?: object): Promise<{ status: number; body: Body }> => {
     const response = await fetch(`${url}${way}`, {
       method: body === undefined ? "GET" : "POST",
-      ...(body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+      ...(body === undefined
+        ? {}
+        : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(answerMaxMs)
     })
     return { status: response.status, body: (await response.json()) as Body }
@@ -83,7 +85,9 @@ export const httpPort = (url: string, isSlow: (task: string) => boolean): Port =
       try {
         const { body, status } = await ask("/v1/tasks/batch", { tasks: asks.map(bodyOf) })
         if (status >= 300) return asks.map(() => refusal(status, body.type))
-        return body.tasks!.map(({ id }): Answer => (id === undefined ? { kind: "fail" } : { kind: "ok", task: id }))
+        return body.tasks!.map(({ id }): Answer =>
+          id === undefined ? { kind: "fail" } : { kind: "ok", task: id }
+        )
       } catch {
         return asks.map(() => ({ kind: "unknown" }))
       }

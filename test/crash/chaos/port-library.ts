@@ -36,8 +36,8 @@ export const libraryPort = async (): Promise<Port> => {
         const settled = await troupe.submitAll(
           asks.map((ask) => ({ task: ask.name as Named, input: ask.input, ...optionsOf(ask) }))
         )
-        return settled.map(
-          (one): Answer => (one.status === "fulfilled" ? { kind: "ok", task: one.value.id } : failed(one.reason))
+        return settled.map((one): Answer =>
+          one.status === "fulfilled" ? { kind: "ok", task: one.value.id } : failed(one.reason)
         )
       } catch (error) {
         return asks.map(() => failed(error))

@@ -6,7 +6,16 @@
  * is no C compiler `hasShim` says so, and they cannot happen.
  */
 import { Redis } from "ioredis"
-import { mkdirSync, openSync, readdirSync, readSync, statSync, truncateSync, writeFileSync, writeSync } from "node:fs"
+import {
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync
+} from "node:fs"
 import { findServer } from "../../../runtime/redis/private.ts"
 import { eventually } from "../../support/waiting.ts"
 import { aFreePort } from "../../support/address.ts"

@@ -2,7 +2,7 @@
  * A whole system to be hurt: a Redis of its own, a node, a worker and submitters over the library and over HTTP as real
  * processes, with proxies between them; and who is kept alive, and started again when it was killed.
  */
-import { mkdirSync, readFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync } from "node:fs"
 import type { HistoryEvent } from "../../support/history.ts"
 import { historyIn } from "../../support/history-file.ts"
 import { eventually, isAlive } from "../../support/waiting.ts"
@@ -41,7 +41,11 @@ const restartMs = 100
 
 const childrenOf = (pid: number): ReadonlyArray<number> => {
   try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number)
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+      .trim()
+      .split(" ")
+      .filter(Boolean)
+      .map(Number)
   } catch {
     return []
   }
@@ -134,21 +138,26 @@ export const startSystem = async (options: SystemOptions) => {
     keep(`worker-${number}`, "worker", ["worker"], { REDIS_URL: url })
   }
   if (nodeWorkers > 0) {
-    const node = keep("node", "node", ["up", "--no-sample", "--port", String(httpPort), "--workers", String(nodeWorkers)], {
-      REDIS_URL: tcp(wires.node.port)
-    })
-    await eventually("the node to be up", () => {
-      if (node.child.exitCode !== null) throw new Error(`the node has ended: ${node.said}`)
-      return /Serving at/.test(node.said) ? true : undefined
-    })
+    keep(
+      "node",
+      "node",
+      ["up", "--no-sample", "--port", String(httpPort), "--workers", String(nodeWorkers)],
+      {
+        REDIS_URL: tcp(wires.node.port)
+      }
+    )
+    // One that gives up, as on a machine that has too much to do, is started again.
+    await eventually("the node to be up", () => (/Serving at/.test(all.get("node")!.said) ? true : undefined))
   }
 
   const submitters: Array<Promise<void>> = []
+  const plans: Array<string> = []
   /** Starts a submitter and, when it is killed, again, until it is done. */
   const submit = (plan: DriverPlan, way: "library" | "http" | "named") => {
     const name = `submitter-${plan.number}`
     const done = Promise.withResolvers<void>()
     submitters.push(done.promise)
+    plans.push(name)
     const env = {
       CHAOS_PLAN: JSON.stringify(plan),
       REDIS_URL: way === "named" ? named.submitter.url : tcp(wires.clients.port),
@@ -178,6 +187,11 @@ export const startSystem = async (options: SystemOptions) => {
     wires,
     named,
     submit,
+    /** When all of them have begun, and when they are done. */
+    submitting: () =>
+      eventually("the submitters to begin", () =>
+        plans.every((name) => existsSync(`${histories}/${name}`)) ? true : undefined
+      ),
     submitted: () => Promise.all(submitters),
     pidOf: (name: string) => all.get(name)?.child.pid,
     node: () => all.get("node")?.child.pid,
@@ -185,13 +199,18 @@ export const startSystem = async (options: SystemOptions) => {
     api: () => pidsOfNode("api"),
     /** The workers that run alone. */
     workers: () => [...all.values()].flatMap(({ child, role }) => (role === "worker" ? [child.pid] : [])),
-    submitters: () => [...all.values()].flatMap(({ child, role }) => (role === "submitter" ? [child.pid] : [])),
+    submitters: () =>
+      [...all.values()].flatMap(({ child, role }) => (role === "submitter" ? [child.pid] : [])),
     isAlive,
     /** What its processes last had to say. */
     said: () => [...all.values()].map(({ name, said }) => `--- ${name}\n${said}`).join("\n"),
     stop: async () => {
       isOver = true
-      const pids = [...pidsOfNode("worker"), ...pidsOfNode("api"), ...[...all.values()].map(({ child }) => child.pid)]
+      const pids = [
+        ...pidsOfNode("worker"),
+        ...pidsOfNode("api"),
+        ...[...all.values()].map(({ child }) => child.pid)
+      ]
       for (const pid of pids) if (isAlive(pid)) process.kill(pid, "SIGKILL")
       await Promise.all([...all.values()].map(({ child }) => child.exited))
       for (const wire of Object.values(wires)) wire.close()

@@ -97,8 +97,7 @@ export const startWire = async (target: () => number) => {
 
   /** Cuts connections with a reset: some, or those that have lost something. */
   const reset = (which: (connection: { readonly ways: ReadonlyArray<Way> }) => boolean = () => true) => {
-    for (const connection of [...open].filter(which))
-      for (const end of connection.ends) end.resetAndDestroy()
+    for (const connection of [...open].filter(which)) for (const end of connection.ends) end.resetAndDestroy()
   }
 
   return {

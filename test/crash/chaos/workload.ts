@@ -122,6 +122,19 @@ export const stream = defineTask({
   })
 })
 
+/** Remembers something in the middle of a long silence. */
+export const memo = defineTask({
+  ...common,
+  name: "chaos.memo",
+  run: written(async ({ ms = 0 }, ctx: TaskContext) => {
+    await Bun.sleep(ms)
+    await attempted(ctx, ["step", "chance"], () => ctx.step("chance", () => crypto.randomUUID())).catch(
+      () => {}
+    )
+    await Bun.sleep(ms)
+  })
+})
+
 /** Has a child in its own queue and one in another. A child that its workers took with them is not its fault. */
 export const parent = defineTask({
   ...common,
@@ -218,16 +231,4 @@ export const ledger = defineAgent({
   }
 })
 
-export const all = [
-  plain,
-  flaky,
-  failing,
-  stream,
-  parent,
-  slow,
-  limited,
-  poison,
-  slot,
-  cart,
-  ledger
-]
+export const all = [plain, flaky, failing, stream, memo, parent, slow, limited, poison, slot, cart, ledger]

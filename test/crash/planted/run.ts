@@ -1,0 +1,62 @@
+/** Runs the small campaign of each planted bug, some at a time, and says which of them were found. */
+import { Bundles } from "../chaos/bundle.ts"
+import { runCampaign } from "../chaos/campaign.ts"
+import { type Plant, plants } from "./plants.ts"
+
+/** They mostly wait. */
+const atOnce = 2
+
+/** What of a campaign is the same for all: it is as small as it can be, and what never comes is not waited for. */
+const small = {
+  seed: 1,
+  calls: 160,
+  seconds: 4,
+  faults: 0,
+  leaseMs: 1_000,
+  nodeWorkers: 0,
+  workers: 2,
+  submitters: ["library"],
+  schedules: false,
+  rest: false,
+  patienceMs: 6_000
+} as const
+
+const bundles = new Bundles()
+
+/** The invariants that a campaign with the bug has broken. */
+export const brokenBy = async ({ campaign, changes }: Pick<Plant, "campaign" | "changes">) => {
+  const { verdict } = await runCampaign({ ...small, ...campaign, program: await bundles.planted(changes) })
+  return verdict
+}
+
+/** Whether the bug shows as what it breaks. */
+export const isFound = (plant: Plant, verdict: Awaited<ReturnType<typeof brokenBy>>) =>
+  verdict.violations.some(({ invariant }) => plant.breaks.includes(invariant))
+
+/** All of them, or those whose text has a word in it. Ends with 0 when each was found, and as what it is. */
+export const runPlanted = async (word = ""): Promise<number> => {
+  const rest = plants.filter(({ bug }) => bug.includes(word)).values()
+  let [found, missed] = [0, 0]
+  const go = async () => {
+    for (const plant of rest) {
+      const startedAt = performance.now()
+      const verdict = await brokenBy(plant)
+      const isSeen = isFound(plant, verdict)
+      const seen = [...new Set(verdict.violations.map(({ invariant }) => invariant))].join(", ")
+      if (isSeen) found += 1
+      else missed += 1
+      const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
+      console.log(`${isSeen ? "found " : "MISSED"} ${plant.bug}: ${seen || "nothing"} (${seconds} s)`)
+      if (!isSeen)
+        console.log(
+          `       ${verdict.violations
+            .slice(0, 3)
+            .map(({ what }) => what)
+            .join("; ")}`
+        )
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, go))
+  console.log(`${found} of ${found + missed} planted bugs were found`)
+  return missed === 0 ? 0 : 1
+}
