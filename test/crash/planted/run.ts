@@ -33,9 +33,9 @@ export const brokenBy = async ({ campaign, changes }: Pick<Plant, "campaign" | "
 export const isFound = (plant: Plant, verdict: Awaited<ReturnType<typeof brokenBy>>) =>
   verdict.violations.some(({ invariant }) => plant.breaks.includes(invariant))
 
-/** All of them, or those whose text has a word in it. Ends with 0 when each was found, and as what it is. */
-export const runPlanted = async (word = ""): Promise<number> => {
-  const rest = plants.filter(({ bug }) => bug.includes(word)).values()
+/** All of them, or those whose text matches. Ends with 0 when each was found, and as what it is. */
+export const runPlanted = async (pattern = ""): Promise<number> => {
+  const rest = plants.filter(({ bug }) => new RegExp(pattern).test(bug)).values()
   let [found, missed] = [0, 0]
   const go = async () => {
     for (const plant of rest) {
