@@ -51,10 +51,10 @@ export const bunqueue: System = {
     return {
       url,
       clear: async () => {
-        await looker(url).obliterate()
+        await looker(url).obliterateAsync()
       },
       stop: async () => {
-        await looker(url).close()
+        looker(url).close()
         child.kill()
         await child.exited
       }
@@ -80,7 +80,7 @@ export const bunqueue: System = {
   },
 
   unended: async (_, url) => {
-    const { active = 0, waiting = 0 } = await looker(url).getJobCounts()
+    const { active, waiting } = await looker(url).getJobCounts()
     return active + waiting
   }
 }

@@ -57,8 +57,8 @@ export const celery: System = {
       let before: Promise<unknown> = Promise.resolve()
       return async (inputs: ReadonlyArray<unknown>) => {
         // It answers in the order in which it is asked.
-        child.stdin.write(`${JSON.stringify(inputs)}\n`)
-        child.stdin.flush()
+        void child.stdin.write(`${JSON.stringify(inputs)}\n`)
+        void child.stdin.flush()
         const answered = before.then(line)
         before = answered
         await answered

@@ -74,7 +74,7 @@ export const floor: System = {
     const work = async (concurrency: number) => {
       const bell = new Redis(connection)
       let stopping = false
-      let ended: Array<string> = []
+      const ended: Array<string> = []
       const turn = () => redis.floorTurn(base, Math.min(claimMax, concurrency), ...ended.splice(0))
       /** Two turns are in flight, so that one batch runs while the next is fetched. */
       const loop = async () => {
