@@ -40,7 +40,13 @@ const taskOf = (
   const key = hostOf(delivery.url)
   const input: Delivery = { ...delivery, id: `msg_${ulid}` }
   const { lane } = deliver
-  const envelope: Envelope = { name: deliverName, key, ...(tenant === undefined ? {} : { tenant }), ...carried, input }
+  const envelope: Envelope = {
+    name: deliverName,
+    key,
+    ...(tenant === undefined ? {} : { tenant }),
+    ...carried,
+    input
+  }
   return {
     entry: entryOf(ulid, lane, 1, true),
     record: encodeRecord({ letter: "Q", lane, run: 1, crashes: 0, boxed: true }, JSON.stringify(envelope)),
@@ -79,7 +85,10 @@ export const owedFor = Effect.fnUntraced(function* (id: TaskId): Effect.fn.Retur
     tenant: tenant ?? tenantDefault,
     body: bodyOf(event, view, found.record)
   }
-  return { kind: "delivery", task: taskOf(finishedAt, `${id} ${header.run}`, tenant, delivery, carriedIn(task)) }
+  return {
+    kind: "delivery",
+    task: taskOf(finishedAt, `${id} ${header.run}`, tenant, delivery, carriedIn(task))
+  }
 })
 
 /** A copy of a task has its unique part. */

@@ -7,14 +7,7 @@
  * loses nothing and any other may go on.
  */
 import { Effect } from "effect"
-import {
-  type AgentQuarantined,
-  type Message,
-  type NewTask,
-  Store,
-  type StoreError,
-  type StoreFull
-} from "../../runtime/store.ts"
+import { type Message, type NewTask, Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
 import { type Partition, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import { owedFor, webhooksPartition } from "../callback/owed.ts"
 
@@ -26,7 +19,11 @@ export const parentCancelled = "the task that submitted it was cancelled"
 
 /** No bound refuses what is owed. */
 const submit = (store: Store["Service"], partition: Partition, task: NewTask) =>
-  Effect.catchTag(store.submit(partition, [task], { owed: true }), ["QueueFull", "AgentQuarantined"], Effect.die)
+  Effect.catchTag(
+    store.submit(partition, [task], { owed: true }),
+    ["QueueFull", "AgentQuarantined"],
+    Effect.die
+  )
 
 /** The callback of a task whose record cannot be read here stays where it is: another worker may have the key. */
 const tell = (store: Store["Service"], id: TaskId) =>

@@ -37,9 +37,6 @@ export interface Opened {
 
 const mark = '{"sealed":"'
 
-/** Whether the payload of a record could not be opened when it was read. */
-export const isStillSealed = (record: string): boolean => decodeRecord(record).json.startsWith(mark)
-
 const placeOf = (id: TaskId) => `record ${id}`
 
 const reasonPlace = (id: TaskId) => `reason ${partitionOfId(id)}`
