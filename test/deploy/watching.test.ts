@@ -75,6 +75,8 @@ describe("an alert or a panel", () => {
     const { asked, grouped } = readQuery(query)
     expect(asked.length).toBeGreaterThan(0)
     const ours = asked.filter(({ metric }) => metric !== "up")
+    for (const { metric } of ours)
+      expect({ metric, isThere: familyOf(metric) !== undefined }).toEqual({ metric, isThere: true })
     for (const one of ours) for (const label of one.labels) expect(labelsOf(one)).toContain(label)
     for (const label of grouped) expect(ours.flatMap(labelsOf)).toContain(label)
   })
