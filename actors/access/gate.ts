@@ -152,11 +152,17 @@ const make = Effect.gen(function* () {
     const refused = new NotLetIn({ shown: "key" })
     const said = readKeyText(bearer)
     if (said === undefined) return yield* refused
-    const { found, salt } = yield* Cache.get(known, said.id)
-    // An unknown id takes as long as a wrong secret.
-    const proof = proofOf(said.id, said.secret, pepper(salt, settings))
     const now = yield* Clock.currentTimeMillis
-    if (found === undefined || !isProved(found.key, proof, now) || standingOf(found.key, now) !== "counts") {
+    const proving = ({ found, salt }: Effect.Success<ReturnType<typeof access.find>>) => {
+      // An unknown id takes as long as a wrong secret.
+      const proof = proofOf(said.id, said.secret, pepper(salt, settings))
+      return found !== undefined && isProved(found.key, proof, now) ? found : undefined
+    }
+    // What is not proved by what is remembered may be by what a rotation has made of it.
+    const found =
+      proving(yield* Cache.get(known, said.id)) ??
+      proving(yield* Effect.andThen(Cache.invalidate(known, said.id), Cache.get(known, said.id)))
+    if (found === undefined || standingOf(found.key, now) !== "counts") {
       return yield* refused
     }
     return entrantOf(found.key)

@@ -75,6 +75,16 @@ const forbidden = (refusal: NotAllowed) => {
   return response
 }
 
+/** What is left of a key's rate; `ratelimit-reset` is in seconds. */
+const limited = (
+  { headers }: Response,
+  left: { readonly limit: number; readonly remaining: number; readonly resetAfterMs: number }
+) => {
+  headers.set("ratelimit-limit", String(left.limit))
+  headers.set("ratelimit-remaining", String(left.remaining))
+  headers.set("ratelimit-reset", String(Math.ceil(left.resetAfterMs / 1_000)))
+}
+
 export interface GuardOptions {
   /** Whether everybody is let in while there never was a key. */
   readonly open: boolean
@@ -129,11 +139,7 @@ export const guarding = (context: Context.Context<ApiServices>, { open }: GuardO
       if (refusal === undefined) await next()
       const response = refusal === undefined ? c.res : forbidden(refusal)
       if (isNoted(row, entrant)) note(c, row, entrant, await outcomeOf(response))
-      if (allowance !== undefined) {
-        response.headers.set("ratelimit-limit", String(allowance.limit))
-        response.headers.set("ratelimit-remaining", String(allowance.remaining))
-        response.headers.set("ratelimit-reset", String(Math.ceil(allowance.resetAfterMs / 1_000)))
-      }
+      if (allowance !== undefined) limited(response, allowance)
       return refusal === undefined ? undefined : response
     }
 }
@@ -141,5 +147,10 @@ export const guarding = (context: Context.Context<ApiServices>, { open }: GuardO
 /** The answer to somebody who was not let in. */
 const toResponseOf = (error: Parameters<typeof toResponse>[0], shown: Shown): Response => {
   const response = toResponse(error)
-  return error._tag === "NotLetIn" ? unauthorized(response, shown !== undefined) : response
+  if (error._tag === "NotLetIn") return unauthorized(response, shown !== undefined)
+  if (error._tag === "TooFast") {
+    const { limit, retryAfterMs } = error
+    limited(response, { limit, remaining: 0, resetAfterMs: retryAfterMs })
+  }
+  return response
 }

@@ -7,6 +7,7 @@ import * as Tree from "../../actors/tree.ts"
 import * as Worker from "../../actors/work/worker.ts"
 import { createApp } from "../../api/http/app.ts"
 import type { ApiServices } from "../../api/http/run.ts"
+import type { SettingsShape } from "../../runtime/config.ts"
 import { Files } from "../../runtime/files.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Handlers } from "../../runtime/registry.ts"
@@ -31,7 +32,11 @@ export interface Asked {
 
 export type Ask = (method: string, path: string, asked?: Asked) => Promise<Answer>
 
-const systemOn = (kind: "memory" | "redis", handlers: ReadonlyArray<TaskDefinition>) =>
+const systemOn = (
+  kind: "memory" | "redis",
+  handlers: ReadonlyArray<TaskDefinition>,
+  over: Partial<SettingsShape>
+) =>
   Layer.unwrap(
     Effect.map(temporaryFolder, (files) =>
       Layer.orDie(
@@ -40,7 +45,9 @@ const systemOn = (kind: "memory" | "redis", handlers: ReadonlyArray<TaskDefiniti
             Layer.mergeAll(Tree.store(kind), Handlers.layer({ given: handlers }), Files.layer, Shutdown.layer)
           ),
           Layer.provideMerge(
-            kind === "memory" ? memorySettings({ files, port: 0 }) : redisSettings({ files, port: 0 })
+            kind === "memory"
+              ? memorySettings({ files, port: 0, ...over })
+              : redisSettings({ files, port: 0, ...over })
           )
         )
       )
@@ -51,10 +58,13 @@ const systemOn = (kind: "memory" | "redis", handlers: ReadonlyArray<TaskDefiniti
 export const openAccess = async (
   kind: "memory" | "redis",
   handlers: ReadonlyArray<TaskDefinition>,
-  { open = false }: { readonly open?: boolean } = {}
+  {
+    open = false,
+    settings = {}
+  }: { readonly open?: boolean; readonly settings?: Partial<SettingsShape> } = {}
 ) => {
   const quiet = Layer.succeed(References.MinimumLogLevel, "Error" as const)
-  const runtime = ManagedRuntime.make(Layer.provideMerge(systemOn(kind, handlers), quiet))
+  const runtime = ManagedRuntime.make(Layer.provideMerge(systemOn(kind, handlers, settings), quiet))
   const context = (await runtime.context()) as unknown as Context.Context<ApiServices>
   const app = createApp(context, { open })
   const ask: Ask = async (method, path, { body, headers = {}, key } = {}) => {
