@@ -103,6 +103,7 @@ export type ApiError =
   | Refusals.InputNotKept
   | Refusals.NotReady
   | Refusals.GoingAway
+  | Refusals.UpgradeNeeded
 
 export interface Kind {
   readonly status: ContentfulStatusCode
@@ -195,6 +196,7 @@ export const kinds = {
   ParameterInvalid: { status: 400, types: ["invalid-parameter"], title: "A parameter cannot be what it is" },
   InputNotKept: { status: 410, types: ["input-not-kept"], title: "The input is no longer kept" },
   NotReady: { status: 503, types: ["not-ready"], title: "This process is not ready for requests" },
+  UpgradeNeeded: { status: 426, types: ["upgrade-needed"], title: "Only web sockets are served here" },
   GoingAway: { status: 503, types: ["going-away"], title: "This process takes no new tasks any more" }
 } as const satisfies { readonly [tag in ErrorTag]: Kind }
 

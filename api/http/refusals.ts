@@ -95,3 +95,10 @@ export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", {
       : `this is about everybody's tasks, and takes a key of the tenant ${this.tenant}`
   }
 }
+
+/** This address speaks the web socket protocol. Ask it with a client of that. */
+export class UpgradeNeeded extends Schema.TaggedError<UpgradeNeeded>()("UpgradeNeeded", {}) {
+  override get message() {
+    return "ask with a web socket client: Connection: Upgrade, Upgrade: websocket"
+  }
+}

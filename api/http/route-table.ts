@@ -15,6 +15,7 @@ import { rows as nodes } from "./routes/nodes.ts"
 import { rows as query } from "./routes/query.ts"
 import { rows as queues } from "./routes/queues.ts"
 import { rows as schedules } from "./routes/schedules.ts"
+import { rows as socket } from "./routes/socket.ts"
 import { rows as stats } from "./routes/stats.ts"
 import { rows as tasks } from "./routes/tasks.ts"
 import { rows as tickets } from "./routes/tickets.ts"
@@ -29,6 +30,7 @@ export const routeTable: ReadonlyArray<Row<ErrorTag>> = [
   batch,
   events,
   lifecycle,
+  socket,
   dead,
   queues,
   workers,

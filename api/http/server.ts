@@ -12,7 +12,8 @@ import { Settings, SettingsError } from "../../runtime/config.ts"
 import { type AppOptions, createApp } from "./app.ts"
 import { isLoopback } from "./browser.ts"
 import { Drain } from "./drain.ts"
-import type { ApiServices } from "./run.ts"
+import type { ApiServices, Bindings } from "./run.ts"
+import { websocket } from "./socket-server.ts"
 
 /** How long what was answered last may take to be sent when somebody is in a hurry. */
 const lastWordMax = "250 millis"
@@ -81,8 +82,12 @@ export const layerWith = (options: ServerOptions) =>
             reusePort: false,
             // Every route bounds what it reads, and says so; the server's own limit would be silent.
             maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+            websocket,
             fetch: (request, server) =>
-              app.fetch(request, { untimed: (request: Request) => server.timeout(request, 0) })
+              app.fetch(request, {
+                untimed: (request: Request) => server.timeout(request, 0),
+                upgrade: (request, options) => server.upgrade(request, options)
+              } satisfies Bindings)
           }),
         catch: (cause) => cannotListen(host, port, cause)
       })

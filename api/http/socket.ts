@@ -1,0 +1,411 @@
+/**
+ * One web socket: what its client says is done in the name of its key, and what it follows is sent as fast as it reads.
+ *
+ * A client that does not keep up is not sent more: what it follows waits in the store, not here. If it goes on like that it
+ * is cut off, and comes back with the last id of each task. When it goes, everything of it is freed.
+ */
+import {
+  Cause,
+  type Context,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Latch,
+  Option,
+  Pull,
+  Result,
+  Stream
+} from "effect"
+import { type Entrant, Gate, NotLetIn } from "../../actors/access/gate.ts"
+import { Dispatcher } from "../../actors/dispatch/dispatcher.ts"
+import { Follow, readPosition, start } from "../../actors/follow/follow.ts"
+import { Lifecycle } from "../../actors/follow/lifecycle.ts"
+import { AgentOperator } from "../../actors/operate/agents.ts"
+import { mayUse, rolesFor, type Scope } from "../../runtime/roles.ts"
+import type { TaskId } from "../../runtime/task.ts"
+import { Tenant } from "../../runtime/tenant.ts"
+import type { Ended } from "../../runtime/view.ts"
+import { TaskFailed } from "../client/errors.ts"
+import type { Drain } from "./drain.ts"
+import { type ApiError, general, generalProblem, problemOf } from "./problem.ts"
+import { BodyRefused, GoingAway, NotAllowed } from "./refusals.ts"
+import type { ApiServices } from "./run.ts"
+import { eventText, type Frame, newsText, okText, problemText, readFrame, type Ref } from "./socket-frames.ts"
+import { submittedJson } from "./view.ts"
+
+/** The connection beneath a socket. */
+export interface Wire {
+  /** How much was sent; -1 when it has to wait its turn, 0 when it was dropped. */
+  readonly send: (text: string) => number
+  readonly ping: () => void
+  readonly close: (code: number, reason: string) => void
+  /** Without waiting for what was sent. */
+  readonly terminate: () => void
+}
+
+/** How many tasks one socket follows at once. */
+export const subscriptionsMax = 256
+
+/** How many frames are worked on at once, how many may come in a second, and in one go. */
+const inFlightMax = 64
+const framesPerSecond = 100
+const framesAtOnce = 200
+
+/** How many refused frames in a row are enough. */
+const refusalsMax = 200
+
+/** How long a reply is waited for when nobody says, in milliseconds. */
+const waitMsDefault = 30_000
+
+export const closes = {
+  away: 1001,
+  notText: 1003,
+  tooFast: 1008,
+  notLetIn: 4401,
+  tooSlow: 4408
+} as const
+
+export interface SocketOptions {
+  readonly context: Context.Context<ApiServices>
+  readonly drain: Drain
+  /** Whether everybody is let in while there never was a key. */
+  readonly open: boolean
+  /** Who was let in with the request that opened it. */
+  readonly entrant: Entrant | undefined
+  /** Where the app is mounted. */
+  readonly base: string
+  /** Told of who was let in, and that it is over. */
+  readonly onLetIn: (entrant: Entrant) => void
+  readonly onClose: () => void
+}
+
+/** What lifecycle events are subscribed to under: no task is called so. */
+const allTasks = "*"
+
+const tooFast = generalProblem(
+  { status: 429, types: ["too-fast"], title: "This socket says more than it may" },
+  `at most ${framesPerSecond} frames a second, and ${inFlightMax} at once`
+)
+
+export class Socket {
+  readonly #options: SocketOptions
+  readonly #run: ReturnType<typeof Effect.runForkWith<ApiServices>>
+  #wire: Wire | undefined
+  #entrant: Entrant | undefined
+  readonly #subscriptions = new Map<string, Fiber.Fiber<void>>()
+  readonly #working = new Set<Fiber.Fiber<void>>()
+  readonly #writable = Latch.makeUnsafe(true)
+  /** Since when its client has not kept up, on our monotonic clock. */
+  #blockedAt: number | undefined
+  #over = false
+  #frames = framesAtOnce
+  #framesAt = performance.now()
+  #refusals = 0
+  readonly openedAt = performance.now()
+
+  constructor(options: SocketOptions) {
+    this.#options = options
+    this.#entrant = options.entrant
+    this.#run = Effect.runForkWith(options.context)
+  }
+
+  get isLetIn(): boolean {
+    return this.#entrant !== undefined
+  }
+
+  /** For how long its client has not read, in milliseconds. */
+  blockedFor(now: number): number {
+    return this.#blockedAt === undefined ? 0 : now - this.#blockedAt
+  }
+
+  get subscriptions(): number {
+    return this.#subscriptions.size
+  }
+
+  opened(wire: Wire): void {
+    this.#wire = wire
+    if (this.#entrant !== undefined) this.#options.onLetIn(this.#entrant)
+  }
+
+  /** What was sent has been read. */
+  drained(): void {
+    this.#blockedAt = undefined
+    this.#writable.openUnsafe()
+  }
+
+  ping(): void {
+    this.#wire?.ping()
+  }
+
+  close(code: number, reason: string): void {
+    this.#wire?.close(code, reason)
+  }
+
+  /** Its client reads too slowly: what it has not read is let go of. */
+  cut(): void {
+    this.#wire?.terminate()
+  }
+
+  /** This process goes away, or the key of the client counts no more. */
+  leave(code: number, reason: string): void {
+    if (this.#blockedAt === undefined) this.#wire?.send(JSON.stringify({ event: "away", data: { reason } }))
+    this.close(code, reason)
+  }
+
+  /** It is closed, by whomever. */
+  closed(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#options.onClose()
+    const fibers = [...this.#subscriptions.values(), ...this.#working]
+    this.#subscriptions.clear()
+    this.#run(Effect.andThen(Fiber.interruptAll(fibers), this.#writable.open))
+  }
+
+  said(message: string | Uint8Array): void {
+    if (typeof message !== "string") return this.close(closes.notText, "frames are JSON texts")
+    const { frame, ref } = readFrame(message)
+    if (!this.#mayGoOn()) {
+      this.#refusals += 1
+      if (this.#refusals > refusalsMax) return this.close(closes.tooFast, tooFast.detail!)
+      // Nobody waits for a client that does not read.
+      if (this.#blockedAt === undefined) this.#work(this.#say(problemText(ref, tooFast)))
+      return
+    }
+    this.#refusals = 0
+    if (Result.isFailure(frame)) {
+      const problem = problemOf(new BodyRefused({ faults: [...frame.failure] }))
+      return this.#work(this.#say(problemText(ref, problem)))
+    }
+    this.#work(this.#answer(ref, frame.success))
+  }
+
+  /** Whether one more frame is within the bounds. */
+  #mayGoOn(): boolean {
+    const now = performance.now()
+    const since = ((now - this.#framesAt) / 1_000) * framesPerSecond
+    this.#frames = Math.min(framesAtOnce, this.#frames + since) - 1
+    this.#framesAt = now
+    if (this.#frames >= 0 && this.#working.size < inFlightMax) return true
+    this.#frames = Math.max(this.#frames, 0)
+    return false
+  }
+
+  #work(effect: Effect.Effect<void, never, ApiServices>): void {
+    const fiber = this.#run(effect)
+    this.#working.add(fiber)
+    fiber.addObserver(() => this.#working.delete(fiber))
+  }
+
+  /** Sends a text once the client has read what was sent before. */
+  #say(text: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#over || this.#wire === undefined) return Effect.void
+      if (this.#blockedAt !== undefined) return Effect.andThen(this.#writable.await, this.#say(text))
+      const sent = this.#wire.send(text)
+      if (sent === 0) this.cut()
+      else if (sent < 0) {
+        this.#blockedAt = performance.now()
+        this.#writable.closeUnsafe()
+      }
+      return Effect.void
+    })
+  }
+
+  #answer(ref: Ref | null, frame: Frame): Effect.Effect<void, never, ApiServices> {
+    return this.#perform(ref, frame).pipe(
+      Effect.catch((error) => this.#say(problemText(ref, problemOf(error)))),
+      Effect.catchCause((cause) =>
+        Cause.hasInterruptsOnly(cause)
+          ? Effect.void
+          : Effect.andThen(
+              Effect.logError(`${frame.op} over a web socket failed`, cause),
+              this.#say(problemText(ref, generalProblem(general.internal)))
+            )
+      ),
+      Effect.provideService(Tenant, this.#entrant?.tenant ?? "default")
+    )
+  }
+
+  /** Lets a client that may do this go on. */
+  #allowed(needs: Scope): Effect.Effect<void, ApiError, ApiServices> {
+    const entrant = this.#entrant
+    if (entrant === undefined) return Effect.fail(new NotLetIn({ shown: "nothing" }))
+    if (!mayUse(entrant.role, needs)) return Effect.fail(new NotAllowed({ needs, roles: rolesFor(needs) }))
+    return Effect.asVoid(Gate.use((gate) => gate.spend(entrant)))
+  }
+
+  readonly #unlessAway = Effect.suspend(() =>
+    this.#options.drain.begun ? Effect.fail(new GoingAway()) : Effect.void
+  )
+
+  #perform(ref: Ref | null, frame: Frame): Effect.Effect<void, ApiError, ApiServices> {
+    const ok = (more?: object) => this.#say(okText(ref, more))
+    const { base } = this.#options
+    switch (frame.op) {
+      case "auth":
+        return Effect.flatMap(this.#letIn(frame), ({ role, tenant }) => ok({ tenant, role }))
+      case "submit":
+        return this.#allowed("submit").pipe(
+          Effect.andThen(this.#unlessAway),
+          Effect.andThen(Dispatcher.use((dispatcher) => dispatcher.submit(frame.given))),
+          Effect.flatMap((submitted) => ok(submittedJson(submitted, base)))
+        )
+      case "cancel":
+        return this.#allowed("submit").pipe(
+          Effect.andThen(Dispatcher.use((dispatcher) => dispatcher.cancel(frame.task, frame.reason))),
+          Effect.andThen(ok({ id: frame.task, state: "cancelled" }))
+        )
+      case "ask":
+        return this.#allowed("submit").pipe(
+          Effect.andThen(this.#unlessAway),
+          Effect.andThen(Dispatcher.use((dispatcher) => dispatcher.submit(frame.given))),
+          Effect.flatMap(({ id }) => this.#waitFor(ref, id, frame.waitMs, "result"))
+        )
+      case "askAgent":
+        return this.#allowed("submit").pipe(
+          Effect.andThen(this.#unlessAway),
+          Effect.andThen(
+            AgentOperator.use((operator) => operator.tell(frame.agent, frame.key, frame.message))
+          ),
+          Effect.flatMap(({ id }) => this.#waitFor(ref, id, frame.waitMs, "reply"))
+        )
+      case "subscribe":
+        return this.#allowed("follow").pipe(Effect.andThen(this.#follow(ref, frame.task, frame.after)))
+      case "listen":
+        return this.#allowed("read").pipe(
+          Effect.andThen(
+            this.#subscribe(
+              allTasks,
+              Stream.unwrap(Lifecycle.useSync(({ follow }) => follow(frame.filter, frame.after))),
+              newsText,
+              () => ok()
+            )
+          )
+        )
+      case "unsubscribe": {
+        const fiber = this.#forget(frame.task ?? allTasks)
+        return Effect.andThen(
+          fiber === undefined ? Effect.void : Fiber.interrupt(fiber),
+          ok(frame.task === undefined ? {} : { task: frame.task })
+        )
+      }
+    }
+  }
+
+  #letIn({
+    key,
+    ticket
+  }: Extract<Frame, { readonly op: "auth" }>): Effect.Effect<Entrant, ApiError, ApiServices> {
+    const refused = (path: string, message: string) =>
+      Effect.fail(new BodyRefused({ faults: [{ path, message }] }))
+    if (this.#entrant?.key !== undefined)
+      return refused("/op", "this socket was let in before; open another one")
+    if ((key === undefined) === (ticket === undefined)) return refused("/key", "say a key or a ticket")
+    const shown =
+      key === undefined ? { ticket: ticket!, purpose: { for: "socket" } as const } : { bearer: key }
+    return Gate.use((gate) => gate.admit(shown, { open: this.#options.open })).pipe(
+      Effect.tap((entrant) =>
+        Effect.sync(() => {
+          this.#entrant = entrant
+          this.#options.onLetIn(entrant)
+        })
+      )
+    )
+  }
+
+  /** Answers with how a task ends, or that it has not within the time: it goes on. */
+  #waitFor(ref: Ref | null, id: TaskId, waitMs = waitMsDefault, name: "result" | "reply") {
+    return Dispatcher.use((dispatcher) => dispatcher.result(id, Duration.millis(waitMs))).pipe(
+      Effect.map((ended) => Option.some(ended)),
+      Effect.catchTag("ResultTimeout", () => Effect.succeedNone),
+      Effect.flatMap((ended: Option.Option<Ended>) => {
+        if (Option.isNone(ended)) return this.#say(okText(ref, { id, late: true }))
+        if (ended.value.state === "succeeded")
+          return this.#say(okText(ref, { id, [name]: ended.value.output ?? null }))
+        const { error, state } = ended.value
+        return Effect.fail(new TaskFailed({ id, state, error }))
+      })
+    )
+  }
+
+  #follow(ref: Ref | null, task: TaskId, after: string | undefined) {
+    return Effect.gen({ self: this }, function* () {
+      const position = after === undefined ? start : yield* Effect.fromResult(readPosition(after))
+      if (position === "end") return yield* this.#say(okText(ref, { task, ended: true }))
+      const events = Stream.unwrap(Follow.useSync(({ follow }) => follow(task, position)))
+      yield* this.#subscribe(
+        task,
+        events,
+        (event) => eventText(task, event),
+        () => this.#say(okText(ref, { task }))
+      )
+    })
+  }
+
+  /**
+   * Sends a stream for as long as it lasts. The first of it is waited for, so that what is wrong with it is the answer. A
+   * second subscription to the same takes the place of the first.
+   */
+  #subscribe<A, E extends ApiError>(
+    name: string,
+    stream: Stream.Stream<A, E, ApiServices>,
+    toText: (event: A) => string,
+    begun: () => Effect.Effect<void>
+  ): Effect.Effect<void, E | BodyRefused, ApiServices> {
+    return Effect.gen({ self: this }, function* () {
+      const earlier = this.#forget(name)
+      if (earlier !== undefined) yield* Fiber.interrupt(earlier)
+      if (this.#subscriptions.size >= subscriptionsMax) {
+        const message = `a socket follows ${subscriptionsMax} tasks at most; unsubscribe from one, or open another socket`
+        return yield* new BodyRefused({ faults: [{ path: "/task", message }] })
+      }
+      const first = Latch.makeUnsafe(false)
+      let failed: E | undefined
+      let isAnswered = false
+      const sending = Effect.scoped(
+        Effect.gen({ self: this }, function* () {
+          const pull = yield* Stream.toPull(stream)
+          while (true) {
+            const events = yield* Pull.catchDone(pull, () => Effect.undefined)
+            if (!isAnswered) {
+              isAnswered = true
+              yield* begun()
+              first.openUnsafe()
+            }
+            if (events === undefined) return
+            for (const event of events) yield* this.#say(toText(event))
+          }
+        })
+      ).pipe(
+        Effect.catch((error: E) => {
+          failed = error
+          return isAnswered ? Effect.logWarning("a subscription broke off", error) : Effect.void
+        }),
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            if (this.#subscriptions.get(name) === fiber) this.#subscriptions.delete(name)
+            first.openUnsafe()
+            // The client subscribes anew, and is then told what is wrong.
+            if (
+              isAnswered &&
+              (Exit.isFailure(exit) ? !Cause.hasInterruptsOnly(exit.cause) : failed !== undefined)
+            )
+              this.close(closes.away, "a subscription broke off; come back with the last ids")
+          })
+        )
+      )
+      const fiber: Fiber.Fiber<void> = this.#run(Effect.provideService(sending, Tenant, yield* Tenant))
+      this.#subscriptions.set(name, fiber)
+      yield* first.await
+      if (failed !== undefined && !isAnswered) return yield* Effect.fail(failed)
+    })
+  }
+
+  #forget(name: string): Fiber.Fiber<void> | undefined {
+    const fiber = this.#subscriptions.get(name)
+    this.#subscriptions.delete(name)
+    return fiber
+  }
+}
