@@ -60,10 +60,15 @@ for (const [name, storeWith] of [
       const owed = yield* store.outbox(partition, 10)
       expect(owed).toMatchObject([{ kind: "callback", task: `${partition}.${ulidOfEntry(entry!)}` }])
 
-      // The first one to relay it dies before it has dropped the message.
-      const dying = { ...store, drop: () => Effect.die(new Error("killed")) }
-      yield* Effect.exit(Effect.provideService(relay(partition), Store, dying))
-      expect(yield* store.outbox(partition, 10)).toHaveLength(1)
+      // One who relays it dies before the delivery is stored, and another before the message is dropped.
+      const killed = () => Effect.die(new Error("killed"))
+      for (const dying of [
+        { ...store, submit: killed },
+        { ...store, drop: killed }
+      ]) {
+        yield* Effect.exit(Effect.provideService(relay(partition), Store, dying))
+        expect(yield* store.outbox(partition, 10)).toHaveLength(1)
+      }
       expect(yield* relay(partition)).toBe(true)
       expect(yield* store.outbox(partition, 10)).toEqual([])
 
