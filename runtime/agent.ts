@@ -101,6 +101,7 @@ export interface MessageJson {
   readonly timer?: { readonly name: string; readonly everyMs?: number }
 }
 
+/** A defined agent, as `defineAgent` makes it: handlers and submitters know it by its `name`. */
 export interface AgentDefinition<P extends Protocol = Protocol>
   extends TaskDefinition<MessageJson, unknown>, AgentTyped<P> {
   readonly name: string
@@ -261,6 +262,11 @@ const defineEffect = <const Ms extends Messages, S extends StateOptions, R = nev
   return make(rest, handle, layer)
 }
 
+/**
+ * Defines an agent: a keyed actor whose state is stored with each message that it handled, or not at all. Throws an
+ * `Error` that names the field when the definition cannot be. `defineAgent.effect` takes handlers that give Effects, and
+ * a `layer` of what they need.
+ */
 export const defineAgent = Object.assign(definePlain, { effect: defineEffect })
 
 export const isAgentDefinition = (value: unknown): value is AgentDefinition =>

@@ -35,6 +35,7 @@ export interface WorkerRange {
   readonly max: number
 }
 
+/** All settings, as they were read. Each says its variable, its unit, its default, and what it costs to change. */
 export interface SettingsShape {
   /**
    * `REDIS_URL`: `redis://`, `rediss://` or `unix:/path/to.sock`. Redacted, because it often holds a password.

@@ -38,8 +38,11 @@ export type AgentNamed = AgentTyped | string
 
 export type ProtocolOf<A> = A extends AgentTyped<infer P> ? P : Protocol
 
+/** The names of an agent's messages; any text where only the agent's name is known. */
 export type MessageOf<A> = Extract<keyof ProtocolOf<A>, string>
+/** What a message of an agent takes; anything that is JSON where only the agent's name is known. */
 export type MessageInput<A, M extends MessageOf<A>> = ProtocolOf<A>[M]["input"]
+/** What a message of an agent is answered with. */
 export type Reply<A, M extends MessageOf<A>> = ProtocolOf<A>[M]["output"]
 
 /** `<name>/<key>`, as logs and records say it; `<name>@<tenant>/<key>` for another tenant than `default`. */

@@ -9,6 +9,7 @@ import { Context, type Effect, Schema } from "effect"
 import type { Link, Named, OutputOf, ChildOptions, InputOf, Submission } from "./named.ts"
 import type { Lane, TaskError, TaskId } from "./task.ts"
 
+/** How grave a line of a run's log is. Default: `info`. */
 export type LogLevel = "debug" | "info" | "warn" | "error"
 
 /** The task a run belongs to, as its submitter described it. */

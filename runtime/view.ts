@@ -32,6 +32,7 @@ export interface AttemptView {
   readonly counted?: false
 }
 
+/** How far a run has come, as it said itself: `fraction` is from 0 to 1. */
 export interface Progress {
   readonly fraction: number
   readonly message?: string

@@ -6,16 +6,13 @@
 import { mkdir, rm } from "node:fs/promises"
 import * as path from "node:path"
 import manifest from "../package.json" with { type: "json" }
+import { declarations } from "./declarations.ts"
 
 const root = path.resolve(import.meta.dir, "..")
 const dist = path.join(root, "dist")
 
-/** What a program imports under Bun, and what under Node. */
+/** What a program imports under Node. */
 const entries = Object.values<string | { readonly bun: string; readonly default?: string }>(manifest.exports)
-const surface = entries.flatMap((entry) => {
-  const file = typeof entry === "string" ? entry : entry.bun
-  return file.endsWith(".ts") ? [file] : []
-})
 const client = entries.flatMap((entry) =>
   typeof entry === "string" || entry.default === undefined ? [] : [entry.bun]
 )
@@ -53,37 +50,8 @@ const javascript = async () => {
   return built.outputs.length
 }
 
-const declarations = async () => {
-  const project = path.join(dist, "tsconfig.json")
-  await Bun.write(
-    project,
-    JSON.stringify({
-      extends: "../tsconfig.json",
-      compilerOptions: {
-        noEmit: false,
-        declaration: true,
-        emitDeclarationOnly: true,
-        // `bun run check` has checked.
-        noCheck: true,
-        rootDir: "..",
-        outDir: "types"
-      },
-      include: [],
-      files: [...surface, "runtime/lua/lua.d.ts"].map((file) => path.join("..", file))
-    })
-  )
-  const compiler = Bun.spawn([process.execPath, "x", "--bun", "--no-install", "tsc", "-p", project], {
-    cwd: root,
-    stdin: "ignore",
-    stdout: 2,
-    stderr: "inherit"
-  })
-  if ((await compiler.exited) !== 0) throw new Error("the declarations could not be made (see above)")
-  await rm(project)
-}
-
 await rm(dist, { recursive: true, force: true })
 await mkdir(dist)
-const [files] = await Promise.all([javascript(), declarations()])
+const [files] = await Promise.all([javascript(), declarations(root, path.join(dist, "types"))])
 // `npm pack` has its own answer on stdout.
 console.error(`dist/: ${files} files of JavaScript for Node, and declarations`)

@@ -4,6 +4,7 @@ import { headOf, type Life, type LifeKind } from "../../runtime/lifecycle.ts"
 import { idIn, type Partition, queueOf, type State, type TaskId } from "../../runtime/task.ts"
 import type { Progress } from "../../runtime/view.ts"
 
+/** What can become of a task. Of a task that fails for good `task.failed` and `task.dead` tell, in this order. */
 export const LifecycleType = Schema.Literals([
   "task.submitted",
   "task.started",

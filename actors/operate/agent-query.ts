@@ -9,6 +9,7 @@ import { type QueryRefused, reader, refuseField } from "./fields.ts"
 const pageMax = 100
 export const agentsPageDefault = 50
 
+/** Which agents: those that fit all that is said. A page has up to 100 of them. */
 export const AgentQuery = Schema.Struct({
   name: Schema.optionalKey(Schema.String),
   status: Schema.optionalKey(Schema.Literals(["idle", "busy", "quarantined"])),

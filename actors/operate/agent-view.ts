@@ -29,6 +29,7 @@ export interface AgentSummary {
   readonly updatedAt?: number
 }
 
+/** An agent with its state, its mailbox and its timers. Times are Unix milliseconds. */
 export interface AgentView extends AgentSummary {
   /** As it is stored; `null` before the first message that set it. */
   readonly state: unknown

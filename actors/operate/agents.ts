@@ -56,6 +56,7 @@ export class AgentNotFound extends Schema.TaggedError<AgentNotFound>()("AgentNot
   }
 }
 
+/** Some agents, by name and key; `next`, if there may be more, is the `cursor` of the next page. */
 export interface AgentPage {
   readonly agents: ReadonlyArray<AgentSummary>
   /** Where the next page begins; absent on the last one. */

@@ -56,6 +56,10 @@ export const listed = (task: TaskView): TaskView => ({
   attempts: task.attempts.map(withoutStack)
 })
 
+/**
+ * Some tasks, without inputs and outputs; `next`, if there may be more, is the `cursor` of the next page. A page may be
+ * short, or empty, and not be the last.
+ */
 export interface Page {
   readonly tasks: ReadonlyArray<TaskView>
   readonly next?: string

@@ -51,6 +51,7 @@ export class NotRetryable extends Schema.TaggedError<NotRetryable>()("NotRetryab
   }
 }
 
+/** Some failed tasks, those that failed last first, and how many there are of each error among the newest. */
 export interface DeadPage {
   readonly dead: ReadonlyArray<TaskView>
   /** On the first page: what the newest of all that are meant failed with. */

@@ -21,6 +21,7 @@ export interface Quantiles {
   readonly p95Ms?: number
 }
 
+/** How a system stands, and what happened in its last minutes. */
 export interface Stats {
   /** As things stand. */
   readonly queued: number

@@ -9,10 +9,15 @@ import { nextSlot, type Rule, slotsUpTo } from "./rule.ts"
 
 /** What becomes of slots that nobody could fire in time. */
 export const missedPolicies = ["skip", "run-once", "run-all"] as const
+/** What becomes of slots that nobody was there for: none is run, one, or all, up to 100 of them. Default: `run-once`. */
 export type MissedPolicy = (typeof missedPolicies)[number]
 
 /** What becomes of a slot while the task of an earlier one has not ended. */
 export const overlapPolicies = ["allow", "skip", "queue", "cancel"] as const
+/**
+ * What becomes of a slot while the last run has not ended: it runs beside it, is left out, waits, or takes its place.
+ * Default: `allow`.
+ */
 export type OverlapPolicy = (typeof overlapPolicies)[number]
 
 /** A slot that is fired later than this was missed, in milliseconds: longer than schedulers sleep. */

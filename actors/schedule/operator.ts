@@ -74,6 +74,7 @@ export type RunNow =
   /** It begins when the last one has ended. */
   | { readonly outcome: "waiting" }
 
+/** Some schedules, by id; `next`, if there may be more, is the `cursor` of the next page. */
 export interface SchedulePage {
   readonly schedules: ReadonlyArray<ScheduleView>
   /** Where the next page begins; absent on the last one. */

@@ -8,6 +8,7 @@ import type { ScheduleState, SlotNote } from "./state.ts"
 /** How many of its next slots are shown. */
 export const nextRunsMax = 10
 
+/** A schedule with its next ten slots. Times are Unix milliseconds. */
 export interface ScheduleView extends Omit<Definition, "task" | "jitterMs">, ScheduledTask {
   readonly id: string
   readonly jitterMs?: number

@@ -17,6 +17,7 @@ import type { Task, WaitOptions } from "./task.ts"
 /** An agent as code says it: by its definition, which knows its messages, or by its name, which does not. */
 export type AgentIdentity = AgentDefinition | string
 
+/** When a message is due, how urgent it is, and what makes a second one the same. */
 export interface MessageOptions extends Pick<SubmitOptions, "delay" | "runAt" | "priority" | "tags"> {
   /** A second message to the same agent with the same one is the first; with another input, it is refused. */
   readonly dedupe?: string

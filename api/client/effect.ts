@@ -68,6 +68,7 @@ export { defineAgent } from "../../runtime/agent.ts"
 export { CurrentTask, defineTask, Fatal, RetryAfter, Snooze } from "../../runtime/handler.ts"
 export * from "./vocabulary.ts"
 
+/** What to connect to, and what it knows. All of it has a default. */
 export interface ConnectOptions {
   /** Default: `REDIS_URL`, or else the private Redis of a `troupe up` in this folder. */
   readonly redisUrl?: string
@@ -85,6 +86,7 @@ export interface ConnectOptions {
   readonly settings?: Partial<SettingsShape>
 }
 
+/** What a process runs. */
 export interface WorkOptions {
   /** Queues, and how many tasks of each run at once. Default: every queue that a known handler names. */
   readonly queues?: Readonly<Record<string, number>>
@@ -99,6 +101,7 @@ export interface Submission<T extends Named> extends SubmitOptions {
   readonly input: InputOf<T>
 }
 
+/** A connection, as a service. */
 export class Troupe extends Context.Service<
   Troupe,
   {

@@ -14,6 +14,7 @@ export type InputOf<T extends Named> = T extends TaskDefinition<infer Input> ? I
 /** What its submitter reads in the end. */
 export type OutputOf<T extends Named> = T extends TaskDefinition<unknown, infer Output> ? Output : unknown
 
+/** What is said of a task beside its input. What is left out is as its handler says. */
 export interface SubmitOptions {
   /** How much later it becomes due. */
   readonly delay?: Duration.Input

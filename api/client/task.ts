@@ -7,11 +7,13 @@ import type { StoreError } from "../../runtime/store.ts"
 import type { State, TaskId } from "../../runtime/task.ts"
 import type { TaskFailed } from "./errors.ts"
 
+/** How long to wait. Default: as long as it takes. What is waited for goes on when the time is over. */
 export interface WaitOptions {
   /** Default: as long as it takes. */
   readonly timeout?: Duration.Input
 }
 
+/** Where to begin with events. Default: with the first that is kept, or from now on where there are those of all tasks. */
 export interface EventOptions {
   /** The `id` of the last event that was seen. Default: from the first on. */
   readonly after?: string

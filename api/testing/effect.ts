@@ -43,6 +43,7 @@ export class StillBusy extends Schema.TaggedError<StillBusy>()("StillBusy", {
   }
 }
 
+/** What is under test, and when its time begins. */
 export interface TestOptions {
   /** The handlers of the system, all of them: it runs the queues that they name, and looks into no folder. */
   readonly handlers: ReadonlyArray<TaskDefinition>
@@ -228,6 +229,7 @@ const makeControls = Effect.fnUntraced(function* (time: Time) {
   return controls
 })
 
+/** What moves the time of a system under test, and looks at it. Its `layer` brings `Troupe`, too. */
 export class TestTroupe extends Context.Service<TestTroupe, TestControls>()("troupe/TestTroupe") {
   /** Starts a system, and stops it with the scope: what then still runs is interrupted, and nothing of it is left. */
   static readonly layer = (options: TestOptions) =>

@@ -1,0 +1,144 @@
+/** What a module exports, wherever it is declared: its declaration as text, and its comment. */
+import { readFileSync } from "node:fs"
+import * as path from "node:path"
+import { parseSync } from "oxc-parser"
+
+export interface Exported {
+  readonly name: string
+  readonly kind: "value" | "class" | "type"
+  /** As TypeScript writes it, the comments of its members included. */
+  readonly text: string
+  /** What its comment says; empty when it has none. */
+  readonly comment: string
+  /** The file that declares it, from the project's root. */
+  readonly file: string
+}
+
+export interface Folders {
+  readonly declarations: string
+  readonly sources: string
+}
+
+type Parsed = ReturnType<typeof parseSync>
+type Statement = Parsed["program"]["body"][number]
+
+interface Module {
+  readonly text: string
+  readonly parsed: Parsed
+}
+
+const modules = new Map<string, Module>()
+
+const read = (file: string): Module => {
+  const known = modules.get(file)
+  if (known !== undefined) return known
+  const text = readFileSync(file, "utf8")
+  const made = { text, parsed: parseSync(file, text) }
+  modules.set(file, made)
+  return made
+}
+
+const declarationFile = (from: string, specifier: string) =>
+  path.resolve(path.dirname(from), specifier.replace(/\.ts$/, ".d.ts"))
+
+/** The text of the comment right before a place. */
+const commentBefore = ({ parsed, text }: Module, at: number): string => {
+  const comment = parsed.comments.findLast(({ end, type, value }) => {
+    return type === "Block" && value.startsWith("*") && end <= at && text.slice(end, at).trim() === ""
+  })
+  return (comment?.value ?? "")
+    .replace(/^\*/, "")
+    .split("\n")
+    .map((line) => line.replace(/^\s*\* ?/, ""))
+    .join("\n")
+    .trim()
+}
+
+/** A class says what it is made of in what it extends, which declarations take apart. */
+const classText = (name: string, source: string): string | undefined => {
+  const module = read(source)
+  for (const statement of module.parsed.program.body) {
+    const made = statement.type === "ExportNamedDeclaration" ? statement.declaration : statement
+    if (made?.type !== "ClassDeclaration" || made.id?.name !== name || made.superClass === null) continue
+    return `class ${name} extends ${module.text.slice(made.superClass.start, made.superClass.end)}`
+  }
+  return undefined
+}
+
+const namesOf = (declaration: Statement): ReadonlyArray<string> => {
+  switch (declaration.type) {
+    case "VariableDeclaration":
+      return declaration.declarations.flatMap(({ id }) => (id.type === "Identifier" ? [id.name] : []))
+    case "ClassDeclaration":
+    case "FunctionDeclaration":
+    case "TSDeclareFunction":
+    case "TSInterfaceDeclaration":
+    case "TSTypeAliasDeclaration":
+      return declaration.id === null ? [] : [declaration.id.name]
+    default:
+      return []
+  }
+}
+
+/** A declaration, and after it the functions of its own file that it takes its type from. */
+const withNamed = (module: Module, text: string): string => {
+  const names = [...text.matchAll(/typeof (\w+)/g)].map(([, name]) => name!)
+  const functions = module.parsed.program.body.filter(
+    (statement) =>
+      (statement.type === "FunctionDeclaration" || statement.type === "TSDeclareFunction") &&
+      statement.id !== null &&
+      names.includes(statement.id.name)
+  )
+  return [
+    text,
+    ...functions.map(({ end, start }) => module.text.slice(start, end).replace(/^declare /, ""))
+  ].join("\n\n")
+}
+
+const kindOf = ({ type }: Statement): Exported["kind"] => {
+  if (type === "ClassDeclaration") return "class"
+  return type === "TSInterfaceDeclaration" || type === "TSTypeAliasDeclaration" ? "type" : "value"
+}
+
+/** What a file declares under a name, or passes on from another one; a value and a type may share one. */
+const find = (file: string, name: string, folders: Folders): ReadonlyArray<Exported> => {
+  const module = read(file)
+  const found: Array<Exported> = []
+  for (const statement of module.parsed.program.body) {
+    const declaration = statement.type === "ExportNamedDeclaration" ? statement.declaration : statement
+    if (declaration === null || !namesOf(declaration as Statement).includes(name)) continue
+    const kind = kindOf(declaration as Statement)
+    const relative = path.relative(folders.declarations, file).replace(/\.d\.ts$/, ".ts")
+    const plain = module.text.slice(declaration.start, declaration.end).replace(/^declare /, "")
+    const classed = kind === "class" ? classText(name, path.join(folders.sources, relative)) : undefined
+    found.push({
+      name,
+      kind,
+      text: classed ?? withNamed(module, plain),
+      comment: commentBefore(module, statement.start),
+      file: relative
+    })
+  }
+  // The type of a schema is told by the schema.
+  const schema = found.find(({ kind }) => kind === "value")
+  const isOfSchema = found.length === 2 && found.some(({ text }) => text.includes(`= typeof ${name}.Type`))
+  if (schema !== undefined && isOfSchema) return [{ ...schema, kind: "type" }]
+  return found.length > 0 ? found : exportsOf(file, folders).filter((one) => one.name === name)
+}
+
+/** All exports of a module. A name that is declared more than once is there as often. */
+export const exportsOf = (file: string, folders: Folders): ReadonlyArray<Exported> =>
+  read(file).parsed.program.body.flatMap((statement): ReadonlyArray<Exported> => {
+    if (statement.type === "ExportAllDeclaration")
+      return exportsOf(declarationFile(file, statement.source.value), folders)
+    if (statement.type !== "ExportNamedDeclaration") return []
+    if (statement.declaration !== null)
+      return namesOf(statement.declaration as Statement).flatMap((name) =>
+        find(file, name, folders).filter(({ kind }) => kind === kindOf(statement.declaration as Statement))
+      )
+    return statement.specifiers.flatMap(({ exported, local }) => {
+      if (local.type !== "Identifier" || exported.type !== "Identifier") return []
+      const from = statement.source === null ? file : declarationFile(file, statement.source.value)
+      return find(from, local.name, folders).map((one) => ({ ...one, name: exported.name }))
+    })
+  })
