@@ -53,24 +53,36 @@ const lagging = Effect.fnUntraced(function* (moved: () => number) {
   }
 })
 
-/** Calls back with the bytes of each piece that is taken. */
-const counting = (body: ReadableStream<Uint8Array>, count: (bytes: number) => void, over: () => void) => {
+interface Watcher {
+  /** The first piece is asked for. */
+  readonly begin?: () => void
+  /** So many bytes were taken. */
+  readonly count: (bytes: number) => void
+  /** There are no more, or nobody takes them. */
+  readonly over?: () => void
+}
+
+/** The same body, watched. */
+const counting = (body: ReadableStream<Uint8Array>, { begin, count, over }: Watcher) => {
   const reader = body.getReader() as ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>
+  let begun = false
   let controller: ReadableStreamDefaultController<Uint8Array>
   const counted = new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
       start: (given) => void (controller = given),
       pull: async () => {
+        if (!begun) begin?.()
+        begun = true
         const { done, value } = await reader.read()
         if (done) {
-          over()
+          over?.()
           return controller.close()
         }
         count(value.byteLength)
         controller.enqueue(value)
       },
       cancel: (reason) => {
-        over()
+        over?.()
         return reader.cancel(reason)
       }
     },
@@ -90,11 +102,7 @@ export const takenAtPace = <A, E, R>(
 ): Effect.Effect<A, E | BodyTooSlow, R> =>
   Effect.suspend(() => {
     let bytes = 0
-    const { counted } = counting(
-      body,
-      (more) => void (bytes += more),
-      () => {}
-    )
+    const { counted } = counting(body, { count: (more) => void (bytes += more) })
     const tooSlow = Effect.flatMap(
       lagging(() => bytes),
       (waitedMs) => Effect.fail(new BodyTooSlow({ waitedMs }))
@@ -108,17 +116,21 @@ export const givenAtPace = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const run = Effect.runForkWith(yield* Effect.context<never>())
   let bytes = 0
-  const { counted, cut } = counting(
-    body,
-    (more) => void (bytes += more),
-    () => watch.interruptUnsafe()
-  )
-  const watch: Fiber.Fiber<void> = run(
-    Effect.map(
-      lagging(() => bytes),
-      (ms) => cut(new Error(`the response was not taken in ${ms} ms`))
-    )
-  )
+  let watch: Fiber.Fiber<void> | undefined
+  const { counted, cut } = counting(body, {
+    // Whoever is slow before that is not the reader.
+    begin: () => {
+      const cutOff = (ms: number) => cut(new Error(`the response was not taken in ${ms} ms`))
+      watch = run(
+        Effect.map(
+          lagging(() => bytes),
+          cutOff
+        )
+      )
+    },
+    count: (more) => void (bytes += more),
+    over: () => watch?.interruptUnsafe()
+  })
   return counted
 })
 
