@@ -9,6 +9,7 @@
 
   Returns the entry's id.
 ]]
+--- @include "clock"
 
 local id = redis.call("XADD", key.audit, "MAXLEN", "~", ARGV[2], "*", "e", ARGV[1])
 redis.call("PEXPIRE", key.audit, ARGV[3])

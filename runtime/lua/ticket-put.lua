@@ -9,6 +9,8 @@
 
   Returns 1.
 ]]
+--- @include "clock"
 
-redis.call("SET", key.ticket(ARGV[1]), ARGV[2], "PX", ARGV[3])
+redis.call("SET", key.ticket(ARGV[1]), ARGV[2])
+redis.call("PEXPIRE", key.ticket(ARGV[1]), ARGV[3])
 return 1

@@ -1,5 +1,6 @@
 import { describe, expect } from "bun:test"
 import { Duration, Effect, Layer } from "effect"
+import { accessPartition } from "../../runtime/access.ts"
 import { partitionKeys } from "../../runtime/keys.ts"
 import { limitsPartition } from "../../runtime/limits.ts"
 import { Operations } from "../../runtime/operations.ts"
@@ -19,13 +20,14 @@ describe("a namespace in which there was one of everything", () => {
       const namespace = "everything"
       const settings = { namespace, retention: Duration.minutes(1), deadRetention: Duration.minutes(2) }
       const client = yield* aClient
-      const bases = [partition, limitsPartition, queuesPartition].map(
+      const bases = [partition, limitsPartition, queuesPartition, accessPartition].map(
         (name) => partitionKeys(namespace, name).base
       )
       const time = yield* redisTimeOf(client, ...bases)
       const keys = Effect.map(
         Effect.promise(() => client.keys(`${namespace}:*`)),
-        (all) => all.filter((key) => !/:(clock|expiring)$/.test(key)).toSorted()
+        // Access keys stay: a system that had one never opens to everybody again.
+        (all) => all.filter((key) => !/:(clock|expiring|access)$/.test(key)).toSorted()
       )
 
       yield* Effect.gen(function* () {
@@ -38,6 +40,7 @@ describe("a namespace in which there was one of everything", () => {
         yield* Store.use((store) => store.sweep(partition, 100))
         expect(yield* Operations.use((operations) => operations.partitions)).toEqual([])
 
+        yield* time.advance("366 days")
         expect(yield* keys).toEqual([])
       }).pipe(
         Effect.provide(

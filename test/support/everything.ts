@@ -1,5 +1,6 @@
 /** One of everything that a store can hold, and its end: to look at the keys that there are meanwhile and afterwards. */
 import { Effect } from "effect"
+import { Access } from "../../runtime/access.ts"
 import { Admission } from "../../runtime/admission.ts"
 import { Agents } from "../../runtime/agents.ts"
 import { LifecycleLog } from "../../runtime/lifecycle.ts"
@@ -93,6 +94,20 @@ const permits = Effect.gen(function* () {
 const aSchedule = { id: "s", slot: undefined, notes: ["fired"], submits: [] }
 const itself = { version: "1", text: "", lookAt: 1 }
 
+/** A key that somebody has made, one of its requests, a ticket in its name, and what was done with it. */
+const access = Access.use((access) =>
+  Effect.all([
+    access.change(
+      undefined,
+      { id: "k", tenant: "acme", role: "read", proofs: [{ mac: "00" }], createdAt: 0 },
+      "salt"
+    ),
+    access.spend("k", { count: 10, perMs: 60_000 }),
+    access.putTicket("digest", "{}", 30_000),
+    access.note({ at: 0, tenant: "acme", who: "k", role: "read", what: "w", on: "/", outcome: "done" })
+  ])
+)
+
 /** Afterwards there is something under every name of the table in `runtime/keys.ts`. */
 export const everything = Effect.gen(function* () {
   const operations = yield* Operations
@@ -119,6 +134,7 @@ export const everything = Effect.gen(function* () {
   )
   yield* anAgent
   yield* permits
+  yield* access
   yield* Members.use((members) =>
     Effect.andThen(
       members.beat(
