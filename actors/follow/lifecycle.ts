@@ -313,7 +313,8 @@ const makeNews = () => {
     version: () => version,
     tell: () => {
       version++
-      for (const wake of waiters) wake()
+      // Who is woken may wait again at once: for the next time.
+      for (const wake of [...waiters]) wake()
     },
     after: (seen: number) =>
       Effect.callback<void>((resume) => {

@@ -396,7 +396,10 @@ export class Socket {
           })
         )
       )
-      const fiber: Fiber.Fiber<void> = this.#run(Effect.provideService(sending, Tenant, yield* Tenant))
+      // In a turn of its own, so that it is known here before it can end.
+      const fiber: Fiber.Fiber<void> = this.#run(
+        Effect.andThen(Effect.yieldNow, Effect.provideService(sending, Tenant, yield* Tenant))
+      )
       this.#subscriptions.set(name, fiber)
       yield* first.await
       if (failed !== undefined && !isAnswered) return yield* Effect.fail(failed)
