@@ -18,9 +18,10 @@ import { mixes } from "./mixes.ts"
 import { peers } from "./peers.ts"
 import { replies } from "./replies.ts"
 import { toJson, toTables } from "./report.ts"
+import { sealing } from "./sealing.ts"
 import { throughput } from "./throughput.ts"
 
-const benches = [throughput, peers, latency, mixes, delays, agents, replies]
+const benches = [throughput, peers, latency, mixes, delays, agents, replies, sealing]
 
 const usage = `bun run bench NAME… [--json] [--quick]
 
