@@ -4,55 +4,64 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { eventually, isAlive, type Line, startNode } from "../support/node.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
+import { atMost } from "./scene.ts"
 
 const main = `${import.meta.dir}/../../api/main.ts`
 
 const shortLease = { TROUPE_LEASE: "1 second", TROUPE_LOG: "error" }
+
+// They mostly wait.
+const inTurn = atMost(2)
+const promise = (sentence: string, holds: () => Promise<void>) =>
+  test.concurrent(sentence, () => inTurn(holds), 240_000)
 
 type Node = Awaited<ReturnType<typeof startNode>>
 
 const started = (node: Node, n: number) => (line: Line) => line.n === n && node.workers().includes(line.pid)
 
 describe("two nodes on one Redis", () => {
-  test("are one system: what a lost one ran ends on the other within the lease and two seconds", async () => {
-    const env = { TROUPE_LEASE: "3 seconds", TROUPE_LOG: "error" }
-    await using lost = await startNode({ workers: 1, env })
-    await using other = await startNode({ workers: 1, env, beside: lost })
-    const seen = await eventually("both to be seen", async () => {
-      const workers = await other.list("workers")
-      return workers.length === 2 ? workers : undefined
-    })
-    const nodes = await other.list("nodes")
-    expect(nodes).toMatchObject(
-      [lost, other]
-        .map(({ child: { pid } }) => ({ pid, state: "running", workers: 1 }))
-        .sort((a, b) => a.pid - b.pid)
-    )
-    expect(new Set(seen.map(({ node }) => node))).toEqual(new Set(nodes.map(({ id }) => id)))
+  promise(
+    "are one system: what a lost one ran ends on the other within the lease and two seconds",
+    async () => {
+      const env = { TROUPE_LEASE: "3 seconds", TROUPE_LOG: "error" }
+      await using lost = await startNode({ workers: 1, env })
+      await using other = await startNode({ workers: 1, env, beside: lost })
+      const seen = await eventually("both to be seen", async () => {
+        const workers = await other.list("workers")
+        return workers.length === 2 ? workers : undefined
+      })
+      const nodes = await other.list("nodes")
+      expect(nodes).toMatchObject(
+        [lost, other]
+          .map(({ child: { pid } }) => ({ pid, state: "running", workers: 1 }))
+          .sort((a, b) => a.pid - b.pid)
+      )
+      expect(new Set(seen.map(({ node }) => node))).toEqual(new Set(nodes.map(({ id }) => id)))
 
-    // Who claims a task is chance: one of a few runs on the node that will be lost.
-    const ids: Array<string> = []
-    const first = await eventually("a task to run there", async () => {
-      ids.push(await other.submit("crash.lasts-once", ids.length))
-      await eventually("it to run", () => other.lines().find(({ n }) => n === ids.length - 1))
-      return other.lines().find(started(lost, ids.length - 1))
-    })
-    const killedAt = Date.now()
-    lost.kill()
+      // Who claims a task is chance: one of a few runs on the node that will be lost.
+      const ids: Array<string> = []
+      const first = await eventually("a task to run there", async () => {
+        ids.push(await other.submit("crash.lasts-once", ids.length))
+        await eventually("it to run", () => other.lines().find(({ n }) => n === ids.length - 1))
+        return other.lines().find(started(lost, ids.length - 1))
+      })
+      const killedAt = Date.now()
+      lost.kill()
 
-    const { body, status } = await other.result(ids[first.n]!)
-    expect({ body, status }).toEqual({ status: 200, body: { attempt: 2 } })
-    const second = other.lines().find(({ attempt, n }) => n === first.n && attempt === 2)!
-    expect(second.at - killedAt).toBeLessThan(3_000 + 2_000)
-    console.log(`the task ran elsewhere ${second.at - killedAt} ms after its node was lost`)
-    const after = await other.list("nodes")
-    expect(after.find(({ pid }) => pid === lost.child.pid)).toMatchObject({ state: "lost" })
-    expect(after.find(({ pid }) => pid === other.child.pid)).toMatchObject({ state: "running" })
-  }, 120_000)
+      const { body, status } = await other.result(ids[first.n]!)
+      expect({ body, status }).toEqual({ status: 200, body: { attempt: 2 } })
+      const second = other.lines().find(({ attempt, n }) => n === first.n && attempt === 2)!
+      expect(second.at - killedAt).toBeLessThan(3_000 + 2_000)
+      console.log(`the task ran elsewhere ${second.at - killedAt} ms after its node was lost`)
+      const after = await other.list("nodes")
+      expect(after.find(({ pid }) => pid === lost.child.pid)).toMatchObject({ state: "lost" })
+      expect(after.find(({ pid }) => pid === other.child.pid)).toMatchObject({ state: "running" })
+    }
+  )
 })
 
 describe("a worker that says nothing, though its process lives", () => {
-  test("keeps the task that blocks it, for longer than its lease", async () => {
+  promise("keeps the task that blocks it, for longer than its lease", async () => {
     await using node = await startNode({ workers: 2, env: shortLease })
     const id = await node.submit("crash.blocks-once", 0, { blockMs: 4_000 })
 
@@ -60,9 +69,9 @@ describe("a worker that says nothing, though its process lives", () => {
 
     expect(body).toEqual({ attempt: 1 })
     expect(node.lines().map(({ what }) => what)).toEqual(["started", "ended"])
-  }, 120_000)
+  })
 
-  test("keeps what it uses of a limit, so that no other run starts beside it", async () => {
+  promise("keeps what it uses of a limit, so that no other run starts beside it", async () => {
     await using node = await startNode({ workers: 2, env: shortLease })
     const ids = [
       await node.submit("crash.blocks-limited", 0, { blockMs: 4_000 }),
@@ -72,9 +81,9 @@ describe("a worker that says nothing, though its process lives", () => {
     for (const id of ids) expect((await node.result(id)).status).toBe(200)
 
     expect(node.lines().map(({ what }) => what)).toEqual(["started", "ended", "started", "ended"])
-  }, 120_000)
+  })
 
-  test("keeps what it runs while it is stopped, for longer than its lease", async () => {
+  promise("keeps what it runs while it is stopped, for longer than its lease", async () => {
     await using node = await startNode({ workers: 2, env: shortLease })
     const id = await node.submit("crash.unhurried")
     const { pid } = await eventually("the run", () => node.lines()[0])
@@ -86,9 +95,9 @@ describe("a worker that says nothing, though its process lives", () => {
 
     expect(body).toEqual({ attempt: 1 })
     expect(node.lines().map((line) => line.pid)).toEqual([pid, pid])
-  }, 120_000)
+  })
 
-  test("is not one that drains, for however long", async () => {
+  promise("is not one that drains, for however long", async () => {
     await using node = await startNode({
       workers: 1,
       env: { ...shortLease, TROUPE_STALL: "1 second", TROUPE_DRAIN: "10 minutes" }
@@ -106,9 +115,9 @@ describe("a worker that says nothing, though its process lives", () => {
       [pid, "started"],
       [pid, "finished"]
     ])
-  }, 120_000)
+  })
 
-  test("is killed when it says nothing for too long, and its task runs elsewhere at once", async () => {
+  promise("is killed when it says nothing for too long, and its task runs elsewhere at once", async () => {
     await using node = await startNode({ workers: 2, env: { ...shortLease, TROUPE_STALL: "2 seconds" } })
     const id = await node.submit("crash.blocks-once", 0, { blockMs: 60_000 })
 
@@ -121,11 +130,11 @@ describe("a worker that says nothing, though its process lives", () => {
     expect(second!.at - first!.at).toBeGreaterThan(2_000 - 333)
     expect(second!.at - first!.at).toBeLessThan(2_000 + 2_000)
     console.log(`the task ran elsewhere ${second!.at - first!.at} ms after it blocked its worker`)
-  }, 120_000)
+  })
 })
 
 describe("the process of an isolated run", () => {
-  test("ends with its worker, whatever it does, and its task runs elsewhere", async () => {
+  promise("ends with its worker, whatever it does, and its task runs elsewhere", async () => {
     await using node = await startNode({ workers: 2 })
     const id = await node.submit("crash.burns-once")
     const first = await eventually("the run", () => node.lines()[0])
@@ -137,11 +146,11 @@ describe("the process of an isolated run", () => {
 
     expect((await node.result(id)).body).toEqual({ attempt: 2 })
     expect(isAlive(first.pid)).toBe(false)
-  }, 120_000)
+  })
 })
 
 describe("a worker that has run its tasks", () => {
-  test("is recycled under load: nothing is lost, run twice or delayed", async () => {
+  promise("is recycled under load: nothing is lost, run twice or delayed", async () => {
     await using node = await startNode({
       workers: 2,
       env: { TROUPE_RECYCLE_TASKS: "40", TROUPE_LOG: "warn" }
@@ -165,9 +174,9 @@ describe("a worker that has run its tasks", () => {
     expect(pause).toBeLessThan(1_000)
     expect(node.stderr()).toBe(node.stderr().replace(/ended with/, ""))
     console.log(`${ids.length} tasks on ${pids().size} processes, with no pause of over ${pause} ms`)
-  }, 120_000)
+  })
 
-  test("ends what it still runs after its successor has taken its place", async () => {
+  promise("ends what it still runs after its successor has taken its place", async () => {
     await using node = await startNode({
       workers: 1,
       env: { TROUPE_RECYCLE_TASKS: "1", TROUPE_DRAIN: "0 seconds" }
@@ -193,11 +202,11 @@ describe("a worker that has run its tasks", () => {
       { pid: before!, what: "finished" }
     ])
     await eventually("the old one to be gone", () => (isAlive(before!) ? undefined : true))
-  }, 120_000)
+  })
 })
 
 describe("a worker that cannot be started", () => {
-  test("is tried a few times, and then its node gives up with a clear word", async () => {
+  promise("is tried a few times, and then its node gives up with a clear word", async () => {
     const folder = mkdtempSync(`${tmpdir()}/troupe-node-`)
     await Bun.write(`${folder}/handlers/dies.ts`, "process.exit(7)")
     const node = Bun.spawn([process.execPath, main, "up", "--no-sample", "--port", "0", "--workers", "1"], {
@@ -218,11 +227,11 @@ describe("a worker that cannot be started", () => {
     expect(said.match(/worker 1 \(pid \d+\) ended with 7; it is started again/g)?.length).toBe(3)
     expect(said).toContain("worker 1 cannot be kept alive, it last ended with 7; see what it said above")
     rmSync(folder, { recursive: true, force: true })
-  }, 120_000)
+  })
 })
 
 describe("what is asked to go", () => {
-  test("a worker that was started alone ends", async () => {
+  promise("a worker that was started alone ends", async () => {
     await using node = await startNode({ workers: 1 })
     const alone = Bun.spawn([process.execPath, main, "worker"], {
       cwd: node.folder,
@@ -239,9 +248,9 @@ describe("what is asked to go", () => {
     await node.post(`/workers/${String(worker["id"])}/drain`)
 
     expect(await alone.exited).toBe(0)
-  }, 120_000)
+  })
 
-  test("a worker lets what it runs end, goes, and is not replaced", async () => {
+  promise("a worker lets what it runs end, goes, and is not replaced", async () => {
     await using node = await startNode({ workers: 2 })
     const slow = await node.submit("crash.unhurried", 1)
     const { pid } = await eventually("it to run", () => node.lines()[0])
@@ -257,9 +266,9 @@ describe("what is asked to go", () => {
     expect(node.workers().length).toBe(1)
     expect((await node.list("workers")).length).toBe(1)
     expect((await node.result(await node.submit("crash.brief"))).status).toBe(200)
-  }, 120_000)
+  })
 
-  test("a node stops its processes in order, and exits with 0", async () => {
+  promise("a node stops its processes in order, and exits with 0", async () => {
     await using node = await startNode({ workers: 2, env: { TROUPE_HEARTBEAT: "500 millis" } })
     await using other = await startNode({ workers: 1, beside: node })
     const slow = await node.submit("crash.unhurried", 1)
@@ -274,11 +283,11 @@ describe("what is asked to go", () => {
     expect((await other.result(slow)).body).toEqual({ attempt: 1 })
     expect((await other.list("nodes")).map(({ pid }) => pid)).toEqual([other.child.pid])
     expect(await other.post("/nodes/nobody-1/drain")).toMatchObject({ status: 404 })
-  }, 120_000)
+  })
 })
 
 describe("a node between two numbers of workers", () => {
-  test("starts more when tasks wait for long, and lets them go when none does", async () => {
+  promise("starts more when tasks wait for long, and lets them go when none does", async () => {
     await using node = await startNode({
       workers: "1..3",
       env: { TROUPE_QUEUES: "default:1", TROUPE_SCALE_UP: "300 millis", TROUPE_SCALE_DOWN: "1 second" }
@@ -292,5 +301,5 @@ describe("a node between two numbers of workers", () => {
     expect(new Set(node.lines().map(({ pid }) => pid)).size).toBe(3)
     await eventually("one worker", () => (node.workers().length === 1 ? true : undefined))
     expect(node.stderr()).not.toContain("ended with")
-  }, 120_000)
+  })
 })

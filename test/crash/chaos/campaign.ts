@@ -48,6 +48,9 @@ const stallLookMs = 20
 
 const patienceDefaultMs = 60_000
 
+/** Whose tasks are submitted beside those of the tenant `default`. */
+const others = ["acme", "zeta"]
+
 const quietLookMs = 100
 
 /** How much the processes have written so far. */
@@ -57,6 +60,9 @@ const writtenBy = (folder: string) =>
     0
   )
 
+/** What goes on forever is progress, too: it is waited for so many times as long. */
+const quietsMax = 10
+
 /** Waits for something, for as long as there is progress toward it. */
 const unlessQuiet = async (done: Promise<unknown>, progress: () => number, quietMs: number) => {
   let isDone = false
@@ -64,7 +70,8 @@ const unlessQuiet = async (done: Promise<unknown>, progress: () => number, quiet
     isDone = true
   })
   let [last, since] = [progress(), performance.now()]
-  while (!isDone && performance.now() - since < quietMs) {
+  const until = since + quietsMax * quietMs
+  while (!isDone && performance.now() - since < quietMs && performance.now() < until) {
     await Bun.sleep(quietLookMs)
     const now = progress()
     if (now !== last) [last, since] = [now, performance.now()]
@@ -106,12 +113,23 @@ export const runCampaign = async (options: CampaignOptions) => {
     before = now
   }, stallLookMs)
 
-  const troupe = await connect({
-    redisUrl: server.url,
-    namespace: "chaos",
-    handlers: all,
-    settings: { log: "None" }
-  })
+  const tenants = ["default", ...others]
+  const troupes = new Map(
+    await Promise.all(
+      tenants.map(async (tenant) => {
+        const settings = { log: "None" } as const
+        const made = await connect({
+          redisUrl: server.url,
+          namespace: "chaos",
+          handlers: all,
+          settings,
+          tenant
+        })
+        return [tenant, made] as const
+      })
+    )
+  )
+  const troupe = troupes.get("default")!
   const poison = async () => {
     const label = `poison-${sinceMs()}`
     note({ op: "submit", label, phase: "invoke", terms: { runs: 3, state: "failed" } })
@@ -156,7 +174,8 @@ export const runCampaign = async (options: CampaignOptions) => {
     }
     for (const [number, way] of ways.entries()) {
       const each = Math.ceil(calls / ways.length)
-      system.submit({ number, seed, calls: each, perSecond: each / seconds, mix }, way)
+      const tenant = tenants[number % tenants.length]!
+      system.submit({ number, seed, tenant, calls: each, perSecond: each / seconds, mix }, way)
     }
 
     await system.submitting()
@@ -191,7 +210,12 @@ export const runCampaign = async (options: CampaignOptions) => {
     if (options.schedules !== false)
       for (const id of ["run-all", "skip"]) await troupe.schedules.delete(id).catch(() => {})
     say(`all was submitted after ${(sinceMs() / 1_000).toFixed(1)} s`)
-    const { without } = await lookAtAll(system, troupe, () => readHistories(system.histories), patienceMs)
+    const { without } = await lookAtAll(
+      system,
+      (tenant) => troupes.get(tenant)!,
+      () => readHistories(system.histories),
+      patienceMs
+    )
     say(`all was looked at after ${(sinceMs() / 1_000).toFixed(1)} s; ${without} have no end`)
     if (options.rest !== false && server.hasShim)
       await lookAtRest(
@@ -212,7 +236,8 @@ export const runCampaign = async (options: CampaignOptions) => {
     }
   } finally {
     clearInterval(stalls)
-    await Promise.race([troupe.close(), Bun.sleep(10_000)])
+    const closed = Promise.all([...troupes.values()].map((one) => one.close()))
+    await Promise.race([closed, Bun.sleep(10_000)])
     await system.stop()
     if (process.env["CHAOS_KEEP"] === undefined) rmSync(folder, { recursive: true, force: true })
     else say(`kept: ${folder}`)

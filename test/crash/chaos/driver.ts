@@ -5,6 +5,7 @@
  * Started again it goes on where it was. What it had not heard of is unknown, and is said again where saying it twice is
  * harmless: under an idempotency key, and a cancel. What belongs to one key, or one agent, is said in its order.
  */
+import { closeSync, openSync, readdirSync, readSync, statSync } from "node:fs"
 import type { HistoryEvent, Terms } from "../../support/history.ts"
 import { historyIn, readHistory } from "../../support/history-file.ts"
 import { type Chance, chanceOf } from "../../support/chance.ts"
@@ -32,6 +33,8 @@ export interface Port {
   readonly submit: (ask: Ask) => Promise<Answer>
   readonly submitAll: (asks: ReadonlyArray<Ask>) => Promise<ReadonlyArray<Answer>>
   readonly cancel: (task: string) => Promise<Answer>
+  /** Asks for what may not be its own: `ok` when it was shown. */
+  readonly peek: (task: string) => Promise<Answer>
   /** Follows to the end, whatever becomes of connections. */
   readonly follow: (task: string, on: (event: string, name?: string) => void) => Promise<void>
   readonly close: () => Promise<void>
@@ -56,7 +59,8 @@ export const kinds = [
   "poison",
   "speech",
   "nap",
-  "memo"
+  "memo",
+  "peek"
 ] as const
 export type Kind = (typeof kinds)[number]
 
@@ -79,16 +83,31 @@ export const everything: Mix = {
   parent: 4,
   cancel: 4,
   limited: 3,
-  memo: 3
+  memo: 3,
+  peek: 3
 }
 
 export interface DriverPlan {
   readonly number: number
   readonly seed: number
+  /** Whose tasks it submits. */
+  readonly tenant: string
   /** How many calls it makes, and how many a second. */
   readonly calls: number
   readonly perSecond: number
   readonly mix: Mix
+}
+
+/** How much of another's history is looked at for its last task, in bytes. */
+const tailBytes = 4_096
+
+const lastTaskIn = (file: string): string | undefined => {
+  const size = statSync(file).size
+  const bytes = Buffer.alloc(Math.min(size, tailBytes))
+  const handle = openSync(file, "r")
+  readSync(handle, bytes, 0, bytes.length, size - bytes.length)
+  closeSync(handle)
+  return [...bytes.toString("utf8").matchAll(/"task":"([^"]+)"/g)].at(-1)?.[1]
 }
 
 const batchSize = 10
@@ -225,6 +244,8 @@ const stepsOf = (
           { ms: 400 }
         )
       }
+    case "peek":
+      return { kind, afterMs, steps: [] }
     case "nap":
       return { kind, afterMs, steps: one({ name: "chaos.plain" }, undefined, { ms: 1_000 }) }
     case "memo":
@@ -254,7 +275,8 @@ export const drive = async (port: Port, plan: DriverPlan, folder: string, name: 
     if (event.task !== undefined) known.task = event.task
     phases.set(at, known)
   }
-  const note = historyIn(folder, name)
+  const write = historyIn(folder, name)
+  const note = (event: HistoryEvent) => write({ ...event, tenant: plan.tenant })
   const told = (op: "submit" | "cancel", label: string) => phases.get(`${op} ${label}`)
 
   /** Says it until it has heard, where that is harmless; gives the task. */
@@ -325,10 +347,22 @@ export const drive = async (port: Port, plan: DriverPlan, folder: string, name: 
     followers.push(port.follow(task, on).catch(() => {}))
   }
 
+  /** Asks for a task that another submitter has just submitted. */
+  const peek = async () => {
+    const others = readdirSync(folder).filter((other) => other.startsWith("submitter-") && other !== name)
+    for (const other of others) {
+      const task = lastTaskIn(`${folder}/${other}`)
+      if (task === undefined) continue
+      const { kind } = await port.peek(task)
+      if (kind !== "unknown") note({ op: "read", phase: kind === "ok" ? "ok" : "fail", task })
+    }
+  }
+
   const chains = new Map<string, Promise<unknown>>()
   const make = async (place: number) => {
     const { afterMs, chain, kind, steps } = stepsOf(plan, place)
     if (kind === "batch") return batch(steps)
+    if (kind === "peek") return peek()
     const all = async () => {
       for (const step of steps) {
         const task = await submit(step)
@@ -351,10 +385,12 @@ export const drive = async (port: Port, plan: DriverPlan, folder: string, name: 
   let due = 0
   for (let place = 0; place < plan.calls; place++) {
     const { kind, steps } = stepsOf(plan, place)
-    const isDone = steps.every(({ label }) => {
-      const before = told("submit", label)?.phases
-      return before !== undefined && (before.has("ok") || before.has("fail"))
-    })
+    const isDone =
+      steps.length > 0 &&
+      steps.every(({ label }) => {
+        const before = told("submit", label)?.phases
+        return before !== undefined && (before.has("ok") || before.has("fail"))
+      })
     if (isDone && kind !== "cancel") continue
     const leftMs = startedAt + (due++ * 1_000) / plan.perSecond - performance.now()
     if (leftMs > 1) await Bun.sleep(leftMs)
@@ -371,7 +407,7 @@ export const drive = async (port: Port, plan: DriverPlan, folder: string, name: 
 /** How many tasks a call of a mix comes to, about. */
 export const tasksPerCall = (mix: Mix): number => {
   const shares = Object.entries(mix) as ReadonlyArray<readonly [Kind, number]>
-  const tasksOf: Mix = { batch: batchSize, conflict: 1, refused: 0, parent: 3, told: 2 }
+  const tasksOf: Mix = { batch: batchSize, conflict: 1, refused: 0, parent: 3, told: 2, peek: 0 }
   const total = shares.reduce((sum, [, share]) => sum + share, 0)
   return shares.reduce((sum, [kind, share]) => sum + share * (tasksOf[kind] ?? 1), 0) / total
 }

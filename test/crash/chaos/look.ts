@@ -13,6 +13,9 @@ const streamsMax = 5_000
 /** How long what had no end is looked at once more, in milliseconds. */
 const againMaxMs = 500
 
+/** As whom a task, or an agent, is looked at: as its own tenant. */
+type TroupeOf = (thing: string) => Troupe
+
 const noEnds = [ResultTimeout, TaskNotFound, TaskGone]
 
 const each = async <A>(list: ReadonlyArray<A>, look: (one: A) => Promise<void>) => {
@@ -24,13 +27,18 @@ const each = async <A>(list: ReadonlyArray<A>, look: (one: A) => Promise<void>) 
 }
 
 /** Waits for the end of each, and writes it down; says how many have none. */
-const lookAtEnds = async ({ note }: System, troupe: Troupe, tasks: ReadonlyArray<string>, waitMs: number) => {
+const lookAtEnds = async (
+  { note }: System,
+  troupeOf: TroupeOf,
+  tasks: ReadonlyArray<string>,
+  waitMs: number
+) => {
   let without = 0
   const until = performance.now() + waitMs
   await each(tasks, async (task) => {
     const leftMs = Math.max(1, Math.round(until - performance.now()))
     try {
-      const { attempt, process } = (await troupe.result(task, { timeout: leftMs })) as Output
+      const { attempt, process } = (await troupeOf(task).result(task, { timeout: leftMs })) as Output
       note({ op: "end", task, state: "succeeded", attempt, process })
     } catch (thrown) {
       if (thrown instanceof TaskFailed)
@@ -44,14 +52,14 @@ const lookAtEnds = async ({ note }: System, troupe: Troupe, tasks: ReadonlyArray
 
 const lookAtStreams = async (
   { note }: System,
-  troupe: Troupe,
+  troupeOf: TroupeOf,
   tasks: ReadonlyArray<string>,
   waitMs: number
 ) =>
   each(tasks.slice(0, streamsMax), async (task) => {
     const events: Array<string> = []
     const read = async () => {
-      for await (const event of troupe.events(task))
+      for await (const event of troupeOf(task).events(task))
         if (event.type === "chunk") events.push(`${event.attempt} ${String(event.chunk)}`)
     }
     const isRead = await Promise.race([read().then(() => true), Bun.sleep(waitMs).then(() => false)])
@@ -59,10 +67,15 @@ const lookAtStreams = async (
   })
 
 /** The agents that were spoken to, and their ledgers, which have to be told first. */
-const lookAtAgents = async ({ note }: System, troupe: Troupe, keys: ReadonlyArray<string>, waitMs: number) =>
+const lookAtAgents = async (
+  { note }: System,
+  troupeOf: TroupeOf,
+  keys: ReadonlyArray<string>,
+  waitMs: number
+) =>
   each(keys, async (key) => {
     const read = async (name: string): Promise<ReadonlyArray<string>> => {
-      const agent = troupe.agent(name, key)
+      const agent = troupeOf(key).agent(name, key)
       // One whose message its workers took with them is in quarantine, as it should be.
       const { status } = await agent.read()
       if (status === "quarantined") await agent.resume()
@@ -80,7 +93,7 @@ const lookAtAgents = async ({ note }: System, troupe: Troupe, keys: ReadonlyArra
     note({ op: "memory", agent: key, labels: own })
     note({ op: "memory", agent: `ledger of ${key}`, of: key, labels: entries })
     for (const name of ["chaos.cart", "chaos.ledger"])
-      await troupe
+      await troupeOf(key)
         .agent(name, key)
         .stop()
         .catch(() => {})
@@ -91,7 +104,7 @@ const unique = <A>(values: Iterable<A>) => [...new Set(values)]
 /** Looks at everything that a history speaks of, and waits for it for so long. Nothing is submitted any more. */
 export const lookAtAll = async (
   system: System,
-  troupe: Troupe,
+  troupeFor: (tenant: string) => Troupe,
   history: () => ReadonlyArray<HistoryEvent>,
   waitMs: number
 ) => {
@@ -101,16 +114,29 @@ export const lookAtAll = async (
         (event.op === "run" || event.op === "submit") && event.task !== undefined ? [event.task] : []
       )
     )
+  const tenants = new Map<string, string>()
+  const troupeOf: TroupeOf = (thing) => troupeFor(tenants.get(thing) ?? "default")
+  const learn = (events: ReadonlyArray<HistoryEvent>) => {
+    for (const event of events) {
+      if (event.tenant === undefined) continue
+      if ((event.op === "run" || event.op === "submit") && event.task !== undefined)
+        tenants.set(event.task, event.tenant)
+      if (event.op === "submit" && event.terms?.agent !== undefined)
+        tenants.set(event.terms.agent, event.tenant)
+    }
+  }
   let tasks: ReadonlyArray<string> = []
   let without = 0
   // What ran has submitted more.
   for (let looks = 0; looks < 5; looks++) {
-    const now = tasksIn(history())
+    const events = history()
+    learn(events)
+    const now = tasksIn(events)
     if (now.length === tasks.length) break
     const known = new Set(tasks)
     without += await lookAtEnds(
       system,
-      troupe,
+      troupeOf,
       now.filter((task) => !known.has(task)),
       waitMs
     )
@@ -118,15 +144,15 @@ export const lookAtAll = async (
   }
   const events = history()
   const streamed = unique(events.flatMap((event) => (event.op === "emit" ? [event.task] : [])))
-  await lookAtStreams(system, troupe, streamed, waitMs)
+  await lookAtStreams(system, troupeOf, streamed, waitMs)
   const agents = unique(
     events.flatMap((event) =>
       event.op === "submit" && event.terms?.agent !== undefined ? [event.terms.agent] : []
     )
   )
-  await lookAtAgents(system, troupe, agents, waitMs)
+  await lookAtAgents(system, troupeOf, agents, waitMs)
   // Once more: an end never changes.
-  await lookAtEnds(system, troupe, tasks, without === 0 ? waitMs : againMaxMs)
+  await lookAtEnds(system, troupeOf, tasks, without === 0 ? waitMs : againMaxMs)
   return { tasks: tasks.length, without }
 }
 

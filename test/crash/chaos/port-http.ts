@@ -32,13 +32,13 @@ const refusal = (status: number, type: string | undefined): Answer => ({
   kind: status >= 500 && (type === undefined || unclear.includes(type)) ? "unknown" : "fail"
 })
 
-export const httpPort = (url: string, isSlow: (task: string) => boolean): Port => {
+export const httpPort = (url: string, key: string | undefined, isSlow: (task: string) => boolean): Port => {
+  const authorization: Record<string, string> = key === undefined ? {} : { authorization: `Bearer ${key}` }
   const ask = async (way: string, body?: object): Promise<{ status: number; body: Body }> => {
     const response = await fetch(`${url}${way}`, {
       method: body === undefined ? "GET" : "POST",
-      ...(body === undefined
-        ? {}
-        : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+      headers: { ...authorization, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(answerMaxMs)
     })
     return { status: response.status, body: (await response.json()) as Body }
@@ -54,7 +54,7 @@ export const httpPort = (url: string, isSlow: (task: string) => boolean): Port =
     let timer = setTimeout(() => controller.abort(), answerMaxMs)
     try {
       const response = await fetch(`${url}/v1/tasks/${task}/events`, {
-        headers: last === undefined ? {} : { "last-event-id": last },
+        headers: { ...authorization, ...(last === undefined ? {} : { "last-event-id": last }) },
         signal: controller.signal
       })
       if (!response.ok || response.body === null) return
@@ -99,6 +99,14 @@ export const httpPort = (url: string, isSlow: (task: string) => boolean): Port =
         if (status !== 409) return refusal(status, body.type)
         const record = await ask(`/v1/tasks/${task}`)
         return { kind: record.body.state === "cancelled" ? "cancelled" : "ended" }
+      } catch {
+        return { kind: "unknown" }
+      }
+    },
+    peek: async (task) => {
+      try {
+        const { body, status } = await ask(`/v1/tasks/${task}`)
+        return status < 300 ? { kind: "ok", task } : refusal(status, body.type)
       } catch {
         return { kind: "unknown" }
       }

@@ -15,8 +15,8 @@ const isUnknown = (error: unknown) => error instanceof StoreError || error insta
 
 const failed = (error: unknown): Answer => ({ kind: isUnknown(error) ? "unknown" : "fail" })
 
-export const libraryPort = async (): Promise<Port> => {
-  const troupe = await connect({ handlers: all })
+export const libraryPort = async (tenant: string): Promise<Port> => {
+  const troupe = await connect({ handlers: all, tenant })
   return {
     submit: async (ask) => {
       try {
@@ -51,6 +51,14 @@ export const libraryPort = async (): Promise<Port> => {
         if (!(error instanceof TaskEnded)) return failed(error)
         // Said again, it finds what the first time has done.
         return { kind: error.state === "cancelled" ? "cancelled" : "ended" }
+      }
+    },
+    peek: async (task) => {
+      try {
+        await troupe.task(task)
+        return { kind: "ok", task }
+      } catch (error) {
+        return failed(error)
       }
     },
     follow: async (task, on) => {

@@ -132,6 +132,16 @@ export const startSystem = async (options: SystemOptions) => {
     return spawn(name, role, args, env, again)
   }
 
+  /** The access key of a tenant, made as an operator would. */
+  const keyOf = (tenant: string): string => {
+    const args = ["keys", "create", "--tenant", tenant, "--role", "admin", "--json"]
+    const made = Bun.spawnSync([process.execPath, program, ...args], {
+      cwd: folder,
+      env: { ...common, REDIS_URL: server.url }
+    })
+    return (JSON.parse(made.stdout.toString()) as { readonly key: string }).key
+  }
+
   const tcp = (port: number) => `redis://127.0.0.1:${port}`
   for (let number = 0; number < workers; number++) {
     const url = number === 0 ? named.worker.url : server.url
@@ -161,7 +171,9 @@ export const startSystem = async (options: SystemOptions) => {
     const env = {
       CHAOS_PLAN: JSON.stringify(plan),
       REDIS_URL: way === "named" ? named.submitter.url : tcp(wires.clients.port),
-      ...(way === "http" ? { CHAOS_URL: `http://127.0.0.1:${wires.http.port}` } : {})
+      ...(way === "http"
+        ? { CHAOS_URL: `http://127.0.0.1:${wires.http.port}`, CHAOS_KEY: keyOf(plan.tenant) }
+        : {})
     }
     const start = () => spawn(name, "submitter", ["submitter", name], env, ended)
     const ended = (before: Kept) => {

@@ -43,7 +43,14 @@ const written =
   ) =>
   async (input: Input, ctx: Ctx): Promise<Output> => {
     const { attempt, task } = ctx
-    const event = { op: "run", label: labelOf(input, ctx), task: task.id, attempt, process: me } as const
+    const event = {
+      op: "run",
+      label: labelOf(input, ctx),
+      task: task.id,
+      attempt,
+      process: me,
+      tenant: task.tenant
+    } as const
     note({ ...event, phase: "start" })
     try {
       await run(input, ctx)

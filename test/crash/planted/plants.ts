@@ -101,7 +101,7 @@ export const plants: ReadonlyArray<Plant> = [
       lua("task-submit", "if #ARGV < 2 or records_or_letters_of({ ARGV[2] })[1] then", "if #ARGV < 2 then")
     ],
     breaks: ["I3", "I6"],
-    campaign: { mix: { plain: 1 }, sure: [[0, deaf]] }
+    campaign: { mix: { nap: 1 }, sure: [[0, deaf]] }
   },
   {
     bug: "all workers have one name",
@@ -137,12 +137,6 @@ export const plants: ReadonlyArray<Plant> = [
     ],
     breaks: ["I7"],
     campaign: { mix: { plain: 1 }, schedules: true, seconds: 5 }
-  },
-  {
-    bug: "a follower is given the last event of a page again",
-    changes: [ts("runtime/redis/store", "`(${after.run}-${after.seq}`", "`${after.run}-${after.seq}`")],
-    breaks: ["I8"],
-    campaign: { mix: streams }
   },
   {
     bug: "who comes back to a stream is shown one event less",
@@ -275,6 +269,18 @@ export const plants: ReadonlyArray<Plant> = [
     changes: [lua("worker-turn", '      redis.call("RPUSH", key.outbox, ARGV[i + 1])\n', "")],
     breaks: ["kept"],
     campaign: { mix: { told: 1 } }
+  },
+  {
+    bug: "a tenant may read what is another one's",
+    changes: [
+      ts(
+        "actors/dispatch/ownership",
+        "isOwn(tenantOfRecord(record), tenant)",
+        "tenantOfRecord(record) !== tenant"
+      )
+    ],
+    breaks: ["I9"],
+    campaign: { mix: { plain: 1, peek: 1 }, submitters: ["library", "named", "library"] }
   },
   {
     bug: "a connection that is gone is not built again",
