@@ -263,8 +263,8 @@ const defineEffect = <const Ms extends Messages, S extends StateOptions, R = nev
 }
 
 /**
- * Defines an agent: a keyed actor whose state is stored with each message that it handled, or not at all. Throws an
- * `Error` that names the field when the definition cannot be. `defineAgent.effect` takes handlers that give Effects, and
+ * Defines an agent: a keyed actor whose state is stored with each message that it handled, or not at all. Throws a
+ * `TypeError` that names the field when the definition cannot be. `defineAgent.effect` takes handlers that give Effects, and
  * a `layer` of what they need.
  */
 export const defineAgent = Object.assign(definePlain, { effect: defineEffect })

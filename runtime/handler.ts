@@ -316,7 +316,7 @@ const defineEffect = <
   define(options, { kind: "effect", run: options.run, layer: options.layer })
 
 /**
- * Defines a handler: what runs the tasks of one name. Throws an `Error` that names the field when the definition
+ * Defines a handler: what runs the tasks of one name. Throws a `TypeError` that names the field when the definition
  * cannot be. `defineTask.effect` takes a `run` that gives an Effect, with typed errors, and a `layer` of what it needs.
  */
 export const defineTask = Object.assign(definePlain, { effect: defineEffect })

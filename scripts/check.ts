@@ -55,7 +55,8 @@ const checks = Object.entries({
   types: timed(() => tool("tsc", "--noEmit", "--pretty", "false")),
   effect: timed(() =>
     tool("effect-tsgo", "diagnostics", "--project", "tsconfig.json", "--format", "text", "--strict")
-  )
+  ),
+  "reference ('bun run reference' mends it)": timed(() => run("scripts/reference.ts", "--check"))
 })
 
 for (const [name, check] of checks) {

@@ -80,19 +80,22 @@ const namesOf = (declaration: Statement): ReadonlyArray<string> => {
   }
 }
 
-/** A declaration, and after it the functions of its own file that it takes its type from. */
+/** A declaration, and after it what its file declares and does not export, but it is made of. */
 const withNamed = (module: Module, text: string): string => {
-  const names = [...text.matchAll(/typeof (\w+)/g)].map(([, name]) => name!)
-  const functions = module.parsed.program.body.filter(
-    (statement) =>
-      (statement.type === "FunctionDeclaration" || statement.type === "TSDeclareFunction") &&
-      statement.id !== null &&
-      names.includes(statement.id.name)
-  )
-  return [
-    text,
-    ...functions.map(({ end, start }) => module.text.slice(start, end).replace(/^declare /, ""))
-  ].join("\n\n")
+  const texts = [text]
+  const told = new Set<Statement>()
+  // What is added may name more.
+  for (const one of texts) {
+    const words = new Set(one.match(/\w+/g))
+    for (const statement of module.parsed.program.body) {
+      if (told.has(statement) || !namesOf(statement).some((name) => words.has(name))) continue
+      told.add(statement)
+      const comment = commentBefore(module, statement.start)
+      const plain = module.text.slice(statement.start, statement.end).replace(/^declare /, "")
+      texts.push(comment === "" ? plain : `/** ${comment.replaceAll("\n", " ")} */\n${plain}`)
+    }
+  }
+  return texts.join("\n\n")
 }
 
 const kindOf = ({ type }: Statement): Exported["kind"] => {
@@ -106,8 +109,8 @@ const find = (file: string, name: string, folders: Folders): ReadonlyArray<Expor
   const found: Array<Exported> = []
   for (const statement of module.parsed.program.body) {
     const declaration = statement.type === "ExportNamedDeclaration" ? statement.declaration : statement
-    if (declaration === null || !namesOf(declaration as Statement).includes(name)) continue
-    const kind = kindOf(declaration as Statement)
+    if (declaration === null || !namesOf(declaration).includes(name)) continue
+    const kind = kindOf(declaration)
     const relative = path.relative(folders.declarations, file).replace(/\.d\.ts$/, ".ts")
     const plain = module.text.slice(declaration.start, declaration.end).replace(/^declare /, "")
     const classed = kind === "class" ? classText(name, path.join(folders.sources, relative)) : undefined
@@ -132,9 +135,10 @@ export const exportsOf = (file: string, folders: Folders): ReadonlyArray<Exporte
     if (statement.type === "ExportAllDeclaration")
       return exportsOf(declarationFile(file, statement.source.value), folders)
     if (statement.type !== "ExportNamedDeclaration") return []
-    if (statement.declaration !== null)
-      return namesOf(statement.declaration as Statement).flatMap((name) =>
-        find(file, name, folders).filter(({ kind }) => kind === kindOf(statement.declaration as Statement))
+    const { declaration } = statement
+    if (declaration !== null)
+      return namesOf(declaration).flatMap((name) =>
+        find(file, name, folders).filter(({ kind }) => kind === kindOf(declaration))
       )
     return statement.specifiers.flatMap(({ exported, local }) => {
       if (local.type !== "Identifier" || exported.type !== "Identifier") return []
