@@ -39,13 +39,13 @@ const planting = (changes: ReadonlyArray<Change>): BunPlugin => ({
   }
 })
 
-/** Makes bundles in a folder that goes with this process. */
+/** Makes bundles, in a folder that goes when it is closed. */
 export class Bundles {
   readonly #folder = mkdtempSync(`${tmpdir()}/troupe-chaos-program-`)
   #made = 0
 
-  constructor() {
-    process.on("exit", () => rmSync(this.#folder, { recursive: true, force: true }))
+  close() {
+    rmSync(this.#folder, { recursive: true, force: true })
   }
 
   /** As the sources are. */

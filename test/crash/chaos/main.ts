@@ -56,16 +56,18 @@ const campaign = async () => {
     minutes === undefined ? Math.max(tasks / tasksPerSecond, faults * secondsPerFault) : minutes * 60
   const what = `seed ${seed}, commit ${commit()}, ${tasks} tasks, ${Math.floor(faults)} faults`
   console.log(`${what}, within ${Math.round(seconds)} s`)
+  const bundles = new Bundles()
   const report = await runCampaign({
     seed,
     calls: Math.ceil(tasks / tasksPerCall(everything)),
     seconds,
     faults: Math.floor(faults),
-    program: await new Bundles().sound(),
+    program: await bundles.sound(),
     fsync: values.fsync as Fsync,
     ...(values.only === undefined ? {} : { names: values.only }),
     say: (line) => console.log(line)
   })
+  bundles.close()
   const { violations, ...counts } = report.verdict
   if (!report.hasShim) console.log("there is no C compiler: no power loss, no full disk, no wrong clock")
   console.log(values.json ? JSON.stringify({ seed, commit: commit(), ...counts }) : Bun.inspect(counts))

@@ -1,0 +1,46 @@
+/**
+ * A sample of the planted bugs, each found by a campaign of real processes; the same campaign without a bug breaks nothing.
+ * All of them are found by `bun run chaos planted`.
+ */
+import { afterAll, expect, test } from "bun:test"
+import { isFound, plants, runSmall } from "./run.ts"
+
+const testMaxMs = 120_000
+
+const sample = [
+  "an event of a run that is over is accepted",
+  "the end of a child elsewhere is not owed to its parent",
+  "the result of a cancelled task counts"
+]
+
+const small = await runSmall()
+afterAll(() => small.close())
+
+for (const bug of sample) {
+  test.concurrent(
+    `finds that ${bug}`,
+    async () => {
+      const plant = plants.find((one) => one.bug === bug)!
+      const { violations } = await small.verdictOn(plant)
+      expect({ found: isFound(plant, violations), violations }).toMatchObject({ found: true })
+    },
+    testMaxMs
+  )
+}
+
+test.concurrent(
+  "finds nothing where nothing is planted, whatever happens to the processes",
+  async () => {
+    const { violations } = await small.verdictOn({
+      changes: [],
+      campaign: { faults: 6, seconds: 8, calls: 200, schedules: true }
+    })
+    expect(violations).toEqual([])
+  },
+  testMaxMs
+)
+
+test("there are at least twenty bugs to be found, each with a name of its own", () => {
+  expect(plants.length).toBeGreaterThanOrEqual(20)
+  expect(new Set(plants.map(({ bug }) => bug)).size).toBe(plants.length)
+})
