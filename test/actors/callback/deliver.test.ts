@@ -68,7 +68,11 @@ const aReceiver = Effect.fnUntraced(function* (...answers: ReadonlyArray<() => R
     /** Succeeds with so many messages, once they have come. */
     some: (count: number) =>
       Effect.promise(async () => {
-        while (received.length < count) await new Promise<void>((resolve) => void waiting.push(resolve))
+        while (received.length < count) {
+          const { promise, resolve } = Promise.withResolvers<void>()
+          waiting.push(resolve)
+          await promise
+        }
         return received
       })
   }
