@@ -45,6 +45,8 @@ export class Network {
   isDown = false
   /** How many calls are still to run that were given up. */
   late = 0
+  /** When the last call was given up: who made it may say it again for a while, even if nobody waits for it any more. */
+  givenUpAt = Number.NEGATIVE_INFINITY
   readonly #world: World
   readonly #told: Told
 
@@ -86,6 +88,7 @@ export class Network {
         world.say(`${process.name} ${operation} ${why}`, said(about))
         // Whatever was said with it, or claimed by it, is found out about later: that may cost a run.
         this.#told.blow(process, why === "runs late" ? "paused" : "cut")
+        this.givenUpAt = world.now + afterMs
         answer(Exit.fail(new StoreError({ operation, cause: new Error(why) })), afterMs)
       }
       const fate = world.random()

@@ -141,11 +141,15 @@ export const scriptOf =
 
     const task = (wish: Wish, definition: TaskDefinition, terms: Terms, options: SubmitOptions = {}) =>
       submit(wish, wish.delayMs === undefined ? terms : { ...terms, delayMs: wish.delayMs }, (guard) =>
-        troupe.submit(definition, { label: wish.label, waitMs: wish.waitMs }, {
-          ...options,
-          ...guard,
-          ...(wish.delayMs === undefined ? {} : { delay: wish.delayMs })
-        })
+        troupe.submit(
+          definition,
+          { label: wish.label, waitMs: wish.waitMs },
+          {
+            ...options,
+            ...guard,
+            ...(wish.delayMs === undefined ? {} : { delay: wish.delayMs })
+          }
+        )
       )
 
     const done = (wish: Wish): Effect.Effect<string | undefined, unknown> => {

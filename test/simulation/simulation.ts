@@ -62,6 +62,9 @@ const janitorEvery = 10
 /** More steps than any simulation takes: one that takes them goes round in circles. */
 const stepsMax = 2_000_000
 
+/** How much later what was given up is said again at the latest, in milliseconds. */
+const saidAgainWithinMs = 2_500
+
 /** How soon a node puts another process in the place of one that has died, in milliseconds. */
 const restartMs = 300
 
@@ -99,7 +102,8 @@ class Simulation {
   #processes = 0
   /** Whether what dies is started again. */
   restarts = true
-  readonly #asking = new Set<Process>()
+  /** The clients that have not been told all they asked for, and live or will be started again. */
+  readonly #asking = new Set<number>()
 
   constructor(plan: Plan, { plant, traces = false }: Options) {
     this.#plan = plan
@@ -148,10 +152,10 @@ class Simulation {
     )
     this.world.say(`${process.name} starts`)
     this.world.as(process, () => {
-      this.#asking.add(process)
+      this.#asking.add(at)
       const asked = (troupe: Parameters<typeof script>[0]) =>
         script(troupe).pipe(
-          Effect.andThen(Effect.sync(() => this.#asking.delete(process))),
+          Effect.andThen(Effect.sync(() => this.#asking.delete(at))),
           Effect.andThen(Effect.never)
         )
       this.clients[at] = startClient(this.around, process, asked, (exit) => this.#ended(process, exit))
@@ -174,6 +178,7 @@ class Simulation {
     if (!process.isAlive) return
     process.kill()
     this.note({ op: "killed", process: process.name })
+    this.#asking.delete(this.clients.findIndex((client) => client.process === process))
     this.#after(process)
   }
 
@@ -231,7 +236,8 @@ class Simulation {
 
   /** Whether all clients that live were told all they asked for, and nothing is to come of those that died. */
   isAnswered(): boolean {
-    return this.network.late === 0 && ![...this.#asking].some(({ isAlive }) => isAlive)
+    const { givenUpAt, late } = this.network
+    return late === 0 && this.#asking.size === 0 && this.world.now - givenUpAt > saidAgainWithinMs
   }
 
   /** Whether all that lives has ended. */
