@@ -2,6 +2,7 @@
 import { Effect, Schema } from "effect"
 import { Operator } from "../../../actors/operate/operator.ts"
 import type { Serve } from "../mount.ts"
+import { pageOf, Paging } from "../paging.ts"
 import { row } from "../row.ts"
 import { Draining, NodeList } from "../shapes/system.ts"
 import { nodeJson } from "../view.ts"
@@ -18,7 +19,8 @@ export const rows = {
     summary: "Shows every node",
     needs: "read",
     reach,
-    answers: { 200: { description: "The nodes", schema: NodeList } },
+    query: Paging,
+    answers: { 200: { description: "A page, by their ids", schema: NodeList } },
     problems: ["StoreError"]
   }),
   drain: row({
@@ -38,9 +40,10 @@ export const rows = {
 export const nodes = (serve: Serve) => {
   serve(
     rows.list,
-    Effect.fnUntraced(function* (c) {
-      const nodes = yield* Operator.use((operator) => operator.nodes)
-      return c.json({ nodes: nodes.map(nodeJson) })
+    Effect.fnUntraced(function* (c, query) {
+      const all = yield* Operator.use((operator) => operator.nodes)
+      const { items, ...rest } = pageOf(all, ({ id }) => id, query)
+      return c.json({ nodes: items.map(nodeJson), ...rest })
     })
   )
   serve(

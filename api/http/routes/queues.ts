@@ -7,6 +7,7 @@ import { QueueName } from "../../../runtime/task.ts"
 import { fitting, readJson, readJsonIfAny } from "../body.ts"
 import type { Serve } from "../mount.ts"
 import { DryRun } from "../parameters.ts"
+import { pageOf, Paging } from "../paging.ts"
 import { ofBody, row } from "../row.ts"
 import type { ApiContext } from "../run.ts"
 import { inBody } from "../selection.ts"
@@ -45,7 +46,8 @@ export const rows = {
     summary: "Shows every queue that has, or lately had, a task",
     needs: "read",
     reach,
-    answers: { 200: { description: "The queues", schema: QueueList } },
+    query: Paging,
+    answers: { 200: { description: "A page, by their names", schema: QueueList } },
     problems: ["QueryRefused", "StoreError"]
   }),
   show: row({
@@ -119,8 +121,10 @@ export const queues = (serve: Serve) => {
 
   serve(
     rows.list,
-    Effect.fnUntraced(function* (c) {
-      return c.json({ queues: yield* Operator.use((operator) => operator.queues) })
+    Effect.fnUntraced(function* (c, query) {
+      const all = yield* Operator.use((operator) => operator.queues)
+      const { items, ...rest } = pageOf(all, ({ name }) => name, query)
+      return c.json({ queues: items, ...rest })
     })
   )
   serve(

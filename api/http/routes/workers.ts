@@ -2,6 +2,7 @@
 import { Effect, Schema } from "effect"
 import { Operator } from "../../../actors/operate/operator.ts"
 import type { Serve } from "../mount.ts"
+import { pageOf, Paging } from "../paging.ts"
 import { row } from "../row.ts"
 import { Draining, WorkerList } from "../shapes/system.ts"
 import { workerJson } from "../view.ts"
@@ -18,7 +19,8 @@ export const rows = {
     summary: "Shows every worker",
     needs: "read",
     reach,
-    answers: { 200: { description: "The workers", schema: WorkerList } },
+    query: Paging,
+    answers: { 200: { description: "A page, by their ids", schema: WorkerList } },
     problems: ["StoreError"]
   }),
   drain: row({
@@ -38,9 +40,10 @@ export const rows = {
 export const workers = (serve: Serve) => {
   serve(
     rows.list,
-    Effect.fnUntraced(function* (c) {
-      const workers = yield* Operator.use((operator) => operator.workers)
-      return c.json({ workers: workers.map(workerJson) })
+    Effect.fnUntraced(function* (c, query) {
+      const all = yield* Operator.use((operator) => operator.workers)
+      const { items, ...rest } = pageOf(all, ({ id }) => id, query)
+      return c.json({ workers: items.map(workerJson), ...rest })
     })
   )
   serve(
