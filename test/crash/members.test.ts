@@ -13,7 +13,7 @@ const shortLease = { TROUPE_LEASE: "1 second", TROUPE_LOG: "error" }
 // They mostly wait.
 const inTurn = atMost(2)
 const promise = (sentence: string, holds: () => Promise<void>) =>
-  test.concurrent(sentence, () => inTurn(holds), 240_000)
+  test.concurrent(sentence, () => inTurn(holds), 300_000)
 
 type Node = Awaited<ReturnType<typeof startNode>>
 

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs"
 import type { HistoryEvent } from "../../support/history.ts"
 import { historyIn } from "../../support/history-file.ts"
-import { eventually, isAlive } from "../../support/waiting.ts"
+import { isAlive } from "../../support/waiting.ts"
 import { startProxy } from "../../support/proxy.ts"
 import { aFreePort } from "../../support/address.ts"
 import type { DriverPlan } from "./driver.ts"
@@ -38,6 +38,18 @@ interface Kept {
 }
 
 const restartMs = 100
+
+/** How long processes may take to begin on a machine that has much else to do, in milliseconds. */
+const beginMaxMs = 180_000
+const beginLookMs = 20
+
+const begun = async (what: string, look: () => boolean) => {
+  const until = performance.now() + beginMaxMs
+  while (!look()) {
+    if (performance.now() > until) throw new Error(`waited in vain for ${what}`)
+    await Bun.sleep(beginLookMs)
+  }
+}
 
 const childrenOf = (pid: number): ReadonlyArray<number> => {
   try {
@@ -157,7 +169,7 @@ export const startSystem = async (options: SystemOptions) => {
       }
     )
     // One that gives up, as on a machine that has too much to do, is started again.
-    await eventually("the node to be up", () => (/Serving at/.test(all.get("node")!.said) ? true : undefined))
+    await begun("the node to be up", () => /Serving at/.test(all.get("node")!.said))
   }
 
   const submitters: Array<Promise<void>> = []
@@ -201,9 +213,7 @@ export const startSystem = async (options: SystemOptions) => {
     submit,
     /** When all of them have begun, and when they are done. */
     submitting: () =>
-      eventually("the submitters to begin", () =>
-        plans.every((name) => existsSync(`${histories}/${name}`)) ? true : undefined
-      ),
+      begun("the submitters to begin", () => plans.every((name) => existsSync(`${histories}/${name}`))),
     submitted: () => Promise.all(submitters),
     pidOf: (name: string) => all.get(name)?.child.pid,
     node: () => all.get("node")?.child.pid,

@@ -46,26 +46,46 @@ const busyWorker = async (system: Hurt) => {
   return pid
 }
 
-/** A worker stands still until others have begun with what it ran. */
-export const stall: Fault = async (system) => {
-  const pid = await busyWorker(system)
-  process.kill(pid, "SIGSTOP")
-  system.note({ op: "paused", process: String(pid) })
-  const open = openIn(readHistories(system.histories), String(pid))
-  const isTaken = await seen(system, (history) =>
-    history.filter(
-      (event) =>
-        event.op === "run" && event.phase === "start" && event.process !== String(pid) && open.has(event.task)
-    ).length >= Math.min(openMin, open.size)
-      ? true
-      : undefined
-  )
-  process.kill(pid, "SIGCONT")
-  return `${pid} with ${open.size} runs${isTaken ? "" : ", which nobody has taken"}`
-}
+/** A worker stands still until what it ran has begun, or ended, elsewhere. */
+const stallUntil =
+  (phase: "start" | "return"): Fault =>
+  async (system) => {
+    const pid = await busyWorker(system)
+    process.kill(pid, "SIGSTOP")
+    system.note({ op: "paused", process: String(pid) })
+    const open = openIn(readHistories(system.histories), String(pid))
+    const isTaken = await seen(system, (history) =>
+      history.filter(
+        (event) =>
+          event.op === "run" && event.phase === phase && event.process !== String(pid) && open.has(event.task)
+      ).length >= Math.min(openMin, open.size)
+        ? true
+        : undefined
+    )
+    process.kill(pid, "SIGCONT")
+    return `${pid} with ${open.size} runs${isTaken ? "" : ", which nobody has taken"}`
+  }
+
+export const stall = stallUntil("start")
+export const longStall = stallUntil("return")
 
 export const killWorker: Fault = async (system) => {
   const pid = await busyWorker(system)
+  process.kill(pid, "SIGKILL")
+  system.note({ op: "killed", process: String(pid) })
+  return String(pid)
+}
+
+/** A worker dies in the middle of runs that have remembered something. */
+export const killAfterSteps: Fault = async (system) => {
+  const pid = system.workers()[1]!
+  await seen(system, (history) => {
+    const open = openIn(history, String(pid))
+    const steps = history.filter(
+      (event) => event.op === "step" && event.phase === "ok" && open.has(event.task)
+    )
+    return steps.length >= openMin ? true : undefined
+  })
   process.kill(pid, "SIGKILL")
   system.note({ op: "killed", process: String(pid) })
   return String(pid)

@@ -5,7 +5,7 @@
 import type { Violation } from "../../support/history.ts"
 import type { Change } from "../chaos/bundle.ts"
 import type { CampaignOptions } from "../chaos/campaign.ts"
-import { cutFollowers, deaf, killWorker, mute, stall } from "./moments.ts"
+import { cutFollowers, deaf, killAfterSteps, killWorker, longStall, mute, stall } from "./moments.ts"
 
 export interface Plant {
   readonly bug: string
@@ -33,7 +33,7 @@ export const plants: ReadonlyArray<Plant> = [
       lua("worker-turn", "(not registered or tonumber(registered) == 0)", "false")
     ],
     breaks: ["I2", "I3"],
-    campaign: { mix: { nap: 1 }, sure: [[0, stall]] }
+    campaign: { mix: { nap: 1 }, sure: [[0, longStall]] }
   },
   {
     bug: "an event of a run that is over is accepted",
@@ -60,7 +60,7 @@ export const plants: ReadonlyArray<Plant> = [
       ts("runtime/redis/steps", "Object.entries(fields)\n", "Object.entries({} as typeof fields)\n")
     ],
     breaks: ["kept"],
-    campaign: { mix: { memo: 1 }, sure: [[0, killWorker]] }
+    campaign: { mix: { memo: 1 }, sure: [[0, killAfterSteps]] }
   },
   {
     bug: "a submit is acknowledged before it is written",
@@ -262,7 +262,7 @@ export const plants: ReadonlyArray<Plant> = [
       lua("worker-turn", "(not registered or tonumber(registered) == 0)", "false")
     ],
     breaks: ["I2", "I3", "kept"],
-    campaign: { mix: { told: 1 }, sure: [[0, stall]] }
+    campaign: { mix: { told: 1 }, sure: [[0, longStall]] }
   },
   {
     bug: "what an agent tells others is lost",
