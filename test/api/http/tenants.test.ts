@@ -57,6 +57,8 @@ interface Case {
   readonly absent?: () => Request
   /** What the owner is answered. */
   readonly status: number
+  /** It goes on until the client leaves: meanwhile the owner does something that is told. */
+  readonly goesOn?: true
   /** What a list must not show to another tenant. */
   readonly hidden?: (request: Request) => string
 }
@@ -185,6 +187,12 @@ const cases: Readonly<Record<string, Case>> = {
   followTask: ofTask(done, "/events", 200),
   retryTask: ofTask(letter, "/retry", 202, {}),
   listTasks: listing("/v1/tasks?limit=1000", later),
+  listenToTasks: {
+    there: async () => ({ path: "/v1/events" }),
+    status: 200,
+    goesOn: true,
+    hidden: () => "acme-only"
+  },
   listDead: listing("/v1/dead", letter),
   retryDead: selecting("/v1/dead/retry"),
   purgeDead: selecting("/v1/dead/purge"),
@@ -252,6 +260,35 @@ const cases: Readonly<Record<string, Case>> = {
 const send = (method: string, { body, headers, path }: Request, key?: string) =>
   system.ask(method, path, { key, body, ...(headers === undefined ? {} : { headers }) })
 
+/** How long a stream of others' events is listened to. */
+const listenedMs = 250
+
+/** What a stream says while the owner submits a task; what is refused says it at once. */
+const listen = async ({ path }: Request, key?: string): Promise<Answer> => {
+  const leaving = new AbortController()
+  const headers = key === undefined ? {} : { authorization: `Bearer ${key}` }
+  const response = await system.app.request(path, { headers, signal: leaving.signal })
+  const { headers: said, status } = response
+  if (status !== 200) {
+    const text = await response.text()
+    return { status, headers: said, text, body: JSON.parse(text) }
+  }
+  const reader = response.body!.getReader()
+  const decoder = new TextDecoder()
+  let text = ""
+  const reading = (async () => {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      text += decoder.decode(next.value)
+      if (text.includes("acme-only")) return
+    }
+  })()
+  await later()
+  await Promise.race([reading, Bun.sleep(listenedMs)])
+  leaving.abort()
+  await reader.cancel()
+  return { status, headers: said, text, body: undefined }
+}
+
 /** An answer without what was asked for, and what every answer has of its own. */
 const shape = ({ headers, status, text }: Answer, { id = "" }: Request) => ({
   status,
@@ -267,14 +304,17 @@ test("every route has a row here, and every row a route", () => {
 })
 
 for (const { method, name, needs, path, reach } of guarded) {
-  const { absent, hidden, status, there } = cases[name]!
-  if (needs === "nothing") continue
+  const known = cases[name]
+  if (needs === "nothing" || known === undefined) continue
+  const { absent, goesOn, hidden, status, there } = known
+  const ask = (method: string, request: Request, key?: string) =>
+    goesOn === true ? listen(request, key) : send(method, request, key)
 
   describe(`${method} ${path}`, () => {
     test("asks whoever shows no key, or none that counts, for one", async () => {
       const request = await there()
       for (const key of [undefined, "troupe_000000000000_" + "0".repeat(64), "nonsense"]) {
-        const answer = await send(method, request, key)
+        const answer = await ask(method, request, key)
 
         expect(answer).toMatchObject({ status: 401, body: { type: "unauthorized", status: 401 } })
         expect(answer.headers.get("www-authenticate")).toStartWith('Bearer realm="troupe"')
@@ -284,7 +324,7 @@ for (const { method, name, needs, path, reach } of guarded) {
     test("is refused to the roles that may not", async () => {
       const request = await there()
       for (const role of roles.filter((role) => !mayUse(role, needs))) {
-        const answer = await send(method, request, as(reach === "cluster" ? "default" : "acme", role))
+        const answer = await ask(method, request, as(reach === "cluster" ? "default" : "acme", role))
 
         expect(answer).toMatchObject({ status: 403, body: { type: "forbidden", status: 403 } })
         expect(answer.headers.get("www-authenticate")).toContain(`scope="${needs}"`)
@@ -294,11 +334,11 @@ for (const { method, name, needs, path, reach } of guarded) {
     if (reach === "cluster") {
       test("is for the tenant default alone", async () => {
         for (const role of roles.filter((role) => mayUse(role, needs))) {
-          expect(await send(method, await there(), as("acme", role))).toMatchObject({
+          expect(await ask(method, await there(), as("acme", role))).toMatchObject({
             status: 403,
             body: { type: "forbidden" }
           })
-          expect((await send(method, await there(), as("default", role))).status).not.toBeOneOf([
+          expect((await ask(method, await there(), as("default", role))).status).not.toBeOneOf([
             401, 403, 500
           ])
         }
@@ -308,7 +348,7 @@ for (const { method, name, needs, path, reach } of guarded) {
 
     test("does what its owner asks", async () => {
       for (const role of roles.filter((role) => mayUse(role, needs))) {
-        const answer = await send(method, await there(), as("acme", role))
+        const answer = await ask(method, await there(), as("acme", role))
 
         expect({ role, status: answer.status, text: answer.status === status ? "" : answer.text }).toEqual({
           role,
@@ -321,19 +361,19 @@ for (const { method, name, needs, path, reach } of guarded) {
     test("shows another tenant nothing, as if there was nothing", async () => {
       for (const tenant of ["beta", "default"] as const) {
         const request = await there()
-        const answer = await send(method, request, as(tenant))
+        const answer = await ask(method, request, as(tenant))
         // An admin of the tenant default looks after the keys of all.
         const seesAll = tenant === "default" && needs === "admin"
         if (hidden !== undefined && !seesAll) {
-          expect((await send(method, request, as("acme"))).text).toContain(hidden(request))
+          expect((await ask(method, request, as("acme"))).text).toContain(hidden(request))
           expect(answer.status).toBe(200)
           expect(answer.text).not.toContain(hidden(request))
           expect(answer.text).not.toContain("acme")
         }
         if (absent !== undefined && !seesAll) {
           const nothing = absent()
-          expect(shape(answer, request)).toEqual(shape(await send(method, nothing, as(tenant)), nothing))
-          expect(shape(answer, request)).toEqual(shape(await send(method, request, as(tenant)), request))
+          expect(shape(answer, request)).toEqual(shape(await ask(method, nothing, as(tenant)), nothing))
+          expect(shape(answer, request)).toEqual(shape(await ask(method, request, as(tenant)), request))
         }
       }
     })
