@@ -12,6 +12,7 @@ import {
   tellNode,
   workerForNode
 } from "../../actors/node/channel.ts"
+import { Figures } from "../../actors/operate/figures.ts"
 import * as Tree from "../../actors/tree.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import { Worker } from "../../actors/work/worker.ts"
@@ -39,9 +40,12 @@ export const workerLayer = (handlers: ReadonlyArray<TaskDefinition>) =>
     Layer.provideMerge(Tree.handlers(handlers))
   )
 
+/** What the cluster counts is told from the first reading on: one is made at the start, whoever asks first. */
+const countsFromNow = Layer.effectDiscard(Effect.flatMap(Figures, ({ read }) => Effect.forkScoped(read)))
+
 /** Serves HTTP. Give it a store and settings. */
 export const apiLayer = (handlers: ReadonlyArray<TaskDefinition>) =>
-  Layer.provideMerge(beatsForNode, Server.layer).pipe(
+  Layer.provideMerge(Layer.merge(beatsForNode, countsFromNow), Server.layer).pipe(
     Layer.provideMerge(Tree.client),
     Layer.provideMerge(Layer.merge(Tree.handlers(handlers), Files.layer))
   )

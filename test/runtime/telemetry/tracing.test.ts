@@ -43,27 +43,19 @@ const other = defineAgent({
   name: "other",
   state: { initial: () => null },
   messages: { what: {} },
-  handle: {
-    what: (_: unknown, ctx: { readonly traceparent?: string | undefined }) => ctx.traceparent ?? null
-  }
-} as never)
+  handle: { what: (_, { traceparent }) => traceparent ?? null }
+})
 const asking = defineAgent({
   name: "asking",
   state: { initial: () => null },
   messages: { go: {} },
   handle: {
-    go: async (
-      _: unknown,
-      ctx: {
-        readonly ask: (...args: ReadonlyArray<unknown>) => Promise<unknown>
-        readonly tell: (...args: ReadonlyArray<unknown>) => Promise<unknown>
-      }
-    ) => {
+    go: async (_, ctx) => {
       await ctx.tell("other", "b", "what", null)
       return ctx.ask("other", "a", "what", null)
     }
   }
-} as never)
+})
 
 const handlers = [
   tells,
