@@ -20,6 +20,7 @@ import {
 } from "../../runtime/task.ts"
 import { isOwn, Tenant } from "../../runtime/tenant.ts"
 import type { TaskView } from "../../runtime/view.ts"
+import { deliver } from "../callback/deliver.ts"
 import { boxOf } from "../dispatch/box.ts"
 import { makeOwnership } from "../dispatch/ownership.ts"
 import { type ErrorGroup, groupOf, groupsOf, revivalOf } from "./dead-letters.ts"
@@ -145,7 +146,8 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
     value: unknown
   ): Effect.fn.Return<unknown, SubmitRefused | UnknownHandler> {
     const definition = handlers.find(name)
-    if (definition === undefined) return yield* handlers.unknown(name)
+    // What is signed in our name is not for others to say.
+    if (definition === undefined || definition === deliver) return yield* handlers.unknown(name)
     const faults = [...faultsOf(value)]
     const read = yield* Effect.promise(async () => definition.readInput(value))
     if (Result.isFailure(read)) faults.push(...read.failure.faults)
