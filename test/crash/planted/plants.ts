@@ -243,26 +243,12 @@ export const plants: ReadonlyArray<Plant> = [
     changes: [
       ts(
         "actors/dispatch/preparation",
-        "const faults = faultsOf(task.input)",
-        "const faults: ReturnType<typeof faultsOf> = []"
+        "const fits = definition.readInput(task.input ?? null)",
+        "const fits: ReturnType<typeof definition.readInput> = Result.succeed(task.input ?? null)"
       )
     ],
     breaks: ["I12"],
     campaign: { mix: { refused: 1 } }
-  },
-  {
-    bug: "a message counts on whatever state its agent has",
-    changes: [
-      lua(
-        "worker-turn",
-        "elseif act and not is_of_this_state(",
-        "elseif act and false and not is_of_this_state("
-      ),
-      lua("worker-turn", "return members[place] == 1", "return true"),
-      lua("worker-turn", "(not registered or tonumber(registered) == 0)", "false")
-    ],
-    breaks: ["I2", "I3", "kept"],
-    campaign: { mix: { told: 1 }, sure: [[0, longStall]] }
   },
   {
     bug: "what an agent tells others is lost",
