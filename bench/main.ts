@@ -19,9 +19,10 @@ import { peers } from "./peers.ts"
 import { replies } from "./replies.ts"
 import { toJson, toTables } from "./report.ts"
 import { sealing } from "./sealing.ts"
+import { streamsBench } from "./streams.ts"
 import { throughput } from "./throughput.ts"
 
-const benches = [throughput, peers, latency, mixes, delays, agents, replies, sealing]
+const benches = [throughput, peers, latency, mixes, delays, agents, replies, sealing, streamsBench]
 
 const usage = `bun run bench NAME… [--json] [--quick]
 

@@ -1,0 +1,149 @@
+/** How soon what a run emits is at the clients that follow it, and what very many followers cost. */
+import { Effect } from "effect"
+import { fileURLToPath } from "node:url"
+import type { Bench, Measured, Metric, Stage } from "./frame.ts"
+import { BenchFailed } from "./processes.ts"
+import type { Followed, Following } from "./streaming.ts"
+import { troupe } from "./systems/troupe.ts"
+
+const streams = 200
+const chunksPerSecond = 50
+const followersOf = (quick: boolean) => (quick ? 1_000 : 10_000)
+const followedTasks = 100
+const secondsOf = (quick: boolean) => (quick ? 3 : 10)
+
+const ms = (name: string): Metric => ({ name, unit: "ms", better: "less" })
+const p50 = ms("p50")
+const p99 = ms("p99")
+const lost: Metric = { name: "chunks lost", unit: "chunks", better: "less" }
+const memory: Metric = { name: "memory of the API", unit: "MiB", better: "less" }
+const connections: Metric = { name: "connections to Redis", unit: "clients", better: "less" }
+
+const paced = `${streams} streams, ${chunksPerSecond} chunks/s each`
+const crowd = "10 000 followers of 100 tasks, a chunk/s each"
+
+interface Child {
+  readonly tell: (command: string, args?: unknown) => void
+  /** The next word of a kind. */
+  readonly hear: <A>(kind: string) => Effect.Effect<A, BenchFailed>
+}
+
+const program = fileURLToPath(new URL("streaming.ts", import.meta.url))
+
+const start = Effect.fnUntraced(function* (role: string, url: string) {
+  const heard: Array<{ readonly kind: string; readonly value?: unknown; readonly url?: string }> = []
+  let wake = () => {}
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      Bun.spawn([process.execPath, program, role, url], {
+        env: { ...process.env, TROUPE_LOG: "warn" },
+        stdio: ["ignore", "inherit", "inherit"],
+        ipc: (message) => {
+          heard.push(message as (typeof heard)[number])
+          wake()
+        }
+      })
+    ),
+    (child) =>
+      Effect.promise(async () => {
+        child.kill("SIGKILL")
+        await child.exited
+      })
+  )
+  const hear = <A>(kind: string) =>
+    Effect.promise(async () => {
+      while (!heard.some((one) => one.kind === kind)) await new Promise<void>((resolve) => (wake = resolve))
+      return heard.splice(
+        heard.findIndex((one) => one.kind === kind),
+        1
+      )[0]! as A
+    }).pipe(
+      Effect.timeoutOrElse({
+        duration: "3 minutes",
+        orElse: () => Effect.fail(new BenchFailed({ reason: `${role} did not say that it is ${kind}` }))
+      })
+    )
+  return { tell: (command, args) => void child.send({ command, args }), hear } satisfies Child
+})
+
+const round = Effect.fnUntraced(function* ({ quick, redis }: Stage) {
+  const before = yield* Effect.promise(() => clients(redis.client))
+  const api = yield* start("api", redis.url)
+  const { url } = yield* api.hear<{ readonly url: string }>("ready")
+  const ofApi = (yield* Effect.promise(() => clients(redis.client))) - before
+  const worker = yield* start("worker", redis.url)
+  yield* worker.hear("ready")
+  const port = Number(new URL(url).port)
+  const seconds = secondsOf(quick)
+
+  const run = Effect.fnUntraced(function* (count: number, everyMs: number, each: number, afterMs: number) {
+    const chunks = Math.round((seconds * 1_000) / everyMs)
+    worker.tell("submit", { count, chunks, everyMs, afterMs })
+    const { value: ids } = yield* worker.hear<{ readonly value: ReadonlyArray<string> }>("submitted")
+    const client = yield* start("client", redis.url)
+    yield* client.hear("ready")
+    client.tell("follow", { port, ids, each } satisfies Following)
+    yield* client.hear("following")
+    api.tell("usage")
+    const { value: bytes } = yield* api.hear<{ readonly value: number }>("usage")
+    const { value } = yield* client.hear<{ readonly value: Followed }>("followed")
+    api.tell("usage")
+    const { value: after } = yield* api.hear<{ readonly value: number }>("usage")
+    return { ...value, lost: count * each * chunks - value.chunks, bytes: Math.max(bytes, after) }
+  }, Effect.scoped)
+
+  const even = yield* run(streams, 1_000 / chunksPerSecond, 1, 1_500)
+  const followers = followersOf(quick)
+  const many = yield* run(followedTasks, 1_000, followers / followedTasks, quick ? 3_000 : 15_000)
+  const figures: ReadonlyArray<readonly [string, Metric, number]> = [
+    [paced, p50, even.p50],
+    [paced, p99, even.p99],
+    [paced, lost, even.lost],
+    [crowd, p50, many.p50],
+    [crowd, p99, many.p99],
+    [crowd, lost, many.lost],
+    [crowd, memory, many.bytes / 1_048_576],
+    [crowd, connections, ofApi]
+  ]
+  return figures.map(([name, metric, value]): Measured => ({ case: name, metric, value }))
+})
+
+const clients = async (redis: Stage["redis"]["client"]) =>
+  String(await redis.client("LIST"))
+    .trim()
+    .split("\n").length
+
+export const streamsBench: Bench = {
+  name: "streams",
+  says: "from emit to the client's byte at 200 streams of 50 chunks/s, and 10 000 followers on one API process",
+  about: (quick) => [
+    `Tasks emit at an even pace for ${secondsOf(quick)} s; clients follow them over HTTP from a process of their own.`,
+    `A chunk's time is from the call of emit to its bytes in the client. ${quick ? "Quick: 1 000 followers." : "All chunks count, the first seconds too."}`
+  ],
+  systems: [troupe],
+  rounds: (quick) => (quick ? 1 : 3),
+  round,
+  bars: [
+    { says: "from emit to the client's byte", case: paced, metric: p50, wanted: { atMost: 15 } },
+    {
+      says: "from emit to the client's byte, the slowest of a hundred",
+      case: paced,
+      metric: p99,
+      wanted: { atMost: 50 }
+    },
+    { says: "chunks that did not come", case: paced, metric: lost, wanted: { atMost: 0 } },
+    { says: "chunks that did not come to followers", case: crowd, metric: lost, wanted: { atMost: 0 } },
+    {
+      says: "memory of an API process with all its followers",
+      case: crowd,
+      metric: memory,
+      wanted: { atMost: 1_024 }
+    },
+    {
+      says: "connections of an API process to Redis",
+      case: crowd,
+      metric: connections,
+      wanted: { atMost: 8 }
+    }
+  ]
+}
