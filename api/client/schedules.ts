@@ -95,9 +95,9 @@ export interface PromisedSchedules extends Omit<Promised<Schedules>, "create" | 
 
 const refuse = (path: string, message: string) => new ScheduleRefused({ faults: [{ path, message }] })
 
-/** An invalid date goes on as a text that is refused. */
+/** What is no time goes on as it is, to be refused. */
 const time = (at: Date | string) =>
-  at instanceof Date && !Number.isNaN(at.getTime()) ? at.toISOString() : String(at)
+  at instanceof Date ? (Number.isNaN(at.getTime()) ? "Invalid Date" : at.toISOString()) : at
 
 const millis = (name: string, duration: Duration.Input): Result.Result<number, ScheduleRefused> =>
   Option.match(Duration.fromInput(duration), {

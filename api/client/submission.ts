@@ -68,9 +68,9 @@ const millis = (path: string, duration: Duration.Input): Result.Result<number, S
     onSome: (duration) => Result.succeed(Math.round(Duration.toMillis(duration)))
   })
 
-/** An invalid date goes on as a text that the dispatcher refuses. */
+/** What is no time goes on as it is, for the dispatcher to refuse. */
 const time = (at: Date | string) =>
-  at instanceof Date && !Number.isNaN(at.getTime()) ? at.toISOString() : String(at)
+  at instanceof Date ? (Number.isNaN(at.getTime()) ? "Invalid Date" : at.toISOString()) : at
 
 /** The options that are there, as they are: `undefined` says the same as nothing. */
 const present = (options: object) =>
@@ -83,12 +83,21 @@ const part = <A>(
   read: (value: A) => Result.Result<unknown, SubmitRefused>
 ) => (value === undefined ? Result.succeed({}) : Result.map(read(value), (read) => ({ [name]: read })))
 
-const paced = (path: string, { for: duration, key }: Paced) =>
-  Result.map(millis(`${path}/for`, duration), (forMs) => ({ key, forMs }))
+/** Who calls from JavaScript has no types to be told by. */
+const isObject = (value: unknown) => typeof value === "object" && value !== null
+
+const paced = (path: string, paced: Paced) =>
+  isObject(paced)
+    ? Result.map(millis(`${path}/for`, paced.for), (forMs) => ({ key: paced.key, forMs }))
+    : Result.fail(refuse(path, `not an object such as { key: "k", for: "10 seconds" }`))
 
 /** Not to be cached is what happens anyway. */
 const cached = (cache: true | { readonly for: Duration.Input }) =>
-  cache === true ? Result.succeed(true) : Result.map(millis("/cache/for", cache.for), (forMs) => ({ forMs }))
+  cache === true
+    ? Result.succeed(true)
+    : isObject(cache)
+      ? Result.map(millis("/cache/for", cache.for), (forMs) => ({ forMs }))
+      : Result.fail(refuse("/cache", `neither a boolean nor an object such as { for: "1 hour" }`))
 
 const policy = (retry: RetryOptions) =>
   Result.try({ try: () => retryJson(retry), catch: (error) => refuse("/retry", String(error)) })

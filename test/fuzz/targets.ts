@@ -8,7 +8,15 @@ import { readFrame } from "../../api/http/socket-frames.ts"
 import { Settings } from "../../runtime/config.ts"
 import { retryJson } from "../../runtime/retry.ts"
 import { readRoutes } from "../../runtime/routes.ts"
-import { decodeRecord, encodeRecord, type Header, lanes, QueueName, State, TaskId } from "../../runtime/task.ts"
+import {
+  decodeRecord,
+  encodeRecord,
+  type Header,
+  lanes,
+  QueueName,
+  State,
+  TaskId
+} from "../../runtime/task.ts"
 import type { Fuzzed } from "./api.ts"
 import { json, noJson, text } from "./malformed.ts"
 import { malformedFor, rows } from "./routes.ts"
@@ -95,7 +103,7 @@ export const decoders: ReadonlyArray<Target> = [
   target("positions in streams", 1, text, (position) => returns(() => readPosition(position))),
   target("routes of queues", 1, text, (routes) => returns(() => readRoutes(routes))),
   target("headers of records", 1, fc.tuple(header, json), ([header, value]) => {
-    const read = decodeRecord(encodeRecord(header, JSON.stringify(value) ?? "null"))
+    const read = decodeRecord(encodeRecord(header, JSON.stringify({ value })))
     return Bun.deepEquals(read.header, header) ? undefined : `read as ${JSON.stringify(read.header)}`
   }),
   target("records", 1, text, (record) => {
