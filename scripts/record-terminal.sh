@@ -31,7 +31,7 @@ export REDIS_URL=unix:$folder/redis.sock TROUPE_HANDLERS=$root/docs/examples/han
 troupe() { sh $root/scripts/bun.sh $root/api/main.ts "\$@"; }
 cd $folder
 EOF
-mux -f /dev/null new-session -d -x 100 -y 30 "bash --noprofile --rcfile $folder/rc -i"
+mux -f /dev/null new-session -d -x 120 -y 30 "bash --noprofile --rcfile $folder/rc -i"
 mux new-window -d "bash --noprofile --rcfile $folder/rc -ic 'troupe worker'"
 
 screen() { mux capture-pane -p -t :0; }
@@ -56,6 +56,8 @@ ended() { await '^\$ *$'; }
 keep() { screen | sed -e 's/ *$//' -e :a -e '/^\n*$/{$d;N;ba' -e '}' | sed '${/^\$ *$/d;}' >>"$out"; echo >>"$out"; }
 
 : >"$out"
+# Before there is a worker a submit would warn.
+until REDIS_URL=unix:$folder/redis.sock sh scripts/bun.sh api/main.ts workers | grep -q running; do sleep 1; done
 await '^\$'
 type_in "troupe submit demo.walk --input '{\"steps\": 8}' --wait"
 # As it moves, and when it is gone.

@@ -6,7 +6,14 @@ import { Effect, Schema, type Stream } from "effect"
 import * as v from "valibot"
 import * as z from "zod"
 import * as Fx from "../../api/client/effect.ts"
-import { defineAgent, defineTask, type FollowEvent, type Task, type Troupe } from "../../api/client/index.ts"
+import {
+  defineAgent,
+  defineTask,
+  type FollowEvent,
+  type LifecycleNews,
+  type Task,
+  type Troupe
+} from "../../api/client/index.ts"
 
 const zod = defineTask({
   name: "zod",
@@ -50,6 +57,12 @@ export const promises = async (troupe: Troupe): Promise<void> => {
   await troupe.submit(zod, { url: "https://example.org" }, { delay: "soon" })
   // @ts-expect-error: an input is always said.
   await troupe.submit(zod)
+
+  same<AsyncIterable<LifecycleNews>>()(troupe.events({ types: ["task.failed"], queues: ["documents"] }))
+  // @ts-expect-error: that is nothing which becomes of a task.
+  troupe.events({ types: ["task.lost"] })
+  // @ts-expect-error: the result has no such field.
+  void (await task.result()).page
 
   same<number>()(await troupe.ask(valibot, { text: "hello" }))
   // @ts-expect-error: the input wants a text.
