@@ -46,7 +46,7 @@ const counter = defineAgent({
   state: { schema: z.object({ count: z.number() }), version: 1, initial: () => ({ count: 0 }) },
   messages: { add: {}, tell: {}, read: { output: z.number() } },
   handle: {
-    add: (_, ctx) => void ctx.setState({ count: ctx.state.count + 1 }),
+    add: (_, ctx) => ctx.setState({ count: ctx.state.count + 1 }),
     tell: (_, ctx) => ctx.tell("counter", "other", "add", null),
     read: (_, ctx) => ctx.state.count
   }
