@@ -198,16 +198,24 @@ const begin = async () => {
       ...["--input", `{"name": "Ada"}`, "--wait-ms", "20000", "--json"]
     ])
   )
-  expect("the project's handler", JSON.parse(said).output, { greeting: "Hello, Ada!" })
+  expect("the project's handler", (JSON.parse(said) as { readonly output: unknown }).output, {
+    greeting: "Hello, Ada!"
+  })
 }
+
+const cleanUp = async () => {
+  for (const child of started.splice(0).reverse()) {
+    child.kill()
+    await child.exited
+  }
+  await rm(folder, { recursive: true, force: true })
+}
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => void cleanUp().then(() => process.exit(1)))
 
 try {
   await use()
   await begin()
 } finally {
-  for (const child of started.reverse()) {
-    child.kill()
-    await child.exited
-  }
-  await rm(folder, { recursive: true, force: true })
+  await cleanUp()
 }

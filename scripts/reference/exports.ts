@@ -66,18 +66,17 @@ const classText = (name: string, source: string): string | undefined => {
 }
 
 const namesOf = (declaration: Statement): ReadonlyArray<string> => {
-  switch (declaration.type) {
-    case "VariableDeclaration":
-      return declaration.declarations.flatMap(({ id }) => (id.type === "Identifier" ? [id.name] : []))
-    case "ClassDeclaration":
-    case "FunctionDeclaration":
-    case "TSDeclareFunction":
-    case "TSInterfaceDeclaration":
-    case "TSTypeAliasDeclaration":
-      return declaration.id === null ? [] : [declaration.id.name]
-    default:
-      return []
-  }
+  if (declaration.type === "VariableDeclaration")
+    return declaration.declarations.flatMap(({ id }) => (id.type === "Identifier" ? [id.name] : []))
+  if (
+    declaration.type === "ClassDeclaration" ||
+    declaration.type === "FunctionDeclaration" ||
+    declaration.type === "TSDeclareFunction" ||
+    declaration.type === "TSInterfaceDeclaration" ||
+    declaration.type === "TSTypeAliasDeclaration"
+  )
+    return declaration.id === null ? [] : [declaration.id.name]
+  return []
 }
 
 /** A declaration, and after it what its file declares and does not export, but it is made of. */
