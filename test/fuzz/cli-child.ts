@@ -32,7 +32,7 @@ for (const args of lines) {
   )
   const refused = Exit.isFailure(exit) && Cause.findErrorOption(exit.cause)
   if (refused !== false && refused._tag === "Some" && CliError.isCliError(refused.value)) continue
-  const { code, message } = answerToExit(exit as never, 0)
+  const { code, message } = answerToExit(exit, 0)
   if (code !== exitCode.bug) continue
   wrong += 1
   console.error(`${JSON.stringify(args).slice(0, 400)}: ${message ?? ""}`)

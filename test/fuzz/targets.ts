@@ -113,7 +113,7 @@ export const decoders: ReadonlyArray<Target> = [
       : `ended with ${String(read.failure)}`
   }),
   target("envelopes of submits", 2, json, (task) =>
-    returns(() => Schema.decodeUnknownExit(NewTaskJson as unknown as Schema.Codec<unknown>)(task))
+    returns(() => Schema.decodeUnknownExit(NewTaskJson)(task))
   ),
   target("policies of retries", 1, json, (retry) => {
     const read = Result.try(() => retryJson(retry as never))
@@ -137,7 +137,7 @@ export const decoders: ReadonlyArray<Target> = [
       : `ended with ${JSON.stringify(exit.cause)}`
   }),
   target("options of submits", 2, fc.tuple(json, options), ([input, options]) =>
-    returns(() => submission("strict", input, options as never))
+    returns(() => submission("strict", input, options))
   )
 ]
 

@@ -220,17 +220,6 @@ export const plants: ReadonlyArray<Plant> = [
     }))
   },
   {
-    bug: "an agent's state is stored whatever it was made from",
-    plant: beforeTurns((heap, turn) => ({
-      ...turn,
-      settled: turn.settled.map((one) =>
-        one.kind === "end" && one.act !== undefined
-          ? { ...one, act: { ...one.act, base: heap.agents.get(one.act.agent)?.revision ?? "0" } }
-          : one
-      )
-    }))
-  },
-  {
     bug: "what is past its retention is not dropped",
     plant: ({ of }) => {
       of(Store).sweep = () => Effect.succeed(0)

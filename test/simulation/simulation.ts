@@ -309,7 +309,7 @@ const undone = (stored: Stored) =>
 /** Runs a plan from its beginning to its end. */
 export const simulate = (plan: Plan, options: Options = {}): Outcome => {
   const simulation = new Simulation(plan, options)
-  const { server, world } = simulation
+  const { world } = simulation
   sealed(
     world,
     () => simulation.me(),
