@@ -8,7 +8,7 @@ import { connect, RedisUnusable, type Troupe } from "../../../api/client/index.t
 import { chanceOf } from "../../support/chance.ts"
 import { verdictOn } from "../../support/history-check.ts"
 import { factsOf } from "../../support/history-facts.ts"
-import { readHistories } from "../../support/history-file.ts"
+import { readHistories, readHistory } from "../../support/history-file.ts"
 import { baseline } from "../../support/history-system.ts"
 import { everything, type Mix } from "./driver.ts"
 import { type Fault, faults } from "./faults.ts"
@@ -139,6 +139,8 @@ export const runCampaign = async (options: CampaignOptions) => {
     return id
   }
   try {
+    for (const [number, way] of ways.entries())
+      if (way === "http") system.admit(tenants[number % tenants.length]!)
     await lookAtKeys(system, "before")
 
     const active = new Set<Promise<void>>()
@@ -165,12 +167,16 @@ export const runCampaign = async (options: CampaignOptions) => {
     if (options.schedules !== false) {
       for (const missed of ["run-all", "skip"] as const) {
         note({ op: "schedule", schedule: missed, everyMs: 1_000, missed })
-        await troupe.schedules.create("chaos.slot", { label: missed } as never, {
-          id: missed,
-          every: "1 second",
-          missed,
-          queue: "main"
-        })
+        await troupe.schedules.create(
+          "chaos.slot",
+          { label: missed },
+          {
+            id: missed,
+            every: "1 second",
+            missed,
+            queue: "main"
+          }
+        )
       }
     }
     for (const [number, way] of ways.entries()) {
@@ -222,7 +228,8 @@ export const runCampaign = async (options: CampaignOptions) => {
       await lookAtRest(
         system,
         () =>
-          baseline(factsOf(readHistories(system.histories).filter(({ op }) => op === "keys"))).length === 0
+          baseline(factsOf(readHistory(`${system.histories}/harness`).filter(({ op }) => op === "keys")))
+            .length === 0
       )
     clearInterval(stalls)
     const verdict = verdictOn(readHistories(system.histories), { leaseMs })

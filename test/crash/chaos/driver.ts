@@ -295,7 +295,7 @@ export const drive = async (port: Port, plan: DriverPlan, folder: string, name: 
       const phase = isOk ? "ok" : isUnclear || answer.kind === "unknown" ? "unknown" : "fail"
       isUnclear ||= phase === "unknown"
       const of = answer.kind === "ok" ? answer.task : task
-      note({ op, label, phase, ...(of === undefined ? {} : { task: of }) } as HistoryEvent)
+      note({ op, label, phase, ...(of === undefined ? {} : { task: of }) })
       if (phase === "ok") return of
       if (answer.kind !== "unknown" || !isRepeatable) return undefined
       await Bun.sleep(againMs)

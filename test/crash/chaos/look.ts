@@ -79,7 +79,7 @@ const lookAtAgents = async (
       // One whose message its workers took with them is in quarantine, as it should be.
       const { status } = await agent.read()
       if (status === "quarantined") await agent.resume()
-      return (await agent.ask("read", undefined as never, { timeout: waitMs })) as ReadonlyArray<string>
+      return (await agent.ask("read", undefined, { timeout: waitMs })) as ReadonlyArray<string>
     }
     const own = await read("chaos.cart").catch(() => undefined)
     if (own === undefined) return

@@ -64,7 +64,7 @@ export const httpPort = (url: string, key: string | undefined, isSlow: (task: st
         clearTimeout(timer)
         timer = setTimeout(() => controller.abort(), silenceMaxMs)
         for (const { data, event, id } of frames.push(decoder.decode(piece, { stream: true })))
-          if (event !== undefined) on(id, event, (data ?? {}) as { readonly chunk?: unknown })
+          if (event !== undefined) on(id, event, data ?? {})
         if (isSlow(task)) await Bun.sleep(returnMs)
       }
     } finally {

@@ -144,14 +144,16 @@ export const startSystem = async (options: SystemOptions) => {
     return spawn(name, role, args, env, again)
   }
 
-  /** The access key of a tenant, made as an operator would. */
-  const keyOf = (tenant: string): string => {
+  /** Makes the access key of a tenant, as an operator would; from then on the API asks for one. */
+  const accessKeys = new Map<string, string>()
+  const admit = (tenant: string) => {
     const args = ["keys", "create", "--tenant", tenant, "--role", "admin", "--json"]
     const made = Bun.spawnSync([process.execPath, program, ...args], {
       cwd: folder,
       env: { ...common, REDIS_URL: server.url }
     })
-    return (JSON.parse(made.stdout.toString()) as { readonly key: string }).key
+    const { key } = JSON.parse(made.stdout.toString()) as { readonly key: string }
+    accessKeys.set(tenant, key)
   }
 
   const tcp = (port: number) => `redis://127.0.0.1:${port}`
@@ -184,7 +186,7 @@ export const startSystem = async (options: SystemOptions) => {
       CHAOS_PLAN: JSON.stringify(plan),
       REDIS_URL: way === "named" ? named.submitter.url : tcp(wires.clients.port),
       ...(way === "http"
-        ? { CHAOS_URL: `http://127.0.0.1:${wires.http.port}`, CHAOS_KEY: keyOf(plan.tenant) }
+        ? { CHAOS_URL: `http://127.0.0.1:${wires.http.port}`, CHAOS_KEY: accessKeys.get(plan.tenant)! }
         : {})
     }
     const start = () => spawn(name, "submitter", ["submitter", name], env, ended)
@@ -210,6 +212,7 @@ export const startSystem = async (options: SystemOptions) => {
     server,
     wires,
     named,
+    admit,
     submit,
     /** When all of them have begun, and when they are done. */
     submitting: () =>

@@ -52,6 +52,6 @@ export const drawTimeline = ({
 export const groupOf = (name: string): string | undefined => {
   const wire = /^wire (\w+)/.exec(name)?.[1]
   if (wire !== undefined) return wire
-  if (/at a point$/.test(name)) return name
+  if (name.endsWith("at a point")) return name
   return /^(kill|pause) (worker|API|node|submitter)|^poison/.test(name) ? undefined : "Redis"
 }

@@ -46,7 +46,7 @@ class Way {
     const before = this.#before ?? Promise.resolve()
     this.#before = before.then(async () => {
       const leftMs = until - performance.now()
-      if (leftMs > 0) await new Promise((resolve) => void setTimeout(resolve, leftMs))
+      if (leftMs > 0) await Bun.sleep(leftMs)
       const single = harm?.kind === "crumbs" ? Math.min(piece.length, crumbsMax) : 0
       for (let at = 0; at < single; at++) {
         this.#write(piece.subarray(at, at + 1))
