@@ -23,7 +23,7 @@ const paced = `${streams} streams, ${chunksPerSecond} chunks/s each`
 const crowd = "10 000 followers of 100 tasks, a chunk/s each"
 
 interface Child {
-  readonly tell: (command: string, args?: unknown) => void
+  readonly tell: (command: string, args: unknown) => void
   /** The next word of a kind. */
   readonly hear: <A>(kind: string) => Effect.Effect<A, BenchFailed>
 }
@@ -63,7 +63,8 @@ const start = Effect.fnUntraced(function* (role: string, url: string) {
         orElse: () => Effect.fail(new BenchFailed({ reason: `${role} did not say that it is ${kind}` }))
       })
     )
-  return { tell: (command, args) => void child.send({ command, args }), hear } satisfies Child
+  const made: Child = { tell: (command, args) => void child.send({ command, args }), hear }
+  return made
 })
 
 const round = Effect.fnUntraced(function* ({ quick, redis }: Stage) {
@@ -84,10 +85,10 @@ const round = Effect.fnUntraced(function* ({ quick, redis }: Stage) {
     yield* client.hear("ready")
     client.tell("follow", { port, ids, each } satisfies Following)
     yield* client.hear("following")
-    api.tell("usage")
+    api.tell("usage", undefined)
     const { value: bytes } = yield* api.hear<{ readonly value: number }>("usage")
     const { value } = yield* client.hear<{ readonly value: Followed }>("followed")
-    api.tell("usage")
+    api.tell("usage", undefined)
     const { value: after } = yield* api.hear<{ readonly value: number }>("usage")
     return { ...value, lost: count * each * chunks - value.chunks, bytes: Math.max(bytes, after) }
   }, Effect.scoped)
