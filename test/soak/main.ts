@@ -22,15 +22,15 @@ const { values } = parseArgs({
   options: { minutes: { type: "string", default: "30" }, rate: { type: "string", default: "40" } }
 })
 const [minutes, rate] = [Number(values.minutes), Number(values.rate)]
-if (!(minutes >= 3) || !(rate > 0)) {
-  console.error("bun run soak: --minutes is at least 3, and --rate, in rounds a second, more than 0")
+if (!(minutes >= 1) || !(rate > 0)) {
+  console.error("bun run soak: --minutes is at least 1, and --rate, in rounds a second, more than 0")
   process.exit(2)
 }
 
 const sampleEveryMs = 5_000
 
 /** What comes before is growth that everybody has: caches, compiled code, and what is kept for a minute. */
-const warmUpSeconds = Math.max(100, minutes * 60 * 0.25)
+const warmUpSeconds = Math.min(100, minutes * 60 * 0.5)
 
 /** By how much each may rise from the end of the warm-up to the end. */
 const bounds = {
@@ -71,15 +71,15 @@ const node = Bun.spawn(
       TROUPE_DEAD_RETENTION: "1 minute",
       TROUPE_LOG: "error"
     },
-    stdout: "pipe",
-    stderr: "inherit"
+    stdout: "ignore",
+    stderr: "pipe"
   }
 )
 
 /** Where the API listens, as the node says when it does. */
 const apiUrl = await (async () => {
   const decoder = new TextDecoder()
-  const reader = node.stdout.getReader() as ReadableStreamDefaultReader<Uint8Array>
+  const reader = node.stderr.getReader() as ReadableStreamDefaultReader<Uint8Array>
   let said = ""
   for (;;) {
     const { done, value } = await reader.read()
@@ -87,8 +87,10 @@ const apiUrl = await (async () => {
     said += decoder.decode(value, { stream: true })
     const found = /http:\/\/[\d.]+:\d+/.exec(said)
     if (found === null) continue
+    // What goes wrong from now on is to be seen.
     const drain = async () => {
-      while (!(await reader.read()).done);
+      for (let next = await reader.read(); !next.done; next = await reader.read())
+        process.stderr.write(next.value)
     }
     drain().catch(() => {})
     return found[0]
@@ -136,13 +138,25 @@ const kinds: ReadonlyArray<(number: number) => Promise<unknown>> = [
   }
 ]
 
+/** A round that takes longer hangs, and fails. */
+const roundMaxMs = 60_000
+
+const tooLong = async () => {
+  await Bun.sleep(roundMaxMs)
+  throw new Error(`no end within ${roundMaxMs} ms`)
+}
+
 const load = async () => {
   const flying = new Set<Promise<void>>()
   for (let number = 0; seconds() < minutes * 60; number++) {
-    const round = kinds[number % kinds.length]!(number).then(
+    const kind = number % kinds.length
+    const round = Promise.race([kinds[kind]!(number), tooLong()]).then(
       () => void (done.rounds += 1),
       (thrown: unknown) => {
-        const what = thrown instanceof Error ? thrown.constructor.name : String(thrown)
+        const what =
+          `kind ${kind}: ${thrown instanceof Error ? `${thrown.constructor.name}: ${thrown.message}` : String(thrown)}`
+            .replaceAll(/\S*[0-9A-Z]{26}/g, "<id>")
+            .slice(0, 200)
         done.failed.set(what, (done.failed.get(what) ?? 0) + 1)
       }
     )
