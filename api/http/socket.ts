@@ -52,7 +52,7 @@ const inFlightMax = 64
 const framesPerSecond = 100
 const framesAtOnce = 200
 
-/** How many refused frames in a row are enough. */
+/** How many refused frames, less those that were not, are enough. */
 const refusalsMax = 200
 
 /** How long a reply is waited for when nobody says, in milliseconds. */
@@ -173,7 +173,7 @@ export class Socket {
       if (this.#blockedAt === undefined) this.#work(this.#say(problemText(ref, tooFast)))
       return
     }
-    this.#refusals = 0
+    this.#refusals = Math.max(0, this.#refusals - 1)
     if (Result.isFailure(frame)) {
       const problem = problemOf(new BodyRefused({ faults: [...frame.failure] }))
       return this.#work(this.#say(problemText(ref, problem)))
