@@ -181,7 +181,9 @@ const begin = async () => {
   const troupe = `file:${(await Array.fromAsync(new Bun.Glob("troupe-*.tgz").scan({ cwd: folder, absolute: true })))[0]}`
   await run(folder, [process.execPath, bin, "init", "shop", "--troupe", troupe])
   await run(shop, [process.execPath, "install", "--omit=optional"])
-  await timed("a project of troupe init: its test", () => run(shop, [process.execPath, "test"]))
+  await timed("a project of troupe init: its test", () =>
+    run(shop, [process.execPath, "test", "--timeout=60000"])
+  )
   await timed("and its types", () => run(shop, [path.join(root, "node_modules/.bin/tsc"), "-p", "."]))
   started.push(
     Bun.spawn([process.execPath, "run", "troupe", "worker", "--queues", "greetings:4"], {

@@ -44,7 +44,11 @@ describe("troupe init", () => {
     mkdirSync(path.join(project, "node_modules"))
     symlinkSync(root, path.join(project, "node_modules/troupe"))
     symlinkSync(path.join(root, "node_modules/zod"), path.join(project, "node_modules/zod"))
-    const tried = Bun.spawn([process.execPath, "test"], { cwd: project, stdout: "ignore", stderr: "pipe" })
+    const tried = Bun.spawn([process.execPath, "test", "--timeout=60000"], {
+      cwd: project,
+      stdout: "ignore",
+      stderr: "pipe"
+    })
     const [said, status] = await Promise.all([new Response(tried.stderr).text(), tried.exited])
     expect(said).toContain("2 pass")
     expect(status).toBe(0)
