@@ -1,5 +1,5 @@
 /** The system keeps its promises in a thousand simulations, each of which follows from its seed alone. */
-import { describe, expect, test } from "bun:test"
+import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import { resolve } from "node:path"
 import { chanceOf } from "../support/chance.ts"
 import { type Mode, planOf } from "./plan.ts"
@@ -13,6 +13,9 @@ const simulating = async (...args: ReadonlyArray<string>) => {
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
   return { code: await child.exited, out, err }
 }
+
+/** A simulation takes no time of its own, but a busy machine's. */
+setDefaultTimeout(60_000)
 
 const planFor = (seed: number, mode: Mode = "safety") => planOf(chanceOf(seed), seed, mode)
 
