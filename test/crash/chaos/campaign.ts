@@ -213,6 +213,7 @@ export const runCampaign = async (options: CampaignOptions) => {
       })
     )
 
+    server.catchUp()
     await unlessQuiet(system.submitted(), () => writtenBy(system.histories), patienceMs)
     if (options.schedules !== false)
       for (const id of ["run-all", "skip"]) await troupe.schedules.delete(id).catch(() => {})

@@ -69,7 +69,12 @@ export const startServer = async (folder: string, fsync: Fsync = "always") => {
   }
 
   let child: Bun.Subprocess | undefined
-  let skewMs = 0
+  let [skewMs, fastestMs] = [0, 0]
+  const setSkew = (ms: number) => {
+    skewMs = ms
+    fastestMs = Math.max(fastestMs, ms)
+    set(0, ms * 1_000)
+  }
   const client = new Redis({
     path: socket,
     connectionName: "chaos",
@@ -110,6 +115,9 @@ export const startServer = async (folder: string, fsync: Fsync = "always") => {
       }
     })
   }
+  // Nothing of a campaign outlives whoever runs it.
+  const endWith = () => void child?.kill("SIGKILL")
+  process.on("exit", endWith)
   const kill = async () => {
     child?.kill("SIGKILL")
     await child?.exited
@@ -147,15 +155,14 @@ export const startServer = async (folder: string, fsync: Fsync = "always") => {
     fillDisk: () => set(1, 1),
     freeDisk: () => set(1, 0),
     /** Sets its clock by so much more; for good. */
-    jump: (ms: number) => {
-      skewMs += ms
-      set(0, skewMs * 1_000)
-    },
-    skewMs: () => skewMs,
+    jump: (ms: number) => setSkew(skewMs + ms),
+    /** Sets its clock to the latest that it ever showed, so that what was delayed by one that was fast comes due. */
+    catchUp: () => setSkew(fastestMs),
     stop: async () => {
       client.disconnect()
       child?.kill("SIGCONT")
       await kill()
+      process.off("exit", endWith)
     }
   }
 }

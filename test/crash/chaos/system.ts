@@ -206,6 +206,17 @@ export const startSystem = async (options: SystemOptions) => {
       : childrenOf(node.child.pid).filter((pid) => commandOf(pid).includes(`${program} ${command}`))
   }
 
+  // Nothing of it outlives whoever runs it.
+  const killAll = () => {
+    const pids = [
+      ...pidsOfNode("worker"),
+      ...pidsOfNode("api"),
+      ...[...all.values()].map(({ child }) => child.pid)
+    ]
+    for (const pid of pids) if (isAlive(pid)) process.kill(pid, "SIGKILL")
+  }
+  process.on("exit", killAll)
+
   return {
     histories,
     note,
@@ -231,16 +242,12 @@ export const startSystem = async (options: SystemOptions) => {
     said: () => [...all.values()].map(({ name, said }) => `--- ${name}\n${said}`).join("\n"),
     stop: async () => {
       isOver = true
-      const pids = [
-        ...pidsOfNode("worker"),
-        ...pidsOfNode("api"),
-        ...[...all.values()].map(({ child }) => child.pid)
-      ]
-      for (const pid of pids) if (isAlive(pid)) process.kill(pid, "SIGKILL")
+      killAll()
       await Promise.all([...all.values()].map(({ child }) => child.exited))
       for (const wire of Object.values(wires)) wire.close()
       for (const proxy of Object.values(named)) proxy.close()
       await server.stop()
+      process.off("exit", killAll)
     }
   }
 }

@@ -7,7 +7,7 @@ import { type Plant, plants } from "./plants.ts"
 export { plants } from "./plants.ts"
 
 /** They mostly wait. */
-const atOnce = 2
+const atOnce = 3
 
 /** What of a campaign is the same for all: it is as small as it can be, and what never comes is not waited for. */
 const small = {
