@@ -7,11 +7,7 @@
 import type { Context } from "hono"
 import { anyone, type Caller } from "../../actors/access/caller.ts"
 
-export { anyone, type Caller } from "../../actors/access/caller.ts"
-
-export interface CallerVariables {
-  readonly caller: Caller
-}
+export type { Caller } from "../../actors/access/caller.ts"
 
 /** The caller of a request; `anyone` on an app that nobody guards. */
 export const callerOf = (c: Context): Caller => (c.get("caller") as Caller | undefined) ?? anyone
