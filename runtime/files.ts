@@ -1,30 +1,29 @@
 /**
  * Bytes that are too large for Redis: what callers upload, and what handlers keep.
  *
- * All processes of a system share one folder. A file is there whole and durable, or not at all: an upload
+ * All processes of a system share one folder, or one bucket. A file is there whole and durable, or not at all: an upload
  * that fails, is too large or is interrupted leaves nothing.
  * An upload's id is 128 random bits, so knowing it is the permission to read it. A named object (as
  * `documents/ab12.json`) belongs to the handler that writes it, and writing it again replaces it.
  *
- *     <folder>/uploads/<id>        the bytes
- *     <folder>/uploads/<id>.json   what is known of them; written last, so that it says the upload is complete
- *     <folder>/objects/<name>      named objects
- *     <folder>/unfinished/         what is being written; a process that dies leaves its part here
- *     <folder>/tenants/<tenant>/   the same two folders of another tenant than `default`, which sees these alone
+ *     uploads/<id>        the bytes
+ *     uploads/<id>.json   what is known of them; written last, so that it says the upload is complete
+ *     objects/<name>      named objects
+ *     tenants/<tenant>/   the same two of another tenant than `default`, which sees these alone
  */
-import { Clock, Context, Effect, Layer, Schema, Stream } from "effect"
+import type { S3Options } from "bun"
+import { Context, Effect, Layer, Schema, Stream } from "effect"
 import { createHash } from "node:crypto"
-import * as fs from "node:fs/promises"
-import * as path from "node:path"
+import { type Append, FilesError } from "./blobs/blobs.ts"
+import { bucketOf, openBucket } from "./blobs/bucket.ts"
+import { openFolder } from "./blobs/folder.ts"
 import { Settings, SettingsError } from "./config.ts"
 import { Tenant, tenantDefault } from "./tenant.ts"
-import { sweep, writeWhole } from "./whole-file.ts"
+
+export { FilesError } from "./blobs/blobs.ts"
 
 /** The largest upload when the caller names no other limit: 64 MiB. A larger one is refused while it streams. */
 export const fileBytesMax = 64 * 1024 * 1024
-
-/** A part of a file that nobody has added to for so long belongs to a process that died; the next start removes it. */
-const unfinishedForMs = 60 * 60 * 1000
 
 // ---------------------------------------------------------------------------------------------------------
 // Errors
@@ -54,22 +53,6 @@ export class FileNotFound extends Schema.TaggedError<FileNotFound>()("FileNotFou
 }) {
   override get message() {
     return `there is no file ${this.id}`
-  }
-}
-
-/**
- * The disk did not take or give the bytes: full, not permitted, gone. Reading may be tried again; after a failed
- * write the file is whole or absent, and writing it again is safe.
- */
-export class FilesError extends Schema.TaggedError<FilesError>()("FilesError", {
-  /** What was being attempted, as `Files.method`. */
-  operation: Schema.String,
-  cause: Schema.Defect()
-}) {
-  static readonly during = (operation: string) => (cause: unknown) => new FilesError({ operation, cause })
-
-  override get message() {
-    return `${this.operation}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
   }
 }
 
@@ -128,151 +111,110 @@ export class Files extends Context.Service<
     readonly listObjects: (prefix: string) => Effect.Effect<ReadonlyArray<string>, FilesError>
   }
 >()("troupe/Files") {
-  /** In the folder of `TROUPE_FILES`, which is made if it is not there. */
-  static readonly layer = Layer.effect(
-    Files,
-    Effect.gen(function* () {
-      const { files: folder } = yield* Settings
-      const uploads = path.resolve(folder, "uploads")
-      const objects = path.resolve(folder, "objects")
-      const unfinished = path.resolve(folder, "unfinished")
-      const tenants = path.resolve(folder, "tenants")
-      yield* prepare(folder, [uploads, objects, unfinished])
+  /**
+   * In the folder or the bucket of `TROUPE_FILES`. A folder is made if it is not there. Where a bucket is and who may enter
+   * the usual variables say (`AWS_…`), unless `access` does.
+   */
+  static readonly layerWith = (access: S3Options) => Layer.suspend(() => Layer.effect(Files, make(access)))
 
-      const own = { uploads, objects }
-      const made = new Map<string, Folders>()
-      /** The folders of the tenant that an effect acts for. */
-      const folders = Effect.flatMap(Tenant, (tenant): Effect.Effect<Folders, FilesError> => {
-        const there = tenant === tenantDefault ? own : made.get(tenant)
-        if (there !== undefined) return Effect.succeed(there)
-        const folder = path.join(tenants, tenant)
-        const fresh = { uploads: path.join(folder, "uploads"), objects: path.join(folder, "objects") }
-        return Effect.tryPromise({
-          try: async () => {
-            for (const name of Object.values(fresh)) await fs.mkdir(name, { recursive: true, mode: 0o700 })
-            if (made.size >= foldersKnownMax) made.clear()
-            made.set(tenant, fresh)
-            return fresh
-          },
-          catch: FilesError.during("Files.folders")
-        })
-      })
-
-      const write = <A, E>(
-        operation: string,
-        target: string,
-        fill: (file: fs.FileHandle) => Effect.Effect<A, E>
-      ) => writeWhole({ unfinished, target, fill, failed: FilesError.during(operation) })
-
-      const upload = Effect.fn("Files.upload")(function* (
-        body: ReadableStream<Uint8Array>,
-        { bytesMax = fileBytesMax, type = "" }: UploadOptions = {}
-      ) {
-        const id = randomId()
-        const { uploads } = yield* folders
-        const { bytes, sha256 } = yield* write("Files.upload", path.join(uploads, id), (file) =>
-          pour(body, file, bytesMax)
-        )
-        const info: FileInfo = { id, bytes, sha256, type: mediaType(type) }
-        yield* write(
-          "Files.upload",
-          path.join(uploads, `${id}.json`),
-          append("Files.upload", encodeInfo(info))
-        ).pipe(
-          // Without its description the upload does not exist; its bytes must not stay either.
-          Effect.onError(() => removeQuietly(path.join(uploads, id)))
-        )
-        return info
-      })
-
-      const info = Effect.fn("Files.info")(function* (id: string) {
-        const { uploads } = yield* folders
-        const bytes = yield* readOr(
-          id,
-          uploadId.test(id) ? path.join(uploads, `${id}.json`) : undefined,
-          "Files.info"
-        )
-        return yield* Effect.orDie(decodeInfo(bytes))
-      })
-
-      const read = Effect.fn("Files.read")(function* (id: string) {
-        yield* info(id)
-        const { uploads } = yield* folders
-        return yield* readOr(id, path.join(uploads, id), "Files.read")
-      })
-
-      const stream = (id: string) =>
-        Stream.unwrap(
-          Effect.map(Effect.andThen(info(id), folders), ({ uploads }) =>
-            Stream.fromReadableStream({
-              evaluate: () => Bun.file(path.join(uploads, id)).stream(),
-              onError: FilesError.during("Files.stream")
-            })
-          )
-        )
-
-      const remove = Effect.fn("Files.remove")(function* (id: string) {
-        yield* info(id)
-        const { uploads } = yield* folders
-        yield* Effect.tryPromise({
-          // The description first: an upload without one does not exist.
-          try: async () => {
-            await fs.rm(path.join(uploads, `${id}.json`), { force: true })
-            await fs.rm(path.join(uploads, id), { force: true })
-          },
-          catch: FilesError.during("Files.remove")
-        })
-      })
-
-      const writeObject = Effect.fn("Files.writeObject")(function* (name: string, bytes: Uint8Array) {
-        if (!objectName.test(name)) return yield* Effect.die(new TypeError(`"${name}" cannot name an object`))
-        const { objects } = yield* folders
-        yield* write("Files.writeObject", path.join(objects, name), append("Files.writeObject", bytes))
-      })
-
-      const readObject = Effect.fn("Files.readObject")((name: string) =>
-        Effect.flatMap(folders, ({ objects }) =>
-          readOr(name, objectName.test(name) ? path.join(objects, name) : undefined, "Files.readObject")
-        )
-      )
-
-      const listObjects = Effect.fn("Files.listObjects")(function* (prefix: string) {
-        const { objects } = yield* folders
-        const entries = yield* Effect.tryPromise({
-          try: () => fs.readdir(objects, { recursive: true, withFileTypes: true }),
-          catch: FilesError.during("Files.listObjects")
-        })
-        return entries
-          .filter((entry) => entry.isFile())
-          .map((entry) =>
-            path.relative(objects, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, "/")
-          )
-          .filter((name) => name.startsWith(prefix))
-          .sort()
-      })
-
-      return Files.of({ upload, info, read, stream, remove, writeObject, readObject, listObjects })
-    })
-  )
+  static readonly layer = Files.layerWith({})
 }
+
+const make = Effect.fnUntraced(function* (access: S3Options) {
+  const blobs = yield* openBlobs((yield* Settings).files, access)
+
+  /** Where the tenant that an effect acts for has its files. */
+  const own = Effect.map(Tenant, (tenant) => {
+    const at = tenant === tenantDefault ? "" : `tenants/${tenant}/`
+    return { uploads: `${at}uploads/`, objects: `${at}objects/` }
+  })
+
+  const readOr = Effect.fnUntraced(function* (id: string, key: string | undefined, operation: string) {
+    const bytes = key === undefined ? undefined : yield* blobs.read(operation, key)
+    return bytes ?? (yield* new FileNotFound({ id }))
+  })
+
+  const upload = Effect.fn("Files.upload")(function* (
+    body: ReadableStream<Uint8Array>,
+    { bytesMax = fileBytesMax, type = "" }: UploadOptions = {}
+  ) {
+    const id = randomId()
+    const { uploads } = yield* own
+    const { bytes, sha256 } = yield* blobs.write("Files.upload", uploads + id, (append) =>
+      pour(body, append, bytesMax)
+    )
+    const info: FileInfo = { id, bytes, sha256, type: mediaType(type) }
+    yield* blobs
+      .write("Files.upload", `${uploads}${id}.json`, (append) => append(encodeInfo(info)))
+      .pipe(
+        // Without its description the upload does not exist; its bytes must not stay either.
+        Effect.onError(() => Effect.ignoreCause(blobs.remove("Files.upload", [uploads + id])))
+      )
+    return info
+  })
+
+  const info = Effect.fn("Files.info")(function* (id: string) {
+    const { uploads } = yield* own
+    const key = uploadId.test(id) ? `${uploads}${id}.json` : undefined
+    return yield* Effect.orDie(decodeInfo(yield* readOr(id, key, "Files.info")))
+  })
+
+  const read = Effect.fn("Files.read")(function* (id: string) {
+    yield* info(id)
+    const { uploads } = yield* own
+    return yield* readOr(id, uploads + id, "Files.read")
+  })
+
+  const stream = (id: string) =>
+    Stream.unwrap(
+      Effect.map(Effect.andThen(info(id), own), ({ uploads }) =>
+        Stream.fromReadableStream({
+          evaluate: () => blobs.stream(uploads + id),
+          onError: FilesError.during("Files.stream")
+        })
+      )
+    )
+
+  const remove = Effect.fn("Files.remove")(function* (id: string) {
+    yield* info(id)
+    const { uploads } = yield* own
+    // The description first: an upload without one does not exist.
+    yield* blobs.remove("Files.remove", [`${uploads}${id}.json`, uploads + id])
+  })
+
+  const writeObject = Effect.fn("Files.writeObject")(function* (name: string, bytes: Uint8Array) {
+    if (!objectName.test(name)) return yield* Effect.die(new TypeError(`"${name}" cannot name an object`))
+    const { objects } = yield* own
+    yield* blobs.write("Files.writeObject", objects + name, (append) => append(bytes))
+  })
+
+  const readObject = Effect.fn("Files.readObject")((name: string) =>
+    Effect.flatMap(own, ({ objects }) =>
+      readOr(name, objectName.test(name) ? objects + name : undefined, "Files.readObject")
+    )
+  )
+
+  const listObjects = Effect.fn("Files.listObjects")(function* (prefix: string) {
+    if (!objectPrefix.test(prefix)) return []
+    const { objects } = yield* own
+    const keys = yield* blobs.list("Files.listObjects", objects + prefix)
+    return keys.map((key) => key.slice(objects.length))
+  })
+
+  return Files.of({ upload, info, read, stream, remove, writeObject, readObject, listObjects })
+})
 
 // ---------------------------------------------------------------------------------------------------------
 // Parts
 // ---------------------------------------------------------------------------------------------------------
 
-/** Where one tenant's bytes lie. */
-interface Folders {
-  readonly uploads: string
-  readonly objects: string
-}
-
-/** Of how many tenants a process remembers that their folders are there. */
-const foldersKnownMax = 10_000
-
 const uploadId = /^[0-9a-f]{32}$/
 
 /** No word begins with a dot, so no name leaves its folder; lower case only, so no two names are one file. */
 const objectName = /^(?=.{1,255}$)[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*){0,7}$/
+
+/** What a name may begin with. */
+const objectPrefix = /^([a-z0-9][a-z0-9._-]*\/?){0,8}$/
 
 const randomId = () => crypto.getRandomValues(new Uint8Array(16)).toHex()
 
@@ -288,10 +230,10 @@ const mediaType = (declared: string) => {
   return type
 }
 
-/** Writes `body` to `file` as it comes, counting and hashing; the body is cancelled when this ends early. */
+/** Appends `body` as it comes, counting and hashing; the body is cancelled when this ends early. */
 const pour = Effect.fnUntraced(function* (
   body: ReadableStream<Uint8Array>,
-  file: fs.FileHandle,
+  append: Append,
   bytesMax: number
 ) {
   const hash = createHash("sha256")
@@ -305,44 +247,23 @@ const pour = Effect.fnUntraced(function* (
         bytes += piece.byteLength
         if (bytes > bytesMax) return yield* new FileTooLarge({ bytesMax })
         hash.update(piece)
-        yield* append("Files.upload", piece)(file)
+        yield* append(piece)
       })
     )
   )
   return { bytes, sha256: hash.digest("hex") }
 })
 
-const append = (operation: string, bytes: Uint8Array) => (file: fs.FileHandle) =>
-  Effect.tryPromise({ try: () => file.appendFile(bytes), catch: FilesError.during(operation) })
-
-const readOr = (id: string, file: string | undefined, operation: string) =>
-  file === undefined
-    ? Effect.fail(new FileNotFound({ id }))
-    : Effect.tryPromise({
-        try: () => fs.readFile(file),
-        catch: (cause) => (isAbsent(cause) ? new FileNotFound({ id }) : new FilesError({ operation, cause }))
-      }).pipe(
-        // A plain array: some who read PDFs refuse a Buffer.
-        Effect.map(({ buffer, byteLength, byteOffset }) => new Uint8Array(buffer, byteOffset, byteLength))
-      )
-
-const isAbsent = (cause: unknown) =>
-  cause instanceof Error && "code" in cause && (cause.code === "ENOENT" || cause.code === "EISDIR")
-
-const removeQuietly = (file: string) => Effect.ignoreCause(Effect.promise(() => fs.rm(file, { force: true })))
-
-const prepare = Effect.fnUntraced(function* (setting: string, folders: ReadonlyArray<string>) {
-  const refuse = (reason: string) => new SettingsError({ setting: "TROUPE_FILES", reason })
-  if (/^[a-z][a-z0-9+-]+:\/\//i.test(setting)) {
-    return yield* refuse(`"${setting}" is an address; only a folder can hold files yet (s3:// is planned)`)
+/** The folder or the bucket that a setting names. */
+const openBlobs = Effect.fnUntraced(function* (setting: string, access: S3Options) {
+  const refuse = (reason: string) =>
+    new SettingsError({ setting: "TROUPE_FILES", reason: `"${setting}" ${reason}` })
+  const bucket = bucketOf(setting)
+  if (bucket === undefined && /^[a-z][a-z0-9+-]+:\/\//i.test(setting)) {
+    return yield* refuse("is neither a folder nor s3://bucket/prefix")
   }
-  const now = yield* Clock.currentTimeMillis
-  yield* Effect.tryPromise({
-    try: async () => {
-      for (const folder of folders) await fs.mkdir(folder, { recursive: true, mode: 0o700 })
-      await sweep(folders.at(-1)!, now - unfinishedForMs)
-    },
-    catch: (cause) =>
-      refuse(`"${setting}" cannot hold files: ${cause instanceof Error ? cause.message : String(cause)}`)
-  })
+  return yield* Effect.mapError(
+    bucket === undefined ? openFolder(setting) : openBucket(bucket, access),
+    (cause) => refuse(`cannot hold files: ${cause instanceof Error ? cause.message : String(cause)}`)
+  )
 })

@@ -300,13 +300,13 @@ describe("the folder of files", () => {
     })
   )
 
-  it.live("cannot be a bucket yet, and says so", () =>
+  it.live("cannot be an address of another kind", () =>
     Effect.gen(function* () {
       const refused = yield* Effect.flip(
-        Layer.build(Files.layer.pipe(Layer.provide(settings({ files: "s3://bucket/prefix" }))))
+        Layer.build(Files.layer.pipe(Layer.provide(settings({ files: "ftp://host/files" }))))
       )
-      expect(refused.message).toContain("only a folder can hold files yet")
-      expect(existsSync("s3:")).toBe(false)
+      expect(refused.message).toContain("neither a folder nor s3://bucket/prefix")
+      expect(existsSync("ftp:")).toBe(false)
     })
   )
 })

@@ -1,0 +1,85 @@
+/**
+ * Blobs in a bucket that speaks the API of S3, through Bun's own client: `s3://bucket/prefix`.
+ *
+ * What is written is gathered in a file of this machine first, and put in its place once it is whole: a bucket shows an
+ * object when all of it is there. Who may enter, and where the bucket is, the usual variables say: `AWS_ACCESS_KEY_ID`,
+ * `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT`, or the same with `S3_`.
+ */
+import { S3Client, type S3Options } from "bun"
+import { Effect } from "effect"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import * as path from "node:path"
+import { type Blobs, FilesError } from "./blobs.ts"
+import { appendTo } from "./folder.ts"
+
+/** The bucket and the prefix of an address; `undefined` when it is none. */
+export const bucketOf = (
+  address: string
+): { readonly bucket: string; readonly prefix: string } | undefined => {
+  const [, bucket, prefix = ""] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/.exec(address) ?? []
+  if (bucket === undefined) return undefined
+  const words = prefix.split("/").filter((word) => word !== "")
+  return { bucket, prefix: words.map((word) => `${word}/`).join("") }
+}
+
+const isAbsent = (cause: unknown) =>
+  typeof cause === "object" && cause !== null && "code" in cause && cause.code === "NoSuchKey"
+
+/** Opens a bucket, asking it for one key, so that one that cannot be used says so at once. Fails with what it says. */
+export const openBucket = Effect.fnUntraced(function* (
+  { bucket, prefix }: { readonly bucket: string; readonly prefix: string },
+  access: S3Options
+): Effect.fn.Return<Blobs, unknown> {
+  const client = new S3Client({ ...access, bucket })
+  const ask = <A>(operation: string, what: () => Promise<A>) =>
+    Effect.tryPromise({ try: what, catch: FilesError.during(operation) })
+
+  yield* Effect.tryPromise({ try: () => client.list({ prefix, maxKeys: 1 }), catch: (cause) => cause })
+
+  return {
+    write: (operation, key, fill) =>
+      Effect.acquireUseRelease(
+        ask(operation, async () => {
+          const folder = await fs.mkdtemp(path.join(tmpdir(), "troupe-upload-"))
+          const part = path.join(folder, "part")
+          return { folder, part, file: await fs.open(part, "wx", 0o600) }
+        }),
+        ({ file, part }) =>
+          Effect.tap(fill(appendTo(operation, file)), () =>
+            ask(operation, () => client.write(prefix + key, Bun.file(part)))
+          ),
+        ({ file, folder }) =>
+          Effect.ignoreCause(
+            Effect.promise(async () => {
+              await file.close()
+              await fs.rm(folder, { recursive: true, force: true })
+            })
+          )
+      ),
+    read: (operation, key) =>
+      Effect.tryPromise({ try: () => client.file(prefix + key).bytes(), catch: (cause) => cause }).pipe(
+        Effect.catch((cause) =>
+          isAbsent(cause) ? Effect.undefined : Effect.fail(new FilesError({ operation, cause }))
+        )
+      ),
+    stream: (key) => client.file(prefix + key).stream(),
+    remove: (operation, keys) =>
+      ask(operation, async () => {
+        for (const key of keys) await client.delete(prefix + key)
+      }),
+    list: (operation, from) =>
+      ask(operation, async () => {
+        const keys: Array<string> = []
+        for (let token: string | undefined; ;) {
+          const page = await client.list({
+            prefix: prefix + from,
+            ...(token === undefined ? {} : { continuationToken: token })
+          })
+          for (const { key } of page.contents ?? []) keys.push(key.slice(prefix.length))
+          token = page.nextContinuationToken
+          if (!page.isTruncated || token === undefined) return keys.sort()
+        }
+      })
+  }
+})
