@@ -12,7 +12,7 @@
 import { parseArgs } from "node:util"
 import { Bundles } from "./bundle.ts"
 import { runCampaign } from "./campaign.ts"
-import { everything, tasksPerCall } from "./driver.ts"
+import { everything, tasksPerCall } from "./calls.ts"
 import type { Fsync } from "./server.ts"
 
 /** What two cores can be asked for beside all the rest, and how close faults come. */

@@ -1,6 +1,7 @@
 /** HTTP as a way in, with nothing but what a stranger would use. */
 import { Frames } from "../../support/sse.ts"
-import type { Answer, Ask, Port } from "./driver.ts"
+import type { Ask } from "./calls.ts"
+import type { Answer, Port } from "./driver.ts"
 
 /** How long an answer is waited for, in milliseconds; and how long for the next byte of a stream. */
 const answerMaxMs = 20_000

@@ -1,6 +1,7 @@
 /** The library as a way in. */
 import { connect, type Named, StoreError, TaskEnded, TroupeClosed } from "../../../api/client/index.ts"
-import type { Answer, Ask, Port } from "./driver.ts"
+import type { Ask } from "./calls.ts"
+import type { Answer, Port } from "./driver.ts"
 import { all, cart } from "./workload.ts"
 
 const optionsOf = ({ delayMs, expiresMs, idempotencyKey, key }: Ask) => ({

@@ -116,7 +116,9 @@ export const startServer = async (folder: string, fsync: Fsync = "always") => {
     })
   }
   // Nothing of a campaign outlives whoever runs it.
-  const endWith = () => void child?.kill("SIGKILL")
+  const endWith = () => {
+    child?.kill("SIGKILL")
+  }
   process.on("exit", endWith)
   const kill = async () => {
     child?.kill("SIGKILL")
