@@ -111,14 +111,15 @@ if (role === "api") {
     role === "worker"
       ? await connect({ redisUrl: url, handlers: [stream], work: { queues: { default: 400 } } })
       : undefined
-  process.on("message", async ({ args, command }: { command: string; args: never }) => {
+  const obey = async ({ args, command }: { command: string; args: never }) => {
     if (command === "follow") say({ kind: "followed", value: await follow(args) })
     else {
       const { count, ...input } = args as Streaming & { count: number }
       const tasks = await Promise.all(Array.from({ length: count }, () => troupe!.submit(stream, input)))
       say({ kind: "submitted", value: tasks.map(({ id }) => id) })
     }
-  })
+  }
+  process.on("message", (message: Parameters<typeof obey>[0]) => void obey(message))
   say({ kind: "ready" })
 }
 process.on("message", ({ command }: { command: string }) => {

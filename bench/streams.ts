@@ -52,7 +52,11 @@ const start = Effect.fnUntraced(function* (role: string, url: string) {
   )
   const hear = <A>(kind: string) =>
     Effect.promise(async () => {
-      while (!heard.some((one) => one.kind === kind)) await new Promise<void>((resolve) => (wake = resolve))
+      while (!heard.some((one) => one.kind === kind)) {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        wake = resolve
+        await promise
+      }
       return heard.splice(
         heard.findIndex((one) => one.kind === kind),
         1
@@ -63,7 +67,7 @@ const start = Effect.fnUntraced(function* (role: string, url: string) {
         orElse: () => Effect.fail(new BenchFailed({ reason: `${role} did not say that it is ${kind}` }))
       })
     )
-  const made: Child = { tell: (command, args) => void child.send({ command, args }), hear }
+  const made: Child = { tell: (command, args) => child.send({ command, args }), hear }
   return made
 })
 

@@ -262,8 +262,8 @@ const openBlobs = Effect.fnUntraced(function* (setting: string, access: S3Option
   if (bucket === undefined && /^[a-z][a-z0-9+-]+:\/\//i.test(setting)) {
     return yield* refuse("is neither a folder nor s3://bucket/prefix")
   }
-  return yield* Effect.mapError(
-    bucket === undefined ? openFolder(setting) : openBucket(bucket, access),
-    (cause) => refuse(`cannot hold files: ${cause instanceof Error ? cause.message : String(cause)}`)
+  const opened = bucket === undefined ? openFolder(setting) : openBucket(bucket, access)
+  return yield* Effect.mapError(opened, ({ cause }) =>
+    refuse(`cannot hold files: ${cause instanceof Error ? cause.message : String(cause)}`)
   )
 })

@@ -13,7 +13,10 @@ const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 const fixedLength = 8
 const countedMax = 32 ** 8
 
-const pairs = Array.from({ length: 32 ** 2 }, (_, at) => crockford[Math.floor(at / 32)]! + crockford[at % 32]!)
+const pairs = Array.from(
+  { length: 32 ** 2 },
+  (_, at) => crockford[Math.floor(at / 32)]! + crockford[at % 32]!
+)
 
 /** An even number of letters, two at a time: ids are made on the hot path. */
 const letters = (number: number, length: number): string => {

@@ -118,6 +118,7 @@ export const deliver = defineTask.effect({
       Effect.scoped,
       Effect.catchTags({
         // Another address tomorrow is another receiver: nobody is to find out what is where by trying.
+        // @effect-diagnostics-next-line globalErrorInEffectFailure:off
         AddressNotAllowed: ({ _tag, message }) => Effect.fail(new Fatal(message, { type: _tag })),
         // What went wrong may quote the whole URL, which may hold a token.
         Unreachable: () =>
@@ -137,7 +138,10 @@ export const deliver = defineTask.effect({
     const { ok, status } = response
     if (ok) return { status }
     const message = `${to.host}: it answered ${status}`
-    if (status === 410) return yield* Effect.fail(new Fatal(message, { type: "CallbackGone" }))
+    if (status === 410) {
+      // @effect-diagnostics-next-line globalErrorInEffectFailure:off
+      return yield* Effect.fail(new Fatal(message, { type: "CallbackGone" }))
+    }
     const afterMs =
       status === 429 || status === 503 ? putOffMs(response.headers.get("retry-after"), now) : undefined
     return yield* afterMs === undefined

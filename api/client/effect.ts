@@ -203,7 +203,7 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
   if (!Schema.is(TenantName)(tenant)) {
     return yield* new SettingsError({
       setting: "tenant",
-      reason: `"${tenant}" is not 1 to 63 of a-z 0-9 _ -, the first a letter or a digit`
+      reason: `"${String(tenant)}" is not 1 to 63 of a-z 0-9 _ -, the first a letter or a digit`
     })
   }
   const own = <Service>(service: Service): Service =>
@@ -338,10 +338,10 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
 
     task: (id) => Effect.flatMap(readId(id), dispatcher.task),
     result: (id, options) => Effect.flatMap(readId(id), (id) => result(id, options)),
-    events: ((of: string | LifecycleFilter = {}, options?: EventOptions) =>
+    events: ((of?: string | LifecycleFilter, options?: EventOptions) =>
       typeof of === "string"
         ? Stream.unwrap(Effect.map(readId(of), (id) => events(id, options)))
-        : lifecycle.follow(of, options?.after)) as Troupe["Service"]["events"],
+        : lifecycle.follow(of ?? {}, options?.after)) as Troupe["Service"]["events"],
     work
   })
   return Context.make(Troupe, troupe).pipe(Context.add(Direct, direct))

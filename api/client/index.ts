@@ -203,18 +203,21 @@ export const connectOver = async (
 
   const tell = <A, B>(start: (done: Done<A>) => () => void, to: (value: A) => B) =>
     new Promise<B>((resolve, reject) => {
-      if (isClosed()) return reject(new TroupeClosed())
       let isOver = false
       let forget = () => {}
       const stop = () => {
         forget()
         reject(new TroupeClosed())
       }
+      if (isClosed()) {
+        stop()
+        return
+      }
       forget = start((exit) => {
         isOver = true
         told.delete(stop)
         if (Exit.isSuccess(exit)) resolve(to(exit.value))
-        else reject(Cause.squash(exit.cause))
+        else reject(Cause.squash(exit.cause) as Error)
       })
       if (!isOver) told.add(stop)
     })
@@ -304,10 +307,10 @@ export const connectOver = async (
         : run((troupe) => troupe.ask(task, input, options)),
     task: (id) => run((troupe) => troupe.task(id)),
     result: (id, options) => run((troupe) => troupe.result(id, options)),
-    events: ((of: string | LifecycleFilter = {}, options?: Fx.EventOptions) =>
+    events: ((of?: string | LifecycleFilter, options?: Fx.EventOptions) =>
       typeof of === "string"
         ? iterate((troupe) => troupe.events(of, options))
-        : iterate((troupe) => troupe.events(of, options))) as Troupe["events"],
+        : iterate((troupe) => troupe.events(of ?? {}, options))) as Troupe["events"],
     work,
     close,
     [Symbol.asyncDispose]: close

@@ -30,12 +30,15 @@ const isAbsent = (cause: unknown) =>
 export const openBucket = Effect.fnUntraced(function* (
   { bucket, prefix }: { readonly bucket: string; readonly prefix: string },
   access: S3Options
-): Effect.fn.Return<Blobs, unknown> {
+): Effect.fn.Return<Blobs, FilesError> {
   const client = new S3Client({ ...access, bucket })
   const ask = <A>(operation: string, what: () => Promise<A>) =>
     Effect.tryPromise({ try: what, catch: FilesError.during(operation) })
 
-  yield* Effect.tryPromise({ try: () => client.list({ prefix, maxKeys: 1 }), catch: (cause) => cause })
+  yield* Effect.tryPromise({
+    try: () => client.list({ prefix, maxKeys: 1 }),
+    catch: FilesError.during("Files.open")
+  })
 
   return {
     write: (operation, key, fill) =>
@@ -58,9 +61,13 @@ export const openBucket = Effect.fnUntraced(function* (
           )
       ),
     read: (operation, key) =>
-      Effect.tryPromise({ try: () => client.file(prefix + key).bytes(), catch: (cause) => cause }).pipe(
-        Effect.catch((cause) =>
-          isAbsent(cause) ? Effect.undefined : Effect.fail(new FilesError({ operation, cause }))
+      Effect.tryPromise({
+        try: () => client.file(prefix + key).bytes(),
+        catch: FilesError.during(operation)
+      }).pipe(
+        Effect.catchIf(
+          ({ cause }) => isAbsent(cause),
+          () => Effect.undefined
         )
       ),
     stream: (key) => client.file(prefix + key).stream(),

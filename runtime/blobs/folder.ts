@@ -23,7 +23,7 @@ export const appendTo =
     Effect.tryPromise({ try: () => file.appendFile(bytes), catch: FilesError.during(operation) })
 
 /** Opens the folder, making it if need be. Fails with what the disk says. */
-export const openFolder = Effect.fnUntraced(function* (folder: string): Effect.fn.Return<Blobs, unknown> {
+export const openFolder = Effect.fnUntraced(function* (folder: string): Effect.fn.Return<Blobs, FilesError> {
   const unfinished = path.resolve(folder, "unfinished")
   const at = (key: string) => path.resolve(folder, key)
   const now = yield* Clock.currentTimeMillis
@@ -32,7 +32,7 @@ export const openFolder = Effect.fnUntraced(function* (folder: string): Effect.f
       await fs.mkdir(unfinished, { recursive: true, mode: 0o700 })
       await sweep(unfinished, now - unfinishedForMs)
     },
-    catch: (cause) => cause
+    catch: FilesError.during("Files.open")
   })
   return {
     write: (operation, key, fill) =>
@@ -43,11 +43,12 @@ export const openFolder = Effect.fnUntraced(function* (folder: string): Effect.f
         failed: FilesError.during(operation)
       }),
     read: (operation, key) =>
-      Effect.tryPromise({ try: () => fs.readFile(at(key)), catch: (cause) => cause }).pipe(
+      Effect.tryPromise({ try: () => fs.readFile(at(key)), catch: FilesError.during(operation) }).pipe(
         // A plain array: some who read PDFs refuse a Buffer.
         Effect.map(({ buffer, byteLength, byteOffset }) => new Uint8Array(buffer, byteOffset, byteLength)),
-        Effect.catch((cause) =>
-          isAbsent(cause) ? Effect.undefined : Effect.fail(new FilesError({ operation, cause }))
+        Effect.catchIf(
+          ({ cause }) => isAbsent(cause),
+          () => Effect.undefined
         )
       ),
     stream: (key) => Bun.file(at(key)).stream(),

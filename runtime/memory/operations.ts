@@ -53,7 +53,11 @@ const takeWaiting = (heap: Heap, most: number): ReadonlyArray<Entry> => {
   return taken
 }
 
-const reviveIn = (heap: Heap, now: number, { box, callback, entry, expected, record, ulid }: Revival): boolean => {
+const reviveIn = (
+  heap: Heap,
+  now: number,
+  { box, callback, entry, expected, record, ulid }: Revival
+): boolean => {
   if (heap.letters.get(ulid) !== expected) return heap.tasks.get(segmentOf(ulid))?.get(ulid) === record
   heap.letters.delete(ulid)
   heap.dead.delete(ulid)

@@ -11,7 +11,16 @@ import {
   type Turn,
   type TurnReply
 } from "../store.ts"
-import { decodeRecord, type Entry, type Lane, lanes, nextRun, runOfEntry, type TaskError, ulidOfEntry } from "../task.ts"
+import {
+  decodeRecord,
+  type Entry,
+  type Lane,
+  lanes,
+  nextRun,
+  runOfEntry,
+  type TaskError,
+  ulidOfEntry
+} from "../task.ts"
 import { entryOfHeader } from "./cells.ts"
 import type { Heap } from "./heap.ts"
 import { noteLife } from "./lives.ts"

@@ -37,10 +37,9 @@ it.live("a private Redis that dies before it answers is started again at once", 
       server = yield* nextServer(folder, server)
     }
 
+    const run = Effect.runPromiseWith(yield* Effect.context<never>())
     const up = yield* Effect.promise(() =>
-      eventually("an answer", async () =>
-        (await Effect.runPromise(answers(socketIn(folder)))) ? true : undefined
-      )
+      eventually("an answer", async () => ((await run(answers(socketIn(folder)))) ? true : undefined))
     )
     expect(up).toBe(true)
     expect(serversIn(folder)).toEqual([server])

@@ -174,7 +174,7 @@ export const scriptOf =
         case "keyed":
         case "agent":
           // What belongs together is said one after the other, elsewhere.
-          return Effect.succeed(undefined)
+          return Effect.undefined
         case "ask":
           return Effect.as(
             Effect.ignore(troupe.ask(workload.quick, { label, waitMs }, { timeout: "5 seconds" })),

@@ -53,7 +53,11 @@ const theTestWorks = Layer.effectDiscard(
 
 /** What an API asks for, on a store. */
 export const apiOn = <E, E2>(
-  store: Layer.Layer<Store | Access | Admission | Agents | LifecycleLog | Limits | Members | Operations | Schedules | Steps, E, Settings>,
+  store: Layer.Layer<
+    Store | Access | Admission | Agents | LifecycleLog | Limits | Members | Operations | Schedules | Steps,
+    E,
+    Settings
+  >,
   settings: (over: Partial<SettingsShape>) => Layer.Layer<Settings, E2>
 ) =>
   Layer.unwrap(

@@ -44,6 +44,8 @@ export interface LabelFacts {
   readonly label: string
   readonly terms: Terms | undefined
   readonly invoked: Placed<Call> | undefined
+  /** Whether it was begun again by somebody who had not heard: nobody knows when its task was stored. */
+  readonly isUnclear: boolean
   readonly refused: boolean
   /** The tasks it was acknowledged as, or that ran for it. */
   readonly tasks: Set<string>
@@ -96,6 +98,7 @@ export const factsOf = (history: ReadonlyArray<HistoryEvent>) => {
       label,
       terms: undefined,
       invoked: undefined,
+      isUnclear: false,
       refused: false,
       tasks: new Set<string>(),
       acknowledged: undefined,
@@ -116,6 +119,7 @@ export const factsOf = (history: ReadonlyArray<HistoryEvent>) => {
       case "submit": {
         const facts = labelOf(event.label)
         if (event.phase === "invoke") {
+          if (facts.invoked !== undefined) facts.isUnclear = true
           facts.invoked ??= { ...event, place }
           facts.terms ??= event.terms
         }

@@ -70,23 +70,29 @@ const isPlain = (facts: Facts, task: string) =>
     return agent === undefined && delayMs === undefined && key === undefined && state === undefined
   })
 
-/** When everything worked again, after each fault: times on the machine's clock. */
-const healings = ({ faults }: Facts) =>
-  faults.flatMap(({ ns, phase }) => (phase === "healed" && ns !== undefined ? [ns] : []))
-
-const firstAfter = (times: ReadonlyArray<number>, time: number): number | undefined => {
-  let [low, high] = [0, times.length]
+/** The longest time within which nothing was broken, between two times; what is broken anew begins anew. */
+const longestQuiet = (faults: Facts["faults"], from: number, to: number): number => {
+  let [low, high] = [0, faults.length]
   while (low < high) {
     const middle = (low + high) >> 1
-    if (times[middle]! < time) low = middle + 1
+    if ((faults[middle]!.ns ?? 0) < from) low = middle + 1
     else high = middle
   }
-  return times[low]
+  let [quietFrom, longest] = [from, 0]
+  for (let at = low; at < faults.length && (faults[at]!.ns ?? 0) < to; at++) {
+    const { ns = 0, phase } = faults[at]!
+    if (phase === "healed") quietFrom = ns
+    else {
+      longest = Math.max(longest, ns - quietFrom)
+      // Until it is healed.
+      quietFrom = to
+    }
+  }
+  return Math.max(longest, to - quietFrom)
 }
 
-/** For each run that was lost with its process: how long after the healing its task ran again, in milliseconds. */
+/** For each run that was lost with its process: for how long nothing was broken before its task ran again, in milliseconds. */
 export const recoveriesOf = (facts: Facts): ReadonlyArray<number> => {
-  const healed = healings(facts)
   return facts.stored.flatMap(({ overs, starts, task }) => {
     const [first, second] = starts
     if (first?.ns === undefined || second?.ns === undefined || !isPlain(facts, task)) return []
@@ -96,7 +102,7 @@ export const recoveriesOf = (facts: Facts): ReadonlyArray<number> => {
       ({ ns, op }) => op === "killed" && ns !== undefined && ns >= from && ns <= to
     )
     if (isOver || blow === undefined) return []
-    return [Math.max(0, to - (firstAfter(healed, blow.ns!) ?? blow.ns!)) / 1e6]
+    return [longestQuiet(facts.faults, blow.ns!, to) / 1e6]
   })
 }
 

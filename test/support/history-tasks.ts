@@ -75,7 +75,8 @@ export const admittedOnce = ({ labels }: Facts) => {
 /** Of one key, the first run of a task starts after the run before it that counted has ended. */
 export const ordered = ({ labels, memories, tasks }: Facts) => {
   const keyed = [...labels.values()].filter(
-    ({ acknowledged, terms }) => terms?.key !== undefined && acknowledged !== undefined
+    ({ acknowledged, isUnclear, terms }) =>
+      terms?.key !== undefined && acknowledged !== undefined && !isUnclear
   )
   const outOfTurn = [...Map.groupBy(keyed, ({ terms }) => terms!.key!)].flatMap(([key, some]) => {
     const inOrder = some.toSorted((one, other) => (one.invoked?.place ?? 0) - (other.invoked?.place ?? 0))
@@ -91,7 +92,10 @@ export const ordered = ({ labels, memories, tasks }: Facts) => {
     })
   })
   const remembered = memories.flatMap(({ agent, labels: said }) => {
-    const places = said.map((label) => labels.get(label)?.invoked?.place ?? 0)
+    const places = said.flatMap((label) => {
+      const { invoked, isUnclear } = labels.get(label) ?? {}
+      return invoked === undefined || isUnclear === true ? [] : [invoked.place]
+    })
     return places.some((place, at) => at > 0 && place < places[at - 1]!)
       ? [`the agent ${agent} remembers out of order`]
       : []

@@ -483,12 +483,10 @@ describe("a worker whose turns get no answer", () => {
         return {
           ...store,
           turn: (partition, turn) =>
-            Effect.flatMap(store.turn(partition, turn), (reply) =>
-              ++turns % every === 0
-                ? Effect.fail(
-                    new StoreError({ operation: "Store.turn", cause: new Error("the answer was lost") })
-                  )
-                : Effect.succeed(reply)
+            Effect.filterOrFail(
+              store.turn(partition, turn),
+              () => ++turns % every !== 0,
+              () => new StoreError({ operation: "Store.turn", cause: new Error("the answer was lost") })
             )
         }
       })

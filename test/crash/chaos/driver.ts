@@ -91,7 +91,8 @@ export const drive = async (port: Port, plan: DriverPlan, folder: string, name: 
     if (before?.phases.has("invoke")) {
       note({ op: "submit", label, phase: "unknown" })
       if (!isRepeatable) return undefined
-    } else note({ op: "submit", label, phase: "invoke", ...(terms === undefined ? {} : { terms }) })
+    }
+    note({ op: "submit", label, phase: "invoke", ...(terms === undefined ? {} : { terms }) })
     return heard("submit", label, undefined, isRepeatable, () => port.submit(ask))
   }
 

@@ -172,14 +172,7 @@ describe("with an exporter", () => {
   it.live("agents tell and ask within one trace", () =>
     Effect.gen(function* () {
       const { spans } = yield* spansOf(
-        Effect.gen(function* () {
-          yield* ran({
-            name: "asking",
-            key: "k",
-            input: { message: "go", input: null },
-            traceparent: sampled
-          })
-        })
+        ran({ name: "asking", key: "k", input: { message: "go", input: null }, traceparent: sampled })
       )
 
       const parentOf = (name: string) => {
@@ -214,20 +207,18 @@ describe("with an exporter", () => {
 describe("a slot of a schedule", () => {
   it.live("begins the trace of what it fires", () =>
     Effect.gen(function* () {
-      const { spans } = yield* Effect.promise(async () => {
-        await using collector = aCollector()
-        const system = ScheduleOperator.layer.pipe(Layer.provideMerge(exporting(collector.environment)))
-        await Effect.runPromise(
-          Effect.gen(function* () {
-            const operator = yield* ScheduleOperator.ScheduleOperator
-            yield* operator.create({ id: "hourly", name: "tells", input: 1, cron: "0 * * * *" })
-            const fired = yield* operator.run("hourly")
-            if (fired.outcome !== "submitted") throw new Error("nothing was submitted")
-            yield* outputOf(fired.task)
-          }).pipe(Effect.provide(system), Effect.scoped)
-        )
-        return { spans: collector.spans() }
-      })
+      const collector = yield* Effect.acquireRelease(Effect.sync(aCollector), (collector) =>
+        Effect.promise(async () => collector[Symbol.asyncDispose]())
+      )
+      const system = ScheduleOperator.layer.pipe(Layer.provideMerge(exporting(collector.environment)))
+      yield* Effect.gen(function* () {
+        const operator = yield* ScheduleOperator.ScheduleOperator
+        yield* operator.create({ id: "hourly", name: "tells", input: 1, cron: "0 * * * *" })
+        const fired = yield* operator.run("hourly")
+        if (fired.outcome !== "submitted") throw new Error("nothing was submitted")
+        yield* outputOf(fired.task)
+      }).pipe(Effect.provide(system), Effect.scoped)
+      const spans = collector.spans()
 
       const slot = spans.find((span) => span.name === "slot hourly")
       expect(slot).toMatchObject({ parentSpanId: undefined, attributes: { "troupe.schedule": "hourly" } })
