@@ -24,6 +24,8 @@ local boxes_at_once = 20
 
 local shelf, from, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local entries, next_from = {}, ""
+-- What comes after the page of `later` that is looked at, as far as it was looked at.
+local after, more_after = {}, false
 
 local function take(popped)
   for _, entry in ipairs(popped) do
@@ -68,15 +70,17 @@ elseif shelf == "boxes" then
   -- More of this group may be left.
   next_from = #entries == most and from or next_from
 else
-  local page = redis.call("ZRANGE", key.later, from, from + most - 1)
-  for _, member in ipairs(page) do
+  local pages = redis.call("ZRANGE", key.later, from, from + 2 * most - 1)
+  more_after = #pages == 2 * most
+  for i, member in ipairs(pages) do
     local sign = byte(member)
-    if sign ~= 33 and sign ~= 35 then
+    if i > most then
+      after[#after + 1] = member
+    elseif sign ~= 33 and sign ~= 35 then
       entries[#entries + 1] = member
     end
   end
   send("ZREM", key.later, entries)
-  next_from = #page == most and tostring(from + #page - #entries) or ""
 end
 
 local now, ids, outcomes = clock(), {}, {}
@@ -92,4 +96,11 @@ if #ids > 0 then
   finish(ids, outcomes, now, tonumber(ARGV[5]))
   count_ends("C", #ids, now)
 end
-return { #ids, next_from }
+-- Alarms of what was cancelled have gone from before and after the page: where to go on is only known now.
+for _, member in ipairs(after) do
+  local rank = redis.call("ZRANK", key.later, member)
+  if rank then
+    return { #ids, digits(rank) }
+  end
+end
+return { #ids, more_after and from or next_from }

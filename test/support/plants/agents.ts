@@ -58,13 +58,13 @@ export const agentPlants: ReadonlyArray<Plant> = [
     '    if false then\n      return { "q", agent }'
   ),
   plant("one in quarantine admits messages", "if agent and is_paused(box) then", "if false then"),
-  plant("a busy one admits messages", `ARGV[11] == "reject" and redis.call`, `false and redis.call`),
+  plant("a busy one admits messages", `ARGV[12] == "reject" and redis.call`, `false and redis.call`),
   plant(
     "the newest that runs is interrupted",
     "  table.sort(taken)\n",
     "  table.sort(taken, function(a, b) return a > b end)\n"
   ),
-  plant("nothing is interrupted", `if ARGV[11] == "interrupt" then`, "if false then"),
+  plant("nothing is interrupted", `if ARGV[12] == "interrupt" then`, "if false then"),
   plant(
     "a resume leaves the quarantine",
     `redis.call("SREM", key.pausedKeys, "~" .. address)\nif ARGV[3]`,
