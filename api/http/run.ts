@@ -25,7 +25,7 @@ import { Tracing } from "../../runtime/telemetry/tracing.ts"
 import { followingIn } from "./traced.ts"
 import { type ApiError, toResponse } from "./problem.ts"
 import type { Row } from "./row.ts"
-import type { Upgraded } from "./sockets.ts"
+import type { Upgraded } from "./wire.ts"
 
 /** What routes ask for. */
 export type ApiServices =

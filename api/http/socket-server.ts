@@ -1,7 +1,7 @@
 /** The web sockets of Bun's server, which are told to whom they belong. Hand it to `Bun.serve` beside `fetch`. */
 import type { WebSocketHandler } from "bun"
 import { frameBytesMax } from "./socket-frames.ts"
-import type { Upgraded } from "./sockets.ts"
+import type { Upgraded } from "./wire.ts"
 
 /** How much a client may leave unread, beyond which what is sent to it is dropped, in bytes. */
 const unreadMax = 16 * 1024 * 1024

@@ -1,22 +1,8 @@
 /**
- * One web socket: what its client says is done in the name of its key, and what it follows is sent as fast as it reads.
- *
- * A client that does not keep up is not sent more: what it follows waits in the store, not here. If it goes on like that it
- * is cut off, and comes back with the last id of each task. When it goes, everything of it is freed.
+ * One web socket: what its client says is done in the name of its key, within bounds, and when it goes everything of it
+ * is freed.
  */
-import {
-  Cause,
-  type Context,
-  Duration,
-  Effect,
-  Exit,
-  Fiber,
-  Latch,
-  Option,
-  Pull,
-  Result,
-  Stream
-} from "effect"
+import { Cause, type Context, Duration, Effect, Fiber, Option, Result, Stream } from "effect"
 import { type Entrant, Gate, NotLetIn } from "../../actors/access/gate.ts"
 import { Dispatcher } from "../../actors/dispatch/dispatcher.ts"
 import { Follow, readPosition, start } from "../../actors/follow/follow.ts"
@@ -32,20 +18,10 @@ import { type ApiError, general, generalProblem, problemOf } from "./problem.ts"
 import { BodyRefused, GoingAway, NotAllowed } from "./refusals.ts"
 import type { ApiServices } from "./run.ts"
 import { eventText, type Frame, newsText, okText, problemText, readFrame, type Ref } from "./socket-frames.ts"
+import { SocketWriter } from "./socket-writer.ts"
+import { Subscriptions } from "./subscriptions.ts"
 import { submittedJson } from "./view.ts"
-
-/** The connection beneath a socket. */
-export interface Wire {
-  /** How much was sent; -1 when it has to wait its turn, 0 when it was dropped. */
-  readonly send: (text: string) => number
-  readonly ping: () => void
-  readonly close: (code: number, reason: string) => void
-  /** Without waiting for what was sent. */
-  readonly terminate: () => void
-}
-
-/** How many tasks one socket follows at once. */
-export const subscriptionsMax = 256
+import type { Wire } from "./wire.ts"
 
 /** How many frames are worked on at once, how many may come in a second, and in one go. */
 const inFlightMax = 64
@@ -91,14 +67,10 @@ const tooFast = generalProblem(
 export class Socket {
   readonly #options: SocketOptions
   readonly #run: ReturnType<typeof Effect.runForkWith<ApiServices>>
-  #wire: Wire | undefined
+  readonly #writer = new SocketWriter()
+  readonly #subscriptions: Subscriptions
   #entrant: Entrant | undefined
-  readonly #subscriptions = new Map<string, Fiber.Fiber<void>>()
   readonly #working = new Set<Fiber.Fiber<void>>()
-  readonly #writable = Latch.makeUnsafe(true)
-  /** Since when its client has not kept up, on our monotonic clock. */
-  #blockedAt: number | undefined
-  #over = false
   #frames = framesAtOnce
   #framesAt = performance.now()
   #refusals = 0
@@ -108,6 +80,11 @@ export class Socket {
     this.#options = options
     this.#entrant = options.entrant
     this.#run = Effect.runForkWith(options.context)
+    this.#subscriptions = new Subscriptions({
+      run: this.#run,
+      say: (text) => this.#writer.say(text),
+      brokeOff: () => this.close(closes.away, "a subscription broke off; come back with the last ids")
+    })
   }
 
   get isLetIn(): boolean {
@@ -116,7 +93,7 @@ export class Socket {
 
   /** For how long its client has not read, in milliseconds. */
   blockedFor(now: number): number {
-    return this.#blockedAt === undefined ? 0 : now - this.#blockedAt
+    return this.#writer.blockedFor(now)
   }
 
   get subscriptions(): number {
@@ -124,43 +101,40 @@ export class Socket {
   }
 
   opened(wire: Wire): void {
-    this.#wire = wire
+    this.#writer.opened(wire)
     if (this.#entrant !== undefined) this.#options.onLetIn(this.#entrant)
   }
 
   /** What was sent has been read. */
   drained(): void {
-    this.#blockedAt = undefined
-    this.#writable.openUnsafe()
+    this.#writer.drained()
   }
 
   ping(): void {
-    this.#wire?.ping()
+    this.#writer.ping()
   }
 
   close(code: number, reason: string): void {
-    this.#wire?.close(code, reason)
+    this.#writer.close(code, reason)
   }
 
   /** Its client reads too slowly: what it has not read is let go of. */
   cut(): void {
-    this.#wire?.terminate()
+    this.#writer.cut()
   }
 
   /** This process goes away, or the key of the client counts no more. */
   leave(code: number, reason: string): void {
-    if (this.#blockedAt === undefined) this.#wire?.send(JSON.stringify({ event: "away", data: { reason } }))
+    this.#writer.sayIfRead(JSON.stringify({ event: "away", data: { reason } }))
     this.close(code, reason)
   }
 
   /** It is closed, by whomever. */
   closed(): void {
-    if (this.#over) return
-    this.#over = true
+    if (this.#writer.isOver) return
+    this.#writer.end()
     this.#options.onClose()
-    const fibers = [...this.#subscriptions.values(), ...this.#working]
-    this.#subscriptions.clear()
-    this.#run(Effect.andThen(Fiber.interruptAll(fibers), this.#writable.open))
+    this.#run(Fiber.interruptAll([...this.#subscriptions.clear(), ...this.#working]))
   }
 
   said(message: string | Uint8Array): void {
@@ -170,13 +144,13 @@ export class Socket {
       this.#refusals += 1
       if (this.#refusals > refusalsMax) return this.close(closes.tooFast, tooFast.detail!)
       // Nobody waits for a client that does not read.
-      if (this.#blockedAt === undefined) this.#work(this.#say(problemText(ref, tooFast)))
+      if (!this.#writer.isBlocked) this.#work(this.#writer.say(problemText(ref, tooFast)))
       return
     }
     this.#refusals = Math.max(0, this.#refusals - 1)
     if (Result.isFailure(frame)) {
       const problem = problemOf(new BodyRefused({ faults: [...frame.failure] }))
-      return this.#work(this.#say(problemText(ref, problem)))
+      return this.#work(this.#writer.say(problemText(ref, problem)))
     }
     this.#work(this.#answer(ref, frame.success))
   }
@@ -198,30 +172,15 @@ export class Socket {
     fiber.addObserver(() => this.#working.delete(fiber))
   }
 
-  /** Sends a text once the client has read what was sent before. */
-  #say(text: string): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.#over || this.#wire === undefined) return Effect.void
-      if (this.#blockedAt !== undefined) return Effect.andThen(this.#writable.await, this.#say(text))
-      const sent = this.#wire.send(text)
-      if (sent === 0) this.cut()
-      else if (sent < 0) {
-        this.#blockedAt = performance.now()
-        this.#writable.closeUnsafe()
-      }
-      return Effect.void
-    })
-  }
-
   #answer(ref: Ref | null, frame: Frame): Effect.Effect<void, never, ApiServices> {
     return this.#perform(ref, frame).pipe(
-      Effect.catch((error) => this.#say(problemText(ref, problemOf(error)))),
+      Effect.catch((error) => this.#writer.say(problemText(ref, problemOf(error)))),
       Effect.catchCause((cause) =>
         Cause.hasInterruptsOnly(cause)
           ? Effect.void
           : Effect.andThen(
               Effect.logError(`${frame.op} over a web socket failed`, cause),
-              this.#say(problemText(ref, generalProblem(general.internal)))
+              this.#writer.say(problemText(ref, generalProblem(general.internal)))
             )
       ),
       Effect.provideService(Tenant, this.#entrant?.tenant ?? "default")
@@ -241,7 +200,7 @@ export class Socket {
   )
 
   #perform(ref: Ref | null, frame: Frame): Effect.Effect<void, ApiError, ApiServices> {
-    const ok = (more?: object) => this.#say(okText(ref, more))
+    const ok = (more?: object) => this.#writer.say(okText(ref, more))
     const { base } = this.#options
     switch (frame.op) {
       case "auth":
@@ -276,7 +235,7 @@ export class Socket {
       case "listen":
         return this.#allowed("read").pipe(
           Effect.andThen(
-            this.#subscribe(
+            this.#subscriptions.begin(
               allTasks,
               Stream.unwrap(Lifecycle.useSync(({ follow }) => follow(frame.filter, frame.after))),
               newsText,
@@ -284,13 +243,11 @@ export class Socket {
             )
           )
         )
-      case "unsubscribe": {
-        const fiber = this.#forget(frame.task ?? allTasks)
+      case "unsubscribe":
         return Effect.andThen(
-          fiber === undefined ? Effect.void : Fiber.interrupt(fiber),
+          this.#subscriptions.end(frame.task ?? allTasks),
           ok(frame.task === undefined ? {} : { task: frame.task })
         )
-      }
     }
   }
 
@@ -318,12 +275,12 @@ export class Socket {
   /** Answers with how a task ends, or that it has not within the time: it goes on. */
   #waitFor(ref: Ref | null, id: TaskId, waitMs = waitMsDefault, name: "result" | "reply") {
     return Dispatcher.use((dispatcher) => dispatcher.result(id, Duration.millis(waitMs))).pipe(
-      Effect.map((ended) => Option.some(ended)),
+      Effect.asSome,
       Effect.catchTag("ResultTimeout", () => Effect.succeedNone),
       Effect.flatMap((ended: Option.Option<Ended>) => {
-        if (Option.isNone(ended)) return this.#say(okText(ref, { id, late: true }))
+        if (Option.isNone(ended)) return this.#writer.say(okText(ref, { id, late: true }))
         if (ended.value.state === "succeeded")
-          return this.#say(okText(ref, { id, [name]: ended.value.output ?? null }))
+          return this.#writer.say(okText(ref, { id, [name]: ended.value.output ?? null }))
         const { error, state } = ended.value
         return Effect.fail(new TaskFailed({ id, state, error }))
       })
@@ -333,82 +290,14 @@ export class Socket {
   #follow(ref: Ref | null, task: TaskId, after: string | undefined) {
     return Effect.gen({ self: this }, function* () {
       const position = after === undefined ? start : yield* Effect.fromResult(readPosition(after))
-      if (position === "end") return yield* this.#say(okText(ref, { task, ended: true }))
+      if (position === "end") return yield* this.#writer.say(okText(ref, { task, ended: true }))
       const events = Stream.unwrap(Follow.useSync(({ follow }) => follow(task, position)))
-      yield* this.#subscribe(
+      yield* this.#subscriptions.begin(
         task,
         events,
         (event) => eventText(task, event),
-        () => this.#say(okText(ref, { task }))
+        () => this.#writer.say(okText(ref, { task }))
       )
     })
-  }
-
-  /**
-   * Sends a stream for as long as it lasts. The first of it is waited for, so that what is wrong with it is the answer. A
-   * second subscription to the same takes the place of the first.
-   */
-  #subscribe<A, E extends ApiError>(
-    name: string,
-    stream: Stream.Stream<A, E, ApiServices>,
-    toText: (event: A) => string,
-    begun: () => Effect.Effect<void>
-  ): Effect.Effect<void, E | BodyRefused, ApiServices> {
-    return Effect.gen({ self: this }, function* () {
-      const earlier = this.#forget(name)
-      if (earlier !== undefined) yield* Fiber.interrupt(earlier)
-      if (this.#subscriptions.size >= subscriptionsMax) {
-        const message = `a socket follows ${subscriptionsMax} tasks at most; unsubscribe from one, or open another socket`
-        return yield* new BodyRefused({ faults: [{ path: "/task", message }] })
-      }
-      const first = Latch.makeUnsafe(false)
-      let failed: E | undefined
-      let isAnswered = false
-      const sending = Effect.scoped(
-        Effect.gen({ self: this }, function* () {
-          const pull = yield* Stream.toPull(stream)
-          while (true) {
-            const events = yield* Pull.catchDone(pull, () => Effect.undefined)
-            if (!isAnswered) {
-              isAnswered = true
-              yield* begun()
-              first.openUnsafe()
-            }
-            if (events === undefined) return
-            for (const event of events) yield* this.#say(toText(event))
-          }
-        })
-      ).pipe(
-        Effect.catch((error: E) => {
-          failed = error
-          return isAnswered ? Effect.logWarning("a subscription broke off", error) : Effect.void
-        }),
-        Effect.onExit((exit) =>
-          Effect.sync(() => {
-            if (this.#subscriptions.get(name) === fiber) this.#subscriptions.delete(name)
-            first.openUnsafe()
-            // The client subscribes anew, and is then told what is wrong.
-            if (
-              isAnswered &&
-              (Exit.isFailure(exit) ? !Cause.hasInterruptsOnly(exit.cause) : failed !== undefined)
-            )
-              this.close(closes.away, "a subscription broke off; come back with the last ids")
-          })
-        )
-      )
-      // In a turn of its own, so that it is known here before it can end.
-      const fiber: Fiber.Fiber<void> = this.#run(
-        Effect.andThen(Effect.yieldNow, Effect.provideService(sending, Tenant, yield* Tenant))
-      )
-      this.#subscriptions.set(name, fiber)
-      yield* first.await
-      if (failed !== undefined && !isAnswered) return yield* Effect.fail(failed)
-    })
-  }
-
-  #forget(name: string): Fiber.Fiber<void> | undefined {
-    const fiber = this.#subscriptions.get(name)
-    this.#subscriptions.delete(name)
-    return fiber
   }
 }

@@ -9,7 +9,8 @@ import type { Entrant } from "../../actors/access/gate.ts"
 import type { Drain } from "./drain.ts"
 import { LettingIn } from "./letting-in.ts"
 import type { ApiServices } from "./run.ts"
-import { closes, Socket, type Wire } from "./socket.ts"
+import { closes, Socket } from "./socket.ts"
+import type { Upgraded } from "./wire.ts"
 
 /** How long a client may take to say who it is. */
 const letInWithin: Duration.Input = "10 seconds"
@@ -21,14 +22,6 @@ export interface SocketsOptions {
   readonly slow: Duration.Input
   /** Whether everybody is let in while there never was a key. */
   readonly open: boolean
-}
-
-/** What a server is to tell of a connection that was upgraded. */
-export interface Upgraded {
-  readonly opened: (wire: Wire) => void
-  readonly said: (message: string | Uint8Array) => void
-  readonly drained: () => void
-  readonly closed: () => void
 }
 
 export class Sockets {
