@@ -2,7 +2,7 @@
  * The OpenAPI 3.1 document, made of the route table: its schemas are those that requests are checked with, and that
  * answers are typed by. There is no second description.
  */
-import { JsonSchema, Schema, SchemaRepresentation } from "effect"
+import { JsonSchema, type Schema, SchemaRepresentation } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { contentType, type ErrorTag, general, type Kind, kinds } from "./problem.ts"
 import type { AnswerHeader, Answered, Parts, Row, Taken } from "./row.ts"
@@ -114,7 +114,7 @@ const problemAnswer = (problem: Json, kinds: ReadonlyArray<Kind>) => {
 export const templateOf = (path: string) => path.replace(/:([A-Za-z]+)/g, "{$1}")
 
 const operationOf = (row: Row, taken: SchemaOf, given: SchemaOf) => {
-  const responses = [
+  const responses: ReadonlyArray<readonly [string, object]> = [
     ...answersOf(row).map(([status, answered]) => {
       const more = row.conditional === true && status === "200" ? (["etag"] as const) : []
       return [status, answerOf(given, answered, more)] as const

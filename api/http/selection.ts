@@ -23,7 +23,7 @@ export const selection = Effect.fnUntraced(function* (
 ) {
   const body: unknown = yield* readJsonIfAny(c.req.raw)
   if (!isObject(body)) return yield* new BodyRefused({ faults: [{ path: "", message: "not an object" }] })
-  return { ...said, ...body } as Readonly<Record<string, unknown>>
+  return { ...said, ...body }
 })
 
 /** What a filter in a body does not fit is a fault of the body. */

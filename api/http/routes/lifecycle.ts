@@ -75,7 +75,7 @@ export const filterIn = Effect.fnUntraced(function* (query: {
     }
     filter[fields[field]] = read.success
   }
-  return filter as LifecycleFilter
+  return filter
 })
 
 export const lifecycle = (serve: Serve, streams: EventStreams) => {

@@ -1,6 +1,6 @@
 /** The web socket: one connection for submitting, asking and following. Its frames are told in `docs/websocket.md`. */
 import { Effect, Schema } from "effect"
-import { Gate, type Entrant } from "../../../actors/access/gate.ts"
+import { Gate } from "../../../actors/access/gate.ts"
 import { shownIn } from "../auth.ts"
 import type { Serve } from "../mount.ts"
 import { general, generalProblem, problemResponse } from "../problem.ts"
@@ -44,7 +44,7 @@ const entrantOf = (c: ApiContext, open: boolean) => {
   return Gate.use((gate) =>
     shown === undefined
       ? Effect.flatMap(gate.isOpen, (isOpen) =>
-          open && isOpen ? gate.admit(undefined, { open }) : Effect.succeed<Entrant | undefined>(undefined)
+          open && isOpen ? gate.admit(undefined, { open }) : Effect.undefined
         )
       : gate.admit(shown, { open })
   )

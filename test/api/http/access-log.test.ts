@@ -23,8 +23,8 @@ describe("the access log", () => {
       Effect.gen(function* () {
         const lines: Array<string> = []
         const { ask } = yield* logged("all", lines)
-        const init = jsonBody({ name: "test", input: "canary-body" })
-        yield* ask("/v1/tasks", { ...init, headers: { ...init.headers, "x-request-id": "r1" } })
+        const headers = { "content-type": "application/json", "x-request-id": "r1" }
+        yield* ask("/v1/tasks", { ...jsonBody({ name: "test", input: "canary-body" }), headers })
         yield* ask("/v1/tasks?key=canary-query&ticket=canary-ticket")
         yield* ask("/canary-path", { headers: { authorization: "Bearer canary-key" } })
 

@@ -11,8 +11,9 @@ const aChat = Effect.fnUntraced(function* (options?: Parameters<typeof anApi>[0]
   const id = yield* api.submit()
   const run = yield* (yield* aWorker()).claimOne
   const answers: Array<Response> = []
-  const fetching = async (url: RequestInfo | URL, init?: RequestInit) => {
-    const response = await Effect.runPromise(api.request(String(url), init))
+  const runPromise = Effect.runPromiseWith(yield* Effect.context())
+  const fetching = async (url: string, init?: RequestInit) => {
+    const response = await runPromise(api.request(url, init))
     answers.push(response)
     return response
   }

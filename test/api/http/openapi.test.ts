@@ -63,13 +63,12 @@ const aClient = Effect.gen(function* () {
   yield* Members.use((members) =>
     members.beat("n", { host: "h", pid: 1, startedAt: 1, workers: 1, min: 1, max: 1, leaseMs: 60_000 }, true)
   )
-  const controller = new AbortController()
-  yield* Effect.addFinalizer(() => Effect.sync(() => controller.abort()))
+  const signal = yield* Effect.abortSignal
   let key = ""
   const send = async (method: string, path: string, body?: unknown, headers: Said = {}): Promise<Answer> => {
     const response = await fetch(`${url}${path}`, {
       method,
-      signal: controller.signal,
+      signal,
       headers: {
         ...(key === "" ? {} : { authorization: `Bearer ${key}` }),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
@@ -81,7 +80,7 @@ const aClient = Effect.gen(function* () {
     // A stream may have no end.
     if (type === "text/event-stream") await response.body?.cancel()
     const text = type === "text/event-stream" ? "" : await response.text()
-    const isJson = /json$/.test(type)
+    const isJson = type.endsWith("json")
     return {
       status: response.status,
       headers: response.headers,
@@ -187,7 +186,8 @@ const faultsOf = (
   if (said === undefined) return [`${where} is not described`]
   const types = Object.keys(said.content ?? {})
   const content = said.content?.[answer.type] ?? said.content?.["*/*"]
-  if (types.length > 0 && content === undefined) return [`${where}: ${answer.type} is not one of ${types}`]
+  if (types.length > 0 && content === undefined)
+    return [`${where}: ${answer.type} is not one of ${types.join(", ")}`]
   const missing = Object.keys(said.headers ?? {}).filter((name) => !answer.headers.has(name))
   const value = answer.type === "text/event-stream" ? "" : answer.body
   return [
