@@ -1,0 +1,70 @@
+/** What a web socket follows, without a socket: what is said is gathered. */
+import { describe, expect } from "bun:test"
+import { Deferred, Effect, Fiber, Stream } from "effect"
+import { BodyRefused, GoingAway } from "../../../api/http/refusals.ts"
+import type { ApiServices } from "../../../api/http/run.ts"
+import { Subscriptions, subscriptionsMax } from "../../../api/http/subscriptions.ts"
+import { promise } from "../../support/api.ts"
+
+const aFollower = Effect.gen(function* () {
+  const said: Array<string> = []
+  const broken = yield* Deferred.make<void>()
+  const subscriptions = new Subscriptions({
+    run: Effect.runForkWith(yield* Effect.context<ApiServices>()),
+    say: (text) => Effect.sync(() => void said.push(text)),
+    brokeOff: () => Deferred.doneUnsafe(broken, Effect.void)
+  })
+  yield* Effect.addFinalizer(() => Fiber.interruptAll(subscriptions.clear()))
+  /** Follows a stream; `begun` is said when it is. */
+  const follow = (name: string, stream: Stream.Stream<string, GoingAway>) =>
+    subscriptions.begin(
+      name,
+      stream,
+      (text) => text,
+      () => Effect.sync(() => void said.push("begun"))
+    )
+  return { subscriptions, said, broken, follow }
+})
+
+const endless = Stream.concat(Stream.make("first"), Stream.never)
+const wrong = Stream.fail(new GoingAway())
+
+describe("the subscriptions of a socket", () => {
+  promise("are so many at most, until one of them ends or another takes its place", () =>
+    Effect.gen(function* () {
+      const { follow, subscriptions } = yield* aFollower
+      for (let n = 0; n < subscriptionsMax; n++) yield* follow(`${n}`, endless)
+
+      expect(yield* Effect.flip(follow("more", endless))).toBeInstanceOf(BodyRefused)
+      yield* follow("0", endless)
+      expect(subscriptions.size).toBe(subscriptionsMax)
+      yield* subscriptions.end("0")
+      yield* follow("more", endless)
+      expect(subscriptions.size).toBe(subscriptionsMax)
+    })
+  )
+
+  promise("are refused with what is wrong with them", () =>
+    Effect.gen(function* () {
+      const { broken, follow, said, subscriptions } = yield* aFollower
+
+      expect(yield* Effect.flip(follow("a", wrong))).toBeInstanceOf(GoingAway)
+
+      expect(said).toEqual([])
+      expect(subscriptions.size).toBe(0)
+      expect(yield* Deferred.isDone(broken)).toBe(false)
+    })
+  )
+
+  promise("are said to break off when something goes wrong once they have begun", () =>
+    Effect.gen(function* () {
+      const { broken, follow, said, subscriptions } = yield* aFollower
+
+      yield* follow("a", Stream.concat(Stream.make("first"), wrong))
+      yield* Deferred.await(broken)
+
+      expect(said).toEqual(["begun", "first"])
+      expect(subscriptions.size).toBe(0)
+    })
+  )
+})
