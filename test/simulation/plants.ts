@@ -211,15 +211,6 @@ export const plants: ReadonlyArray<Plant> = [
     plant: otherwise(({ due: _, ...task }) => task)
   },
   {
-    bug: "what a message sends is not stored with its end",
-    plant: beforeTurns((_, turn) => ({
-      ...turn,
-      settled: turn.settled.map((one) =>
-        one.kind === "end" && one.act !== undefined ? { ...one, act: { ...one.act, sent: [] } } : one
-      )
-    }))
-  },
-  {
     bug: "what is past its retention is not dropped",
     plant: ({ of }) => {
       of(Store).sweep = () => Effect.succeed(0)
