@@ -295,6 +295,12 @@ export interface TaskEvent {
   readonly data: string
 }
 
+/** The events of a task after a position. */
+export interface Wanted {
+  readonly ulid: string
+  readonly after: Position
+}
+
 export interface NewEvent extends Omit<TaskEvent, "run"> {
   readonly entry: Entry
 }
@@ -459,6 +465,13 @@ export class Store extends Context.Service<
       after: Position,
       limit: number
     ) => Effect.Effect<ReadonlyArray<TaskEvent>, StoreError>
+
+    /** The same for many tasks of a partition with one call: up to `limit` events of each, in the order of the tasks. */
+    readonly eventsOf: (
+      partition: Partition,
+      wanted: ReadonlyArray<Wanted>,
+      limit: number
+    ) => Effect.Effect<ReadonlyArray<ReadonlyArray<TaskEvent>>, StoreError>
 
     /** Opens a reply channel for this process. */
     readonly inbox: Effect.Effect<Inbox, StoreError, Scope.Scope>

@@ -23,15 +23,8 @@ import type { TaskId } from "../../runtime/task.ts"
 import type { Standing } from "../../runtime/view.ts"
 import { makeOwnership } from "../dispatch/ownership.ts"
 import { type Replies, type TaskNotFound } from "../dispatch/replies.ts"
-import {
-  type EndEvent,
-  eventOf,
-  openTopic,
-  positionOf,
-  rereads,
-  type StoredEvent,
-  type Topic
-} from "./topic.ts"
+import { makeReading, rereads } from "./reading.ts"
+import { type EndEvent, eventOf, openTopic, positionOf, type StoredEvent, type Topic } from "./topic.ts"
 
 /** What a follower is told. Those with an `id` were stored: a follower that comes back goes on after the last one. */
 export type FollowEvent =
@@ -125,7 +118,9 @@ const follower = (
       told = standing
       said.push(...events.flatMap(announce))
       if (events.length === 0 && end !== undefined) said.push(...finish(end))
-      if (events.length === 0 && recent === undefined && end === undefined) topic.caughtUp(position, floor)
+      // Whoever reads slower than the task emits would never find an empty page: a short one says as much.
+      if (events.length < pageMax && recent === undefined && end === undefined)
+        topic.caughtUp(position, floor)
       if (said.length > 0) return said as unknown as Arr.NonEmptyReadonlyArray<FollowEvent>
       if (recent !== undefined) yield* topic.news
     }
@@ -135,7 +130,7 @@ const follower = (
 
 const make: Effect.Effect<Follow["Service"], never, Store | Replies | Scope.Scope> = Effect.gen(function* () {
   const store = yield* Store
-  const topics = yield* RcMap.make({ lookup: openTopic })
+  const topics = yield* RcMap.make({ lookup: openTopic(yield* makeReading) })
   const ownership = yield* makeOwnership
 
   const readPage = (id: TaskId) => (after: Position) =>

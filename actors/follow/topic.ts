@@ -5,11 +5,12 @@
  * events before it settles the run: so when an end was seen, the events read after it are all there are. Only the
  * newest events are kept; a follower further behind reads the store itself, and comes back once it has caught up.
  */
-import { Cause, Clock, Deferred, Effect, Latch, Schedule, type Scope } from "effect"
-import { type Position, Store, StoreError, type TaskEvent } from "../../runtime/store.ts"
+import { Cause, Clock, Deferred, Effect, type Scope } from "effect"
+import { type Position, Store, type StoreError, type TaskEvent } from "../../runtime/store.ts"
 import { decodeRecord, partitionOfId, type TaskError, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import { type Ended, endedOf, type Standing, standingOf } from "../../runtime/view.ts"
 import { Replies, TaskNotFound } from "../dispatch/replies.ts"
+import { eventsMax, type News, type Question, type Reader, type Reading } from "./reading.ts"
 
 /** An event as it was stored. `id` is where a follower that has seen it goes on: `<attempt>-<seq>`. */
 export type StoredEvent = { readonly id: string; readonly attempt: number; readonly seq: number } & (
@@ -31,16 +32,8 @@ export interface EndEvent {
 const recentMax = 128
 const recentCharactersMax = 256 * 1024
 
-/** How many events one read asks for. */
-const readMax = 200
-
 /** How often the store is told again that hints are wanted here, and all is looked at, in milliseconds. */
 const watchEveryMs = 2_000
-
-/** How failed reads are repeated: followers wait, and miss nothing. */
-export const rereads = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")]).pipe(
-  Schedule.jittered
-)
 
 const isAfter = (a: Position, b: Position) => a.run > b.run || (a.run === b.run && a.seq > b.seq)
 
@@ -119,145 +112,125 @@ class Recent {
 }
 
 /** Opens the topic of a task. It reads nothing until a follower has caught up, and ends with the scope. */
-export const openTopic = Effect.fnUntraced(function* (
-  id: TaskId
-): Effect.fn.Return<Topic, TaskNotFound | StoreError, Store | Replies | Scope.Scope> {
-  const store = yield* Store
-  const replies = yield* Replies
-  const partition = partitionOfId(id)
-  const ulid = ulidOfId(id)
+export const openTopic = (reading: Reading) =>
+  Effect.fnUntraced(function* (
+    id: TaskId
+  ): Effect.fn.Return<Topic, TaskNotFound | StoreError, Store | Replies | Scope.Scope> {
+    const store = yield* Store
+    const replies = yield* Replies
+    const clock = yield* Clock.Clock
+    const partition = partitionOfId(id)
+    const ulid = ulidOfId(id)
 
-  // Looked at first: a stranger may ask for ids of ever new queues. Nothing is missed, as a pass reads it all anew.
-  const [found] = yield* store.read(partition, [ulid])
-  if (found === undefined) return yield* new TaskNotFound({ id })
-  yield* replies.tune(partition)
-
-  let standing = standingOf(found)
-  let end = found.place.kind === "ended" ? endOf(found.record) : undefined
-  let failure: Cause.Cause<TaskNotFound> | undefined
-  let recent: Recent | undefined
-  /** When hints were last asked for, in Unix milliseconds. */
-  let watchedAt: number | undefined
-
-  const started = Latch.makeUnsafe(false)
-  const hinted = Latch.makeUnsafe(false)
-  /** How many hints were not followed yet. */
-  let hints = 0
-  const hint = () => {
-    hints += 1
-    hinted.openUnsafe()
-  }
-  let news = Deferred.makeUnsafe<void>()
-  const tell = () => {
-    const told = news
-    news = Deferred.makeUnsafe()
-    Deferred.doneUnsafe(told, Effect.void)
-  }
-
-  const isWatchDue = Effect.map(
-    Clock.currentTimeMillis,
-    (now) => watchedAt === undefined || Math.abs(now - watchedAt) >= watchEveryMs
-  )
-
-  const readEnd = Effect.gen(function* () {
-    const watch = yield* isWatchDue
-    if (watch) watchedAt = yield* Clock.currentTimeMillis
-    const [record] = yield* store.ended(partition, [ulid], watch ? { watch: replies.inbox } : {})
-    return record ?? (yield* new TaskNotFound({ id }))
-  })
-
-  /** Reads on from the newest event, and says how many there were. */
-  const readEvents = Effect.gen(function* () {
-    let count = 0
-    while (true) {
-      const from = recent!
-      const events = yield* store.events(id, from.tip, readMax)
-      // Somebody who caught up meanwhile showed that there is nothing at this position: it starts from theirs.
-      if (from !== recent) continue
-      for (const event of events) from.add(event)
-      const run = from.tip.run
-      if (events.length > 0 && run > standing.attempt) standing = { state: "running", attempt: run }
-      count += events.length
-      if (events.length > 0) tell()
-      if (events.length < readMax) return count
-    }
-  })
-
-  const readStanding = Effect.gen(function* () {
+    // Looked at first: a stranger may ask for ids of ever new queues. Nothing is missed, as it is all read anew.
     const [found] = yield* store.read(partition, [ulid])
-    // It ended since it was asked about its end, or is gone: the next pass sees which.
-    if (found === undefined || found.place.kind === "ended") return hint()
-    const now = standingOf(found)
-    if (now.state === standing.state && now.attempt === standing.attempt) return
-    standing = now
-    tell()
-  })
+    if (found === undefined) return yield* new TaskNotFound({ id })
+    yield* replies.tune(partition)
 
-  /** Looks at the end first, so that the events read then are all there are; and at how the task stands, if at neither. */
-  const readAll = Effect.gen(function* () {
-    const record = yield* readEnd
-    const count = yield* readEvents
-    if (record !== true) {
-      end = endOf(record)
-      tell()
-    } else if (count === 0) yield* readStanding
-  })
+    let standing = standingOf(found)
+    let end = found.place.kind === "ended" ? endOf(found.record) : undefined
+    let failure: Cause.Cause<TaskNotFound> | undefined
+    let recent: Recent | undefined
+    /** When hints were last asked for, in Unix milliseconds. */
+    let watchedAt: number | undefined
+    /** How many hints were not followed yet. */
+    let hints = 0
+    /** Whether the end is looked at next, whatever the hints are of. */
+    let sure = false
+    let closed = false
 
-  /** One look at what is new. A single hint is of events, as a rule: where there are some, nothing else is asked. */
-  const pass = (sure: boolean) =>
-    Effect.gen(function* () {
-      if (!sure && (yield* readEvents) > 0) return
-      yield* readAll
-    }).pipe(Effect.retry({ schedule: rereads, while: (error) => error instanceof StoreError }))
-
-  const follow = Effect.gen(function* () {
-    yield* started.await
-    while (end === undefined) {
-      yield* hinted.await
-      // Hints that arrive during a pass share the next one.
-      hinted.closeUnsafe()
-      const sure = hints > 1 || (yield* isWatchDue)
-      hints = 0
-      yield* pass(sure)
+    let news = Deferred.makeUnsafe<void>()
+    const tell = () => {
+      const told = news
+      news = Deferred.makeUnsafe()
+      Deferred.doneUnsafe(told, Effect.void)
     }
-  }).pipe(
-    Effect.catchCause((cause) =>
-      Effect.suspend(() => {
-        if (Cause.hasInterruptsOnly(cause)) return Effect.void
-        failure = cause as Cause.Cause<TaskNotFound>
-        tell()
-        return Cause.hasDies(cause) ? Effect.logError(`${id} is no longer followed`, cause) : Effect.void
+
+    /** A single hint is of events, as a rule: where there are some, nothing else is asked. */
+    const question = (): Question => {
+      const now = clock.currentTimeMillisUnsafe()
+      const isDue = watchedAt === undefined || Math.abs(now - watchedAt) >= watchEveryMs
+      const isSure = sure || hints > 1 || isDue
+      if (isSure && isDue) watchedAt = now
+      hints = 0
+      sure = false
+      return { after: recent!.tip, sure: isSure, watch: isSure && isDue ? replies.inbox : undefined }
+    }
+
+    const standsNow = (found: News["found"]) => {
+      // It ended since it was asked about its end, or is gone: the next read sees which.
+      if (found === undefined || found.place.kind === "ended") return look()
+      const now = standingOf(found)
+      if (now.state === standing.state && now.attempt === standing.attempt) return
+      standing = now
+      tell()
+    }
+
+    const failed = (cause: Cause.Cause<TaskNotFound>) => {
+      failure = cause
+      tell()
+    }
+
+    const told = (found: News, asked: Question) => {
+      if (closed || end !== undefined || failure !== undefined) return
+      const { ended, events } = found
+      if (asked.sure && ended === undefined) return failed(Cause.fail(new TaskNotFound({ id })))
+      // Somebody who caught up meanwhile showed that there is nothing at this position: it starts from theirs.
+      if (asked.after !== recent!.tip) return look()
+      for (const event of events) recent!.add(event)
+      const { run } = recent!.tip
+      if (events.length > 0 && run > standing.attempt) standing = { state: "running", attempt: run }
+      // The end counts once all events before it are here.
+      const isAll = events.length < eventsMax
+      if (isAll && typeof ended === "string") end = endOf(ended)
+      if (events.length > 0 || end !== undefined) tell()
+      if (end !== undefined) return
+      if (!isAll || (!asked.sure && events.length === 0)) look(asked.sure || isAll)
+      else if ("found" in found) standsNow(found.found)
+    }
+
+    const unanswered = () => {
+      sure = true
+      watchedAt = undefined
+    }
+
+    const reader: Reader = { ulid, question, told, unanswered, failed }
+    const look = (surely = true) => {
+      sure ||= surely
+      reading.want(partition, reader)
+    }
+
+    if (end === undefined) {
+      const unsubscribe = replies.subscribe(id, () => {
+        hints += 1
+        if (recent !== undefined && end === undefined && failure === undefined)
+          reading.want(partition, reader)
       })
-    )
-  )
+      yield* Effect.addFinalizer(() => {
+        closed = true
+        unsubscribe()
+        reading.forget(partition, reader)
+        const none = watchedAt === undefined || end !== undefined
+        // A watch that stays after a failure goes at the task's end; hints that nobody hears do no harm.
+        return none || replies.awaits(id)
+          ? Effect.void
+          : Effect.ignore(store.unwatch(partition, [ulid], replies.inbox))
+      })
+    }
 
-  if (end === undefined) {
-    const unsubscribe = replies.subscribe(id, hint)
-    yield* Effect.addFinalizer(() => {
-      unsubscribe()
-      const none = watchedAt === undefined || end !== undefined
-      // A watch that stays after a failure goes at the task's end; hints that nobody hears do no harm.
-      return none || replies.awaits(id)
-        ? Effect.void
-        : Effect.ignore(store.unwatch(partition, [ulid], replies.inbox))
-    })
-    yield* Effect.forkScoped(follow)
-  }
-
-  return {
-    standing: () => standing,
-    end: () => end,
-    failure: () => failure,
-    recent: (after) => recent?.after(after),
-    floor: () => recent?.floor,
-    caughtUp: (position, floor) => {
-      // A floor above a position with nothing after it was never an event: somebody asked to go on from nowhere.
-      const astray = recent !== undefined && recent.floor === floor && isAfter(recent.floor, position)
-      if (recent !== undefined && !astray) return
-      recent = new Recent(position)
-      hint()
-      started.openUnsafe()
-    },
-    news: Effect.suspend(() => Deferred.await(news))
-  }
-})
+    return {
+      standing: () => standing,
+      end: () => end,
+      failure: () => failure,
+      recent: (after) => recent?.after(after),
+      floor: () => recent?.floor,
+      caughtUp: (position, floor) => {
+        // A floor above a position with nothing after it was never an event: somebody asked to go on from nowhere.
+        const astray = recent !== undefined && recent.floor === floor && isAfter(recent.floor, position)
+        if (recent !== undefined && !astray) return
+        recent = new Recent(position)
+        if (end === undefined) look()
+      },
+      news: Effect.suspend(() => Deferred.await(news))
+    }
+  })

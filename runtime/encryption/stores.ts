@@ -106,6 +106,12 @@ const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Service"] => 
 
   const notePlace = (id: TaskId, run: number) => `note ${id} ${run}`
 
+  const openEvents = (id: TaskId) => (events: ReadonlyArray<TaskEvent>) =>
+    events.map((event) => {
+      const opened = opening(ring, eventPlace(id, event), event.data)
+      return { ...event, data: Result.getOrElse(opened, unreadableJson) }
+    })
+
   return {
     ...store,
     submit: (partition, tasks, options) =>
@@ -169,12 +175,10 @@ const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Service"] => 
           return { ...event, data: ring.seal(place, data) }
         })
       ),
-    events: (id, after, limit) =>
-      Effect.map(store.events(id, after, limit), (events) =>
-        events.map((event) => {
-          const opened = opening(ring, eventPlace(id, event), event.data)
-          return { ...event, data: Result.getOrElse(opened, unreadableJson) }
-        })
+    events: (id, after, limit) => Effect.map(store.events(id, after, limit), openEvents(id)),
+    eventsOf: (partition, wanted, limit) =>
+      Effect.map(store.eventsOf(partition, wanted, limit), (all) =>
+        all.map((events, at) => openEvents(idIn(partition, wanted[at]!.ulid))(events))
       ),
     inbox: Effect.map(store.inbox, (inbox) => ({
       ...inbox,

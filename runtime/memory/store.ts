@@ -170,12 +170,18 @@ const make = Effect.gen(function* () {
     return [...lost]
   })
 
-  const events: Store["Service"]["events"] = Effect.fnUntraced(function* (id, after, limit) {
+  const eventsOf: Store["Service"]["eventsOf"] = Effect.fnUntraced(function* (partition, wanted, limit) {
     const now = yield* clock
-    return (lookAt(partitionOfId(id)).streamOf(ulidOfId(id), now)?.list ?? [])
-      .filter(({ run, seq }) => run > after.run || (run === after.run && seq > after.seq))
-      .slice(0, limit)
+    const heap = lookAt(partition)
+    return wanted.map(({ after, ulid }) =>
+      (heap.streamOf(ulid, now)?.list ?? [])
+        .filter(({ run, seq }) => run > after.run || (run === after.run && seq > after.seq))
+        .slice(0, limit)
+    )
   })
+
+  const events: Store["Service"]["events"] = (id, after, limit) =>
+    Effect.map(eventsOf(partitionOfId(id), [{ ulid: ulidOfId(id), after }], limit), ([all]) => all!)
 
   const inbox: Store["Service"]["inbox"] = Effect.gen(function* () {
     const name = crypto.randomUUID()
@@ -257,6 +263,7 @@ const make = Effect.gen(function* () {
       }),
     append,
     events,
+    eventsOf,
     inbox,
     bell,
     depth: (partition) =>

@@ -19,7 +19,8 @@ import {
   Store,
   StoreError,
   StoreFull,
-  streamIdleMs
+  streamIdleMs,
+  type TaskEvent
 } from "../store.ts"
 import { lanes, type Partition, partitionOfId, type TaskId, ulidOfId } from "../task.ts"
 import type { RedisError } from "./link.ts"
@@ -65,6 +66,17 @@ const foundOf = (
       return { record, place: { kind: place } }
     default:
       return { record, place: { kind: "lane" } }
+  }
+}
+
+/** An event as its stream has it. */
+const eventIn = ([position, [kind, data]]: [position: string, fields: Array<string>]): TaskEvent => {
+  const dash = position.indexOf("-")
+  return {
+    run: Number(position.slice(0, dash)),
+    seq: Number(position.slice(dash + 1)),
+    kind: kind as EventKind,
+    data: data!
   }
 }
 
@@ -173,14 +185,23 @@ const make = Effect.gen(function* () {
         limit
       )
     ).pipe(
-      Effect.map((entries) =>
-        entries.map(([position, [kind, data]]) => {
-          const [run, seq] = position.split("-")
-          return { run: Number(run), seq: Number(seq), kind: kind as EventKind, data: data! }
-        })
-      ),
+      Effect.map((entries) => entries.map(eventIn)),
       during("Store.events")
     )
+
+  const eventsOf: Store["Service"]["eventsOf"] = (partition, wanted, limit) => {
+    if (wanted.length === 0) return Effect.succeed([])
+    const keys = keysOf(partition)
+    const streams = wanted.map(({ ulid }) => keys.events(ulid))
+    const positions = wanted.map(({ after }) => `${after.run}-${after.seq}`)
+    return call((client) => client.xread("COUNT", limit, "STREAMS", ...streams, ...positions)).pipe(
+      Effect.map((reply) => {
+        const found = new Map(reply)
+        return streams.map((stream) => found.get(stream)?.map(eventIn) ?? [])
+      }),
+      during("Store.eventsOf")
+    )
+  }
 
   /** How many entries wait in boxes: those of some boxes at a time. */
   const boxedIn = Effect.fnUntraced(function* (keys: PartitionKeys) {
@@ -260,6 +281,7 @@ const make = Effect.gen(function* () {
         : Effect.asVoid(run("task-unwatch", partition, [inbox, ...ulids])).pipe(during("Store.unwatch")),
     append,
     events,
+    eventsOf,
     inbox: openInbox(scripted),
     bell: openBell(scripted),
     depth,

@@ -793,6 +793,27 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
       return yield* (yield* Store).events(idIn(partition, ulidOfEntry(entry)), after, limit)
     })
 
+    promise("reads what is new of many tasks with one call, each after its own position", function* () {
+      const [one, other, quiet] = yield* held("w", 3)
+      yield* append("w", chunk(one!, 1), chunk(other!, 1), chunk(one!, 2), chunk(other!, 2), chunk(one!, 3))
+      const { eventsOf: read } = yield* Store
+      const run = runOfEntry(one!)
+
+      const found = yield* read(
+        partition,
+        [
+          { ulid: ulidOfEntry(other!), after: { run, seq: 1 } },
+          { ulid: ulidOfEntry(quiet!), after: beginning },
+          { ulid: ulidOfEntry(one!), after: beginning }
+        ],
+        2
+      )
+
+      expect(found).toEqual([[stored(chunk(other!, 2))], [], [1, 2].map((seq) => stored(chunk(one!, seq)))])
+      expect(yield* read(partition, [], 2)).toEqual([])
+      expect(yield* read(partition, [{ ulid: ulidOfEntry(quiet!), after: beginning }], 2)).toEqual([[]])
+    })
+
     promise("keeps the events of each task in their order", function* () {
       const [one, other] = yield* held("w", 2)
       const ofOne: ReadonlyArray<NewEvent> = [

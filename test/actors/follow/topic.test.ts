@@ -1,6 +1,7 @@
 import { describe, expect } from "bun:test"
-import { Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Latch, Layer, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { Replies } from "../../../actors/dispatch/replies.ts"
 import * as Memory from "../../../runtime/memory/stores.ts"
 import { Store, StoreError } from "../../../runtime/store.ts"
 import { idIn, ulidOfId } from "../../../runtime/task.ts"
@@ -9,7 +10,8 @@ import { aFollower, aRun, chunk, follow, numbers, on, stands, succeeded } from "
 import { aReader } from "../../support/reader.ts"
 import { memorySettings } from "../../support/redis.ts"
 import { partition } from "../../support/stores.ts"
-import { aTask } from "../../support/tasks.ts"
+import { aTask, submit, tasks } from "../../support/tasks.ts"
+import { aWorker } from "../../support/worker.ts"
 
 /** The memory store with some of its methods changed. */
 const changed = (change: (store: Store["Service"]) => Partial<Store["Service"]>) =>
@@ -35,7 +37,12 @@ const unreliable = (outage: { readonly begun: boolean }) =>
             ? Effect.fail(new StoreError({ operation: "test", cause: "no answer" }))
             : method(...args)
         )
-    return { ended: failing(store.ended), events: failing(store.events), read: failing(store.read) }
+    return {
+      ended: failing(store.ended),
+      events: failing(store.events),
+      eventsOf: failing(store.eventsOf),
+      read: failing(store.read)
+    }
   })
 
 describe("one who follows a task with others, or in trouble,", () => {
@@ -47,8 +54,9 @@ describe("one who follows a task with others, or in trouble,", () => {
     "and asks to go on from nowhere keeps nothing from others, who do not look for it again and again",
     () => {
       let reads = 0
-      const layer = changed(({ events }) => ({
-        events: (...page) => Effect.suspend(() => (reads++, events(...page)))
+      const layer = changed(({ events, eventsOf }) => ({
+        events: (...page) => Effect.suspend(() => (reads++, events(...page))),
+        eventsOf: (...wanted) => Effect.suspend(() => (reads++, eventsOf(...wanted)))
       }))
       return Effect.gen(function* () {
         const { run } = yield* aRun
@@ -127,10 +135,10 @@ describe("one who follows a task with others, or in trouble,", () => {
         /** What is stored right after the store has said that there are no more events. */
         let ending: Effect.Effect<void, unknown> = Effect.void
         let looks = 0
-        const layer = changed(({ events }) => ({
-          events: (...page) =>
-            Effect.tap(events(...page), ({ length }) => {
-              if (length > 0 || ++looks !== nth) return Effect.void
+        const layer = changed(({ eventsOf }) => ({
+          eventsOf: (...wanted) =>
+            Effect.tap(eventsOf(...wanted), ([events]) => {
+              if (events!.length > 0 || ++looks !== nth) return Effect.void
               return Effect.orDie(ending)
             })
         }))
@@ -179,6 +187,7 @@ describe("one who follows a task with others, or in trouble,", () => {
     const layer = changed((store) => ({
       ended: counted("ended", store.ended),
       events: counted("events", store.events),
+      eventsOf: counted("eventsOf", store.eventsOf),
       read: counted("read", store.read)
     }))
     return Effect.gen(function* () {
@@ -192,7 +201,62 @@ describe("one who follows a task with others, or in trouble,", () => {
       yield* run.chunks("b")
 
       for (const fiber of next) expect(yield* Fiber.join(fiber)).toEqual(chunk(1, 2, "b"))
-      expect(reads).toEqual(["events"])
+      expect(reads).toEqual(["eventsOf"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("has what many tasks put out while a read was on its way from one more read", () => {
+    const asked: Array<number> = []
+    const gate = Latch.makeUnsafe(true)
+    const layer = changed(({ eventsOf }) => ({
+      eventsOf: (partition, wanted, limit) => {
+        asked.push(wanted.length)
+        return Effect.andThen(gate.await, eventsOf(partition, wanted, limit))
+      }
+    }))
+    return Effect.gen(function* () {
+      yield* submit(...tasks(20))
+      const runs = yield* (yield* aWorker()).claim(20)
+      const next: Array<Fiber.Fiber<unknown, unknown>> = []
+      for (const { id } of runs) next.push(yield* waiting((yield* aFollower(id)).one))
+      yield* TestClock.adjust("1 second")
+      asked.length = 0
+
+      let hints = 0
+      for (const { id } of runs) (yield* Replies).subscribe(id, () => void (hints += 1))
+      gate.closeUnsafe()
+      for (const { chunks } of runs) yield* chunks("a")
+      while (hints < runs.length) yield* Effect.yieldNow
+      gate.openUnsafe()
+
+      for (const fiber of next) expect(yield* Fiber.join(fiber)).toEqual(chunk(1, 1, "a"))
+      expect(asked.length).toBeLessThanOrEqual(2)
+      expect(asked.reduce((sum, count) => sum + count, 0)).toBe(20)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("keeps up though the task always puts out more before it has looked again", () => {
+    let pages = 0
+    let more: Effect.Effect<unknown> = Effect.void
+    const layer = changed(({ events }) => ({
+      events: (...page) =>
+        Effect.tap(events(...page), () => {
+          pages += 1
+          return more
+        })
+    }))
+    return Effect.gen(function* () {
+      const { run } = yield* aRun
+      yield* run.chunks("a")
+      more = Effect.orDie(run.chunks("b"))
+      const { take } = yield* aFollower(run.id)
+
+      const first = yield* take(2)
+      yield* run.chunks("c")
+      const rest = yield* take(1)
+
+      expect([...first, ...rest]).toEqual([chunk(1, 1, "a"), chunk(1, 2, "b"), chunk(1, 3, "c")])
+      expect(pages).toBe(1)
     }).pipe(Effect.provide(layer))
   })
 
