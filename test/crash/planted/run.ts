@@ -24,22 +24,37 @@ const small = {
   patienceMs: 6_000
 } as const
 
+/** How many campaigns a bug is looked for in, each of another seed: processes are real, and so is chance. */
+const triesMax = 4
+
+/** Whether the bug shows as what it breaks. */
+const isFound = (plant: Plant, violations: ReadonlyArray<Violation>) =>
+  violations.some(({ invariant }) => plant.breaks.includes(invariant))
+
 /** Makes what runs small campaigns. */
 export const runSmall = async () => {
   const bundles = new Bundles()
+  /** What a campaign comes to, with the changes in the program. */
+  const verdictOn = async (
+    { campaign, changes }: Pick<Plant, "campaign" | "changes">,
+    seed: number = small.seed
+  ) => {
+    const program = await bundles.planted(changes)
+    return (await runCampaign({ ...small, ...campaign, seed, program })).verdict
+  }
   return {
-    /** What a campaign comes to, with the changes in the program. */
-    verdictOn: async ({ campaign, changes }: Pick<Plant, "campaign" | "changes">) => {
-      const program = await bundles.planted(changes)
-      return (await runCampaign({ ...small, ...campaign, program })).verdict
+    verdictOn,
+    /** Looks for a bug until it is found, a few times at most. */
+    hunt: async (plant: Plant) => {
+      for (let tries = 1; ; tries++) {
+        const verdict = await verdictOn(plant, small.seed + tries - 1)
+        const found = isFound(plant, verdict.violations)
+        if (found || tries === triesMax) return { found, tries, verdict }
+      }
     },
     close: () => bundles.close()
   }
 }
-
-/** Whether the bug shows as what it breaks. */
-export const isFound = (plant: Plant, violations: ReadonlyArray<Violation>) =>
-  violations.some(({ invariant }) => plant.breaks.includes(invariant))
 
 /** All of them, or those whose text matches. Ends with 0 when each was found, and as what it is. */
 export const runPlanted = async (pattern = ""): Promise<number> => {
@@ -49,13 +64,15 @@ export const runPlanted = async (pattern = ""): Promise<number> => {
   const go = async () => {
     for (const plant of rest) {
       const startedAt = performance.now()
-      const { violations, ...counts } = await campaigns.verdictOn(plant)
-      const isSeen = isFound(plant, violations)
+      const { found: isSeen, tries, verdict } = await campaigns.hunt(plant)
+      const { violations, ...counts } = verdict
       const seen = [...new Set(violations.map(({ invariant }) => invariant))].join(", ")
       if (isSeen) found += 1
       else missed += 1
       const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1)
-      console.log(`${isSeen ? "found " : "MISSED"} ${plant.bug}: ${seen || "nothing"} (${seconds} s)`)
+      console.log(
+        `${isSeen ? "found " : "MISSED"} ${plant.bug}: ${seen || "nothing"} (${seconds} s, ${tries} of ${triesMax} tries)`
+      )
       if (!isSeen) console.log(`       ${JSON.stringify(counts)}`)
     }
   }
