@@ -20,7 +20,7 @@ const memory: Metric = { name: "memory of the API", unit: "MiB", better: "less" 
 const connections: Metric = { name: "connections to Redis", unit: "clients", better: "less" }
 
 const paced = `${streams} streams, ${chunksPerSecond} chunks/s each`
-const crowd = "10 000 followers of 100 tasks, a chunk/s each"
+const crowd = "followers of 100 tasks, a chunk/s each"
 
 interface Child {
   readonly tell: (command: string, args: unknown) => void
@@ -123,7 +123,8 @@ export const streamsBench: Bench = {
   says: "from emit to the client's byte at 200 streams of 50 chunks/s, and 10 000 followers on one API process",
   about: (quick) => [
     `Tasks emit at an even pace for ${secondsOf(quick)} s; clients follow them over HTTP from a process of their own.`,
-    `A chunk's time is from the call of emit to its bytes in the client. ${quick ? "Quick: 1 000 followers." : "All chunks count, the first seconds too."}`
+    `A chunk's time is from the call of emit to its bytes in the client. All chunks count, the first seconds too.`,
+    `The followers of 100 tasks are ${followersOf(quick)}.`
   ],
   systems: [troupe],
   rounds: (quick) => (quick ? 1 : 3),
