@@ -160,7 +160,11 @@ export const plants: ReadonlyArray<Plant> = [
   },
   {
     bug: "the result of a cancelled task counts",
-    changes: [lua("lib/end-early", 'redis.call("SREM", key.held(worker), entry)', "")],
+    changes: [
+      lua("lib/end-early", 'redis.call("SREM", key.held(worker), entry)', ""),
+      // Nor is its worker told to stop, which would mostly come in time.
+      lua("lib/end-early", 'redis.call("SPUBLISH", key.orders(worker), "stop " .. entry)', "")
+    ],
     breaks: ["I2", "I11"],
     campaign: { mix: { cancel: 1 } }
   },
