@@ -46,7 +46,7 @@ const aSilentSocket = Effect.fnUntraced(function* (port: number, frame: string) 
   const heard = yield* Deferred.make<void>()
   const closed = yield* Deferred.make<void>()
   let bytes = 0
-  const close = () => Deferred.doneUnsafe(closed, Effect.void)
+  const close = () => void Deferred.doneUnsafe(closed, Effect.void)
   const payload = Buffer.from(frame)
   // A client's frame is masked; a mask of zeros leaves it as it is.
   const masked = Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload])
