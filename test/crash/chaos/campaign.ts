@@ -213,7 +213,11 @@ export const runCampaign = async (options: CampaignOptions) => {
       })
     )
 
+    // What waits now comes due sooner than it was meant to, as after any jump.
+    const name = "clock catches up"
+    note({ op: "fault", phase: "begin", name })
     server.catchUp()
+    note({ op: "fault", phase: "healed", name })
     await unlessQuiet(system.submitted(), () => writtenBy(system.histories), patienceMs)
     if (options.schedules !== false)
       for (const id of ["run-all", "skip"]) await troupe.schedules.delete(id).catch(() => {})
