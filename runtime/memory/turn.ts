@@ -31,7 +31,7 @@ import { byScore } from "./scores.ts"
 const reapMax = 50
 const promoteMax = 500
 
-/** How many suspects that have ended meanwhile are passed over. */
+/** How many suspects that have ended meanwhile are passed over, and how many times lanes are looked into for more. */
 const staleRounds = 8
 
 /** How many rings with limits a reply names, and how much waiting work it counts in one. */
@@ -210,11 +210,22 @@ const claim = ({ heap, now }: Circumstances, turn: Turn) => {
     want -= entries.length
   }
   const current = (entries: ReadonlyArray<Entry>) => entries.filter((entry) => heap.isCurrent(entry))
+  /** Entries of tasks that ended are passed over, a bounded number of times. */
+  let rounds = staleRounds
+  let givenUp = false
   const takeLanes = (most: number, among: ReadonlyArray<Lane>) => {
     const enough = want - most
-    for (const lane of among) {
-      while (want > enough && heap.lanes[lane].length > 0)
-        take(current(heap.lanes[lane].splice(0, want - enough)))
+    while (want > enough) {
+      const lane = among.find((one) => heap.lanes[one].length > 0)
+      if (lane === undefined) return
+      const popped = heap.lanes[lane].splice(0, want - enough)
+      const entries = current(popped)
+      take(entries)
+      if (entries.length < popped.length) rounds -= 1
+      if (rounds === 0) {
+        givenUp = true
+        return
+      }
     }
   }
 
@@ -244,7 +255,14 @@ const claim = ({ heap, now }: Circumstances, turn: Turn) => {
     }
   }
   if (lately !== undefined && claimed.length > 0) heap.claimedLately = add(lately, now, claimed.length)
-  return { claimed, agents, nextRoom, left: want === 0 && !paused && !capped, suspectsLeft, paused }
+  return {
+    claimed,
+    agents,
+    nextRoom,
+    left: (want === 0 || givenUp) && !paused && !capped,
+    suspectsLeft,
+    paused
+  }
 }
 
 /** Says which rings with limits have work, and when the next of them may be asked for. */
