@@ -1,10 +1,11 @@
 /** Agents: telling one something, asking it, looking at it, and what may be done to one. */
-import { Duration, Effect, Option, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import { NewMessageJson } from "../../../actors/dispatch/message.ts"
 import { Key, NewTaskJson } from "../../../actors/dispatch/new-task.ts"
 import { AgentQuery } from "../../../actors/operate/agent-query.ts"
 import { AgentOperator } from "../../../actors/operate/agents.ts"
+import { endedWithin } from "../awaiting.ts"
 import { TaskFailed } from "../../client/errors.ts"
 import { agentJson, agentSummaryJson } from "../agent-view.ts"
 import { fitting, readJson, readJsonIfAny } from "../body.ts"
@@ -213,13 +214,9 @@ export const agents = (serve: Serve, drain: Drain, streams: EventStreams) => {
       if (wantsStream(c) || format === "ai-sdk")
         return yield* following(c, streams, id, { format, more: { location } })
       c.env?.untimed?.(c.req.raw)
-      const dispatcher = yield* Dispatcher
-      const ended = yield* Effect.raceFirst(
-        Effect.asSome(dispatcher.result(id, Duration.millis(waitMs))),
-        Effect.as(drain.closes, Option.none())
-      ).pipe(Effect.catchTag("ResultTimeout", () => Effect.succeedNone))
+      const ended = yield* endedWithin(id, waitMs, drain)
       if (Option.isNone(ended)) {
-        const { state } = yield* dispatcher.task(id)
+        const { state } = yield* Dispatcher.use((dispatcher) => dispatcher.task(id))
         return c.json({ id, state }, 202, { location, "retry-after": "1" })
       }
       if (ended.value.state === "succeeded") return c.json({ reply: ended.value.output ?? null })

@@ -1,6 +1,7 @@
 /** Submitting a task, cancelling it, and asking what became of it. */
-import { Duration, Effect, Option, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { Dispatcher, NewTaskJson, reasonMax } from "../../../actors/dispatch/dispatcher.ts"
+import { endedWithin } from "../awaiting.ts"
 import { TaskFailed } from "../../client/errors.ts"
 import { fitting, readJson, readJsonIfAny } from "../body.ts"
 import type { Drain } from "../drain.ts"
@@ -169,13 +170,9 @@ export const tasks = (serve: Serve, drain: Drain) => {
     Effect.fnUntraced(function* (c, { waitMs = 0 }) {
       const id = yield* taskId(c)
       if (waitMs > 0) c.env?.untimed?.(c.req.raw)
-      const dispatcher = yield* Dispatcher
-      const ended = yield* Effect.raceFirst(
-        Effect.asSome(dispatcher.result(id, Duration.millis(waitMs))),
-        Effect.as(drain.closes, Option.none())
-      ).pipe(Effect.catchTag("ResultTimeout", () => Effect.succeedNone))
+      const ended = yield* endedWithin(id, waitMs, drain)
       if (Option.isNone(ended)) {
-        const { state } = yield* dispatcher.task(id)
+        const { state } = yield* Dispatcher.use((dispatcher) => dispatcher.task(id))
         return c.json({ id, state }, 202, { "retry-after": "1" })
       }
       if (ended.value.state === "succeeded") return yield* json(c, ended.value.output ?? null)
