@@ -1,9 +1,7 @@
-/** What operators did: noted as it is done, and read; an admin of the tenant `default` sees what all tenants did. */
-import { Cause, Clock, Effect, Exit, Result, Schema } from "effect"
-import { hostname, userInfo } from "node:os"
-import { Access, type AuditEntry, auditMax, type StoredAudit } from "../../runtime/access.ts"
+/** What operators did, as it is read; an admin of the tenant `default` sees what all tenants did. */
+import { Effect, Result, Schema } from "effect"
+import { Access, auditMax, type StoredAudit } from "../../runtime/access.ts"
 import type { StoreError } from "../../runtime/store.ts"
-import { tenantDefault } from "../../runtime/tenant.ts"
 import { type QueryRefused, reader, refuseField } from "../operate/fields.ts"
 import { actsFor, type Caller } from "./caller.ts"
 
@@ -47,40 +45,3 @@ export const auditPage = Effect.fn("Audit.page")(function* (
   }
   return { entries }
 })
-
-/** Whoever does something by hand on this machine, as the log has it. */
-const hands = () => {
-  try {
-    return `cli:${userInfo().username}@${hostname()}`
-  } catch {
-    // No user has this number.
-    return `cli:${process.pid}@${hostname()}`
-  }
-}
-
-/** Does something that is to be noted, and notes what came of it. What cannot be noted was done nevertheless. */
-export const noting = <A, E, R>(
-  what: string,
-  on: string,
-  effect: Effect.Effect<A, E, R>,
-  tenant: string = tenantDefault
-): Effect.Effect<A, E, R | Access> =>
-  Effect.onExit(effect, (exit) =>
-    Effect.gen(function* () {
-      const entry: AuditEntry = {
-        at: yield* Clock.currentTimeMillis,
-        tenant,
-        who: hands(),
-        role: "admin",
-        what,
-        on,
-        outcome: Exit.isSuccess(exit) ? "done" : outcomeOf(exit.cause)
-      }
-      yield* Access.use((access) => access.note(entry))
-    }).pipe(Effect.catchCause((cause) => Effect.logWarning("what was done could not be noted", cause)))
-  )
-
-const outcomeOf = <E>(cause: Cause.Cause<E>): string => {
-  const error: unknown = Cause.squash(cause)
-  return typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : "failed"
-}

@@ -1,11 +1,16 @@
 /** Flags and arguments that several commands share, so that they look and fail alike. */
-import { Duration, Effect, Layer, Option, Result, Schema } from "effect"
+import { Duration, Effect, Layer, Option, Redacted, Result, Schema } from "effect"
 import { Argument, Command, Flag, GlobalFlag } from "effect/cli"
 import { readPosition } from "../../actors/follow/follow.ts"
+import * as Tree from "../../actors/tree.ts"
+import { Access } from "../../runtime/access.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { TaskId } from "../../runtime/task.ts"
+import * as Traces from "../../runtime/telemetry/tracing.ts"
 import { TenantName } from "../../runtime/tenant.ts"
 import { Troupe } from "../client/effect.ts"
+import { connected as settingsOf, logLevel } from "../client/settings.ts"
+import { noted } from "./noting.ts"
 
 /** `10s`, `500ms`, `1.5 hours`: as a setting writes it, or short. */
 export const readDuration = (text: string): Option.Option<Duration.Duration> => {
@@ -75,19 +80,32 @@ export const saidTenant: Effect.Effect<string | undefined> = Effect.map(
   (said) => Option.getOrUndefined(Option.flatten(said))
 )
 
-/** Connects to the system that the flags and the environment name, while an effect runs. */
+/** The settings of the system that the flags and the environment name. */
+export const settings = (flags: { readonly redis: Option.Option<string> }) =>
+  settingsOf(
+    Option.match(flags.redis, {
+      onNone: () => ({}),
+      onSome: (url) => ({ redisUrl: Redacted.make(url) })
+    })
+  )
+
+const noting = Effect.map(Effect.all([Troupe, Access, saidTenant]), ([troupe, access, tenant]) =>
+  noted(troupe, tenant, access)
+)
+
+/** Connects to the system that the flags and the environment name, while an effect runs. What operators do is noted. */
 export const connected = (
   handlers: ReadonlyArray<TaskDefinition>,
   flags: { readonly redis: Option.Option<string> }
 ) =>
   Effect.provide(
-    Layer.unwrap(
-      Effect.map(saidTenant, (tenant) =>
-        Troupe.layer({
-          handlers,
-          ...(tenant === undefined ? {} : { tenant }),
-          ...Option.match(flags.redis, { onNone: () => ({}), onSome: (redisUrl) => ({ redisUrl }) })
-        })
-      )
+    Layer.effect(Troupe, noting).pipe(
+      Layer.provide(
+        Layer.unwrap(Effect.map(saidTenant, (tenant) => Troupe.over(tenant === undefined ? {} : { tenant })))
+      ),
+      Layer.provide(Layer.mergeAll(Tree.store("redis"), Tree.handlers(handlers))),
+      Layer.provide(logLevel),
+      Layer.provide(Traces.layer()),
+      Layer.provide(settings(flags))
     )
   )

@@ -1,7 +1,7 @@
 /** `troupe keys`: makes keys, lists, rotates and revokes them, and shows what operators did. */
 import { Duration, Effect, Layer, Option, Redacted } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { auditPage, noting } from "../../actors/access/audit.ts"
+import { auditPage } from "../../actors/access/audit.ts"
 import type { Caller } from "../../actors/access/caller.ts"
 import * as Keys from "../../actors/access/keys.ts"
 import type { KeyView, MadeKey } from "../../actors/access/keys.ts"
@@ -9,10 +9,11 @@ import * as Tree from "../../actors/tree.ts"
 import type { Rate, StoredAudit } from "../../runtime/access.ts"
 import { Role } from "../../runtime/roles.ts"
 import { tenantDefault } from "../../runtime/tenant.ts"
-import { connected, logLevel } from "../client/settings.ts"
+import { logLevel } from "../client/settings.ts"
 import { auditJson, keyJson, madeKeyJson } from "../http/access-view.ts"
 import { given as said } from "./filters.ts"
 import * as Flags from "./flags.ts"
+import { noting } from "./noting.ts"
 import * as Output from "./output.ts"
 import { gather } from "./pages.ts"
 import { type Column, printList } from "./table.ts"
@@ -28,14 +29,7 @@ const onSystem = (flags: { readonly redis: Option.Option<string> }) =>
     Keys.layer.pipe(
       Layer.provideMerge(Tree.store("redis")),
       Layer.provide(logLevel),
-      Layer.provideMerge(
-        connected(
-          Option.match(flags.redis, {
-            onNone: () => ({}),
-            onSome: (url) => ({ redisUrl: Redacted.make(url) })
-          })
-        )
-      )
+      Layer.provideMerge(Flags.settings(flags))
     )
   )
 

@@ -5,12 +5,12 @@
  * What is refused is told apart by status: 401 for nobody, 403 for somebody who may not, 429 for somebody who goes too
  * fast. What another tenant has is not refused: it is not there. What changes what is everybody's is noted.
  */
-import { type Context, Effect, Exit, Cause, Clock } from "effect"
+import { type Context, Effect, Exit, Cause } from "effect"
 import type { Context as HonoContext, MiddlewareHandler } from "hono"
-import { Access, type AuditEntry } from "../../runtime/access.ts"
 import { mayUse, rolesFor } from "../../runtime/roles.ts"
 import { tenantDefault } from "../../runtime/tenant.ts"
 import { type Entrant, Gate, type Purpose, type Shown } from "../../actors/access/gate.ts"
+import { isNoted, note } from "./audit.ts"
 import type { Caller } from "./caller.ts"
 import { contentType, toResponse } from "./problem.ts"
 import { NotAllowed } from "./refusals.ts"
@@ -46,10 +46,9 @@ export const refusalOf = ({ role, tenant }: Caller, { needs, reach }: Row): NotA
     : undefined
 }
 
-/** What changes what others see, and what is done by people who look after others' tasks, is noted. */
-const isNoted = ({ method, name, needs }: Row, { role }: Caller): boolean =>
-  method !== "GET" &&
-  (needs === "operate" || needs === "admin" || (name.startsWith("cancel") && role !== "submit"))
+/** What is only counted is not done. */
+const isDry = (c: ApiContext, { query }: Row): boolean =>
+  query?.fields["dryRun"] !== undefined && /^(1|true)$/.test(c.req.query("dryRun") ?? "")
 
 /** The type of the problem that a response is. */
 const outcomeOf = async (response: Response): Promise<string> => {
@@ -109,25 +108,6 @@ export const guarding = (context: Context.Context<ApiServices>, { open }: GuardO
     throw Cause.squash(exit.cause)
   }
 
-  const note = (c: ApiContext, row: Row, caller: Entrant, outcome: string) =>
-    fork(
-      Effect.gen(function* () {
-        const entry: AuditEntry = {
-          at: yield* Clock.currentTimeMillis,
-          tenant: caller.tenant,
-          who: caller.key ?? "anyone",
-          role: caller.role,
-          what: row.name,
-          on: c.req.path,
-          outcome,
-          request: c.get("requestId")
-        }
-        const { at: _, ...said } = entry
-        yield* Effect.logInfo("audit").pipe(Effect.annotateLogs(said))
-        yield* Access.use((access) => access.note(entry))
-      }).pipe(Effect.catchCause((cause) => Effect.logError("what an operator did could not be noted", cause)))
-    )
-
   return (row: Row): MiddlewareHandler<{ Bindings: Bindings; Variables: Variables }> =>
     async (c, next) => {
       if (row.needs === "nothing") return next()
@@ -138,7 +118,10 @@ export const guarding = (context: Context.Context<ApiServices>, { open }: GuardO
       const refusal = refusalOf(entrant, row)
       if (refusal === undefined) await next()
       const response = refusal === undefined ? c.res : forbidden(refusal)
-      if (isNoted(row, entrant)) note(c, row, entrant, await outcomeOf(response))
+      if (isNoted(row, entrant.role) && !isDry(c, row)) {
+        const outcome = await outcomeOf(response)
+        fork(note(entrant, { what: row.name, on: c.req.path, outcome, request: c.get("requestId") }))
+      }
       if (allowance !== undefined) limited(response, allowance)
       return refusal === undefined ? undefined : response
     }

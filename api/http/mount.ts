@@ -4,10 +4,10 @@
  */
 import { Effect, type Schema } from "effect"
 import type { Hono, MiddlewareHandler } from "hono"
-import { reader } from "../../actors/operate/fields.ts"
+import { type QueryRefused, reader, refuseField } from "../../actors/operate/fields.ts"
 import type { ApiError } from "./problem.ts"
 import { ParameterInvalid } from "./refusals.ts"
-import type { ErrorTag, Parameters, Row } from "./row.ts"
+import { type ErrorTag, type Parameters, readsQuery, type Row } from "./row.ts"
 import type { ApiContext, ApiServices, Bindings, Respond, Variables } from "./run.ts"
 
 export type App = Hono<{ Bindings: Bindings; Variables: Variables }>
@@ -46,6 +46,12 @@ const queryReader = (schema: Parameters) => {
   })
 }
 
+/** What is said to an address that knows no parameters is refused. */
+const refuseAny = (c: ApiContext): Effect.Effect<Parameters["Type"], QueryRefused> => {
+  const [name] = Object.keys(c.req.queries())
+  return name === undefined ? Effect.succeed({}) : Effect.fail(refuseField(name, "there is no such field"))
+}
+
 /** How many parts a path has. */
 const partsOf = (path: string) => path.split("/").length - 1
 
@@ -64,17 +70,14 @@ const known =
 export const serving =
   (app: App, respond: Respond, before: (row: Row) => ReadonlyArray<MiddlewareHandler>): Serve =>
   (row, answer) => {
-    const readQuery = row.query === undefined ? undefined : queryReader(row.query)
     type Said = Parameters["Type"]
     const run = answer as unknown as (
       c: ApiContext,
       query: Said
     ) => Effect.Effect<Response, ApiError, ApiServices>
     const plain = row as unknown as Row
+    const readQuery = plain.query === undefined ? refuseAny : queryReader(plain.query)
     app.on([row.method], [row.path], known(plain), ...before(plain), (c) =>
-      respond(
-        c,
-        readQuery === undefined ? run(c, {}) : Effect.flatMap(readQuery(c), (query) => run(c, query))
-      )
+      respond(c, readsQuery(plain) ? Effect.flatMap(readQuery(c), (query) => run(c, query)) : run(c, {}))
     )
   }

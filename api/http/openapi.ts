@@ -5,7 +5,7 @@
 import { JsonSchema, type Schema, SchemaRepresentation } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { contentType, type ErrorTag, general, type Kind, kinds } from "./problem.ts"
-import type { AnswerHeader, Answered, Parts, Row, Taken } from "./row.ts"
+import { type AnswerHeader, type Answered, type Parts, readsQuery, type Row, type Taken } from "./row.ts"
 import { ProblemShape } from "./shapes/task.ts"
 
 type Json = JsonSchema.JsonSchema
@@ -90,11 +90,11 @@ const answerOf = (of: SchemaOf, answered: Answered, more: ReadonlyArray<AnswerHe
 }
 
 /** The problems that a route may answer, by their status. */
-export const problemsOf = ({ needs, problems, query }: Row): ReadonlyMap<number, ReadonlyArray<Kind>> => {
+export const problemsOf = (row: Row): ReadonlyMap<number, ReadonlyArray<Kind>> => {
   const tags: ReadonlyArray<ErrorTag> = [
-    ...problems,
-    ...(needs === "nothing" ? [] : ofKeys),
-    ...(query === undefined ? [] : ofQuery)
+    ...row.problems,
+    ...(row.needs === "nothing" ? [] : ofKeys),
+    ...(readsQuery(row) ? ofQuery : [])
   ]
   const all: ReadonlyArray<Kind> = [...new Set(tags)].map((tag) => kinds[tag])
   return Map.groupBy([...all, general.internal], ({ status }) => status)

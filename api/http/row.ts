@@ -67,6 +67,12 @@ export const row = <const Tag extends ErrorTag, Query extends Parameters = Param
   row: Row<Tag, Query>
 ): Row<Tag, Query> => row
 
+/**
+ * Whether what is said after the `?` is read: also where a row says nothing of it, so that nobody takes what is not read for
+ * heard. Probes and pages may say there what they like.
+ */
+export const readsQuery = ({ path, query }: Row): boolean => query !== undefined || path.startsWith("/v1/")
+
 /** What reading a JSON body may come to. */
 export const ofBody = [
   "BodyMalformed",

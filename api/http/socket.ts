@@ -13,6 +13,7 @@ import type { TaskId } from "../../runtime/task.ts"
 import { Tenant } from "../../runtime/tenant.ts"
 import type { Ended } from "../../runtime/view.ts"
 import { TaskFailed } from "../client/errors.ts"
+import { isNoted, note } from "./audit.ts"
 import type { Drain } from "./drain.ts"
 import { type ApiError, general, generalProblem, problemOf } from "./problem.ts"
 import { BodyRefused, GoingAway, NotAllowed } from "./refusals.ts"
@@ -58,6 +59,9 @@ export interface SocketOptions {
 
 /** What lifecycle events are subscribed to under: no task is called so. */
 const allTasks = "*"
+
+/** The frame `cancel`, as its route is called. */
+const cancelling = { name: "cancelTask", method: "POST", needs: "submit" } as const
 
 const tooFast = generalProblem(
   { status: 429, types: ["too-fast"], title: "This socket says more than it may" },
@@ -213,7 +217,7 @@ export class Socket {
         )
       case "cancel":
         return this.#allowed("submit").pipe(
-          Effect.andThen(Dispatcher.use((dispatcher) => dispatcher.cancel(frame.task, frame.reason))),
+          Effect.andThen(this.#cancel(frame.task, frame.reason)),
           Effect.andThen(ok({ id: frame.task, state: "cancelled" }))
         )
       case "ask":
@@ -269,6 +273,18 @@ export class Socket {
           this.#options.onLetIn(entrant)
         })
       )
+    )
+  }
+
+  /** Cancels a task; what an operator cancels is noted, as it is where the same is asked by HTTP. */
+  #cancel(task: TaskId, reason: string | undefined) {
+    const cancelled = Dispatcher.use((dispatcher) => dispatcher.cancel(task, reason))
+    const entrant = this.#entrant
+    if (entrant === undefined || !isNoted(cancelling, entrant.role)) return cancelled
+    const done = { what: cancelling.name, on: `${this.#options.base}/v1/tasks/${task}/cancel` }
+    return cancelled.pipe(
+      Effect.tap(note(entrant, { ...done, outcome: "done" })),
+      Effect.tapError((error) => note(entrant, { ...done, outcome: problemOf(error).type }))
     )
   }
 

@@ -59,9 +59,9 @@ describe("troupe keys", () => {
       "createKey done",
       "createKey done",
       "revokeKey done",
-      "rotateKey KeyNotFound",
-      "rotateKey KeyOver",
-      "rotateKey done"
+      "rotateKey done",
+      "rotateKey key-not-found",
+      "rotateKey key-over"
     ])
     expect(entries.at(-1)).toMatchObject({
       tenant: "acme",

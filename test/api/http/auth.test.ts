@@ -168,6 +168,7 @@ for (const kind of ["memory", "redis"] as const) {
       ).body
       await one.ask("POST", `/v1/tasks/${id}/cancel`, { key: admin.key })
       await one.ask("POST", "/v1/dead/purge", { key: reader.key, body: {} })
+      await one.ask("POST", "/v1/dead/purge?dryRun=1", { key: admin.key, body: {} })
       await one.ask("DELETE", "/v1/schedules/none", { key: admin.key })
 
       let noted: ReadonlyArray<Record<string, unknown>> = []

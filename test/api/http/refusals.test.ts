@@ -89,6 +89,19 @@ describe("an address", () => {
     })
   )
 
+  promise("that knows no parameter takes none for heard", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* anApi()
+      for (const path of ["/v1/queues/default/pause", "/v1/agents/shop.cart/user-7/reset"]) {
+        expect(yield* ask(`${path}?dryRun=1`, { method: "POST" })).toMatchObject({
+          status: 400,
+          body: { type: "invalid-parameter", errors: [{ path: "dryRun" }] }
+        })
+      }
+      expect((yield* ask("/healthz?now=1")).status).toBe(200)
+    })
+  )
+
   promise("that takes other methods says which", () =>
     Effect.gen(function* () {
       const { ask } = yield* anApi()

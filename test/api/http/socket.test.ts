@@ -11,6 +11,7 @@ import { Drain } from "../../../api/http/drain.ts"
 import type { ApiServices } from "../../../api/http/run.ts"
 import { Sockets } from "../../../api/http/sockets.ts"
 import { frameBytesMax } from "../../../api/http/socket-frames.ts"
+import { Access } from "../../../runtime/access.ts"
 import { Settings } from "../../../runtime/config.ts"
 import { anApi, memoryApi } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"
@@ -233,6 +234,20 @@ describe("a web socket", () => {
       expect(yield* other.ask({ op: "subscribe" })).toMatchObject({ problem: { type: "forbidden" } })
       yield* keys.revoke(anyone, submitter.id)
       expect(yield* other.closed).toMatchObject({ code: 4401 })
+    })
+  )
+
+  promise("notes what an operator cancels", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* aClient()
+      const { id } = yield* ask({ ...task, delayMs: 60_000 })
+      yield* ask({ op: "cancel", task: id })
+      yield* ask({ op: "cancel", task: id })
+      const entries = yield* Access.use((access) => access.noted(undefined, 10))
+      expect(entries).toMatchObject([
+        { what: "cancelTask", on: `/v1/tasks/${String(id)}/cancel`, who: "anyone", outcome: "task-ended" },
+        { what: "cancelTask", on: `/v1/tasks/${String(id)}/cancel`, who: "anyone", outcome: "done" }
+      ])
     })
   )
 
