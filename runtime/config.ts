@@ -5,11 +5,17 @@
  * not in this file is refused with the nearest one that is: a misspelt setting must not silently be its default.
  */
 import { Context, Duration, Effect, Layer, type LogLevel, Option, Redacted, Result, Schema } from "effect"
+import { type EmbeddingModel, readEmbeddingModel } from "./embedding-model.ts"
 import { type KeyRing, readKeyRing } from "./encryption/key-ring.ts"
+import { type ModelPrice, readModelPrices } from "./model-prices.ts"
 import { nearest } from "./nearest.ts"
+import { readHosts } from "./network/hosts.ts"
 import { readNetworks } from "./network/network.ts"
 import { readRoutes, type Route } from "./routes.ts"
+import { readSecretRules, type SecretRule } from "./secret-rules.ts"
+import { readShell, type ShellRules } from "./shell-rules.ts"
 import { QueueName } from "./task.ts"
+import { readVectorsPlace, type VectorsPlace } from "./vectors-place.ts"
 import { readWebhookSecrets, type WebhookSecrets } from "./webhook-secrets.ts"
 
 /** A setting cannot be used as it stands. Correct it and start again: nothing was started. */
@@ -133,6 +139,46 @@ export interface SettingsShape {
    */
   readonly webhookNetworks: ReadonlyArray<string>
 
+  /**
+   * `TROUPE_NETWORKS`, as `10.0.0.0/8,fd00::/8`, default none: addresses that handlers' guarded requests may go to beside
+   * public ones. Whoever may submit can then reach what is there.
+   */
+  readonly networks: ReadonlyArray<string>
+
+  /**
+   * `TROUPE_HOSTS`, as `api.example.com,*.example.org`, default all: the names that handlers' guarded requests may go to.
+   * `TROUPE_HOSTS_DENIED`, default none: those that they may not, which count first.
+   */
+  readonly hosts: ReadonlyArray<string>
+  readonly hostsDenied: ReadonlyArray<string>
+
+  /**
+   * `TROUPE_SECRETS`, as `GITHUB_TOKEN@api.github.com,acme=STRIPE_KEY@api.stripe.com`, default none: variables that tasks
+   * may have sent to a host by naming them. Their values are read when they are sent, and are stored nowhere.
+   */
+  readonly secrets: ReadonlyArray<SecretRule>
+
+  /**
+   * `TROUPE_SHELL`, as `pdftotext,/opt/bin/convert`, default none: the programs that `shell.run` may start. Without any it
+   * refuses every task. `sh` among them means any program at all.
+   */
+  readonly shell: ShellRules
+
+  /**
+   * `TROUPE_MODEL_PRICES`, as `gpt-5.4-mini=0.25/2,claude-*=1/5`, default none: what a million tokens of input and of output
+   * cost, in any currency. What models without a price cost is not recorded.
+   */
+  readonly modelPrices: ReadonlyArray<ModelPrice>
+
+  /**
+   * `TROUPE_MODEL_STALL`, default 2 minutes. A language model that says nothing for so long is given up, and asked again.
+   * Longer than a model thinks before its first word.
+   */
+  readonly modelStall: Duration.Duration
+
+  /** `TROUPE_TOOLS`: a folder whose modules' exports are tools that language models may call. Default none. */
+  readonly tools: string | undefined
+
   /** `TROUPE_FILES`, default `.troupe/files`. The folder of uploaded and processed files; all processes share it. */
   readonly files: string
 
@@ -141,6 +187,29 @@ export interface SettingsShape {
    * one of them.
    */
   readonly folders: ReadonlyArray<string>
+
+  /**
+   * `TROUPE_EMBEDDINGS`, default `auto`: the model that texts are embedded with where a task names none: `local`, `hash`,
+   * `openai:name`; `auto` is the local one where it is installed, else the hashes. Vectors of one model say nothing
+   * beside those of another, so a change means that collections are filled anew.
+   */
+  readonly embeddings: EmbeddingModel
+
+  /**
+   * `TROUPE_EMBEDDINGS_CACHE`, default 100 000: how many vectors of texts are kept for each tenant and model; 0 keeps
+   * none. One takes about four bytes for each dimension of it, and a file or an object.
+   */
+  readonly embeddingsCache: number
+
+  /** `TROUPE_EMBEDDINGS_RATE`, default 1 000 000: how many tokens a minute all processes send to a provider. */
+  readonly embeddingsRate: number
+
+  /**
+   * `TROUPE_VECTORS`, default `pglite`: where vectors are kept: `pglite`, `pglite:folder`, `postgres://…`, `redis`,
+   * `redis://…`, `pinecone:https://index-host`. Redacted, because it often holds a password. All processes must say the
+   * same; what was written elsewhere stays there.
+   */
+  readonly vectors: Redacted.Redacted<VectorsPlace>
 
   /**
    * `TROUPE_LEASE`, default 15 seconds. How long the tasks of a dead worker wait when nobody saw it die.
@@ -318,11 +387,27 @@ export const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[
   encryptionKeys: ["TROUPE_ENCRYPTION_KEYS", undefined, readKeyRing],
   webhookSecrets: ["TROUPE_WEBHOOK_SECRETS", undefined, readWebhookSecrets],
   webhookNetworks: ["TROUPE_WEBHOOK_NETWORKS", [], readNetworks],
+  networks: ["TROUPE_NETWORKS", [], readNetworks],
+  hosts: ["TROUPE_HOSTS", [], readHosts],
+  hostsDenied: ["TROUPE_HOSTS_DENIED", [], readHosts],
+  secrets: ["TROUPE_SECRETS", [], readSecretRules],
+  shell: ["TROUPE_SHELL", [], readShell],
+  modelPrices: ["TROUPE_MODEL_PRICES", [], readModelPrices],
+  modelStall: ["TROUPE_MODEL_STALL", Duration.minutes(2), atLeast(Duration.millis(100))],
+  tools: ["TROUPE_TOOLS", undefined, text],
   files: ["TROUPE_FILES", ".troupe/files", text],
   folders: [
     "TROUPE_FOLDERS",
     [],
     (value) => Result.succeed(value.split(":").filter((folder) => folder !== ""))
+  ],
+  embeddings: ["TROUPE_EMBEDDINGS", { kind: "auto" }, readEmbeddingModel],
+  embeddingsCache: ["TROUPE_EMBEDDINGS_CACHE", 100_000, whole(0, 100_000_000)],
+  embeddingsRate: ["TROUPE_EMBEDDINGS_RATE", 1_000_000, whole(1, 1_000_000_000)],
+  vectors: [
+    "TROUPE_VECTORS",
+    Redacted.make({ kind: "pglite", folder: undefined }),
+    (value) => Result.map(readVectorsPlace(value), (place) => Redacted.make(place))
   ],
   lease: ["TROUPE_LEASE", Duration.seconds(15), atLeast(Duration.seconds(1))],
   heartbeat: ["TROUPE_HEARTBEAT", Duration.seconds(5), atLeast(Duration.millis(100))],
@@ -374,6 +459,19 @@ const agreed = (settings: SettingsShape, isSaid: boolean): Result.Result<Setting
   const [variable] = table.heartbeat
   const reason = `${Duration.format(heartbeat)} is more than a third of ${table.lease[0]}, which is ${Duration.format(lease)}`
   return Result.fail(new SettingsError({ setting: variable, reason }))
+}
+
+/**
+ * One setting, for what a handler says of itself while its module is loaded. A value that cannot be used counts as the
+ * default here: the process that loads the module refuses to start for it.
+ */
+export const settingOf = <K extends keyof SettingsShape>(
+  name: K,
+  environment: Environment = process.env
+): SettingsShape[K] => {
+  const [variable, otherwise, read] = table[name]
+  const value = environment[variable]
+  return value === undefined ? otherwise : Result.getOrElse(read(value), () => otherwise)
 }
 
 export class Settings extends Context.Service<Settings, SettingsShape>()("troupe/Settings") {

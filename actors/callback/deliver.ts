@@ -10,6 +10,7 @@ import { Settings } from "../../runtime/config.ts"
 import { CurrentTask, defineTask, Fatal, RetryAfter } from "../../runtime/handler.ts"
 import { Network, withNetworks } from "../../runtime/network/network.ts"
 import { pinned } from "../../runtime/network/pinned.ts"
+import { retryAfterMs } from "../../runtime/network/retry-after.ts"
 
 export const deliverName = "webhook.deliver"
 export const webhooksQueue = "webhooks"
@@ -61,13 +62,6 @@ export type Delivery = typeof Delivery.Type
 
 /** A key is at most 128 characters long. */
 export const hostOf = (url: string): string => (URL.parse(url)?.host ?? "").slice(-128)
-
-/** `Retry-After`, in milliseconds: so many seconds, or a time. */
-const putOffMs = (header: string | null, now: number): number | undefined => {
-  if (header === null) return undefined
-  const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - now
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), Duration.toMillis(putOffMax))
-}
 
 export const deliver = defineTask.effect({
   name: deliverName,
@@ -143,7 +137,9 @@ export const deliver = defineTask.effect({
       return yield* Effect.fail(new Fatal(message, { type: "CallbackGone" }))
     }
     const afterMs =
-      status === 429 || status === 503 ? putOffMs(response.headers.get("retry-after"), now) : undefined
+      status === 429 || status === 503
+        ? retryAfterMs(response.headers.get("retry-after"), now, Duration.toMillis(putOffMax))
+        : undefined
     return yield* afterMs === undefined
       ? new CallbackFailed({ host: to.host, reason: `it answered ${status}` })
       : Effect.fail(new RetryAfter(afterMs, { message }))

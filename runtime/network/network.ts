@@ -36,6 +36,9 @@ export interface NetworkShape {
   /** Decides by the address in its usual text form. */
   readonly allows: (address: string) => boolean
 
+  /** Whether a host may be asked at all, by the name in the URL. Default: every one. */
+  readonly allowsHost?: (host: string) => boolean
+
   /** Every address of a host name, those to try first first; rejects when there is none. */
   readonly resolve: (host: string) => Promise<ReadonlyArray<string>>
 

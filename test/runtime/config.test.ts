@@ -33,6 +33,11 @@ describe("a setting", () => {
         encryptionKeys: undefined,
         webhookSecrets: undefined,
         webhookNetworks: [],
+        networks: [],
+        hosts: [],
+        hostsDenied: [],
+        secrets: [],
+        shell: [],
         files: ".troupe/files",
         folders: [],
         lease: Duration.seconds(15),
@@ -65,6 +70,11 @@ describe("a setting", () => {
         TROUPE_UNSERVED: "refuse",
         TROUPE_WORKERS: "256",
         TROUPE_WEBHOOK_NETWORKS: "10.0.0.0/8",
+        TROUPE_NETWORKS: "192.168.0.0/16",
+        TROUPE_HOSTS: "api.example.com, *.Example.org",
+        TROUPE_HOSTS_DENIED: "bad.example.org",
+        TROUPE_SECRETS: "acme=STRIPE_KEY@api.stripe.com",
+        TROUPE_SHELL: "pdftotext, /opt/bin/convert",
         TROUPE_FILES: "/data",
         TROUPE_FOLDERS: "/in:/more in:",
         TROUPE_SCALE_UP: "2 seconds",
@@ -109,6 +119,11 @@ describe("a setting", () => {
         encryptionKeys: undefined,
         webhookSecrets: undefined,
         webhookNetworks: ["10.0.0.0/8"],
+        networks: ["192.168.0.0/16"],
+        hosts: ["api.example.com", "*.example.org"],
+        hostsDenied: ["bad.example.org"],
+        secrets: [{ tenant: "acme", variable: "STRIPE_KEY", host: "api.stripe.com" }],
+        shell: ["pdftotext", "/opt/bin/convert"],
         files: "/data",
         folders: ["/in", "/more in"],
         lease: Duration.seconds(1),
@@ -134,9 +149,9 @@ describe("a setting", () => {
 
   it.effect("does not show a password when it is printed", () =>
     Effect.gen(function* () {
-      const settings = yield* read({ REDIS_URL: "redis://:secret@localhost" })
+      const settings = yield* read({ REDIS_URL: "redis://:hunter2@localhost" })
 
-      expect(`${JSON.stringify(settings)} ${Bun.inspect(settings)}`).not.toContain("secret")
+      expect(`${JSON.stringify(settings)} ${Bun.inspect(settings)}`).not.toContain("hunter2")
     })
   )
 
