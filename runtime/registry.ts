@@ -88,7 +88,7 @@ const nothing: Loaded = { definitions: [], broken: [] }
 const isModule = (name: string) => /\.(ts|js|mts|mjs)$/.test(name) && !/\.(test|spec|d)\.m?[tj]s$/.test(name)
 
 /** The modules of a folder: its files, and the `index` file of each folder in it. */
-const modulesIn = async (folder: string): Promise<ReadonlyArray<string>> => {
+export const modulesIn = async (folder: string): Promise<ReadonlyArray<string>> => {
   const entries = await readdir(folder, { withFileTypes: true })
   const modules = await Promise.all(
     entries

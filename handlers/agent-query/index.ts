@@ -1,28 +1,54 @@
 /**
  * Answers a question over processed documents, and says where the answer stands.
  *
- * The best passages are found by their words. With a language model configured it answers from them, token by token;
- * without one the answer is made of the sentences that fit best, and says that it is. Either way the emitted pieces
- * make up the answer when they are put together.
+ * The best passages are found by their words. With a language model configured it answers from them, token by token, and
+ * may call the tools that the question names; without one the answer is made of the sentences that fit best, and says
+ * that it is. Either way the emitted texts make up the answer when they are put together.
  *
- * Safe to repeat: it writes nothing. A run that is repeated asks the model again, and may answer in other words.
+ * Safe to repeat: what was asked and what tools were called is remembered, so a run that is repeated goes on where the
+ * last one was; an answer that broke off in the middle is asked for again, and may come in other words.
  */
-import { Effect, Layer, Schema, Stream } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
 import { CurrentTask, defineTask } from "../../runtime/handler.ts"
+import { toolName } from "../../runtime/tool.ts"
+import { Answers, requestOf } from "../model/answers.ts"
+import { Budget, stops } from "../model/budget.ts"
+import { UsageJson } from "../model/call.ts"
+import { converse, type Tool } from "../model/converse.ts"
+import { modelLimit } from "../model/failure.ts"
+import { type Model, Provider } from "../model/provider.ts"
+import { refuse } from "../refusal/refuse.ts"
 import { DocumentId, Documents } from "../text/documents.ts"
+import { callable } from "../tools/callable.ts"
+import { Tools } from "../tools/tools.ts"
+import { UsageLog } from "../usage/usage.ts"
 import { Citation } from "./citation.ts"
 import { extract } from "./extract.ts"
-import { citationsOf, instructions, promptOf } from "./prompt.ts"
-import { type Model, Provider, ProviderUnavailable } from "./provider.ts"
-import { retrieve, type Retrieved } from "./retrieve.ts"
+import { citationsOf, instructionsOf, promptOf, type Quotation, quotationOf } from "./prompt.ts"
+import { documentsFor, retrieve, type Retrieved } from "./retrieve.ts"
+import { searchDocuments, searchDocumentsName } from "./search-documents.ts"
 
 const questionCharactersMax = 4_000
+const instructionsCharactersMax = 4_000
 const documentsMax = 1_000
 
 /** How many passages an answer is made of: enough for a question with parts, few enough to be read by a model. */
 const passagesDefault = 6
 const passagesMax = 20
+
+const toolsMax = 16
+const toolCallsDefault = 8
+const toolCallsMax = 32
+
+/** How long an answer is given again to the same question over the same documents. */
+const cacheDefaultMs = 3_600_000
+const cacheMaxMs = 30 * 24 * 3_600_000
+
+/** How many runs ask models at once, in all processes together: more than workers run unless there are many. */
+const askingMax = 256
+
+const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
 const input = Schema.Struct({
   question: Schema.String.check(
@@ -33,8 +59,25 @@ const input = Schema.Struct({
   documents: Schema.optionalKey(
     Schema.Array(DocumentId).check(Schema.isMinLength(1), Schema.isMaxLength(documentsMax))
   ),
-  passages: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: passagesMax })))
+  passages: Schema.optionalKey(between(1, passagesMax)),
+  /** What the model is told beside how to answer: the manner, the form. */
+  instructions: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(instructionsCharactersMax))),
+  /** Names of tools that the model may call. Default: none. */
+  tools: Schema.optionalKey(
+    Schema.Array(
+      Schema.String.check(
+        Schema.isPattern(toolName, { message: "1 to 64 of A-Z a-z 0-9 _ -, a letter first" })
+      )
+    ).check(Schema.isMaxLength(toolsMax))
+  ),
+  toolCalls: Schema.optionalKey(between(1, toolCallsMax)),
+  budget: Schema.optionalKey(Budget),
+  /** For how long the answer is given again to the same question; `false` asks the model, and keeps nothing. */
+  cache: Schema.optionalKey(
+    Schema.Union([Schema.Literal(false), Schema.Struct({ ttlMs: between(1, cacheMaxMs) })])
+  )
 })
+type Input = typeof input.Type
 
 const output = Schema.Struct({
   answer: Schema.String,
@@ -42,12 +85,13 @@ const output = Schema.Struct({
   /** The model that answered. */
   model: Schema.optionalKey(Schema.String),
   citations: Schema.Array(Citation),
-  usage: Schema.optionalKey(
-    Schema.Struct({
-      inputTokens: Schema.optionalKey(Schema.Int),
-      outputTokens: Schema.optionalKey(Schema.Int)
-    })
-  )
+  /** What this run was charged; nothing where the answer was kept from an earlier one. */
+  usage: Schema.optionalKey(UsageJson),
+  toolCalls: Schema.optionalKey(Schema.Int),
+  /** The answer is that of an earlier, equal request. */
+  cached: Schema.optionalKey(Schema.Boolean),
+  /** Why the answer ends early. */
+  stopped: Schema.optionalKey(Schema.Struct({ by: Schema.Literals(stops), message: Schema.String }))
 })
 type Output = typeof output.Type
 
@@ -58,30 +102,62 @@ export const agentQuery = defineTask.effect({
   output,
   timeout: "5 minutes",
   retry: { attempts: 4, backoff: { base: "2 seconds", cap: "1 minute" } },
-  layer: Layer.merge(Documents.layer, Provider.layer).pipe(Layer.provide(Files.layer)),
+  limits: [{ key: modelLimit, concurrency: askingMax }],
+  layer: Layer.mergeAll(Documents.layer, Provider.layer, UsageLog.layer, Answers.layer, Tools.layer).pipe(
+    Layer.provide(Files.layer)
+  ),
 
-  run: Effect.fn("agent.query")(function* ({ documents, passages = passagesDefault, question }) {
-    const task = yield* CurrentTask
+  run: Effect.fn("agent.query")(function* (asked) {
+    const { documents, passages = passagesDefault, question, tools = [] } = asked
     const { model } = yield* Provider
-    const retrieved = yield* retrieve(question, documents, passages)
-    yield* Effect.catchTag(
-      task.progress(0.2, `${retrieved.passages.length} passages of ${retrieved.documents} documents`),
+    const named = yield* toolsNamed(tools)
+    const ids = tools.some((name) => name !== searchDocumentsName)
+      ? // With other tools there may be an answer without any document.
+        yield* Effect.catchIf(
+          documentsFor(documents),
+          (error) => error.name === "NoDocuments",
+          () => Effect.succeed([])
+        )
+      : yield* documentsFor(documents)
+    if (model === undefined) return yield* answerByExtract(yield* retrieve(question, ids, passages))
+    return yield* answerByModel(model, asked, named, ids, passages)
+  })
+})
+
+/** The tools of the operator that a request names. */
+const toolsNamed = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
+  const { all } = yield* Tools
+  return yield* Effect.forEach(
+    [...new Set(names)].filter((name) => name !== searchDocumentsName),
+    (name) => {
+      const tool = all.get(name)
+      return tool === undefined
+        ? refuse(
+            "UnknownTool",
+            `there is no tool "${name}", only ${[searchDocumentsName, ...all.keys()].join(", ")}`
+          )
+        : Effect.succeed(callable(tool))
+    }
+  )
+})
+
+const told = (message: string) =>
+  CurrentTask.use((task) =>
+    Effect.catchTag(
+      task.progress(0.2, message),
       // Followers see the answer come anyway.
       "EventRefused",
       () => Effect.void
     )
-    return model === undefined || retrieved.passages.length === 0
-      ? yield* answerByExtract(retrieved)
-      : yield* answerByModel(model, question, retrieved)
-  })
-})
+  )
 
 const answerByExtract = Effect.fnUntraced(function* ({ documents, passages, weights }: Retrieved) {
   const task = yield* CurrentTask
+  yield* told(`${passages.length} passages of ${documents} documents`)
   const citations = extract(passages, weights)
   const pieces =
     citations.length === 0
-      ? [`Nothing in the ${documents} documents shares a word with the question, so there is no answer.`]
+      ? [nothingIn(documents)]
       : [
           "No language model is configured, so this answer is extractive: it quotes the sentences that fit the question best.",
           ...citations.map(({ page, quote, title }) => `\n\n“${quote}” (${title}, page ${page})`)
@@ -90,28 +166,90 @@ const answerByExtract = Effect.fnUntraced(function* ({ documents, passages, weig
   return { answer: pieces.join(""), mode: "extractive", citations } satisfies Output
 })
 
-const answerByModel = Effect.fnUntraced(function* (model: Model, question: string, { passages }: Retrieved) {
+const nothingIn = (documents: number) =>
+  `Nothing in the ${documents} documents shares a word with the question, so there is no answer.`
+
+const answerByModel = Effect.fnUntraced(function* (
+  model: Model,
+  { budget = {}, cache, instructions: further, question, toolCalls = toolCallsDefault, tools = [] }: Input,
+  named: ReadonlyArray<Tool>,
+  ids: ReadonlyArray<string>,
+  limit: number
+) {
   const task = yield* CurrentTask
-  let answer = ""
-  let usage: Output["usage"] = {}
-  yield* model.ask({ instructions, prompt: promptOf(question, passages) }).pipe(
-    Stream.runForEach((said) => {
-      if (said.kind === "end") {
-        usage = said.usage
-        return Effect.void
-      }
-      answer += said.text
-      return task.emit(said.text)
-    })
+  const answers = yield* Answers
+  const documents = yield* Documents
+  // Remembered, so that numbers mean the same passages in every run, whatever is processed meanwhile.
+  const passages: Array<Quotation> = [
+    ...(yield* task.step(
+      "find passages",
+      Effect.map(retrieve(question, ids, limit), ({ passages }) => passages.map(quotationOf))
+    ))
+  ]
+  yield* told(`${passages.length} passages of ${ids.length} documents`)
+  if (passages.length === 0 && tools.length === 0) {
+    const answer = nothingIn(ids.length)
+    yield* task.emit(answer)
+    return { answer, mode: "extractive", citations: [] } satisfies Output
+  }
+
+  const instructions = instructionsOf({ hasTools: tools.length > 0, further })
+  const prompt = promptOf(question, passages)
+  // What other tools say may change with the world.
+  const isCached = cache !== false && named.length === 0
+  const request = requestOf(model.name, instructions, prompt, ids, tools, toolCalls)
+  const kept = isCached ? ((yield* answers.find(request)) as Kept | undefined) : undefined
+  if (kept !== undefined) {
+    yield* task.emit(kept.answer)
+    const cost = model.cost({ inputTokens: 0, outputTokens: 0 })
+    return {
+      ...kept,
+      mode: "provider",
+      model: model.name,
+      usage: {
+        inputTokens: 0,
+        outputTokens: 0,
+        ...(cost === undefined ? {} : { costMicros: cost }),
+        model: model.name
+      },
+      cached: true
+    } satisfies Output
+  }
+
+  const search = searchDocuments(passages, (query, limit) =>
+    Effect.provideService(retrieve(query, ids, limit), Documents, documents)
   )
-  if (answer.trim() === "") {
-    return yield* new ProviderUnavailable({ model: model.name, reason: "the model gave an empty answer" })
+  const {
+    stopped,
+    text,
+    toolCalls: called,
+    usage
+  } = yield* converse(task, model, {
+    instructions,
+    messages: [{ role: "user", content: prompt }],
+    tools: [...(tools.includes(searchDocumentsName) ? [search] : []), ...named],
+    toolCallsMax: toolCalls,
+    budget
+  })
+  const answered = {
+    answer: text,
+    citations: citationsOf(text, passages),
+    ...(tools.length === 0 ? {} : { toolCalls: called })
+  } satisfies Kept
+  if (isCached && stopped === undefined) {
+    yield* answers.keep(request, answered, cache === undefined ? cacheDefaultMs : cache.ttlMs).pipe(
+      // The answer is there and paid for; it is only not kept.
+      Effect.catch((error) => Effect.logWarning("an answer could not be kept for later", error))
+    )
   }
   return {
-    answer,
+    ...answered,
     mode: "provider",
     model: model.name,
-    citations: citationsOf(answer, passages),
-    usage
+    usage,
+    ...(stopped === undefined ? {} : { stopped })
   } satisfies Output
 })
+
+/** What is kept of an answer for the next equal request. */
+type Kept = Pick<Output, "answer" | "citations" | "toolCalls">

@@ -29,13 +29,26 @@ export interface Retrieved {
   readonly documents: number
 }
 
-/** At most `limit` passages of the documents, of all when none are named. */
+/** The ids of the documents that a question is about: those it names, or all there are. None is a refusal. */
+export const documentsFor = Effect.fnUntraced(function* (named: ReadonlyArray<string> | undefined) {
+  const documents = yield* Documents
+  const ids = named ?? (yield* documents.list)
+  if (ids.length === 0) {
+    return yield* refuse(
+      "NoDocuments",
+      "no document has been processed yet; submit one to document.process first"
+    )
+  }
+  return [...new Set(ids)]
+})
+
+/** At most `limit` passages of the documents. */
 export const retrieve = Effect.fn("retrieve")(function* (
   question: string,
-  named: ReadonlyArray<string> | undefined,
+  ids: ReadonlyArray<string>,
   limit: number
 ) {
-  const documents = yield* load(named)
+  const documents = yield* load(ids)
   const chunks = documents.flatMap((document) => document.chunks.map((chunk) => ({ document, chunk })))
   const { scores, weights } = bm25(
     terms(question),
@@ -56,17 +69,10 @@ export const textOf = (
   { end, start }: { readonly start: number; readonly end: number }
 ) => document.text.slice(start, end)
 
-const load = Effect.fnUntraced(function* (named: ReadonlyArray<string> | undefined) {
+const load = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
   const documents = yield* Documents
-  const ids = named ?? (yield* documents.list)
-  if (ids.length === 0) {
-    return yield* refuse(
-      "NoDocuments",
-      "no document has been processed yet; submit one to document.process first"
-    )
-  }
   return yield* Effect.forEach(
-    [...new Set(ids)],
+    ids,
     (id) =>
       Effect.catchTag(documents.load(id), "FileNotFound", () =>
         refuse("UnknownDocument", `no processed document has the id ${id}`)

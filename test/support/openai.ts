@@ -1,4 +1,7 @@
-/** A server on this machine that speaks OpenAI's chat completions, as far as a stream of text needs. */
+/**
+ * A server on this machine that speaks OpenAI's chat completions, as far as streams of texts and calls of tools need: it
+ * answers, fails, limits and stalls as a test says.
+ */
 import { Effect } from "effect"
 import { localServer } from "./network.ts"
 
@@ -7,27 +10,46 @@ type Ending = "stop" | "stall" | "cut" | "error"
 
 export interface Script {
   readonly pieces?: ReadonlyArray<string>
+  /** What it calls after its pieces. */
+  readonly calls?: ReadonlyArray<{ readonly tool: string; readonly input: unknown }>
   readonly ending?: Ending
+  /** Why it says that it ends. Default: `tool_calls` after some, else `stop`. */
+  readonly finish?: string
+  /** In tokens. Default 50 and 7. */
+  readonly usage?: { readonly input: number; readonly output: number }
   /** Answers with this status and no stream. */
   readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface Asked {
   readonly model: string
   readonly authorization: string | null
   readonly messages: ReadonlyArray<{ readonly role: string; readonly content: string }>
+  readonly tools?: ReadonlyArray<{
+    readonly function: { readonly name: string; readonly parameters: object }
+  }>
+  readonly tool_choice?: string
+  readonly max_tokens?: number
 }
 
-/** Answers each request by the script; `asked` holds what was asked, `left` resolves when a client goes away early. */
-export const openaiServer = (script: Script) =>
+/**
+ * Answers each request by the script, or by the next one, the last again and again; `asked` holds what was asked, `left`
+ * resolves when a client goes away early.
+ */
+export const openaiServer = (...scripts: readonly [Script, ...ReadonlyArray<Script>]) =>
   Effect.gen(function* () {
     const asked: Array<Asked> = []
     const left = Promise.withResolvers<void>()
     const { port } = yield* localServer(async (request) => {
-      const { messages, model } = (await request.json()) as Asked
-      asked.push({ model, messages, authorization: request.headers.get("authorization") })
+      const script = scripts[Math.min(asked.length, scripts.length - 1)]!
+      const body = (await request.json()) as Asked
+      asked.push({ ...body, authorization: request.headers.get("authorization") })
       if (script.status !== undefined) {
-        return Response.json({ error: { message: `status ${script.status}` } }, { status: script.status })
+        return Response.json(
+          { error: { message: `status ${script.status}` } },
+          { status: script.status, headers: { ...script.headers } }
+        )
       }
       return new Response(streamOf(script, left.resolve), {
         headers: { "content-type": "text/event-stream" }
@@ -67,7 +89,16 @@ export const resettingServer = (piece: string) =>
     ({ listener, reset }) => ({ url: `http://127.0.0.1:${listener.port}/v1`, reset })
   )
 
-const streamOf = ({ ending = "stop", pieces = [] }: Script, onLeft: () => void) => {
+const streamOf = (
+  {
+    calls = [],
+    ending = "stop",
+    finish = calls.length === 0 ? "stop" : "tool_calls",
+    pieces = [],
+    usage = { input: 50, output: 7 }
+  }: Script,
+  onLeft: () => void
+) => {
   const encoder = new TextEncoder()
   const event = (data: unknown) => encoder.encode(`data: ${JSON.stringify(data)}\n\n`)
   const choice = (delta: unknown, finish: string | null) =>
@@ -80,14 +111,33 @@ const streamOf = ({ ending = "stop", pieces = [] }: Script, onLeft: () => void) 
     })
   const rest = {
     stop: [
-      choice({}, "stop"),
+      ...calls.map(({ input, tool }, index) =>
+        choice(
+          {
+            tool_calls: [
+              {
+                index,
+                id: `call-${crypto.randomUUID()}`,
+                type: "function",
+                function: { name: tool, arguments: JSON.stringify(input) }
+              }
+            ]
+          },
+          null
+        )
+      ),
+      choice({}, finish),
       event({
         id: "1",
         object: "chat.completion.chunk",
         created: 1,
         model: "m",
         choices: [],
-        usage: { prompt_tokens: 50, completion_tokens: 7, total_tokens: 57 }
+        usage: {
+          prompt_tokens: usage.input,
+          completion_tokens: usage.output,
+          total_tokens: usage.input + usage.output
+        }
       }),
       encoder.encode("data: [DONE]\n\n")
     ],

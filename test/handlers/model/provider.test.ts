@@ -1,14 +1,18 @@
 import { describe, expect } from "bun:test"
 import { ConfigProvider, Effect, Layer, Stream } from "effect"
-import { Provider, type Said } from "../../../handlers/agent-query/provider.ts"
+import { Provider, type Said } from "../../../handlers/model/provider.ts"
 import { it } from "../../support/effect.ts"
+import { settings } from "../../support/folder.ts"
 import { localServer } from "../../support/network.ts"
 
 /** The model that an environment gives. */
 const modelIn = (environment: Record<string, string>) =>
   Provider.use(({ model }) => Effect.succeed(model)).pipe(
     Effect.provide(
-      Provider.layer.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: environment }))))
+      Provider.layer.pipe(
+        Layer.provide(settings({})),
+        Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: environment })))
+      )
     )
   )
 
@@ -79,12 +83,18 @@ describe("Anthropic's model", () => {
         ANTHROPIC_BASE_URL: `http://127.0.0.1:${port}/v1`
       })
 
-      const said = yield* Stream.runCollect(model!.ask({ instructions: "Be short.", prompt: "How long?" }))
+      const said = yield* Stream.runCollect(
+        model!.ask({
+          instructions: "Be short.",
+          messages: [{ role: "user", content: "How long?" }],
+          outputTokens: 100
+        })
+      )
 
       expect(said).toEqual<Array<Said>>([
         { kind: "text", text: "Fifteen " },
         { kind: "text", text: "seconds." },
-        { kind: "end", usage: { inputTokens: 9, outputTokens: 4 } }
+        { kind: "end", usage: { inputTokens: 9, outputTokens: 4 }, reason: "stop" }
       ])
       expect(keys).toEqual(["sk-ant"])
       expect(seen[0]).toEndWith("/v1/messages")

@@ -1,0 +1,46 @@
+/**
+ * The tools that an operator has put into the folder `TROUPE_TOOLS`: found once, on first use.
+ *
+ * A module that cannot be loaded is named in the log and does not stop the others.
+ */
+import { Context, Effect, Layer } from "effect"
+import { Settings } from "../../runtime/config.ts"
+import { modulesIn } from "../../runtime/registry.ts"
+import { isToolDefinition, type ToolDefinition } from "../../runtime/tool.ts"
+
+export class Tools extends Context.Service<
+  Tools,
+  {
+    /** By their names. */
+    readonly all: ReadonlyMap<string, ToolDefinition>
+  }
+>()("troupe/handlers/Tools") {
+  static readonly layer = Layer.effect(
+    Tools,
+    Effect.gen(function* () {
+      const { tools: folder } = yield* Settings
+      const all = new Map<string, ToolDefinition>()
+      if (folder === undefined) return Tools.of({ all })
+      const leftOut = (module: string, cause: unknown) =>
+        Effect.logError(
+          `tool module ${module} is left out: ${cause instanceof Error ? cause.message : String(cause)}`
+        )
+      const modules = yield* Effect.tryPromise({
+        try: () => modulesIn(folder),
+        catch: (cause) => cause
+      }).pipe(Effect.catch((cause) => Effect.as(leftOut(folder, cause), [])))
+      for (const module of modules) {
+        const exported = yield* Effect.tryPromise({
+          try: () => import(module) as Promise<Record<string, unknown>>,
+          catch: (cause) => cause
+        }).pipe(Effect.catch((cause) => Effect.as(leftOut(module, cause), {})))
+        const found = Object.values(exported).filter(isToolDefinition)
+        for (const tool of found) {
+          if (all.has(tool.name)) yield* leftOut(module, `another tool is already called ${tool.name}`)
+          else all.set(tool.name, tool)
+        }
+      }
+      return Tools.of({ all })
+    })
+  )
+}
