@@ -3,7 +3,9 @@
  *
  * No index is kept beside the mailboxes, so a filter is held against one task after the other. A page ends when it is
  * full, or when so many tasks have been looked at that looking on would take long; `next` then says where to go on. So
- * a page may be short, or empty, and not be the last. A task that moves while somebody pages may be seen twice, or not.
+ * a page may be short, or empty, and not be the last. What an id tells of a task (when it was submitted, and that it is
+ * plainly of the tenant `default`) is not read, and ten times as many of such are passed over. A task that moves while
+ * somebody pages may be seen twice, or not.
  */
 import { Effect } from "effect"
 import { writeCursor as writePlace } from "../../runtime/cursor.ts"
@@ -20,7 +22,7 @@ import {
   type TaskId,
   ulidOfId
 } from "../../runtime/task.ts"
-import { isOwn, Tenant } from "../../runtime/tenant.ts"
+import { isOwn, mayBeOfOthers, Tenant, tenantDefault } from "../../runtime/tenant.ts"
 import { type TaskView, viewOf } from "../../runtime/view.ts"
 import type { QueryRefused } from "./fields.ts"
 import {
@@ -34,8 +36,9 @@ import {
   writeCursor
 } from "./query.ts"
 
-/** How many tasks are looked at for one page. */
+/** How many tasks are looked at for one page, and how many ids. */
 export const lookedAtMax = 5_000
+const idsMax = 50_000
 
 /** How many ids are asked for, and how many of their tasks are read, in one go. */
 const pieceSize = 500
@@ -106,10 +109,14 @@ export const makeFinder = Effect.gen(function* () {
     const { ids, next } = yield* operations.scan(place.partition, search.shelf, place.cursor, pieceSize)
     // One that is not there any more tells nothing: what came before it may be given again.
     const given = place.after === undefined ? -1 : ids.indexOf(idIn(place.partition, place.after))
-    const rest = ids
-      .slice(given + 1)
-      .filter((id) => search.submitted === undefined || isWithin(submittedAt(ulidOfId(id)), search.submitted))
     const tenant = yield* Tenant
+    const rest = ids.slice(given + 1).filter((id) => {
+      const ulid = ulidOfId(id)
+      return (
+        (search.submitted === undefined || isWithin(submittedAt(ulid), search.submitted)) &&
+        (search.tenants === "all" || tenant === tenantDefault || mayBeOfOthers(ulid))
+      )
+    })
     const isMeant = (view: TaskView) =>
       (search.tenants === "all" || isOwn(view.tenant, tenant)) && search.isMeant(view)
     const matches: Array<Match> = []
@@ -123,6 +130,7 @@ export const makeFinder = Effect.gen(function* () {
     return {
       matches,
       size: ids.length,
+      read,
       unread: read < rest.length,
       next:
         next !== undefined && !isOver(search, ids)
@@ -159,7 +167,8 @@ export const makeFinder = Effect.gen(function* () {
     let place = begin(search, partitions, from)
     let next: Place | undefined
     let looked = 0
-    while (place !== undefined && looked < lookedAtMax) {
+    let passed = 0
+    while (place !== undefined && looked < lookedAtMax && passed < idsMax) {
       if (next !== undefined || matches.length === limit) {
         if (beyond === undefined) break
         next ??= place
@@ -171,7 +180,8 @@ export const makeFinder = Effect.gen(function* () {
         place,
         beyond === undefined ? room : Infinity
       )
-      looked += Math.max(1, piece.size)
+      looked += Math.max(1, piece.read)
+      passed += piece.size
       const taken = piece.matches.slice(0, room)
       matches.push(...taken)
       if (next === undefined && (piece.matches.length > room || piece.unread)) {

@@ -10,6 +10,7 @@ import { Members } from "../../runtime/members.ts"
 import { Operations, type WorkerAbout } from "../../runtime/operations.ts"
 import { Store } from "../../runtime/store.ts"
 import { idIn, TaskId, ulidOfId } from "../../runtime/task.ts"
+import { Tenant } from "../../runtime/tenant.ts"
 import { it } from "../support/effect.ts"
 import { partition } from "../support/stores.ts"
 import { aTask, aTurn, ulidAt } from "../support/tasks.ts"
@@ -176,6 +177,7 @@ export const operatorSuite = <E>(
         () =>
           Effect.gen(function* () {
             const meant = yield* submit({ tags: ["meant"] })
+            const acmes = yield* Effect.provideService(submit({}), Tenant, "acme")
             const others = Array.from({ length: lookedAtMax + 500 }, () => ({ name: "test" }))
             yield* Dispatcher.use((dispatcher) => dispatcher.submitAll(others))
 
@@ -184,6 +186,13 @@ export const operatorSuite = <E>(
             expect(first.tasks).toEqual([])
             expect(first.next).toBeString()
             expect((yield* pagesOf({ tag: "meant" })).flat()).toEqual([meant])
+            // Their ids tell another tenant that they are not its own, so they make no page of it short.
+            const page = yield* Effect.provideService(
+              Operator.use((operator) => operator.tasks({ limit: 1 })),
+              Tenant,
+              "acme"
+            )
+            expect(page.tasks.map(({ id }) => id)).toEqual([acmes])
           }),
         30_000
       )

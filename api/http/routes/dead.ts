@@ -2,6 +2,7 @@
 import { Effect, Schema } from "effect"
 import { Operator } from "../../../actors/operate/operator.ts"
 import { DeadFilter, DeadQuery, DeadSelection } from "../../../actors/operate/query.ts"
+import { sealedPage } from "../cursors.ts"
 import type { Serve } from "../mount.ts"
 import { DryRun } from "../parameters.ts"
 import { ofBody, row } from "../row.ts"
@@ -66,7 +67,9 @@ export const dead = (serve: Serve) => {
   serve(
     rows.list,
     Effect.fnUntraced(function* (c, query) {
-      const { dead, ...rest } = yield* Operator.use((operator) => operator.dead(query))
+      const { dead, ...rest } = yield* sealedPage(query, (query) =>
+        Operator.use((operator) => operator.dead(query))
+      )
       return c.json({ dead: dead.map((task) => taskJson(task, baseOf(c))), ...rest })
     })
   )

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { Operator } from "../../../actors/operate/operator.ts"
 import { TaskQuery } from "../../../actors/operate/query.ts"
 import { readJsonIfAny } from "../body.ts"
+import { sealedPage } from "../cursors.ts"
 import type { Serve } from "../mount.ts"
 import { ofTaskId, taskId } from "../parameters.ts"
 import { ofBody, row } from "../row.ts"
@@ -54,7 +55,9 @@ export const query = (serve: Serve) => {
   serve(
     rows.list,
     Effect.fnUntraced(function* (c, query) {
-      const { tasks, ...rest } = yield* Operator.use((operator) => operator.tasks(query))
+      const { tasks, ...rest } = yield* sealedPage(query, (query) =>
+        Operator.use((operator) => operator.tasks(query))
+      )
       return c.json({ tasks: tasks.map((task) => taskJson(task, baseOf(c))), ...rest })
     })
   )

@@ -429,4 +429,31 @@ describe("what one tenant has", () => {
     }
     expect((await system.ask("GET", `/v1/tasks/${own.body.id}`, { key: as("default") })).status).toBe(200)
   })
+
+  test("is named by no cursor of another, which counts for its tenant alone", async () => {
+    const ids = []
+    for (const tenant of ["acme", "beta", "acme", "beta"] as const) {
+      const { body } = await system.ask("POST", "/v1/tasks", {
+        key: as(tenant),
+        body: { name: "shop.count", tags: ["paged"], delayMs: 60_000 }
+      })
+      ids.push(body.id as string)
+    }
+    const page = (tenant: TenantName, cursor = "") =>
+      system.ask("GET", `/v1/tasks?limit=1&tag=paged&state=scheduled&cursor=${cursor}`, { key: as(tenant) })
+
+    const first = await page("acme")
+    const { next } = first.body
+    const second = await page("acme", next)
+
+    expect([...first.body.tasks, ...second.body.tasks].map(({ id }) => id)).toEqual([ids[0], ids[2]])
+    const plain = Buffer.from(next, "base64url").toString()
+    expect(
+      [...ids.map((id) => id.split(".")[2]!), "later", "default"].filter((word) => plain.includes(word))
+    ).toEqual([])
+    const forged = Buffer.from(JSON.stringify(["later", "default.0", "", ""])).toString("base64url")
+    for (const refused of [await page("beta", next), await page("acme", forged), await page("acme", "x")]) {
+      expect(refused).toMatchObject({ status: 400, body: { errors: [{ path: "cursor" }] } })
+    }
+  })
 })
