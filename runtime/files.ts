@@ -109,6 +109,9 @@ export class Files extends Context.Service<
 
     /** The names that begin with `prefix`, in order. */
     readonly listObjects: (prefix: string) => Effect.Effect<ReadonlyArray<string>, FilesError>
+
+    /** Forgets named objects; one that is not there is passed over. */
+    readonly removeObjects: (names: ReadonlyArray<string>) => Effect.Effect<void, FilesError>
   }
 >()("troupe/Files") {
   /**
@@ -201,7 +204,13 @@ const make = Effect.fnUntraced(function* (access: S3Options) {
     return keys.map((key) => key.slice(objects.length))
   })
 
-  return Files.of({ upload, info, read, stream, remove, writeObject, readObject, listObjects })
+  const removeObjects = Effect.fn("Files.removeObjects")(function* (names: ReadonlyArray<string>) {
+    const { objects } = yield* own
+    const keys = names.filter((name) => objectName.test(name)).map((name) => objects + name)
+    yield* blobs.remove("Files.removeObjects", keys)
+  })
+
+  return Files.of({ upload, info, read, stream, remove, writeObject, readObject, listObjects, removeObjects })
 })
 
 // ---------------------------------------------------------------------------------------------------------
