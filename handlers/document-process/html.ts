@@ -5,6 +5,9 @@
  */
 import { Effect } from "effect"
 import { refuse } from "../refusal/refuse.ts"
+import type { Metadata } from "../text/documents.ts"
+import { elementNode, textOf, walk } from "./elements.ts"
+import { said } from "./metadata.ts"
 import { clean, type Extracted } from "./pages.ts"
 
 /** A larger page is refused, in UTF-16 units: it is parsed in one go, at about 10 MB a second. */
@@ -33,6 +36,7 @@ export const extractHtml = Effect.fn("extractHtml")(function* (html: string) {
     const found = parseHTML(withoutEnds(html)).document
     const title = clean(found.querySelector("title")?.textContent ?? "")
     const language = found.querySelector("html")?.getAttribute("lang") ?? ""
+    const metadata = metadataOf(found)
     const document = isWhole(found) ? found : parseHTML(asBody(html)).document
     // Readability takes the page apart, so the body is read first.
     const body = textOf(document.body)
@@ -42,10 +46,28 @@ export const extractHtml = Effect.fn("extractHtml")(function* (html: string) {
     return {
       pages: [article.length >= articleCharactersMin ? article : body],
       title: title === "" ? undefined : title,
-      language: language === "" ? undefined : language
+      language: language === "" ? undefined : language,
+      metadata
     }
   })
 })
+
+/** What a page says of itself to search engines and to those who share it. */
+const metadataOf = (document: Document): Metadata => {
+  const meta = (...names: ReadonlyArray<string>) =>
+    names
+      .map((name) =>
+        document.querySelector(`meta[name="${name}" i], meta[property="${name}" i]`)?.getAttribute("content")
+      )
+      .find((content) => content !== undefined && content !== null && content.trim() !== "")
+  return said({
+    author: meta("author", "article:author", "dc.creator", "dcterms.creator"),
+    subject: meta("description", "og:description", "dc.description"),
+    created: meta("article:published_time", "dcterms.created", "dc.date", "date"),
+    modified: meta("article:modified_time", "dcterms.modified", "last-modified"),
+    producer: meta("generator")
+  })
+}
 
 /** `linkedom` loses what stands after the end of a page; browsers do not. */
 const withoutEnds = (html: string) => html.replace(/<\/(?:body|html)\s*>/gi, "")
@@ -78,75 +100,4 @@ const isOrdinary = (body: Node) => {
     return elements <= elementsMax && depthSeen <= depthMax
   })
   return elements <= elementsMax && depthSeen <= depthMax
-}
-
-// ---------------------------------------------------------------------------------------------------------
-// From elements to text
-// ---------------------------------------------------------------------------------------------------------
-
-const elementNode = 1
-const textNode = 3
-
-/** Elements that are not read. */
-const unread = new Set(
-  "SCRIPT STYLE NOSCRIPT TEMPLATE IFRAME OBJECT SVG CANVAS HEAD TITLE SELECT BUTTON".split(" ")
-)
-
-/** Elements that stand on lines of their own. */
-const blocks = new Set(
-  `ADDRESS ARTICLE ASIDE BLOCKQUOTE BODY DD DETAILS DIV DL DT FIELDSET FIGCAPTION FIGURE FOOTER FORM H1 H2 H3 H4 H5 H6
-  HEADER HR MAIN NAV OL P PRE SECTION SUMMARY TABLE UL`.split(/\s+/)
-)
-
-/** The text of an element: paragraphs with blank lines between them, list items and table rows on lines. */
-const textOf = (root: Node): string => {
-  const parts: Array<string> = []
-  walk(root, (node, _, entering) => {
-    if (node.nodeType === textNode) {
-      const text = node.textContent ?? ""
-      parts.push(isWithinPre(node) ? text : text.replace(/\s+/g, " "))
-      return true
-    }
-    const name = node.nodeName.toUpperCase()
-    if (unread.has(name)) return false
-    if (name === "BR") parts.push(entering ? "\n" : "")
-    else if (name === "LI") parts.push(entering ? "\n- " : "")
-    else if (name === "TR") parts.push(entering ? "\n" : "")
-    else if (name === "TD" || name === "TH") parts.push(entering ? "" : " | ")
-    else if (blocks.has(name)) parts.push("\n\n")
-    return true
-  })
-  return clean(
-    parts
-      .join("")
-      .replace(/^- *\n+/gm, "- ")
-      .replace(/ \| *$/gm, "")
-  )
-}
-
-const isWithinPre = (node: Node) => node.parentNode?.nodeName.toUpperCase() === "PRE"
-
-/**
- * Visits the nodes in order, elements also when they end. `visit` says whether to go in. A loop and no recursion: a
- * page may be deeper than the stack.
- */
-const walk = (root: Node, visit: (node: Node, depth: number, entering: boolean) => boolean) => {
-  let node = root
-  let depth = 0
-  for (;;) {
-    const child = visit(node, depth, true) ? node.firstChild : null
-    if (child !== null) {
-      node = child
-      depth += 1
-      continue
-    }
-    if (node.nodeType === elementNode) visit(node, depth, false)
-    while (node !== root && node.nextSibling === null) {
-      node = node.parentNode!
-      depth -= 1
-      visit(node, depth, false)
-    }
-    if (node === root) return
-    node = node.nextSibling!
-  }
 }

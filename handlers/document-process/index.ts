@@ -1,178 +1,89 @@
 /**
- * Makes a document searchable: reads its text, cuts it into chunks, finds its keywords, and keeps them.
+ * Makes a document searchable: reads its text, cuts it into chunks, finds its keywords, and puts its vectors into a
+ * collection if that is asked for. Keywords, embeddings and vectors are tasks of their own, its children.
  *
- * Safe to repeat: the document's id is made of its bytes, and it is written whole in one step. Documents that can
- * never be read (damaged, encrypted, empty, too large, of another type) and places that may not be read fail at once,
- * each with a type of its own; a server or a disk that does not answer is tried again.
+ * Safe to repeat: the document's id is made of its bytes, and it is written whole. A run that follows another, as after a
+ * crash, goes on after what was done: what was read is not read again. Documents that can never be read (damaged,
+ * encrypted, empty, too large, of another type) and places that may not be read fail at once, each with a type of its
+ * own; a server or a disk that does not answer is tried again.
  */
 import { Effect, Layer, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
-import { type AttemptOver, CurrentTask, defineTask, type EventRefused, Fatal } from "../../runtime/handler.ts"
-import { DocumentId, documentId, Documents, type StoredDocument } from "../text/documents.ts"
-import { refuse } from "../refusal/refuse.ts"
-import { chunk } from "./chunks.ts"
-import { extractHtml } from "./html.ts"
-import { keywords } from "./keywords.ts"
-import { mediaTypes, recognise, type Recognised } from "./kind.ts"
-import { clean, merge } from "./pages.ts"
-import { extractPdf, type PageRead } from "./pdf.ts"
-import { extractMarkdown, extractText } from "./plain.ts"
+import { CurrentTask, defineTask } from "../../runtime/handler.ts"
+import { Documents } from "../text/documents.ts"
+import { cutByVectors } from "./comparing.ts"
+import { type Indexed, index } from "./indexing.ts"
+import { Input, planOf } from "./input.ts"
+import { Described, read, tell } from "./reading.ts"
 import { Sources } from "./sources.ts"
 
-/** A document with more text is refused, in UTF-16 units; about 4 000 pages. */
-export const charactersMax = 10_000_000
+export { charactersMax } from "./reading.ts"
 
-const titleCharactersMax = 200
-
-const input = Schema.Struct({
-  /** The id of an upload. */
-  file: Schema.optionalKey(Schema.NonEmptyString),
-  /** An http or https address. */
-  url: Schema.optionalKey(
-    Schema.String.check(
-      Schema.isPattern(/^https?:\/\/[^/?#@\s]+([/?#]|$)/iu, {
-        message: "must be an http or https URL without a user and password"
-      })
-    )
-  ),
-  /** A path below one of the folders in `TROUPE_FOLDERS`. */
-  path: Schema.optionalKey(Schema.NonEmptyString),
-  /** Default: what the document calls itself, else its first line. */
-  title: Schema.optionalKey(Schema.NonEmptyString.check(Schema.isMaxLength(titleCharactersMax))),
-  /** A language tag such as `en`. Default: what the document declares. */
-  language: Schema.optionalKey(
-    Schema.String.check(
-      Schema.isPattern(/^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$/u, { message: "must be a language tag" })
-    )
-  )
-}).check(
-  Schema.makeFilter(
-    ({ file, path, url }) =>
-      [file, url, path].filter((place) => place !== undefined).length === 1 ||
-      "name exactly one of file, url and path"
-  )
-)
+/** A document is told to have at most so many keywords. */
+export const keywordsMax = 12
 
 const output = Schema.Struct({
-  document: DocumentId,
-  title: Schema.String,
-  /** The media type it was found to have. */
-  type: Schema.String,
-  pages: Schema.Int,
-  chunks: Schema.Int,
-  /** Length of its text in UTF-16 units. */
-  characters: Schema.Int,
+  ...Described.fields,
   keywords: Schema.Array(Schema.String),
-  language: Schema.optionalKey(Schema.String)
+  /** Where its vectors are, if they were asked for. */
+  collection: Schema.optionalKey(Schema.String),
+  /** The model that made them. */
+  model: Schema.optionalKey(Schema.String)
 })
+
+/** What part of the whole work is done when a part is; the rest is what comes after. */
+const doneAfter = {
+  reading: { alone: 0.9, indexed: 0.3 },
+  comparing: 0.5
+}
 
 export const documentProcess = defineTask.effect({
   name: "document.process",
   queue: "documents",
-  input,
+  input: Input,
   output,
   timeout: "10 minutes",
   layer: Layer.merge(Sources.layer, Documents.layer).pipe(Layer.provide(Files.layer)),
 
   run: Effect.fn("document.process")(function* (input) {
-    const sources = yield* Sources
-    const documents = yield* Documents
+    const task = yield* CurrentTask
+    const plan = planOf(input)
+    const until = plan.index === undefined ? doneAfter.reading.alone : doneAfter.reading.indexed
+    const asRead = yield* task.step("read", read(input, plan, until))
+    const described = plan.byVectors ? yield* cutByVectors(asRead, plan, doneAfter.comparing) : asRead
 
-    const source = yield* sources.open(input)
-    const { extracted, kind } = yield* Effect.flatMap(recognise(source), extract).pipe(
-      Effect.mapError(about(source.name ?? "the upload"))
-    )
-    const { pageStarts, text } = merge(extracted.pages)
-    const document: StoredDocument = {
-      id: documentId(source.bytes),
-      title: input.title ?? titleOf(extracted.title ?? "") ?? titleOf(text) ?? source.name ?? "Untitled",
-      type: mediaTypes[kind],
-      ...optional("language", input.language ?? extracted.language),
-      keywords: keywords(text),
-      text,
-      pageStarts,
-      chunks: chunk(text, pageStarts)
-    }
-    yield* documents.save(document)
-    yield* tell((task) => task.progress(1, `kept in ${document.chunks.length} chunks`))
-
-    return {
-      document: document.id,
-      title: document.title,
-      type: document.type,
-      pages: pageStarts.length,
-      chunks: document.chunks.length,
-      characters: text.length,
-      keywords: document.keywords,
-      ...optional("language", document.language)
-    }
+    const asked = yield* task.submit("text.keywords", {
+      document: described.document,
+      top: keywordsMax,
+      ...(described.language === undefined ? {} : { language: described.language })
+    })
+    const indexed: Indexed | undefined =
+      plan.index === undefined
+        ? undefined
+        : yield* index(described, plan.index, plan.byVectors ? doneAfter.comparing : until)
+    const [found] = yield* task.all([asked])
+    const keywords = (yield* Effect.orDie(readKeywords(found))).keywords.map(({ keyword }) => keyword)
+    yield* task.step("keep", keep(described, keywords, indexed))
+    return { ...described, keywords, ...indexed }
   })
 })
 
-/** The text of what was recognised; fails when there is none, or too much. */
-const extract = Effect.fnUntraced(function* (recognised: Recognised) {
-  const extracted = yield* extractAs(recognised)
-  const characters = extracted.pages.reduce((sum, page) => sum + page.length, 0)
-  if (characters === 0) {
-    const hint =
-      recognised.kind === "pdf" ? "; pages that are pictures would have to be recognised (OCR) first" : ""
-    return yield* refuse("EmptyDocument", `it holds no text${hint}`)
-  }
-  if (characters > charactersMax) {
-    return yield* refuse(
-      "DocumentTooLarge",
-      `it has ${characters} characters of text; at most ${charactersMax} can be processed`
-    )
-  }
-  return { extracted, kind: recognised.kind }
+const readKeywords = Schema.decodeUnknownEffect(
+  Schema.Struct({ keywords: Schema.Array(Schema.Struct({ keyword: Schema.String })) })
+)
+
+/** Writes what was found to the document. */
+const keep = Effect.fnUntraced(function* (
+  { chunks, document: id }: Described,
+  keywords: ReadonlyArray<string>,
+  indexed: Indexed | undefined
+) {
+  const documents = yield* Documents
+  const document = yield* documents.load(id)
+  const collections =
+    indexed === undefined
+      ? document.collections
+      : { ...document.collections, [indexed.collection]: document.chunks.length }
+  yield* documents.save({ ...document, keywords, ...(collections === undefined ? {} : { collections }) })
+  yield* tell((task) => task.progress(1, `kept in ${chunks} chunks`))
 })
-
-const extractAs = Effect.fnUntraced(function* (recognised: Recognised) {
-  if (recognised.kind === "pdf") return yield* extractPdf(recognised.bytes, report)
-  const extracted =
-    recognised.kind === "html"
-      ? yield* extractHtml(recognised.text)
-      : recognised.kind === "markdown"
-        ? extractMarkdown(recognised.text)
-        : extractText(recognised.text)
-  yield* report({ page: 1, pages: 1, characters: extracted.pages[0]!.length })
-  return extracted
-})
-
-/** What is left to do once the pages are read, as a part of the whole. */
-const afterPages = 0.1
-
-const report = ({ characters, page, pages }: PageRead) =>
-  tell((task) =>
-    Effect.all(
-      [
-        task.progress(((1 - afterPages) * page) / pages, `page ${page} of ${pages}`),
-        task.log(`page ${page}: ${characters} characters`),
-        task.emit({ page, characters })
-      ],
-      { concurrency: "unbounded", discard: true }
-    )
-  )
-
-/** What followers are told is a courtesy: the work goes on when it cannot be stored. */
-const tell = (event: (task: CurrentTask["Service"]) => Effect.Effect<void, AttemptOver | EventRefused>) =>
-  Effect.catchTag(CurrentTask.use(event), "EventRefused", () => Effect.void)
-
-/** Says which document a refusal is about. */
-const about =
-  (name: string) =>
-  <E>(error: E) =>
-    error instanceof Fatal
-      ? new Fatal(`${name}: ${error.message}`, { type: error.name, cause: error })
-      : error
-
-/** The first line, cut at a word if it is long. */
-const titleOf = (text: string) => {
-  const [line = ""] = clean(text).split("\n", 1)
-  if (line.length <= titleCharactersMax) return line === "" ? undefined : line
-  return `${line.slice(0, titleCharactersMax - 1).replace(/\s+\S*$/, "")}…`
-}
-
-/** A field that is there only when it has a value. */
-const optional = <K extends string, A>(key: K, value: A | undefined) =>
-  (value === undefined ? {} : { [key]: value }) as { readonly [key in K]?: A }

@@ -8,11 +8,13 @@
 import { Effect } from "effect"
 import type { Fatal } from "../../runtime/handler.ts"
 import { refuse } from "../refusal/refuse.ts"
+import { directoryOf } from "./archive.ts"
 
-export type Kind = "pdf" | "html" | "markdown" | "text"
+export type Kind = "pdf" | "docx" | "html" | "markdown" | "text"
 
 export const mediaTypes = {
   pdf: "application/pdf",
+  docx: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
   html: "text/html",
   markdown: "text/markdown",
   text: "text/plain"
@@ -27,12 +29,16 @@ export interface Claimed {
   readonly name?: string | undefined
 }
 
-/** What the bytes are; a PDF as bytes, all others as text. */
+/** Kinds of text. */
+type Textual = Exclude<Kind, "pdf" | "docx">
+
+/** What the bytes are; text decoded. */
 export type Recognised =
   | { readonly kind: "pdf"; readonly bytes: Uint8Array }
-  | { readonly kind: Exclude<Kind, "pdf">; readonly text: string }
+  | { readonly kind: "docx"; readonly bytes: Uint8Array }
+  | { readonly kind: Textual; readonly text: string }
 
-/** Fails with `UnsupportedType` or `DamagedDocument` when the bytes are none of the kinds. */
+/** Fails with `UnsupportedType`, `DamagedDocument` or `EncryptedDocument` when the bytes are none of the kinds. */
 export const recognise = Effect.fnUntraced(function* (claimed: Claimed): Effect.fn.Return<Recognised, Fatal> {
   const { bytes } = claimed
   if (latin1.decode(bytes.subarray(0, headerWithin)).includes("%PDF-")) return { kind: "pdf", bytes }
@@ -40,17 +46,36 @@ export const recognise = Effect.fnUntraced(function* (claimed: Claimed): Effect.
   if (declared === "pdf") {
     return yield* refuse("DamagedDocument", "it is called a PDF and does not begin as one")
   }
-  const format = formats.find(({ magic }) => magic.every((byte, at) => bytes[at] === byte))
+  if (begins(bytes, zip)) return yield* recogniseArchive(claimed, declared)
+  if (begins(bytes, compound) && includes(bytes, encryptedPackage)) {
+    return yield* refuse("EncryptedDocument", "it opens only with a password; send a copy without one")
+  }
+  if (declared === "docx" && bytes.length > 0) {
+    return yield* refuse("DamagedDocument", "it is called a Word document (DOCX) and does not begin as one")
+  }
+  const format = formats.find(({ magic }) => begins(bytes, magic))
   const text = format === undefined ? decode(bytes, charsetOf(claimed)) : undefined
   if (text === undefined) {
     const what = format?.name ?? "not text in any encoding that is known"
     return yield* refuse(
       "UnsupportedType",
-      `PDF, HTML, Markdown and plain text can be processed; this is ${what}`
+      `PDF, DOCX, HTML, Markdown and plain text can be processed; this is ${what}`
     )
   }
   return { kind: kindOfText(text, declared), text }
 })
+
+const begins = (bytes: Uint8Array, magic: ReadonlyArray<number>) =>
+  magic.every((byte, at) => bytes[at] === byte)
+
+const includes = (bytes: Uint8Array, text: Buffer) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(text)
+
+const zip = [0x50, 0x4b, 0x03, 0x04]
+const compound = [0xd0, 0xcf, 0x11, 0xe0]
+
+/** The stream in which Office keeps a document that it has encrypted. */
+const encryptedPackage = Buffer.from("EncryptedPackage", "utf16le")
 
 /** Some bytes may come before a PDF's header; readers look for it in the first 1 024. */
 const headerWithin = 1_024
@@ -59,8 +84,7 @@ const latin1 = new TextDecoder("latin1")
 
 /** Formats that are often sent by mistake, to be named in the refusal. */
 const formats: ReadonlyArray<{ readonly name: string; readonly magic: ReadonlyArray<number> }> = [
-  { name: "a ZIP archive or an Office document", magic: [0x50, 0x4b, 0x03, 0x04] },
-  { name: "an old Office document", magic: [0xd0, 0xcf, 0x11, 0xe0] },
+  { name: "an old Office document", magic: compound },
   { name: "a gzip archive", magic: [0x1f, 0x8b] },
   { name: "a PNG image", magic: [0x89, 0x50, 0x4e, 0x47] },
   { name: "a JPEG image", magic: [0xff, 0xd8, 0xff] },
@@ -70,12 +94,39 @@ const formats: ReadonlyArray<{ readonly name: string; readonly magic: ReadonlyAr
   { name: "a program", magic: [0x7f, 0x45, 0x4c, 0x46] }
 ]
 
+/** Which kind of archive it is, by a part that each of that kind has. */
+const archives: ReadonlyArray<readonly [part: RegExp, name: string]> = [
+  [/^xl\/workbook\./, "an Excel workbook"],
+  [/^ppt\/presentation\./, "a PowerPoint presentation"],
+  [/^META-INF\/container\.xml$/, "an EPUB book"],
+  [/^META-INF\/manifest\.xml$/, "an OpenDocument file"]
+]
+
+const recogniseArchive = Effect.fnUntraced(function* ({ bytes }: Claimed, declared: Kind | undefined) {
+  const names = directoryOf(bytes)?.map(({ name }) => name)
+  if (names?.includes("word/document.xml") === true) return { kind: "docx", bytes } as const
+  if (declared === "docx") {
+    return yield* refuse(
+      "DamagedDocument",
+      names === undefined
+        ? "it is called a Word document (DOCX), and the archive that one is, is damaged"
+        : "it is called a Word document (DOCX) and holds none"
+    )
+  }
+  const [, what] = archives.find(([part]) => names?.some((name) => part.test(name))) ?? []
+  return yield* refuse(
+    "UnsupportedType",
+    `PDF, DOCX, HTML, Markdown and plain text can be processed; this is ${what ?? "a ZIP archive"}`
+  )
+})
+
 // ---------------------------------------------------------------------------------------------------------
 // Kinds of text
 // ---------------------------------------------------------------------------------------------------------
 
 const endings: ReadonlyArray<readonly [RegExp, Kind]> = [
   [/\.pdf$/i, "pdf"],
+  [/\.docx$/i, "docx"],
   [/\.x?html?$/i, "html"],
   [/\.(md|markdown|mdown|mkd)$/i, "markdown"],
   [/\.(txt|text|log)$/i, "text"]
@@ -83,6 +134,7 @@ const endings: ReadonlyArray<readonly [RegExp, Kind]> = [
 
 const declaredTypes: ReadonlyArray<readonly [RegExp, Kind]> = [
   [/^application\/(x-)?pdf\b/i, "pdf"],
+  [/^application\/vnd\.openxmlformats-officedocument\.wordprocessingml\.document\b/i, "docx"],
   [/^(text\/html|application\/xhtml\+xml)\b/i, "html"],
   [/^text\/(x-)?markdown\b/i, "markdown"]
 ]
@@ -96,7 +148,7 @@ const declaredKind = ({ name = "", type = "" }: Claimed): Kind | undefined =>
 /** How much of a text is looked at to tell its kind, in UTF-16 units. */
 const lookedAt = 2_000
 
-const kindOfText = (text: string, declared: Kind | undefined): Exclude<Kind, "pdf"> => {
+const kindOfText = (text: string, declared: Kind | undefined): Textual => {
   const head = text
     .slice(0, lookedAt)
     .replace(/<!--[^]*?-->/g, "")

@@ -5,12 +5,15 @@
  * inside one is meant, as in a list, a table or a program.
  */
 
+import type { Metadata } from "../text/documents.ts"
+
 export interface Extracted {
   readonly pages: ReadonlyArray<string>
   /** As the document names itself. */
   readonly title?: string | undefined
   /** A language tag such as `en` or `de-AT`, as the document declares it. */
   readonly language?: string | undefined
+  readonly metadata?: Metadata | undefined
 }
 
 /** Takes out what no reader sees, and writes line breaks, blanks and blank lines one way. */

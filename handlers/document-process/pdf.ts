@@ -6,6 +6,7 @@
 import { Effect } from "effect"
 import { refuse } from "../refusal/refuse.ts"
 import { layoutText } from "./layout.ts"
+import { said } from "./metadata.ts"
 import { clean, type Extracted, withoutRunningLines } from "./pages.ts"
 
 /** A document of more pages is refused. */
@@ -52,14 +53,29 @@ export const extractPdf = Effect.fn("extractPdf")(function* <E, R>(
     yield* onPage({ page, pages: pdf.numPages, characters: text.length })
   }
   const { info } = yield* reading(() => pdf.getMetadata())
-  const said = info as { readonly Title?: unknown; readonly Language?: unknown }
+  const { Author, CreationDate, Language, ModDate, Producer, Subject, Title } = info as Info
   const extracted: Extracted = {
     pages: withoutRunningLines(pages),
-    title: typeof said.Title === "string" && !madeUpTitle.test(said.Title) ? said.Title : undefined,
-    language: typeof said.Language === "string" ? said.Language : undefined
+    title: typeof Title === "string" && !madeUpTitle.test(Title) ? Title : undefined,
+    language: typeof Language === "string" && Language !== "" ? Language : undefined,
+    metadata: said({
+      ...{ author: Author, subject: Subject, producer: Producer },
+      ...{ created: CreationDate, modified: ModDate, pageCount: pdf.numPages }
+    })
   }
   return extracted
 }, Effect.scoped)
+
+/** What a PDF says of itself, as whoever made it wished. */
+interface Info {
+  readonly Title?: unknown
+  readonly Author?: unknown
+  readonly Subject?: unknown
+  readonly Producer?: unknown
+  readonly CreationDate?: unknown
+  readonly ModDate?: unknown
+  readonly Language?: unknown
+}
 
 /** Titles that programs leave behind when nobody gave one. */
 const madeUpTitle = /^\s*$|^untitled|^microsoft word|\.(docx?|indd|dvi|tex|qxd|odt)$/i

@@ -4,25 +4,32 @@
  * Markdown is read as its readers would: links by their words, no marks of headings or emphasis. Lines that were only
  * broken because they were long are joined again.
  */
+import { said } from "./metadata.ts"
 import { clean, type Extracted } from "./pages.ts"
 
 export const extractText = (text: string): Extracted => ({ pages: [unwrapped(clean(text))] })
 
 export const extractMarkdown = (markdown: string): Extracted => {
-  const { body, title } = withoutFrontMatter(markdown.replace(/\r\n?/g, "\n"))
+  const { body, metadata, title } = withoutFrontMatter(markdown.replace(/\r\n?/g, "\n"))
   const [heading] = /^# .+$/m.exec(body) ?? []
   return {
     pages: [unwrapped(clean(unmarked(body)))],
-    title: title ?? (heading === undefined ? undefined : clean(unmarked(heading)))
+    title: title ?? (heading === undefined ? undefined : clean(unmarked(heading))),
+    metadata
   }
 }
 
 /** Settings that many tools keep between two lines of `---` before the text. */
 const withoutFrontMatter = (markdown: string) => {
   const end = markdown.startsWith("---\n") ? markdown.indexOf("\n---\n", 3) : -1
-  if (end === -1) return { body: markdown, title: undefined }
-  const title = /^title:[ \t]*["']?(.+?)["']?[ \t]*$/m.exec(markdown.slice(0, end))?.[1]
-  return { body: markdown.slice(end + 5), title }
+  if (end === -1) return { body: markdown, title: undefined, metadata: {} }
+  const front = markdown.slice(0, end)
+  const field = (name: string) => new RegExp(`^${name}:[ \\t]*["']?(.+?)["']?[ \\t]*$`, "m").exec(front)?.[1]
+  const metadata = said({
+    ...{ author: field("author"), subject: field("description") },
+    ...{ created: field("date"), modified: field("(?:lastmod|updated|modified)") }
+  })
+  return { body: markdown.slice(end + 5), title: field("title"), metadata }
 }
 
 /** Bounded patterns only: a text may be all brackets. */

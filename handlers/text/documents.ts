@@ -27,17 +27,34 @@ export const StoredChunk = Schema.Struct({
   end: Schema.Int
 })
 
+/** What a document says of itself; only what it says is there. */
+export const Metadata = Schema.Struct({
+  author: Schema.optionalKey(Schema.String),
+  subject: Schema.optionalKey(Schema.String),
+  /** The program that made it. */
+  producer: Schema.optionalKey(Schema.String),
+  /** ISO 8601, in UTC. */
+  created: Schema.optionalKey(Schema.String),
+  modified: Schema.optionalKey(Schema.String),
+  /** How many pages it says it has. */
+  pageCount: Schema.optionalKey(Schema.Int)
+})
+export type Metadata = typeof Metadata.Type
+
 export const StoredDocument = Schema.Struct({
   id: DocumentId,
   title: Schema.String,
   /** The media type it was found to have. */
   type: Schema.String,
   language: Schema.optionalKey(Schema.String),
+  metadata: Schema.optionalKey(Metadata),
   keywords: Schema.Array(Schema.String),
   text: Schema.String,
   /** Where each page begins in the text; the first begins at 0. */
   pageStarts: Schema.Array(Schema.Int),
-  chunks: Schema.Array(StoredChunk)
+  chunks: Schema.Array(StoredChunk),
+  /** The collections of vectors it was put into, with how many of its chunks. */
+  collections: Schema.optionalKey(Schema.Record(Schema.String, Schema.Int))
 })
 export type StoredDocument = typeof StoredDocument.Type
 

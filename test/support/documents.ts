@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import * as path from "node:path"
 import { documentProcess } from "../../handlers/document-process/index.ts"
+import { textKeywords } from "../../handlers/text-keywords/index.ts"
 import { Files } from "../../runtime/files.ts"
 import { filesIn, settings, temporaryFolder } from "./folder.ts"
 import { runHandler } from "./recording.ts"
@@ -24,7 +25,7 @@ const guide = Effect.runSync(
       Effect.gen(function* () {
         const files = yield* temporaryFolder
         const output = yield* Effect.provide(
-          runHandler(documentProcess, { path: "guide.pdf" }),
+          runHandler(documentProcess, { path: "guide.pdf" }, undefined, [textKeywords]),
           settings({ files, folders: [docs] })
         )
         const read = Files.use(({ readObject }) => readObject(`documents/${output.document}.json`))
@@ -41,7 +42,7 @@ export const markdownIn = (files: string, text: string) =>
     const name = `${Bun.hash(text)}.md`
     yield* Effect.promise(() => Bun.write(path.join(folder, name), text))
     return yield* Effect.provide(
-      runHandler(documentProcess, { path: name }),
+      runHandler(documentProcess, { path: name }, undefined, [textKeywords]),
       settings({ files, folders: [folder] })
     )
   })

@@ -1,11 +1,24 @@
 import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
 import { pageAt } from "../../../handlers/text/documents.ts"
-import { chunk, chunkCharacters, overlapCharacters } from "../../../handlers/document-process/chunks.ts"
+import {
+  chunkByParts,
+  chunkBySentences,
+  chunkRecursively,
+  type Cutting
+} from "../../../handlers/document-process/chunks.ts"
+import { sentences as sentencesOf } from "../../../handlers/text/sentences.ts"
+import { loadTokens } from "../../../handlers/text/tokens.ts"
 
 /** Sentences of about `length` characters, numbered so that each is unlike the others. */
 const prose = (sentences: number, length = 80) =>
   Array.from({ length: sentences }, (_, at) => `Sentence ${at} ${"words ".repeat(length / 6)}end.`).join(" ")
 
+const tokens = await Effect.runPromise(loadTokens)
+const cutting: Cutting = { size: 400, overlap: 50, tokens }
+
+const chunk = (text: string, pageStarts?: ReadonlyArray<number>) =>
+  Array.from(chunkRecursively(text, cutting, pageStarts))
 const textsOf = (text: string) => chunk(text).map(({ end, start }) => text.slice(start, end))
 
 describe("a text", () => {
@@ -18,7 +31,7 @@ describe("a text", () => {
   })
 
   test("is cut between paragraphs where that is possible", () => {
-    const paragraph = prose(9)
+    const paragraph = prose(15)
     const chunks = textsOf([paragraph, paragraph, paragraph].join("\n\n"))
     expect(chunks.length).toBe(3)
     for (const each of chunks) expect(each.endsWith(paragraph)).toBe(true)
@@ -57,18 +70,46 @@ describe("the chunks of any text", () => {
     ["lines", Array.from({ length: 500 }, (_, at) => `- item ${at}`).join("\n")],
     ["one long word", "x".repeat(20_000)],
     ["headings only", Array.from({ length: 200 }, (_, at) => `Heading ${at}`).join("\n\n")],
-    ["Chinese", "任务失败了需要重试。".repeat(900)]
+    ["Chinese", "任务失败了需要重试。".repeat(900)],
+    ["letters of many bytes", "😀🏳️‍🌈".repeat(2_000)],
+    ["marks of a model", "<|endoftext|> ".repeat(500)]
   ]
-  for (const [what, text] of texts) {
-    test(`hold all of it, in order, none too long: ${what}`, () => {
-      const chunks = chunk(text)
+  const ways = {
+    recursive: chunkRecursively,
+    sentences: chunkBySentences,
+    parts: (text: string, how: Cutting) => {
+      const spans = sentencesOf(text)
+      // Parts of one sentence and of many.
+      const parts = [spans.slice(0, 1), spans.slice(1, 4), spans.slice(4)].filter((part) => part.length > 0)
+      return chunkByParts(
+        text,
+        parts.map((part) => ({ start: part[0]!.start, end: part.at(-1)!.end })),
+        how
+      )
+    }
+  }
+  const sizes = [
+    { size: 400, overlap: 50 },
+    { size: 64, overlap: 32 },
+    { size: 32, overlap: 0 }
+  ]
+  const cases = texts.flatMap(([what, text]) =>
+    Object.entries(ways).flatMap(([way, cut]) =>
+      sizes.map((sizes) => ({ what, text, way, cut, how: { ...sizes, tokens } }))
+    )
+  )
+  for (const { cut, how, text, way, what } of cases) {
+    test(`hold all of it, in order, none of more than ${how.size} tokens: ${what}, ${way}`, () => {
+      const chunks = Array.from(cut(text, how))
       let covered = 0
       for (const { end, index, start } of chunks) {
-        expect(end - start).toBeLessThanOrEqual(chunkCharacters)
+        expect(tokens(text.slice(start, end))).toBeLessThanOrEqual(how.size)
         expect(start).toBeLessThan(end)
         // Nothing but white space lies between what came before and this chunk.
         expect(text.slice(covered, Math.max(covered, start)).trim()).toBe("")
-        if (index > 0) expect(covered - start).toBeLessThanOrEqual(overlapCharacters)
+        if (index > 0 && start < covered) {
+          expect(tokens(text.slice(start, covered))).toBeLessThanOrEqual(how.overlap)
+        }
         expect(end).toBeGreaterThan(covered)
         covered = end
       }
@@ -82,6 +123,30 @@ describe("the chunks of any text", () => {
     const [first, second] = chunk(text)
     expect(second!.start).toBeLessThan(first!.end)
     expect(text.slice(second!.start, first!.end)).toMatch(/^Sentence \d+ .*end\.$/)
+  })
+})
+
+describe("by sentences", () => {
+  const textsBy = (text: string) =>
+    Array.from(chunkBySentences(text, cutting), ({ end, start }) => text.slice(start, end))
+
+  test("paragraphs end nothing", () => {
+    const short = Array.from({ length: 40 }, (_, at) => prose(1 + (at % 3))).join("\n\n")
+    expect(textsBy(short).length).toBeLessThan(textsOf(short).length + 1)
+    for (const each of textsBy(short)) expect(each).toMatch(/^Sentence \d+ [^]*end\.$/)
+  })
+})
+
+describe("by parts", () => {
+  test("each part that fits is a chunk, with nothing of the one before", () => {
+    const text = prose(30)
+    const spans = sentencesOf(text)
+    const parts = [spans.slice(0, 10), spans.slice(10, 12), spans.slice(12)].map((part) => ({
+      start: part[0]!.start,
+      end: part.at(-1)!.end
+    }))
+    const chunks = Array.from(chunkByParts(text, parts, cutting))
+    expect(chunks.map(({ end, start }) => ({ start, end }))).toEqual(parts)
   })
 })
 

@@ -7,6 +7,7 @@ import { AttemptOver, EventRefused } from "../../../runtime/handler.ts"
 import { it } from "../../support/effect.ts"
 import { settings, temporaryFolder } from "../../support/folder.ts"
 import { localServer, onLoopback } from "../../support/network.ts"
+import { textKeywords } from "../../../handlers/text-keywords/index.ts"
 import { makePdf } from "../../support/pdf.ts"
 import { recordingTask, runHandler } from "../../support/recording.ts"
 
@@ -19,7 +20,7 @@ const processed = (name: string, content: string | Uint8Array, task = recordingT
     const files = yield* temporaryFolder
     yield* Effect.promise(() => fs.writeFile(path.join(folder, name), content))
     const output = yield* Effect.provide(
-      runHandler(documentProcess, { path: name }, task),
+      runHandler(documentProcess, { path: name }, task, [textKeywords]),
       settings({ files, folders: [folder] })
     )
     return { output, files }
@@ -39,7 +40,7 @@ describe("processing the guide", () => {
       const { recording, task } = recordingTask()
 
       const output = yield* Effect.provide(
-        runHandler(documentProcess, { path: "guide.pdf" }, task),
+        runHandler(documentProcess, { path: "guide.pdf" }, task, [textKeywords]),
         settings({ files, folders: [docs] })
       )
 
@@ -63,7 +64,7 @@ describe("processing the guide", () => {
     Effect.gen(function* () {
       const files = yield* temporaryFolder
       const run = Effect.provide(
-        runHandler(documentProcess, { path: "guide.pdf" }),
+        runHandler(documentProcess, { path: "guide.pdf" }, undefined, [textKeywords]),
         settings({ files, folders: [docs] })
       )
       const first = yield* run
@@ -92,7 +93,7 @@ describe("processing the guide", () => {
       }))
       const run = yield* Effect.forkChild(
         Effect.provide(
-          runHandler(documentProcess, { path: "guide.pdf" }, task),
+          runHandler(documentProcess, { path: "guide.pdf" }, task, [textKeywords]),
           settings({ files, folders: [docs] })
         )
       )
@@ -116,10 +117,12 @@ describe("a document of another kind", () => {
         () => new Response(page, { headers: { "content-type": "text/html" } })
       )
 
-      const output = yield* runHandler(documentProcess, { url: `http://docs.test:${port}/seite` }).pipe(
-        Effect.provide(settings({ files })),
-        onLoopback()
-      )
+      const output = yield* runHandler(
+        documentProcess,
+        { url: `http://docs.test:${port}/seite` },
+        undefined,
+        [textKeywords]
+      ).pipe(Effect.provide(settings({ files })), onLoopback())
 
       expect(output).toMatchObject({
         title: "Die Seite",
@@ -166,7 +169,7 @@ describe("a document that can never be read fails at once and says why", () => {
       async () => "<html><body><script>x()</script></body></html>",
       "EmptyDocument"
     ],
-    ["an archive", "a.docx", async () => new Uint8Array([0x50, 0x4b, 3, 4, 0, 0]), "UnsupportedType"],
+    ["an archive", "a.zip", async () => new Uint8Array([0x50, 0x4b, 3, 4, 0, 0]), "UnsupportedType"],
     [
       "a page that is too large",
       "a.html",

@@ -7,7 +7,7 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 
 const kindOf = (claimed: Claimed) => Effect.map(recognise(claimed), ({ kind }) => kind)
 const textOf = (claimed: Claimed) =>
-  Effect.map(recognise(claimed), (found) => (found.kind === "pdf" ? "" : found.text))
+  Effect.map(recognise(claimed), (found) => ("text" in found ? found.text : ""))
 
 describe("bytes are", () => {
   const cases: ReadonlyArray<readonly [what: string, claimed: Claimed, kind: string]> = [
@@ -59,10 +59,35 @@ describe("bytes are refused", () => {
       "PDF"
     ],
     [
-      "when they are an Office document",
+      "when they are called a Word document and are a damaged archive",
       { bytes: bytes("PK\u0003\u0004rest"), name: "a.docx" },
+      "DamagedDocument",
+      "archive"
+    ],
+    [
+      "when they are called a Word document and are text",
+      { bytes: bytes("hello"), name: "a.docx" },
+      "DamagedDocument",
+      "does not begin as one"
+    ],
+    ["when they are an archive", { bytes: bytes("PK\u0003\u0004rest") }, "UnsupportedType", "ZIP"],
+    [
+      "when they are an old Word document",
+      { bytes: new Uint8Array([0xd0, 0xcf, 0x11, 0xe0, 0, 0]), name: "a.doc" },
       "UnsupportedType",
-      "Office"
+      "old Office"
+    ],
+    [
+      "when Office has encrypted them",
+      {
+        bytes: Buffer.concat([
+          Buffer.from([0xd0, 0xcf, 0x11, 0xe0]),
+          Buffer.from("EncryptedPackage", "utf16le")
+        ]),
+        name: "a.docx"
+      },
+      "EncryptedDocument",
+      "password"
     ],
     [
       "when they are an image",
