@@ -15,8 +15,14 @@ import type { Partition } from "./task.ts"
 /** Where schedules are kept: no queue's name begins with a sign, so none has this partition. */
 export const schedulesPartition: Partition = "_schedules.0"
 
-/** How many schedules there may be: each is looked at when it is due, and all of them may be due at once. */
+/** How many schedules a tenant may have, so that none leaves others without room. */
 export const schedulesMax = 10_000
+
+/** How many there may be in all: each is looked at when it is due, and all of them may be due at once. */
+export const schedulesOfAllMax = 100_000
+
+/** Whose a schedule is, as its id begins: `~acme/`, or nothing for the tenant `default`. No other id begins with a tilde. */
+export const ownerOf = (id: string): string => /^~[^/]*\//.exec(id)?.[0] ?? ""
 
 /** How many notes of what became of its slots are kept of a schedule; the oldest go first. */
 export const slotNotesMax = 50
@@ -59,7 +65,7 @@ export type Changed =
   | "conflict"
   /** The slot has not come yet. Nothing was written. */
   | "early"
-  /** There are `schedulesMax` already. Nothing was written. */
+  /** Its tenant has `schedulesMax` already, or all have `schedulesOfAllMax`. Nothing was written. */
   | "full"
 
 /** What is to be looked at. `now` is the store's clock, in Unix milliseconds. */

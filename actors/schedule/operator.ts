@@ -7,7 +7,7 @@
 import { Clock, Context, Duration, Effect, Layer, Schema } from "effect"
 import { Settings } from "../../runtime/config.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
-import { type Change, Schedules, schedulesMax } from "../../runtime/schedules.ts"
+import { type Change, Schedules, schedulesMax, schedulesOfAllMax } from "../../runtime/schedules.ts"
 import { Store, StoreError, type StoreFull } from "../../runtime/store.ts"
 import { type Partition, partitionOfId, type State, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import { storedTenant, Tenant } from "../../runtime/tenant.ts"
@@ -64,7 +64,7 @@ export class ScheduleBusy extends Schema.TaggedError<ScheduleBusy>()("ScheduleBu
 /** There are as many schedules as there may be. Nothing was stored: delete some. */
 export class SchedulesFull extends Schema.TaggedError<SchedulesFull>()("SchedulesFull", {}) {
   override get message() {
-    return `there are ${schedulesMax} schedules already`
+    return `there are ${schedulesMax} schedules already, or of all tenants ${schedulesOfAllMax}`
   }
 }
 

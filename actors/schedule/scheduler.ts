@@ -14,7 +14,7 @@ import {
   type Due,
   Schedules,
   schedulesAtOnce,
-  schedulesMax,
+  schedulesOfAllMax,
   schedulesPartition,
   type StoredSchedule
 } from "../../runtime/schedules.ts"
@@ -142,7 +142,7 @@ export const makeScheduler = Effect.gen(function* () {
   /** Fires what is due, and says in how many milliseconds it is to be looked again. */
   const pass = Effect.gen(function* () {
     let stillDue = 0
-    for (let looked = 0; looked < schedulesMax; looked += schedulesAtOnce) {
+    for (let looked = 0; looked < schedulesOfAllMax; looked += schedulesAtOnce) {
       const due = yield* settled(stillDue)
       // Those that look at the same time begin at different places.
       const from = Math.floor(random.nextDoubleUnsafe() * due.schedules.length)

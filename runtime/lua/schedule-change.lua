@@ -12,9 +12,10 @@
   ARGV[4]  text     string   what it is from now on
   ARGV[5]  look     ms       when it is to be looked at; "" for never
   ARGV[6]  slot     ms       a slot that must have come; "" for none
-  ARGV[7]  most     integer  how many schedules there may be
-  ARGV[8]  keep     integer  how many notes are kept
-  ARGV[9]  notes    integer  how many notes follow, oldest first; after them messages for the outbox
+  ARGV[7]  most     integer  how many schedules its tenant may have
+  ARGV[8]  all      integer  how many there may be
+  ARGV[9]  keep     integer  how many notes are kept
+  ARGV[10] notes    integer  how many notes follow, oldest first; after them messages for the outbox
 
   Returns
      1   changed, now or by an earlier call
@@ -38,7 +39,17 @@ end
 if ARGV[6] ~= "" and clock() < tonumber(ARGV[6]) then
   return -1
 end
-if from == "" and redis.call("HLEN", key.schedules) >= tonumber(ARGV[7]) then
+
+-- An id of another tenant than `default` begins with a tilde and its name, and stands after all that do not.
+local function of_tenant()
+  local owner = string.match(id, "^~[^/]*/")
+  local first, beyond = owner and "[" .. owner or "-", owner and "(" .. owner .. "\255" or "(~"
+  return redis.call("ZLEXCOUNT", key.scheduleIds, first, beyond)
+end
+if
+  from == ""
+  and (redis.call("HLEN", key.schedules) >= tonumber(ARGV[8]) or of_tenant() >= tonumber(ARGV[7]))
+then
   return -2
 end
 
@@ -59,8 +70,8 @@ if ARGV[5] == "" then
 else
   redis.call("ZADD", key.scheduleTimes, ARGV[5], id)
 end
-local notes, messages, first_message = {}, {}, 10 + tonumber(ARGV[9])
-for i = 10, first_message - 1 do
+local notes, messages, first_message = {}, {}, 11 + tonumber(ARGV[10])
+for i = 11, first_message - 1 do
   notes[#notes + 1] = ARGV[i]
 end
 for i = first_message, #ARGV do
@@ -68,7 +79,7 @@ for i = first_message, #ARGV do
 end
 send("LPUSH", key.slots(id), notes)
 if #notes > 0 then
-  redis.call("LTRIM", key.slots(id), 0, tonumber(ARGV[8]) - 1)
+  redis.call("LTRIM", key.slots(id), 0, tonumber(ARGV[9]) - 1)
 end
 send("RPUSH", key.outbox, messages)
 -- Who sleeps until the next time it knows of must hear of an earlier one.

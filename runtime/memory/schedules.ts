@@ -4,10 +4,12 @@
  */
 import { Clock, Effect, Layer } from "effect"
 import {
+  ownerOf,
   ringWaitMaxMs,
   Schedules,
   schedulesAtOnce,
   schedulesMax,
+  schedulesOfAllMax,
   schedulesPartition,
   slotNotesMax,
   type StoredSchedule
@@ -19,6 +21,8 @@ import { byScore, type Scores } from "./scores.ts"
 const make = Effect.gen(function* () {
   const heap = (yield* Heaps).of(schedulesPartition)
   const stored = new Map<string, StoredSchedule>()
+  /** How many of them each tenant has. */
+  const counts = new Map<string, number>()
   /** When each is to be looked at. */
   const times: Scores = new Map()
   /** What became of their slots, newest first. */
@@ -47,15 +51,19 @@ const make = Effect.gen(function* () {
     if (version === to?.version) return "changed"
     if (version !== from) return "conflict"
     if (slot !== undefined && now < slot) return "early"
-    if (from === undefined && stored.size >= schedulesMax) return "full"
+    const owner = ownerOf(id)
+    const owned = counts.get(owner) ?? 0
+    if (from === undefined && (owned >= schedulesMax || stored.size >= schedulesOfAllMax)) return "full"
 
     if (to === undefined) {
       stored.delete(id)
+      counts.set(owner, owned - 1)
       times.delete(id)
       slots.delete(id)
       if (stored.size === 0 && heap.outbox.length === 0) heap.bell.closeUnsafe()
       return "changed"
     }
+    if (from === undefined) counts.set(owner, owned + 1)
     stored.set(id, { id, version: to.version, text: to.text })
     if (to.lookAt === undefined) times.delete(id)
     else times.set(id, to.lookAt)

@@ -10,6 +10,7 @@ import {
   Schedules,
   schedulesAtOnce,
   schedulesMax,
+  schedulesOfAllMax,
   schedulesPartition,
   slotNotesMax,
   type StoredSchedule
@@ -80,6 +81,7 @@ const make = Effect.gen(function* () {
       to?.lookAt ?? "",
       slot,
       schedulesMax,
+      schedulesOfAllMax,
       slotNotesMax,
       notes.length,
       ...notes,

@@ -1,7 +1,7 @@
 import { describe, expect } from "bun:test"
 import { Arbitrary, Effect, Layer, Schema } from "effect"
 import { partitionKeys } from "../../runtime/keys.ts"
-import { Schedules, schedulesMax, schedulesPartition } from "../../runtime/schedules.ts"
+import { Schedules, schedulesMax, schedulesOfAllMax, schedulesPartition } from "../../runtime/schedules.ts"
 import { Store } from "../../runtime/store.ts"
 import { aTask } from "../support/tasks.ts"
 import { TestTime } from "../support/time.ts"
@@ -41,21 +41,55 @@ describe("schedules in Redis", () => {
     }).pipe(Effect.provide(redisSchedules({ namespace })))
   })
 
-  it.live("are no more than there may be", () => {
+  it.live("are no more in all than there may be", () => {
     const namespace = aNamespace()
     return Effect.gen(function* () {
       const { change } = yield* Schedules
       const client = yield* aClient
       const { schedules } = partitionKeys(namespace, schedulesPartition)
-      const there = Array.from({ length: schedulesMax }, (_, at) => [`s${at}`, "1 text"]).flat()
+      const there = Array.from({ length: schedulesOfAllMax }, (_, at) => [`~t${at}/s`, "1 text"]).flat()
       yield* Effect.promise(() => client.hset(schedules, ...there))
-      const nothing = { slot: undefined, notes: [], submits: [] }
-      const to = { version: "2", text: "", lookAt: undefined }
 
-      expect(yield* change({ ...nothing, id: "new", from: undefined, to })).toBe("full")
-      expect(yield* change({ ...nothing, id: "s7", from: "1", to })).toBe("changed")
+      expect(yield* change(making("new"))).toBe("full")
+      expect(yield* change({ ...making("~t7/s"), from: "1" })).toBe("changed")
     }).pipe(Effect.provide(redisSchedules({ namespace })))
   })
+})
+
+const making = (id: string) => ({
+  id,
+  from: undefined,
+  to: { version: "2", text: "", lookAt: undefined },
+  slot: undefined,
+  notes: [],
+  submits: []
+})
+
+const stores: Readonly<Record<string, () => ReturnType<typeof memorySchedules>>> = {
+  memory: memorySchedules,
+  Redis: () => redisSchedules({ namespace: aNamespace() })
+}
+describe("schedules", () => {
+  for (const [kind, layer] of Object.entries(stores)) {
+    it.live(`of one tenant leave room for those of others, in ${kind}`, () =>
+      Effect.gen(function* () {
+        const { change } = yield* Schedules
+        for (const owner of ["~acme/", ""]) {
+          yield* Effect.forEach(
+            Array.from({ length: schedulesMax }, (_, at) => making(`${owner}s${at}`)),
+            change,
+            { concurrency: 500 }
+          )
+        }
+        const answers = yield* Effect.forEach(["~acme/new", "new", "~acm/new", "~acme2/new"], (id) =>
+          change(making(id))
+        )
+        expect(answers).toEqual(["full", "full", "changed", "changed"])
+        expect(yield* change({ ...making("~acme/s7"), from: "2", to: undefined })).toBe("changed")
+        expect(yield* change(making("~acme/new"))).toBe("changed")
+      }).pipe(Effect.provide(layer()))
+    )
+  }
 })
 
 // ---------------------------------------------------------------------------------------------------------
