@@ -42,6 +42,7 @@ import type { InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
 
 export { defineAgent } from "../../runtime/agent.ts"
 export { defineTask, Fatal, RetryAfter, Snooze } from "../../runtime/handler.ts"
+export { defineTool, type ToolContext, type ToolDefinition, type ToolOptions } from "../../runtime/tool.ts"
 export type { AskOptions, ConnectOptions, EventOptions, WaitOptions, WorkOptions } from "./effect.ts"
 export { TroupeClosed } from "./errors.ts"
 export * from "./vocabulary.ts"

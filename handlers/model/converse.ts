@@ -65,7 +65,7 @@ export const converse = Effect.fn("converse")(function* (run: Run, model: Model,
     const cost = model.cost(spent)
     return {
       text,
-      toolCalls,
+      toolCalls: Math.min(toolCalls, toolCallsMax),
       usage: { ...spent, ...(cost === undefined ? {} : { costMicros: cost }), model: model.name },
       ...(stopped === undefined ? {} : { stopped })
     }

@@ -34,14 +34,16 @@ export interface Asked {
 }
 
 /**
- * Answers each request by the script, or by the next one, the last again and again; `asked` holds what was asked, `left`
- * resolves when a client goes away early.
+ * Answers each request by the script, or by the next one, the last again and again; `asked` holds what was asked and `times`
+ * when, in milliseconds; `left` resolves when a client goes away early.
  */
 export const openaiServer = (...scripts: readonly [Script, ...ReadonlyArray<Script>]) =>
   Effect.gen(function* () {
     const asked: Array<Asked> = []
+    const times: Array<number> = []
     const left = Promise.withResolvers<void>()
     const { port } = yield* localServer(async (request) => {
+      times.push(performance.now())
       const script = scripts[Math.min(asked.length, scripts.length - 1)]!
       const body = (await request.json()) as Asked
       asked.push({ ...body, authorization: request.headers.get("authorization") })
@@ -55,7 +57,7 @@ export const openaiServer = (...scripts: readonly [Script, ...ReadonlyArray<Scri
         headers: { "content-type": "text/event-stream" }
       })
     })
-    return { asked, left: left.promise, url: `http://127.0.0.1:${port}/v1` }
+    return { asked, times, left: left.promise, url: `http://127.0.0.1:${port}/v1` }
   })
 
 /** A server that begins a stream with one piece, and goes on waiting until `reset` breaks the connection. */
