@@ -4,13 +4,14 @@ import { Command } from "effect/cli"
 import { agentQuery } from "../handlers/agent-query/index.ts"
 import { documentProcess } from "../handlers/document-process/index.ts"
 import { httpRequest } from "../handlers/http-request/index.ts"
+import { shellRun } from "../handlers/shell-run/index.ts"
 import { textKeywords } from "../handlers/text-keywords/index.ts"
 import { embeddingsGenerate } from "../handlers/embeddings-generate/index.ts"
 import manifest from "../package.json" with { type: "json" }
 import { commandsFor, serving, using } from "./cli/commands.ts"
 import { runProgram } from "./cli/program.ts"
 
-const handlers = [documentProcess, agentQuery, textKeywords, httpRequest, embeddingsGenerate]
+const handlers = [documentProcess, agentQuery, textKeywords, httpRequest, embeddingsGenerate, shellRun]
 
 const troupe = Command.make("troupe").pipe(
   Command.withDescription("A durable actor runtime for AI-agent work"),

@@ -8,10 +8,10 @@
  */
 import { Clock, Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
-import { CurrentTask, defineTask, Fatal, RetryAfter } from "../../runtime/handler.ts"
+import { CurrentTask, defineTask, RetryAfter } from "../../runtime/handler.ts"
 import { isSafeToRepeat } from "../../runtime/network/pinned.ts"
 import { retryAfterMs } from "../../runtime/network/retry-after.ts"
-import { type Answer, BodyTooLarge, bodyOf, exchange, FetchFailed, readUrl } from "../network/exchange.ts"
+import { type Answer, bodyOf, exchange, FetchFailed, readUrl } from "../network/exchange.ts"
 import { mayPass } from "../network/fetch.ts"
 import { guardedNetwork } from "../network/guard.ts"
 import type { Hop } from "../network/redirect.ts"
@@ -224,7 +224,7 @@ const readSaid = (answer: Answer, secrets: ReadonlyArray<Withheld>) =>
     let said = ""
     const text = new TextDecoder()
     for await (const piece of answer.response.body ?? []) {
-      said += text.decode(piece as Uint8Array, { stream: true })
+      said += text.decode(piece, { stream: true })
       if (said.length > 4 * saidCharactersMax) break
     }
     return withholdText(secrets, said).replace(/\s+/g, " ").trim().slice(0, saidCharactersMax)

@@ -55,7 +55,7 @@ const charsetOf = (type: string): string => /;\s*charset="?([\w.:-]+)"?/i.exec(t
 const decode = (bytes: Uint8Array, type: string): string => {
   let decoder = new TextDecoder()
   try {
-    decoder = new TextDecoder(charsetOf(type) as Bun.Encoding)
+    decoder = new TextDecoder(charsetOf(type))
   } catch {
     // A charset that nobody knows: what can be read of it as UTF-8 is better than nothing.
   }
