@@ -26,10 +26,12 @@ import * as Operator from "./operate/operator.ts"
 import * as Replies from "./dispatch/replies.ts"
 import * as ScheduleOperator from "./schedule/operator.ts"
 import * as Scheduler from "./schedule/scheduler.ts"
+import { Gathering } from "./work/emitter.ts"
 import * as Worker from "./work/worker.ts"
 
 /** The store of a process: the Redis of its settings, or memory that it shares with nobody. */
-export const store = (kind: "redis" | "memory") => (kind === "redis" ? Redis.layer() : Memory.layer)
+export const store = (kind: "redis" | "memory") =>
+  kind === "redis" ? Layer.merge(Redis.layer(), Layer.succeed(Gathering, 4)) : Memory.layer
 
 /** The handlers given in code, those of the settings' folder, and the one that tells callbacks where they are signed. */
 export const handlers = (given: ReadonlyArray<TaskDefinition>) =>

@@ -4,7 +4,7 @@
  */
 import { Effect, Schema } from "effect"
 import { makeParser } from "effect/encoding/Sse"
-import type { FollowEvent } from "../actors/follow/follow.ts"
+import type { FollowEvent } from "../actors/follow/follower.ts"
 import * as Output from "./cli/output.ts"
 import { makeTranscript } from "./cli/transcript.ts"
 

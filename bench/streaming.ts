@@ -22,15 +22,19 @@ const now = () => performance.timeOrigin + performance.now()
 interface Streaming {
   readonly chunks: number
   readonly everyMs: number
-  readonly afterMs: number
 }
+
+/** Tasks begin to emit together, once all who follow them do. */
+let go = Promise.withResolvers<void>()
 
 /** Emits at an even pace, whatever becomes of what it has emitted. */
 const stream = defineTask({
   name: "bench.stream",
   run: async (given: unknown, ctx) => {
-    const { afterMs, chunks, everyMs } = given as Streaming
-    const begin = performance.now() + afterMs
+    const { chunks, everyMs } = given as Streaming
+    await go.promise
+    // Tasks do not know of each other, so their chunks do not come at the same moments.
+    const begin = performance.now() + Math.random() * everyMs
     for (let n = 0; n < chunks; n++) {
       await Bun.sleep(Math.max(0, begin + n * everyMs - performance.now()))
       ctx.emit({ at: now() }).catch(() => {})
@@ -113,7 +117,10 @@ if (role === "api") {
       : undefined
   const obey = async ({ args, command }: { command: string; args: never }) => {
     if (command === "follow") say({ kind: "followed", value: await follow(args) })
-    else {
+    else if (command === "go") {
+      go.resolve()
+      go = Promise.withResolvers()
+    } else if (command === "submit") {
       const { count, ...input } = args as Streaming & { count: number }
       const tasks = await Promise.all(Array.from({ length: count }, () => troupe!.submit(stream, input)))
       say({ kind: "submitted", value: tasks.map(({ id }) => id) })
@@ -123,6 +130,8 @@ if (role === "api") {
   say({ kind: "ready" })
 }
 process.on("message", ({ command }: { command: string }) => {
-  if (command === "usage") say({ kind: "usage", value: process.memoryUsage.rss() })
+  if (command !== "usage") return
+  const { system, user } = process.cpuUsage()
+  say({ kind: "usage", value: { bytes: process.memoryUsage.rss(), micros: system + user } })
 })
 process.on("disconnect", () => process.exit(0))

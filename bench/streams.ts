@@ -1,5 +1,5 @@
 /** How soon what a run emits is at the clients that follow it, and what very many followers cost. */
-import { Effect } from "effect"
+import { Effect, Record } from "effect"
 import { fileURLToPath } from "node:url"
 import type { Bench, Measured, Metric, Stage } from "./frame.ts"
 import { BenchFailed } from "./processes.ts"
@@ -17,6 +17,13 @@ const p50 = ms("p50")
 const p99 = ms("p99")
 const lost: Metric = { name: "chunks lost", unit: "chunks", better: "less" }
 const memory: Metric = { name: "memory of the API", unit: "MiB", better: "less" }
+const cost = (of: string): Metric => ({ name: `CPU of ${of} per chunk`, unit: "µs", better: "less" })
+const costs = {
+  worker: cost("the worker"),
+  redis: cost("Redis"),
+  api: cost("the API"),
+  client: cost("the clients")
+}
 const connections: Metric = { name: "connections to Redis", unit: "clients", better: "less" }
 
 const paced = `${streams} streams, ${chunksPerSecond} chunks/s each`
@@ -71,6 +78,17 @@ const start = Effect.fnUntraced(function* (role: string, url: string) {
   return made
 })
 
+interface Usage {
+  readonly bytes: number
+  readonly micros: number
+}
+
+const usageOf = (child: Child) =>
+  Effect.suspend(() => {
+    child.tell("usage", undefined)
+    return Effect.map(child.hear<{ readonly value: Usage }>("usage"), ({ value }) => value)
+  })
+
 const round = Effect.fnUntraced(function* ({ quick, redis }: Stage) {
   const before = yield* Effect.promise(() => clients(redis.client))
   const api = yield* start("api", redis.url)
@@ -81,29 +99,44 @@ const round = Effect.fnUntraced(function* ({ quick, redis }: Stage) {
   const port = Number(new URL(url).port)
   const seconds = secondsOf(quick)
 
-  const run = Effect.fnUntraced(function* (count: number, everyMs: number, each: number, afterMs: number) {
-    const chunks = Math.round((seconds * 1_000) / everyMs)
-    worker.tell("submit", { count, chunks, everyMs, afterMs })
+  const run = Effect.fnUntraced(function* (count: number, everyMs: number, each: number, lasts = seconds) {
+    const chunks = Math.round((lasts * 1_000) / everyMs)
+    worker.tell("submit", { count, chunks, everyMs })
     const { value: ids } = yield* worker.hear<{ readonly value: ReadonlyArray<string> }>("submitted")
     const client = yield* start("client", redis.url)
     yield* client.hear("ready")
     client.tell("follow", { port, ids, each } satisfies Following)
     yield* client.hear("following")
-    api.tell("usage", undefined)
-    const { value: bytes } = yield* api.hear<{ readonly value: number }>("usage")
+    const processes = { worker, api, client }
+    const usage = Effect.all({ ...Record.map(processes, usageOf), redis: redis.cpuMicros })
+    const before = yield* usage
+    worker.tell("go", undefined)
     const { value } = yield* client.hear<{ readonly value: Followed }>("followed")
-    api.tell("usage", undefined)
-    const { value: after } = yield* api.hear<{ readonly value: number }>("usage")
-    return { ...value, lost: count * each * chunks - value.chunks, bytes: Math.max(bytes, after) }
+    const after = yield* usage
+    const took = (from: number, to: number) => (to - from) / value.chunks
+    return {
+      ...value,
+      lost: count * each * chunks - value.chunks,
+      bytes: Math.max(before.api.bytes, after.api.bytes),
+      micros: {
+        ...Record.map(processes, (_, name) => took(before[name].micros, after[name].micros)),
+        redis: took(before.redis, after.redis)
+      }
+    }
   }, Effect.scoped)
 
-  const even = yield* run(streams, 1_000 / chunksPerSecond, 1, 1_500)
+  yield* run(streams, 1_000 / chunksPerSecond, 1, 1)
+  const even = yield* run(streams, 1_000 / chunksPerSecond, 1)
   const followers = followersOf(quick)
-  const many = yield* run(followedTasks, 1_000, followers / followedTasks, quick ? 3_000 : 15_000)
+  const many = yield* run(followedTasks, 1_000, followers / followedTasks)
   const figures: ReadonlyArray<readonly [string, Metric, number]> = [
     [paced, p50, even.p50],
     [paced, p99, even.p99],
     [paced, lost, even.lost],
+    [paced, costs.worker, even.micros.worker],
+    [paced, costs.redis, even.micros.redis],
+    [paced, costs.api, even.micros.api],
+    [paced, costs.client, even.micros.client],
     [crowd, p50, many.p50],
     [crowd, p99, many.p99],
     [crowd, lost, many.lost],
@@ -122,8 +155,8 @@ export const streamsBench: Bench = {
   name: "streams",
   says: "from emit to the client's byte at 200 streams of 50 chunks/s, and 10 000 followers on one API process",
   about: (quick) => [
-    `Tasks emit at an even pace for ${secondsOf(quick)} s; clients follow them over HTTP from a process of their own.`,
-    `A chunk's time is from the call of emit to its bytes in the client. All chunks count, the first seconds too.`,
+    `Tasks emit at an even pace for ${secondsOf(quick)} s, each at moments of its own; clients follow them over HTTP from a process of their own.`,
+    `A chunk's time is from the call of emit to its bytes in the client. All chunks count, after a second that warms up.`,
     `The followers of 100 tasks are ${followersOf(quick)}.`
   ],
   systems: [troupe],

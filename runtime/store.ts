@@ -314,10 +314,14 @@ export const streamIdleMs = 7 * 86_400_000
 /** Where a reader of events stands: the last event it has seen, `{ run: 0, seq: 0 }` before the first. */
 export type Position = Pick<TaskEvent, "run" | "seq">
 
-/** That there is something to read of a task; a small outcome comes along when its settlement was accepted. */
+/**
+ * That there is something to read of a task. A small outcome comes along when its settlement was accepted; small
+ * events do, one by one and in order, when all that were appended of the task at once are small and were not there yet.
+ */
 export interface News {
   readonly ulid: string
   readonly record: string | undefined
+  readonly event?: TaskEvent
 }
 
 /** News of tasks that somebody here waits for. `"all"` when news may have been missed: read them all again. */
@@ -325,6 +329,9 @@ export type Hint = "all" | { readonly partition: Partition; readonly news: Reado
 
 /** A larger record is not sent along with a hint, in characters: whoever waits reads it. */
 export const hintRecordMax = 4_096
+
+/** The same for an event: whoever follows reads a larger one. */
+export const hintEventMax = 4_096
 
 /** The reply channel of one process. A hint may be lost: what it is about is read from where it is kept. */
 export interface Inbox {

@@ -8,7 +8,7 @@
 import { Context, Effect, Exit, Layer, Schema } from "effect"
 import * as Actor from "../../runtime/actor/actor.ts"
 import { defineActor } from "../../runtime/actor/definition.ts"
-import { type Inbox, Store, type StoreError } from "../../runtime/store.ts"
+import { type Inbox, Store, type StoreError, type TaskEvent } from "../../runtime/store.ts"
 import { IsUpkeep } from "../../runtime/upkeep.ts"
 import { start as supervise } from "../../runtime/supervision/supervisor.ts"
 import { idIn, type Partition, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
@@ -53,8 +53,8 @@ export class Replies extends Context.Service<
      * on, needs no watching, and `done` is called with its record. What it returns forgets it.
      */
     readonly expect: (id: TaskId, done: Done) => () => void
-    /** Calls `news` whenever a task may have changed, until what it returns is called. */
-    readonly subscribe: (id: TaskId, news: () => void) => () => void
+    /** Calls `news` whenever a task may have changed, with the event if one came along, until what it returns is called. */
+    readonly subscribe: (id: TaskId, news: (event?: TaskEvent) => void) => () => void
     /** Whether somebody here waits for this task's end, so that its hints are wanted. */
     readonly awaits: (id: TaskId) => boolean
   }
@@ -70,7 +70,7 @@ const make = Effect.gen(function* () {
   const inbox: Inbox = yield* store.inbox
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const waiting = new Map<TaskId, Waiting>()
-  const listeners = new Map<TaskId, Set<() => void>>()
+  const listeners = new Map<TaskId, Set<(event?: TaskEvent) => void>>()
   /** Tasks to be read next, by partition; one read of a partition is on its way at a time. */
   const unread = new Map<Partition, Set<TaskId>>()
   const reading = new Set<Partition>()
@@ -130,9 +130,10 @@ const make = Effect.gen(function* () {
     )
   }
 
-  const news = (id: TaskId) => {
-    if (waiting.has(id)) read(id)
-    for (const listener of listeners.get(id) ?? []) listener()
+  const news = (id: TaskId, event?: TaskEvent) => {
+    // An event is not its end.
+    if (event === undefined && waiting.has(id)) read(id)
+    for (const listener of listeners.get(id) ?? []) listener(event)
   }
 
   const readAll = () => {
@@ -142,9 +143,9 @@ const make = Effect.gen(function* () {
   const hearing = Effect.forever(
     Effect.map(inbox.next, (hint) => {
       if (hint === "all") return readAll()
-      for (const { record, ulid } of hint.news) {
+      for (const { event, record, ulid } of hint.news) {
         const id = idIn(hint.partition, ulid)
-        if (record === undefined || !waiting.has(id)) news(id)
+        if (record === undefined || !waiting.has(id)) news(id, event)
         else finish(id, Exit.succeed(record))
       }
     })

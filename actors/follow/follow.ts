@@ -6,12 +6,11 @@
  * who follow anything share the process's connections to the store.
  */
 import {
-  type Array as Arr,
-  Cause,
   Context,
   Effect,
+  type Exit,
+  FiberSet,
   Layer,
-  type Pull,
   RcMap,
   Result,
   Schema,
@@ -20,22 +19,11 @@ import {
 } from "effect"
 import { type Position, Store, type StoreError } from "../../runtime/store.ts"
 import type { TaskId } from "../../runtime/task.ts"
-import type { Standing } from "../../runtime/view.ts"
 import { makeOwnership } from "../dispatch/ownership.ts"
 import { type Replies, type TaskNotFound } from "../dispatch/replies.ts"
 import { makeReading, rereads } from "./reading.ts"
-import { type EndEvent, eventOf, openTopic, positionOf, type StoredEvent, type Topic } from "./topic.ts"
-
-/** What a follower is told. Those with an `id` were stored: a follower that comes back goes on after the last one. */
-export type FollowEvent =
-  /** How the task stands: at first, and whenever that changes. */
-  | ({ readonly type: "state" } & Standing)
-  /** The run so far is void, with everything it put out: another one begins. */
-  | { readonly type: "attempt"; readonly attempt: number; readonly reset: true }
-  /** Events `from` to `to` of a run are no longer there to be read. */
-  | { readonly type: "gap"; readonly attempt: number; readonly from: number; readonly to: number }
-  | StoredEvent
-  | EndEvent
+import { type FollowEvent, type Follower, openFollower, pageMax, pullOf } from "./follower.ts"
+import { eventOf, openTopic, type StoredEvent } from "./topic.ts"
 
 /** Before the first event. */
 export const start: Position = { run: 0, seq: 0 }
@@ -56,9 +44,6 @@ export const readPosition = (text: string): Result.Result<Position | "end", Posi
   return Result.succeed(seq === "end" ? seq : { run: Number(run), seq: Number(seq) })
 }
 
-/** How many events a follower that is behind reads at once: so many it may hold in memory. */
-const pageMax = 50
-
 export class Follow extends Context.Service<
   Follow,
   {
@@ -67,85 +52,51 @@ export class Follow extends Context.Service<
      * when the task is not there, or cannot be read at first; later it waits until the store answers again.
      */
     readonly follow: (id: TaskId, after?: Position) => Stream.Stream<FollowEvent, TaskNotFound | StoreError>
+    /** The same for who takes without a fiber, until the scope closes. */
+    readonly open: (
+      id: TaskId,
+      after?: Position
+    ) => Effect.Effect<Follower, TaskNotFound | StoreError, Scope.Scope>
     /** How many tasks are followed now. */
     readonly topics: Effect.Effect<number>
   }
 >()("troupe/Follow") {}
-
-/** One who follows: its pull takes what there is, and waits while there is nothing. */
-const follower = (
-  topic: Topic,
-  after: Position,
-  readPage: (after: Position) => Effect.Effect<ReadonlyArray<StoredEvent>>
-) => {
-  let position = after
-  let told: Standing | undefined
-  let over = false
-
-  /** The event, and what has to be said before it. */
-  const announce = (event: StoredEvent): ReadonlyArray<FollowEvent> => {
-    const said: Array<FollowEvent> = []
-    const { attempt, seq } = event
-    if (position.run > 0 && attempt > position.run) said.push({ type: "attempt", attempt, reset: true })
-    const expected = attempt === position.run ? position.seq + 1 : 1
-    if (seq > expected) said.push({ type: "gap", attempt, from: expected, to: seq - 1 })
-    position = positionOf(event)
-    said.push(event)
-    return said
-  }
-
-  /** The end, and that the last run, though it put out nothing, made void what an earlier one did. */
-  const finish = (end: EndEvent): ReadonlyArray<FollowEvent> => {
-    over = true
-    const attempt = Number.parseInt(end.id)
-    const isNew = position.run > 0 && attempt > position.run
-    return isNew ? [{ type: "attempt", attempt, reset: true }, end] : [end]
-  }
-
-  const pull: Pull.Pull<Arr.NonEmptyReadonlyArray<FollowEvent>, TaskNotFound> = Effect.gen(function* () {
-    while (true) {
-      if (over) return yield* Cause.done()
-      const failure = topic.failure()
-      if (failure !== undefined) return yield* Effect.failCause(failure)
-      // Taken before the events are: they are then all there are.
-      const end = topic.end()
-      const floor = topic.floor()
-      const recent = topic.recent(position)
-      const events = recent ?? (yield* readPage(position))
-      const standing = topic.standing()
-      const said: Array<FollowEvent> = []
-      if (standing !== told && end === undefined) said.push({ type: "state", ...standing })
-      told = standing
-      said.push(...events.flatMap(announce))
-      if (events.length === 0 && end !== undefined) said.push(...finish(end))
-      // Whoever reads slower than the task emits would never find an empty page: a short one says as much.
-      if (events.length < pageMax && recent === undefined && end === undefined)
-        topic.caughtUp(position, floor)
-      if (said.length > 0) return said as unknown as Arr.NonEmptyReadonlyArray<FollowEvent>
-      if (recent !== undefined) yield* topic.news
-    }
-  })
-  return pull
-}
 
 const make: Effect.Effect<Follow["Service"], never, Store | Replies | Scope.Scope> = Effect.gen(function* () {
   const store = yield* Store
   const topics = yield* RcMap.make({ lookup: openTopic(yield* makeReading) })
   const ownership = yield* makeOwnership
 
-  const readPage = (id: TaskId) => (after: Position) =>
-    store.events(id, after, pageMax).pipe(
-      Effect.map((events) => events.map(eventOf)),
-      Effect.retry(rereads),
-      Effect.orDie
+  /** Reads on until it has an answer, or nobody waits for it any more. */
+  const pagesOf = Effect.fnUntraced(function* (id: TaskId) {
+    const fork = yield* FiberSet.makeRuntime<never>()
+    return (after: Position, done: (read: Exit.Exit<ReadonlyArray<StoredEvent>>) => void) =>
+      void fork(
+        store.events(id, after, pageMax).pipe(
+          Effect.map((events) => events.map(eventOf)),
+          Effect.retry(rereads),
+          Effect.orDie,
+          Effect.exit,
+          Effect.map(done)
+        )
+      )
+  })
+
+  const open: Follow["Service"]["open"] = Effect.fnUntraced(function* (id, after = start) {
+    yield* ownership.check(id)
+    const topic = yield* RcMap.get(topics, id)
+    const readPage = yield* pagesOf(id)
+    return yield* Effect.acquireRelease(
+      Effect.sync(() => openFollower(topic, after, readPage)),
+      ({ close }) => Effect.sync(close)
     )
+  })
 
   return Follow.of({
-    follow: (id, after = start) =>
+    open,
+    follow: (id, after) =>
       Stream.unwrap(
-        Effect.map(Effect.andThen(ownership.check(id), RcMap.get(topics, id)), (topic) =>
-          Stream.fromPull(Effect.sync(() => follower(topic, after, readPage(id))))
-        )
+        Effect.map(open(id, after), (follower) => Stream.fromPull(Effect.succeed(pullOf(follower))))
       ),
     topics: Effect.map(RcMap.keys(topics), (keys) => [...keys].length)
   })

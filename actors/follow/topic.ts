@@ -5,7 +5,7 @@
  * events before it settles the run: so when an end was seen, the events read after it are all there are. Only the
  * newest events are kept; a follower further behind reads the store itself, and comes back once it has caught up.
  */
-import { Cause, Clock, Deferred, Effect, type Scope } from "effect"
+import { Cause, Clock, Effect, type Scope } from "effect"
 import { type Position, Store, type StoreError, type TaskEvent } from "../../runtime/store.ts"
 import { decodeRecord, partitionOfId, type TaskError, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import { type Ended, endedOf, type Standing, standingOf } from "../../runtime/view.ts"
@@ -37,13 +37,16 @@ const watchEveryMs = 2_000
 
 const isAfter = (a: Position, b: Position) => a.run > b.run || (a.run === b.run && a.seq > b.seq)
 
+/** Whether nothing can lie between; after another run's events something may, if a hint was lost. */
+const isNext = (event: Position, tip: Position) =>
+  event.run === tip.run ? event.seq === tip.seq + 1 : tip.run === 0 && event.run === 1 && event.seq === 1
+
 export const eventOf = ({ data, kind, run, seq }: TaskEvent): StoredEvent => {
-  const place = { id: `${run}-${seq}`, attempt: run, seq }
+  const id = `${run}-${seq}`
   const value: unknown = JSON.parse(data)
+  if (kind === "chunk") return { type: kind, id, attempt: run, seq, chunk: value }
   // What a worker stored of its kind has that kind's shape.
-  return (
-    kind === "chunk" ? { type: kind, ...place, chunk: value } : { type: kind, ...place, ...(value as object) }
-  ) as StoredEvent
+  return { type: kind, id, attempt: run, seq, ...(value as object) } as StoredEvent
 }
 
 export const positionOf = ({ attempt, seq }: StoredEvent): Position => ({ run: attempt, seq })
@@ -72,8 +75,8 @@ export interface Topic {
    * From then on the topic reads on from there, for everybody.
    */
   readonly caughtUp: (position: Position, floor: Position | undefined) => void
-  /** Succeeds at the next news. */
-  readonly news: Effect.Effect<void>
+  /** Calls `news` at all news, until what it returns is called. */
+  readonly subscribe: (news: () => void) => () => void
 }
 
 /** The newest events, oldest first, and the position after which none is missing. */
@@ -131,6 +134,8 @@ export const openTopic = (reading: Reading) =>
     let end = found.place.kind === "ended" ? endOf(found.record) : undefined
     let failure: Cause.Cause<TaskNotFound> | undefined
     let recent: Recent | undefined
+    /** What was known when the read that is on its way was asked for. */
+    let askedOf: Recent | undefined
     /** When hints were last asked for, in Unix milliseconds. */
     let watchedAt: number | undefined
     /** How many hints were not followed yet. */
@@ -139,11 +144,9 @@ export const openTopic = (reading: Reading) =>
     let sure = false
     let closed = false
 
-    let news = Deferred.makeUnsafe<void>()
+    const followers = new Set<() => void>()
     const tell = () => {
-      const told = news
-      news = Deferred.makeUnsafe()
-      Deferred.doneUnsafe(told, Effect.void)
+      for (const news of followers) news()
     }
 
     /** A single hint is of events, as a rule: where there are some, nothing else is asked. */
@@ -154,6 +157,7 @@ export const openTopic = (reading: Reading) =>
       if (isSure && isDue) watchedAt = now
       hints = 0
       sure = false
+      askedOf = recent
       return { after: recent!.tip, sure: isSure, watch: isSure && isDue ? replies.inbox : undefined }
     }
 
@@ -176,8 +180,9 @@ export const openTopic = (reading: Reading) =>
       const { ended, events } = found
       if (asked.sure && ended === undefined) return failed(Cause.fail(new TaskNotFound({ id })))
       // Somebody who caught up meanwhile showed that there is nothing at this position: it starts from theirs.
-      if (asked.after !== recent!.tip) return look()
-      for (const event of events) recent!.add(event)
+      if (askedOf !== recent) return look()
+      // Some may have come along with hints since.
+      for (const event of events) if (isAfter(event, recent!.tip)) recent!.add(event)
       const { run } = recent!.tip
       if (events.length > 0 && run > standing.attempt) standing = { state: "running", attempt: run }
       // The end counts once all events before it are here.
@@ -187,6 +192,15 @@ export const openTopic = (reading: Reading) =>
       if (end !== undefined) return
       if (!isAll || (!asked.sure && events.length === 0)) look(asked.sure || isAll)
       else if ("found" in found) standsNow(found.found)
+    }
+
+    /** An event that came along with a hint. One that is not the next one shows that there is something to read. */
+    const heard = (event: TaskEvent) => {
+      if (!isAfter(event, recent!.tip)) return
+      if (!isNext(event, recent!.tip)) return look(false)
+      recent!.add(event)
+      if (event.run > standing.attempt) standing = { state: "running", attempt: event.run }
+      tell()
     }
 
     const unanswered = () => {
@@ -201,10 +215,11 @@ export const openTopic = (reading: Reading) =>
     }
 
     if (end === undefined) {
-      const unsubscribe = replies.subscribe(id, () => {
+      const unsubscribe = replies.subscribe(id, (event) => {
+        const isKnown = recent !== undefined && end === undefined && failure === undefined
+        if (event !== undefined && isKnown) return heard(event)
         hints += 1
-        if (recent !== undefined && end === undefined && failure === undefined)
-          reading.want(partition, reader)
+        if (isKnown) reading.want(partition, reader)
       })
       yield* Effect.addFinalizer(() => {
         closed = true
@@ -231,6 +246,9 @@ export const openTopic = (reading: Reading) =>
         recent = new Recent(position)
         if (end === undefined) look()
       },
-      news: Effect.suspend(() => Deferred.await(news))
+      subscribe: (news) => {
+        followers.add(news)
+        return () => void followers.delete(news)
+      }
     }
   })

@@ -1,12 +1,14 @@
 /**
  * Stores what the running tasks of one partition emit, in order per task, many events a call.
  *
- * While a call is in flight, events gather for the next one: nothing waits for a timer. Pieces of text that a run emits
+ * While a call is in flight, events gather for the next one. Where several did, the next call waits for a few
+ * milliseconds more (`Gathering`): a store that many runs emit to is called at an even pace, and one that few emit to at
+ * once. Pieces of text that a run emits
  * meanwhile are joined, so that a stream of tokens does not become a stream of events; the first is never held back,
  * and a run that awaits each piece gets an event for each. An event is stored when its write succeeds; a write whose call got no answer is said again, which cannot store it twice. Writes of a run that
  * is no longer the current one fail with `AttemptOver`.
  */
-import { Effect, Latch, Schedule, type Scope } from "effect"
+import { Clock, Context, Effect, Latch, Schedule, type Scope } from "effect"
 import { AttemptOver, EventRefused } from "../../runtime/handler.ts"
 import { type EventKind, type NewEvent, Store, type WorkerId } from "../../runtime/store.ts"
 import { type Entry, idIn, type Partition, runOfEntry, ulidOfEntry } from "../../runtime/task.ts"
@@ -23,6 +25,12 @@ const batchCharactersMax = 1024 * 1024
 
 /** How long pieces of text are joined, in characters. */
 const joinMax = 1_024
+
+/** From so many events in a call on, the next one gathers. */
+const gatherMin = 4
+
+/** How long after a call with several events the next one is made at the earliest, in milliseconds. Memory costs no call. */
+export const Gathering = Context.Reference<number>("troupe/Gathering", { defaultValue: () => 0 })
 
 interface Waiting extends Omit<NewEvent, "data"> {
   data: string
@@ -57,6 +65,8 @@ export const openEmitter = Effect.fnUntraced(function* (options: {
 }): Effect.fn.Return<Emitter, never, Store | Scope.Scope> {
   const { onLost, partition, worker } = options
   const store = yield* Store
+  const gatherMs = yield* Gathering
+  const clock = yield* Clock.Clock
   const waiting: Array<Waiting> = []
   const lastSeq = new Map<Entry, number>()
   /** The newest event of each entry that waits, while more may be joined to it. */
@@ -92,6 +102,7 @@ export const openEmitter = Effect.fnUntraced(function* (options: {
       yield* Effect.yieldNow
     }
     const batch = takeBatch()
+    const calledAt = clock.currentTimeMillisUnsafe()
     newest.clear()
     const lost = yield* store.append(partition, worker, batch).pipe(
       Effect.tapError((error) => Effect.logWarning(`events wait to be stored: ${error.message}`)),
@@ -103,6 +114,8 @@ export const openEmitter = Effect.fnUntraced(function* (options: {
       stored(entry)
     }
     for (const entry of lost) onLost(entry)
+    const restMs = batch.length < gatherMin ? 0 : calledAt + gatherMs - clock.currentTimeMillisUnsafe()
+    if (restMs > 0) yield* Effect.sleep(Math.min(restMs, gatherMs))
   })
   yield* Effect.forever(storeBatch, { disableYield: true }).pipe(
     Effect.tapCause((cause) => Effect.logError("events are no longer stored", cause)),

@@ -1,6 +1,6 @@
 /** A progress bar on the last line of a terminal, on stderr: it is gone before anything else is said there. */
 import { Effect, Stream } from "effect"
-import type { FollowEvent } from "../../actors/follow/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follower.ts"
 import * as Output from "./output.ts"
 
 const width = 20

@@ -1,7 +1,7 @@
 /** `troupe tail`: follows what a task puts out, up to its end; or, without one, what becomes of all tasks. */
 import { Effect, Option, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { FollowEvent } from "../../actors/follow/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follower.ts"
 import { LifecycleType } from "../../actors/follow/lifecycle.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import type { TaskId } from "../../runtime/task.ts"

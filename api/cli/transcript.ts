@@ -5,7 +5,7 @@
  * always said.
  */
 import { Effect } from "effect"
-import type { FollowEvent } from "../../actors/follow/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follower.ts"
 import * as Bar from "./bar.ts"
 import * as Output from "./output.ts"
 

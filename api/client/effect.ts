@@ -18,7 +18,8 @@ import {
   type SubmitError,
   type Submitted
 } from "../../actors/dispatch/dispatcher.ts"
-import { Follow, type FollowEvent, readPosition } from "../../actors/follow/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follower.ts"
+import { Follow, readPosition } from "../../actors/follow/follow.ts"
 import { AgentOperator } from "../../actors/operate/agents.ts"
 import { actingFor } from "../../actors/access/acting.ts"
 import { Operator } from "../../actors/operate/operator.ts"

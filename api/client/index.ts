@@ -24,7 +24,7 @@ import {
   Stream
 } from "effect"
 import type { Refused } from "../../actors/dispatch/dispatcher.ts"
-import type { FollowEvent } from "../../actors/follow/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follower.ts"
 import type { LifecycleFilter, LifecycleNews } from "../../actors/follow/lifecycle.ts"
 import type { AgentPage } from "../../actors/operate/agents.ts"
 import type { AgentQuery } from "../../actors/operate/agent-query.ts"

@@ -2,7 +2,9 @@
 import type { Duration, Effect, Stream } from "effect"
 import type { ResultTimeout, TaskEnded, TaskGone } from "../../actors/dispatch/dispatcher.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
-import type { FollowEvent, PositionInvalid } from "../../actors/follow/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follower.ts"
+import type { PositionInvalid } from "../../actors/follow/follow.ts"
+import type { PayloadUnreadable } from "../../runtime/encryption/key-ring.ts"
 import type { StoreError } from "../../runtime/store.ts"
 import type { State, TaskId } from "../../runtime/task.ts"
 import type { TaskFailed } from "./errors.ts"
@@ -20,7 +22,13 @@ export interface EventOptions {
 }
 
 /** Why there is no result. */
-export type ResultError = TaskFailed | TaskNotFound | TaskGone | ResultTimeout | StoreError
+export type ResultError =
+  | TaskFailed
+  | TaskNotFound
+  | TaskGone
+  | ResultTimeout
+  | PayloadUnreadable
+  | StoreError
 
 /** Why nothing can be followed. */
 export type EventError = PositionInvalid | TaskNotFound | StoreError

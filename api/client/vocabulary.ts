@@ -7,7 +7,8 @@ export {
   TaskEnded,
   TaskGone
 } from "../../actors/dispatch/dispatcher.ts"
-export { type FollowEvent, PositionInvalid } from "../../actors/follow/follow.ts"
+export type { FollowEvent } from "../../actors/follow/follower.ts"
+export { PositionInvalid } from "../../actors/follow/follow.ts"
 export {
   type LifecycleEvent,
   type LifecycleFilter,
@@ -45,6 +46,7 @@ export {
   type MessageOf,
   type Reply
 } from "../../runtime/current-agent.ts"
+export { PayloadUnreadable } from "../../runtime/encryption/key-ring.ts"
 export { RedisUnusable } from "../../runtime/redis/address.ts"
 export { UnknownHandler } from "../../runtime/registry.ts"
 export type { RetryOptions } from "../../runtime/retry.ts"

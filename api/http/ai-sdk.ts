@@ -7,7 +7,7 @@
  * the message, which has the task's id, is built anew. Who says where to go on all the same gets what came after that, in
  * parts of its own.
  */
-import type { FollowEvent } from "../../actors/follow/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follower.ts"
 import type { TaskId } from "../../runtime/task.ts"
 import { frame } from "./sse.ts"
 

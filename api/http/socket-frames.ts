@@ -5,7 +5,7 @@
  * comes as `{event, task, id, data}`. Every frame is one JSON text.
  */
 import { Result, Schema } from "effect"
-import type { FollowEvent } from "../../actors/follow/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follower.ts"
 import { LifecycleFilter, type LifecycleNews } from "../../actors/follow/lifecycle.ts"
 import { faultsOfIssues, type Fault } from "../../runtime/handler.ts"
 import { faultsOf, parseJson } from "../../runtime/input.ts"

@@ -12,7 +12,8 @@ import {
   Duration,
   Effect,
   Exit,
-  Fiber,
+  type Fiber,
+  FiberHandle,
   Pull,
   Scope,
   Stream
@@ -20,7 +21,7 @@ import {
 import { Sse } from "effect/encoding"
 import type { Caller } from "../../actors/access/caller.ts"
 import type { Gate } from "../../actors/access/gate.ts"
-import type { FollowEvent } from "../../actors/follow/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follower.ts"
 import { level } from "../../runtime/telemetry/instruments.ts"
 import type { Drain } from "./drain.ts"
 import { LettingIn } from "./letting-in.ts"
@@ -67,13 +68,20 @@ export const frame = (event: string | undefined, id: string | undefined, data: u
 /** Followers of a task share its events, and so their frames. */
 const frames = new WeakMap<FollowEvent, Uint8Array>()
 
+/** Most events are these. */
+const chunkFrame = ({ attempt, chunk, id, seq, type }: FollowEvent & { type: "chunk" }) =>
+  frame(type, id, { attempt, seq, chunk })
+
+const otherFrame = ({ type, ...rest }: FollowEvent) => {
+  const { id, ...data } = "id" in rest ? rest : { ...rest, id: undefined }
+  return frame(type, id, data)
+}
+
 /** An event of a task as it goes over the wire. */
 export const frameOf = (event: FollowEvent): Uint8Array => {
   const there = frames.get(event)
   if (there !== undefined) return there
-  const { type, ...rest } = event
-  const { id, ...data } = "id" in rest ? rest : { ...rest, id: undefined }
-  const made = frame(type, id, data)
+  const made = event.type === "chunk" ? chunkFrame(event) : otherFrame(event)
   frames.set(event, made)
   return made
 }
@@ -92,8 +100,73 @@ interface Open {
   readonly leave: () => void
 }
 
-/** What comes next of a stream; `undefined` when that was all. */
-type Next<E> = Effect.Effect<Arr.NonEmptyReadonlyArray<Uint8Array> | undefined, E>
+type Frames = Arr.NonEmptyReadonlyArray<Uint8Array>
+
+/** What there is to send: frames, nothing so far, nothing any more, or why there will be nothing. */
+type Taken<A, E> = Arr.NonEmptyReadonlyArray<A> | "nothing" | "over" | Cause.Cause<E>
+
+/** Where frames come from: they are taken as the client reads, and after nothing its wake-up is waited for. */
+interface Source<A, E> {
+  readonly take: () => Taken<A, E>
+  readonly wait: (wake: () => void) => () => void
+}
+
+const framesOf = <A, E>(
+  { take, wait }: Source<A, E>,
+  toFrame: (event: A) => Uint8Array
+): Source<Uint8Array, E> => ({
+  take: () => {
+    const taken = take()
+    return Array.isArray(taken) ? (taken.map(toFrame) as unknown as Frames) : (taken as Taken<never, E>)
+  },
+  wait
+})
+
+/** A stream as a source: a fiber waits for what comes next. */
+const sourceOf = Effect.fnUntraced(function* <A, E>(
+  stream: Stream.Stream<A, E>
+): Effect.fn.Return<Source<A, E>, never, Scope.Scope> {
+  const pull = yield* Stream.toPull(stream)
+  const handle = yield* FiberHandle.make<void>()
+  const run = yield* FiberHandle.runtime(handle)<never>()
+  let next: Taken<A, E> = "nothing"
+  const arrived = (taken: Taken<A, E>, wake: () => void) =>
+    Effect.sync(() => {
+      next = taken
+      wake()
+    })
+  return {
+    take: () => {
+      const taken = next
+      next = "nothing"
+      return taken
+    },
+    wait: (wake) => {
+      const fiber = run(
+        Pull.matchEffect(pull, {
+          onSuccess: (some) => arrived(some, wake),
+          onFailure: (cause) => arrived(cause, wake),
+          onDone: () => arrived("over", wake)
+        })
+      )
+      return () => fiber.interruptUnsafe()
+    }
+  }
+})
+
+/** What a source has first. */
+const firstOf = <A, E>({ take, wait }: Source<A, E>) =>
+  Effect.callback<Arr.NonEmptyReadonlyArray<A> | undefined, E>((resume) => {
+    let callOff = () => {}
+    const look = () => {
+      const taken = take()
+      if (taken === "nothing") callOff = wait(look)
+      else if (taken === "over") resume(Effect.undefined)
+      else resume(Cause.isCause(taken) ? Effect.failCause(taken) : Effect.succeed(taken))
+    }
+    look()
+    return Effect.sync(() => callOff())
+  })
 
 export interface OpenOptions {
   /** Says that the client has gone. */
@@ -139,21 +212,30 @@ export class EventStreams {
     toFrame: (event: A) => Uint8Array,
     options: OpenOptions
   ): Effect.Effect<ReadableStream<Uint8Array>, E> {
+    return this.openSource(sourceOf(events), toFrame, options)
+  }
+
+  /** The same for what is taken without a fiber. */
+  openSource<A, E, E2>(
+    opened: Effect.Effect<Source<A, E>, E2, Scope.Scope>,
+    toFrame: (event: A) => Uint8Array,
+    options: OpenOptions
+  ): Effect.Effect<ReadableStream<Uint8Array>, E | E2> {
     return Effect.gen({ self: this }, function* () {
       const scope = yield* Scope.make()
-      const pull = yield* Scope.provide(Stream.toPull(events), scope)
-      const next: Next<E> = Pull.catchDone(
-        Effect.map(pull, (some) => some.map(toFrame) as unknown as Arr.NonEmptyReadonlyArray<Uint8Array>),
-        () => Effect.undefined
+      return yield* Effect.onError(
+        Effect.gen({ self: this }, function* () {
+          const source = framesOf(yield* Scope.provide(opened, scope), toFrame)
+          return this.#body(yield* firstOf(source), source, scope, options)
+        }),
+        () => Scope.close(scope, Exit.void)
       )
-      const first = yield* Effect.onError(next, () => Scope.close(scope, Exit.void))
-      return this.#body(first, next, scope, options)
     })
   }
 
   #body<E>(
-    first: ReadonlyArray<Uint8Array> | undefined,
-    next: Next<E>,
+    first: Frames | undefined,
+    { take, wait }: Source<Uint8Array, E>,
     scope: Scope.Closeable,
     { away = awayFrame, caller, signal }: OpenOptions
   ): ReadableStream<Uint8Array> {
@@ -164,7 +246,8 @@ export class EventStreams {
     /** How many beats in a row found that what was sent had not been read. */
     let unread = 0
     let unsent = first
-    let waiting: Fiber.Fiber<unknown, E> | undefined
+    /** Whether the client has read everything and waits, and how that is called off. */
+    let waiting: (() => void) | undefined
     let quiet = false
     let over = false
     let unwatch = () => {}
@@ -175,13 +258,9 @@ export class EventStreams {
       this.#remove(stream)
       unwatch()
       signal.removeEventListener("abort", free)
+      waiting?.()
       // Nobody waits for it: the client has gone, or has everything.
-      run(
-        Effect.andThen(
-          waiting === undefined ? Effect.void : Fiber.interrupt(waiting),
-          Scope.close(scope, Exit.void)
-        )
-      )
+      run(Scope.close(scope, Exit.void))
     }
     let controller: ReadableStreamDefaultController<Uint8Array>
     const stream: Open = {
@@ -205,14 +284,18 @@ export class EventStreams {
         stream.end()
       }
     }
-    const take = (exit: Exit.Exit<ReadonlyArray<Uint8Array> | undefined, E>) => {
-      if (over) return
-      waiting = undefined
+    /** Sends what there is; says no when that is nothing so far. */
+    const send = (): boolean => {
+      const taken = take()
+      if (taken === "nothing") return false
       quiet = false
-      if (Exit.isSuccess(exit) && exit.value !== undefined) return controller.enqueue(join(exit.value))
-      // The client goes on after the last event it has, and is then told by a status what is wrong.
-      if (Exit.isFailure(exit)) run(Effect.logWarning("a stream broke off", exit.cause))
-      stream.end()
+      if (Array.isArray(taken)) controller.enqueue(join(taken))
+      else {
+        // The client goes on after the last event it has, and is then told by a status what is wrong.
+        if (taken !== "over") run(Effect.logWarning("a stream broke off", taken))
+        stream.end()
+      }
+      return true
     }
 
     const body = new ReadableStream<Uint8Array>(
@@ -225,13 +308,14 @@ export class EventStreams {
             unsent = undefined
             return
           }
+          if (send()) return
           return new Promise<void>((resolve) => {
-            const fiber = run(next)
-            waiting = fiber
-            fiber.addObserver((exit) => {
-              take(exit)
-              resolve()
-            })
+            const look = () => {
+              waiting = undefined
+              if (over || send()) resolve()
+              else waiting = wait(look)
+            }
+            waiting = wait(look)
           })
         },
         cancel: free

@@ -6,7 +6,7 @@
  * `TestClock.adjust` moves the same time as `advance`.
  */
 import { Clock, Context, Duration, Effect, Fiber, Layer, Random, Scheduler, Schema, Stream } from "effect"
-import type { FollowEvent } from "../../actors/follow/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follower.ts"
 import { subscriptionsOf } from "../../actors/work/worker.ts"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import type { AgentTyped } from "../../runtime/current-agent.ts"

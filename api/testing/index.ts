@@ -11,7 +11,7 @@
  * tests in Effect.
  */
 import { Context, type Duration, Effect, Layer, Logger } from "effect"
-import type { FollowEvent } from "../../actors/follow/follow.ts"
+import type { FollowEvent } from "../../actors/follow/follower.ts"
 import { connectOver, type Troupe } from "../client/index.ts"
 import { type TestControls, type TestOptions, TestTroupe } from "./effect.ts"
 

@@ -78,11 +78,17 @@ const openHint = (ring: KeyRing, hint: Hint): Hint =>
     ? hint
     : {
         ...hint,
-        news: hint.news.map(({ record, ulid }) => ({
+        news: hint.news.map(({ event, record, ulid }) => ({
           ulid,
-          record: record === undefined ? undefined : openEnded(ring, idIn(hint.partition, ulid), record)
+          record: record === undefined ? undefined : openEnded(ring, idIn(hint.partition, ulid), record),
+          ...(event === undefined ? {} : { event: openEvent(ring, idIn(hint.partition, ulid), event) })
         }))
       }
+
+const openEvent = (ring: KeyRing, id: TaskId, event: TaskEvent): TaskEvent => {
+  const opened = opening(ring, eventPlace(id, event), event.data)
+  return { ...event, data: Result.getOrElse(opened, unreadableJson) }
+}
 
 const refuse = (operation: string, cause: unknown) => Effect.fail(new StoreError({ operation, cause }))
 
@@ -107,10 +113,7 @@ const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Service"] => 
   const notePlace = (id: TaskId, run: number) => `note ${id} ${run}`
 
   const openEvents = (id: TaskId) => (events: ReadonlyArray<TaskEvent>) =>
-    events.map((event) => {
-      const opened = opening(ring, eventPlace(id, event), event.data)
-      return { ...event, data: Result.getOrElse(opened, unreadableJson) }
-    })
+    events.map((event) => openEvent(ring, id, event))
 
   return {
     ...store,

@@ -9,6 +9,7 @@
   ARGV[1]  worker  string   the worker incarnation
   ARGV[2]  max     integer  events kept per task, about
   ARGV[3]  keep    ms       how long a stream outlives its last event while its task lives
+  ARGV[4]  large   bytes    a task's events are told to those who watch if none is longer
   then     entry, seq, kind, JSON   for each event, in order per task
 
   Returns the entries this worker does not hold; nothing of theirs was written.
@@ -22,7 +23,7 @@
 --- @include "finish"
 
 local order, batches = {}, {}
-for at = 4, #ARGV, 4 do
+for at = 5, #ARGV, 4 do
   local entry = ARGV[at]
   if not batches[entry] then
     batches[entry] = {}
@@ -30,7 +31,8 @@ for at = 4, #ARGV, 4 do
   end
   table.insert(batches[entry], at)
 end
-local lost, told, progressed = {}, {}, {}
+local lost, told, lines, progressed = {}, {}, {}, {}
+local large = tonumber(ARGV[4])
 for i, member in ipairs(ask("SMISMEMBER", key.held(ARGV[1]), order)) do
   local entry = order[i]
   if member == 0 then
@@ -38,15 +40,22 @@ for i, member in ipairs(ask("SMISMEMBER", key.held(ARGV[1]), order)) do
   else
     local id, run = id_of(entry), run_of(entry)
     local stream = key.events(id)
-    for _, at in ipairs(batches[entry]) do
+    local line, is_told = {}, true
+    for i, at in ipairs(batches[entry]) do
       local reply = redis.pcall(
         "XADD", stream, "MAXLEN", "~", ARGV[2], run .. "-" .. ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
       if type(reply) == "table" and reply.err and not string.find(reply.err, "equal or smaller", 1, true) then
         return reply
-      elseif ARGV[at + 2] == "progress" and not reply.err then
+      elseif type(reply) == "table" or #ARGV[at + 3] > large then
+        is_told = false
+      else
+        line[i] = id .. "~" .. run .. "-" .. ARGV[at + 1] .. " " .. ARGV[at + 2] .. " " .. ARGV[at + 3]
+      end
+      if ARGV[at + 2] == "progress" and type(reply) ~= "table" then
         progressed[#progressed + 1] = at
       end
     end
+    lines[id] = is_told and table.concat(line, "\n") or nil
     redis.call("PEXPIRE", stream, ARGV[3])
     told[#told + 1] = id
   end
@@ -60,5 +69,5 @@ if #progressed > 0 and is_listened() then
     note_life("progress", id_of(entries[i]), run_of(entries[i]), record or "", ARGV[progressed[i] + 3])
   end
 end
-tell_watchers(told, false)
+tell_watchers(told, false, lines)
 return lost

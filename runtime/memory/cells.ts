@@ -114,9 +114,16 @@ export class Cells {
     if (queue !== undefined) Queue.offerUnsafe(queue, { partition: this.partition, news })
   }
 
-  tellWatchers(ulids: ReadonlyArray<string>, last: boolean): void {
+  /** `events` are those that come along with the hint of a task. */
+  tellWatchers(
+    ulids: Iterable<string>,
+    last: boolean,
+    events?: ReadonlyMap<string, ReadonlyArray<TaskEvent>>
+  ): void {
     for (const ulid of ulids) {
-      for (const inbox of this.watched.get(ulid) ?? []) this.tell(inbox, [{ ulid, record: undefined }])
+      const news = events?.get(ulid)?.map((event): News => ({ ulid, record: undefined, event }))
+      for (const inbox of this.watched.get(ulid) ?? [])
+        this.tell(inbox, news ?? [{ ulid, record: undefined }])
       if (last) this.watched.delete(ulid)
     }
   }

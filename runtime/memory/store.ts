@@ -15,11 +15,13 @@ import {
   eventsMax,
   type Found,
   type Hint,
+  hintEventMax,
   isPlain,
   type Message,
   type Order,
   Store,
   streamIdleMs,
+  type TaskEvent,
   type WorkerId
 } from "../store.ts"
 import {
@@ -143,7 +145,8 @@ const make = Effect.gen(function* () {
   const append: Store["Service"]["append"] = Effect.fnUntraced(function* (partition, worker, events) {
     const heap = heapOf(partition)
     const now = yield* clock
-    const told = new Set<string>()
+    const told = new Map<string, Array<TaskEvent>>()
+    const untold = new Set<string>()
     const lost = new Set<Entry>()
     for (const { data, entry, kind, seq } of events) {
       if (!heap.held.get(worker)?.has(entry)) {
@@ -156,7 +159,12 @@ const make = Effect.gen(function* () {
       heap.events.set(ulid, stream)
       const run = runOfEntry(entry)
       const last = stream.list.at(-1)
-      if (last === undefined || run > last.run || (run === last.run && seq > last.seq)) {
+      const events = told.get(ulid) ?? []
+      told.set(ulid, events)
+      const isNew = last === undefined || run > last.run || (run === last.run && seq > last.seq)
+      if (isNew && data.length <= hintEventMax) events.push({ run, seq, kind, data })
+      else untold.add(ulid)
+      if (isNew) {
         stream.list.push({ run, seq, kind, data })
         if (stream.list.length > eventsMax) stream.list.shift()
         if (kind === "progress") {
@@ -164,9 +172,9 @@ const make = Effect.gen(function* () {
           noteLife(heap, now, { kind, ulid, attempt: run, record, more: data })
         }
       }
-      told.add(ulid)
     }
-    heap.tellWatchers([...told], false)
+    const along = new Map([...told].filter(([ulid]) => !untold.has(ulid)))
+    heap.tellWatchers(told.keys(), false, along)
     return [...lost]
   })
 

@@ -3,7 +3,16 @@
  * bells of partitions. A connection that only listens looks now and then whether anybody is at its other end.
  */
 import { Duration, Effect, Queue } from "effect"
-import { bellWaitMaxMs, type Hint, type News, type Order, type Store, StoreError } from "../store.ts"
+import {
+  bellWaitMaxMs,
+  type EventKind,
+  type Hint,
+  type News,
+  type Order,
+  type Store,
+  StoreError,
+  type TaskEvent
+} from "../store.ts"
 import { type Partition, ulidLength } from "../task.ts"
 import { callMaxMs, openLink } from "./link.ts"
 import { during, type Scripted } from "./scripted.ts"
@@ -11,11 +20,25 @@ import { during, type Scripted } from "./scripted.ts"
 /** How often a connection that only listens makes sure that it is alive. */
 const probe = Duration.seconds(5)
 
-/** A line of a hint: an id, and its record if that came along. */
-const newsOf = (line: string): News => ({
-  ulid: line.slice(0, ulidLength),
-  record: line.length > ulidLength ? line.slice(ulidLength) : undefined
-})
+/** What follows the id in a line of a hint that brings an event: `~<run>-<seq> <kind> <data>`. */
+const eventMark = "~"
+
+/** A line of a hint: an id, and its record or an event if one came along. */
+const newsOf = (line: string): News => {
+  const ulid = line.slice(0, ulidLength)
+  if (line[ulidLength] !== eventMark)
+    return { ulid, record: line.length > ulidLength ? line.slice(ulidLength) : undefined }
+  const dash = line.indexOf("-", ulidLength)
+  const kindAt = line.indexOf(" ", dash) + 1
+  const dataAt = line.indexOf(" ", kindAt) + 1
+  const event: TaskEvent = {
+    run: Number(line.slice(ulidLength + 1, dash)),
+    seq: Number(line.slice(dash + 1, kindAt - 1)),
+    kind: line.slice(kindAt, dataAt - 1) as EventKind,
+    data: line.slice(dataAt)
+  }
+  return { ulid, record: undefined, event }
+}
 
 type Listening = Pick<Scripted["Service"], "address" | "keysOf">
 

@@ -11,6 +11,7 @@ import {
   AgentQuarantined,
   type EventKind,
   eventsMax,
+  hintEventMax,
   Fenced,
   type Found,
   isPlain,
@@ -172,6 +173,7 @@ const make = Effect.gen(function* () {
           worker,
           eventsMax,
           streamMs,
+          hintEventMax,
           ...events.flatMap(({ data, entry, kind, seq }) => [entry, seq, kind, data])
         ]).pipe(during("Store.append"))
 

@@ -2,8 +2,10 @@
 import { describe, expect } from "bun:test"
 import { Duration, Effect, Fiber } from "effect"
 import {
+  hintEventMax,
   hintRecordMax,
   bellWaitMaxMs,
+  type EventKind,
   eventsMax,
   type NewEvent,
   Store,
@@ -700,8 +702,9 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
       const ulid = ulidOfEntry(entry)
       const inbox = yield* watching(ulid)
 
-      yield* store.append(partition, "w", [{ entry, seq: 1, kind: "chunk", data: "1" }])
-      expect(yield* inbox.next).toEqual(hint(ulid))
+      const event: NewEvent = { entry, seq: 1, kind: "chunk", data: "1" }
+      yield* store.append(partition, "w", [event])
+      expect(yield* inbox.next).toMatchObject({ news: [{ ulid, event: { seq: 1, data: "1" } }] })
       yield* turn("w", { notes: [[entry, "{}"]] })
       expect(yield* inbox.next).toEqual(hint(ulid))
       yield* turn("w", { settled: [retry(entry, 0)] })
@@ -709,6 +712,59 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
       yield* turn("w", { want: 1 })
       yield* turn("w", { settled: [end(nextRun(entry))] })
       expect(yield* inbox.next).toEqual(hint(ulid))
+    })
+
+    promise(
+      "brings a task's events along when all of a call are small and new, and else says there are some",
+      function* () {
+        const store = yield* Store
+        const entry = yield* heldOne("w")
+        const ulid = ulidOfEntry(entry)
+        const inbox = yield* watching(ulid)
+        const event = (seq: number, kind: EventKind, data: string) => ({ entry, seq, kind, data })
+        const [run, chunk, log] = [
+          runOfEntry(entry),
+          event(1, "chunk", '"a\\nb c~1-1 d"'),
+          event(2, "log", "{}")
+        ]
+        const brought = ({ entry: _, ...rest }: NewEvent) => ({
+          ulid,
+          record: undefined,
+          event: { run, ...rest }
+        })
+
+        yield* store.append(partition, "w", [chunk, log])
+        expect(yield* inbox.next).toEqual({ partition, news: [chunk, log].map(brought) })
+        yield* store.append(partition, "w", [log, event(3, "chunk", "3")])
+        expect(yield* inbox.next).toEqual(hint(ulid))
+        yield* store.append(partition, "w", [
+          event(4, "chunk", "4"),
+          event(5, "chunk", "5".repeat(hintEventMax + 1))
+        ])
+        expect(yield* inbox.next).toEqual(hint(ulid))
+        yield* store.append(partition, "w", [event(6, "chunk", "6".repeat(hintEventMax / 2))])
+        expect(yield* inbox.next).toMatchObject({ news: [{ event: { seq: 6 } }] })
+      }
+    )
+
+    promise("brings the events of many tasks along with one hint, and those of no others", function* () {
+      const store = yield* Store
+      const entries = yield* held("w", 20)
+      const followed = entries.slice(0, 15)
+      const inbox = yield* watching(...followed.map(ulidOfEntry))
+
+      yield* store.append(
+        partition,
+        "w",
+        entries.map((entry): NewEvent => ({ entry, seq: 1, kind: "chunk", data: JSON.stringify(entry) }))
+      )
+
+      const heard: Array<unknown> = []
+      while (heard.length < followed.length) {
+        const next = yield* inbox.next
+        if (next !== "all") heard.push(...next.news.map(({ event }) => event?.data))
+      }
+      expect(heard).toEqual(followed.map((entry) => JSON.stringify(entry)))
     })
 
     promise("gives a hint when the death of its worker ends the task", function* () {

@@ -40,7 +40,8 @@ const stopsFrom = Effect.fnUntraced(function* (next: Effect.Effect<Order>) {
   }
 })
 
-const lineOf = ({ record = "", ulid }: News) => ulid + record
+const lineOf = ({ event, record = "", ulid }: News) =>
+  event === undefined ? ulid + record : `${ulid}~${event.run}-${event.seq} ${event.kind} ${event.data}`
 
 const linesFrom = (inbox: Inbox) =>
   Effect.map(inbox.next, (hint) => {

@@ -66,12 +66,13 @@ export const following = Effect.fnUntraced(function* (
   } = {}
 ) {
   c.env?.untimed?.(c.req.raw)
-  const { follow } = yield* Follow
+  const { open } = yield* Follow
+  const follower = open(id, after)
   const to = { signal: c.req.raw.signal, caller: callerOf(c) }
   if (format !== "ai-sdk") {
-    return c.body(yield* streams.open(follow(id, after), frameOf, to), 200, { ...headers, ...more })
+    return c.body(yield* streams.openSource(follower, frameOf, to), 200, { ...headers, ...more })
   }
-  const body = yield* streams.open(follow(id, after), makeUiFrames(id), { ...to, away: uiAway })
+  const body = yield* streams.openSource(follower, makeUiFrames(id), { ...to, away: uiAway })
   return c.body(body, 200, { ...headers, ...uiHeaders, ...more })
 })
 

@@ -3,7 +3,7 @@ import { Effect, Exit, Fiber, Latch, Layer, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Replies } from "../../../actors/dispatch/replies.ts"
 import * as Memory from "../../../runtime/memory/stores.ts"
-import { Store, StoreError } from "../../../runtime/store.ts"
+import { type Hint, hintEventMax, Store, StoreError } from "../../../runtime/store.ts"
 import { idIn, ulidOfId } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
 import { aFollower, aRun, chunk, follow, numbers, on, stands, succeeded } from "../../support/follow.ts"
@@ -12,6 +12,9 @@ import { memorySettings } from "../../support/redis.ts"
 import { partition } from "../../support/stores.ts"
 import { aTask, submit, tasks } from "../../support/tasks.ts"
 import { aWorker } from "../../support/worker.ts"
+
+/** What no hint brings along. */
+const large = "x".repeat(hintEventMax)
 
 /** The memory store with some of its methods changed. */
 const changed = (change: (store: Store["Service"]) => Partial<Store["Service"]>) =>
@@ -198,11 +201,59 @@ describe("one who follows a task with others, or in trouble,", () => {
       const next = yield* Effect.forEach(followers, ({ one }) => waiting(one))
       reads.length = 0
 
-      yield* run.chunks("b")
+      yield* run.chunks(large)
 
-      for (const fiber of next) expect(yield* Fiber.join(fiber)).toEqual(chunk(1, 2, "b"))
+      for (const fiber of next) expect(yield* Fiber.join(fiber)).toEqual(chunk(1, 2, large))
       expect(reads).toEqual(["eventsOf"])
+
+      const last = yield* Effect.forEach(followers, ({ one }) => waiting(one))
+      reads.length = 0
+      yield* run.chunks("c")
+
+      for (const fiber of last) expect(yield* Fiber.join(fiber)).toEqual(chunk(1, 3, "c"))
+      expect(reads).toEqual([])
     }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("has every event once and in order when hints that bring them are lost, or come twice", () => {
+    const hinted = (change: (hint: Hint) => ReadonlyArray<Hint>) =>
+      changed(({ inbox }) => ({
+        inbox: Effect.gen(function* () {
+          const heard = yield* inbox
+          const hints: Array<Hint> = []
+          const next = Effect.gen(function* () {
+            while (hints.length === 0) hints.push(...change(yield* heard.next))
+            return hints.shift()!
+          })
+          return { ...heard, next }
+        })
+      }))
+    const brings = (hint: Hint, seq: number) =>
+      hint !== "all" && hint.news.some(({ event }) => event?.seq === seq)
+    const scene = Effect.gen(function* () {
+      const { run } = yield* aRun
+      const follower = yield* aFollower(run.id)
+      const taken: Array<unknown> = []
+      yield* Effect.forkScoped(Effect.forever(Effect.map(follower.one, (event) => taken.push(event))))
+      yield* TestClock.adjust("1 second")
+      for (const text of ["a", "b", "c", "d"]) {
+        yield* run.chunks(text)
+        yield* TestClock.adjust("1 milli")
+      }
+      yield* TestClock.adjust("1 second")
+      return taken
+    })
+    const all = ["a", "b", "c", "d"].map((text, at) => chunk(1, at + 1, text))
+    return Effect.gen(function* () {
+      const lossy = hinted((hint) => (brings(hint, 1) || brings(hint, 3) ? [] : [hint]))
+      expect(yield* Effect.provide(scene, lossy)).toEqual(all)
+      expect(
+        yield* Effect.provide(
+          scene,
+          hinted((hint) => [hint, hint])
+        )
+      ).toEqual(all)
+    })
   })
 
   it.effect("has what many tasks put out while a read was on its way from one more read", () => {
@@ -225,11 +276,11 @@ describe("one who follows a task with others, or in trouble,", () => {
       let hints = 0
       for (const { id } of runs) (yield* Replies).subscribe(id, () => void (hints += 1))
       gate.closeUnsafe()
-      for (const { chunks } of runs) yield* chunks("a")
+      for (const { chunks } of runs) yield* chunks(large)
       while (hints < runs.length) yield* Effect.yieldNow
       gate.openUnsafe()
 
-      for (const fiber of next) expect(yield* Fiber.join(fiber)).toEqual(chunk(1, 1, "a"))
+      for (const fiber of next) expect(yield* Fiber.join(fiber)).toEqual(chunk(1, 1, large))
       expect(asked.length).toBeLessThanOrEqual(2)
       expect(asked.reduce((sum, count) => sum + count, 0)).toBe(20)
     }).pipe(Effect.provide(layer))

@@ -151,7 +151,13 @@ export const turnPlants: ReadonlyArray<Plant> = [
   plant("a run that is over goes on appending", "if member == 0 then", "if false then"),
   plant("an event said again is stored again", `run .. "-" .. ARGV[at + 1]`, `run .. "-*"`),
   plant("a worker is not told that it lost a run", "return lost\n", "return {}\n"),
-  plant("those who watch are not told of events", "tell_watchers(told, false)\nreturn lost", "return lost"),
+  plant(
+    "those who watch are not told of events",
+    "tell_watchers(told, false, lines)\nreturn lost",
+    "return lost"
+  ),
+  plant("a hint brings no events along", "is_told and table.concat", "false and table.concat"),
+  plant("an event that was there is told again", 'type(reply) == "table" or #ARGV', "#ARGV"),
   plant("those who watch are not told of the end", "  tell_watchers(ids, true)\n", ""),
   plant("a hint brings no outcome along", "outcome and #outcome <= hint_record_max and outcome", "false"),
   {
