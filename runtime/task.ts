@@ -6,6 +6,7 @@
  * record is a short header that Lua may read, and JSON that Lua never parses.
  */
 import { Schema } from "effect"
+import type { PayloadUnreadable } from "./encryption/key-ring.ts"
 import type { RetryJson } from "./retry.ts"
 import type { TaskError } from "./task-error.ts"
 
@@ -210,6 +211,8 @@ export interface Outcome {
   readonly finishedAt: number
   readonly output?: unknown
   readonly error?: TaskError
+  /** Why nothing but this can be read of it here. Never stored. */
+  readonly unreadable?: Pick<PayloadUnreadable, "key" | "reason">
 }
 
 /** The part of a record that Lua reads: `<letter><lane letter><run>.<crashes>`, followed by JSON. */

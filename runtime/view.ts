@@ -1,5 +1,6 @@
 /** A task as people and programs see it, made of what lies in the store: a decision over plain values. */
 import { Option } from "effect"
+import { PayloadUnreadable } from "./encryption/key-ring.ts"
 import { lastRun, retryPolicy } from "./retry.ts"
 import type { TaskDefinition } from "./handler.ts"
 import type { Found } from "./store.ts"
@@ -182,14 +183,21 @@ export const inputOf = ({ place, record }: Found): Option.Option<unknown> => {
 /** How a task ended. */
 export type Ended =
   | { readonly state: "succeeded"; readonly output: unknown }
-  | { readonly state: "failed" | "cancelled" | "expired"; readonly error: TaskError }
+  | {
+      readonly state: "failed" | "cancelled" | "expired"
+      readonly error: TaskError
+      /** What came of it cannot be read here, whatever that is. */
+      readonly unreadable?: PayloadUnreadable
+    }
 
 export const endedOf = (record: string): Ended => {
   const { header, json } = decodeRecord(record)
   const outcome = readOutcome(json)
   const state = endedStateOf(header.letter)
   if (state === undefined) throw new Error("the task has not ended")
-  return state === "succeeded"
-    ? { state, output: outcome.output }
-    : { state, error: outcome.error ?? { type: state, message: `the task ${state}` } }
+  if (state === "succeeded") return { state, output: outcome.output }
+  const { error = { type: state, message: `the task ${state}` }, unreadable } = outcome
+  return unreadable === undefined
+    ? { state, error }
+    : { state, error, unreadable: new PayloadUnreadable(unreadable) }
 }

@@ -6,8 +6,9 @@
  */
 import { Clock, Context, Duration, Effect, Exit, Fiber, Layer, type Option, Result, Schema } from "effect"
 import { Settings } from "../../runtime/config.ts"
+import type { PayloadUnreadable } from "../../runtime/encryption/key-ring.ts"
 import { Handlers } from "../../runtime/registry.ts"
-import { type Cancelled, Store, StoreError, type StoreFull } from "../../runtime/store.ts"
+import { type Cancelled, Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
 import { type Partition, partitionOfId, State, submittedAt, TaskId, ulidOfId } from "../../runtime/task.ts"
 import { storedTenant, Tenant } from "../../runtime/tenant.ts"
 import { type Ended, endedOf, inputOf, type TaskView, viewOf } from "../../runtime/view.ts"
@@ -95,9 +96,11 @@ export class Dispatcher extends Context.Service<
     readonly result: (
       id: TaskId,
       wait?: Duration.Input
-    ) => Effect.Effect<Ended, TaskNotFound | TaskGone | ResultTimeout | StoreError>
+    ) => Effect.Effect<Ended, TaskNotFound | TaskGone | ResultTimeout | PayloadUnreadable | StoreError>
     /** What was submitted; `none` when a large input was dropped at the task's end. */
-    readonly input: (id: TaskId) => Effect.Effect<Option.Option<unknown>, TaskNotFound | StoreError>
+    readonly input: (
+      id: TaskId
+    ) => Effect.Effect<Option.Option<unknown>, TaskNotFound | PayloadUnreadable | StoreError>
     /** Ends a living task as cancelled, whoever runs it, and its living children after it. */
     readonly cancel: (
       id: TaskId,
@@ -108,6 +111,14 @@ export class Dispatcher extends Context.Service<
 
 const settle = (preparation: Preparation): Effect.Effect<Result.Result<Prepared, Unfit>> =>
   preparation instanceof Promise ? Effect.promise(() => preparation) : Effect.succeed(preparation)
+
+/** How a task ended, if that can be read here. */
+const readable = (record: string): Effect.Effect<Ended, PayloadUnreadable> => {
+  const ended = endedOf(record)
+  return ended.state === "succeeded" || ended.unreadable === undefined
+    ? Effect.succeed(ended)
+    : Effect.fail(ended.unreadable)
+}
 
 /** Goes on with what was prepared, or fails with why it was refused. */
 const whenPrepared = <A, E, R>(
@@ -244,13 +255,13 @@ const make = Effect.gen(function* () {
   const result: Dispatcher["Service"]["result"] = Effect.fnUntraced(
     function* (id: TaskId, wait?: Duration.Input) {
       yield* ownership.check(id)
-      if (wait === undefined) return endedOf(yield* replies.ended(id))
+      if (wait === undefined) return yield* readable(yield* replies.ended(id))
       // Outside of the time limit: to wait for no time at all is to ask.
       const [record] = yield* store.ended(partitionOfId(id), [ulidOfId(id)])
       if (record === undefined) return yield* new TaskNotFound({ id })
-      if (record !== true) return endedOf(record)
+      if (record !== true) return yield* readable(record)
       const waitedMs = Duration.toMillis(wait)
-      return yield* Effect.map(replies.ended(id), endedOf).pipe(
+      return yield* Effect.flatMap(replies.ended(id), readable).pipe(
         Effect.timeoutOrElse({
           duration: wait,
           orElse: () => Effect.fail(new ResultTimeout({ id, waitedMs }))
@@ -312,9 +323,7 @@ const make = Effect.gen(function* () {
     result,
     input: (id) =>
       Effect.flatMap(find(id), (found) =>
-        found.unreadable === undefined
-          ? Effect.succeed(inputOf(found))
-          : Effect.fail(new StoreError({ operation: "Store.read", cause: found.unreadable }))
+        found.unreadable === undefined ? Effect.succeed(inputOf(found)) : Effect.fail(found.unreadable)
       ),
     cancel
   })

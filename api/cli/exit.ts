@@ -21,6 +21,7 @@ import type {
   SchedulesFull
 } from "../../actors/schedule/operator.ts"
 import type { SettingsError } from "../../runtime/config.ts"
+import type { PayloadUnreadable } from "../../runtime/encryption/key-ring.ts"
 import type { Fault } from "../../runtime/handler.ts"
 import type { RedisUnusable } from "../../runtime/redis/address.ts"
 import type { NoRedisServer, PrivateRedisFailed } from "../../runtime/redis/private.ts"
@@ -67,6 +68,7 @@ export type Failure =
   | NotEnded
   | NotRetryable
   | OutputClosed
+  | PayloadUnreadable
   | PositionInvalid
   | PrivateRedisFailed
   | QueryRefused
@@ -126,6 +128,8 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   NotEnded: answer(exitCode.waitedTooLong),
   NotRetryable: answer(exitCode.refused),
   OutputClosed: () => ({ code: exitCode.outputClosed, message: undefined }),
+  // A setting does not have its key.
+  PayloadUnreadable: answer(exitCode.usage),
   PositionInvalid: answer(exitCode.usage),
   PrivateRedisFailed: answer(exitCode.unreachable),
   QueryRefused: answer(exitCode.usage),

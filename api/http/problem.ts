@@ -28,6 +28,7 @@ import type {
   SchedulesFull
 } from "../../actors/schedule/operator.ts"
 import type { FileNotFound, FilesError, FileTooLarge, UploadBroken } from "../../runtime/files.ts"
+import type { PayloadUnreadable } from "../../runtime/encryption/key-ring.ts"
 import type { Fault } from "../../runtime/handler.ts"
 import type { KeyNotFound, KeyOver, KeysFull } from "../../actors/access/keys.ts"
 import type { NotLetIn, TooFast } from "../../actors/access/gate.ts"
@@ -66,6 +67,7 @@ export type ApiError =
   | IdempotencyConflict
   | NoWorker
   | QueueFull
+  | PayloadUnreadable
   | StoreError
   | StoreFull
   | TaskNotFound
@@ -141,6 +143,12 @@ export const kinds = {
     title: "The store did not answer; what was asked may have happened"
   },
   StoreFull: { status: 503, types: ["store-full"], title: "The store has no memory left for new tasks" },
+  // Whoever runs this process has not given it the key.
+  PayloadUnreadable: {
+    status: 503,
+    types: ["payload-unreadable"],
+    title: "What is stored of the task cannot be read here"
+  },
   TaskNotFound: { status: 404, types: ["task-not-found"], title: "There is no such task" },
   TaskGone: { status: 410, types: ["gone"], title: "The task is no longer kept" },
   TaskEnded: { status: 409, types: ["task-ended"], title: "The task had ended already" },
@@ -230,7 +238,8 @@ export const general = {
 } as const satisfies Readonly<Record<string, Kind>>
 
 /** What the store says of itself is for its operator's log, and may name hosts and users. */
-const isOurs = (error: ApiError) => error._tag === "StoreError" || error._tag === "FilesError"
+const ours: ReadonlySet<ErrorTag> = new Set(["StoreError", "FilesError", "PayloadUnreadable"])
+export const isOurs = (error: ApiError): boolean => ours.has(error._tag)
 
 const detailsOf = (error: ApiError): Details =>
   (details[error._tag] as ((error: ApiError) => Details) | undefined)?.(error) ?? {}

@@ -23,7 +23,7 @@ import { Tenant } from "../../runtime/tenant.ts"
 import { type Caller, callerOf } from "./caller.ts"
 import { Tracing } from "../../runtime/telemetry/tracing.ts"
 import { followingIn } from "./traced.ts"
-import { type ApiError, toResponse } from "./problem.ts"
+import { type ApiError, isOurs, toResponse } from "./problem.ts"
 import type { Row } from "./row.ts"
 import type { Upgraded } from "./wire.ts"
 
@@ -94,5 +94,4 @@ const requestOf = (c: ApiContext) => ({
 })
 
 /** What is our own trouble is told to the operator; what a caller did wrong is told to the caller. */
-const log = (error: ApiError) =>
-  error._tag === "StoreError" || error._tag === "FilesError" ? Effect.logWarning(error.message) : Effect.void
+const log = (error: ApiError) => (isOurs(error) ? Effect.logWarning(error.message) : Effect.void)

@@ -96,9 +96,15 @@ const openOutcome = (ring: KeyRing, id: TaskId, json: string) => {
 }
 
 /** What stands for an outcome that cannot be read. */
-const standIn = (json: string, { _tag: type, message }: PayloadUnreadable): string => {
+const standIn = (json: string, { _tag: type, key, message, reason }: PayloadUnreadable): string => {
   const task = JSON.parse(json) as SealedJson
-  const outcome: Outcome = { task, worker: "", finishedAt: task.at ?? 0, error: { type, message } }
+  const outcome: Outcome = {
+    task,
+    worker: "",
+    finishedAt: task.at ?? 0,
+    error: { type, message },
+    unreadable: { key, reason }
+  }
   return JSON.stringify(outcome)
 }
 

@@ -83,7 +83,7 @@ export const rows = {
     parts: ofTaskId,
     conditional: true,
     answers: { 200: { description: "The input as it is", schema: Schema.Unknown } },
-    problems: ["InvalidTaskId", "TaskNotFound", "InputNotKept", "StoreError"]
+    problems: ["InvalidTaskId", "TaskNotFound", "InputNotKept", "PayloadUnreadable", "StoreError"]
   }),
   result: row({
     name: "getResult",
@@ -102,7 +102,7 @@ export const rows = {
       200: { description: "The handler's output as it is", schema: Schema.Unknown },
       202: { description: "It has not ended", schema: Standing, headers: ["retry-after"] }
     },
-    problems: ["InvalidTaskId", "TaskNotFound", "TaskGone", "TaskFailed", "StoreError"]
+    problems: ["InvalidTaskId", "TaskNotFound", "TaskGone", "TaskFailed", "PayloadUnreadable", "StoreError"]
   })
 }
 

@@ -3,12 +3,13 @@
  * and what it wrote to its disk has none of them.
  */
 import { describe, expect } from "bun:test"
-import { Effect, type Redacted, Result } from "effect"
+import { Effect, Redacted, Result } from "effect"
 import { randomBytes } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import * as z from "zod"
 import { type ConnectOptions, connect, defineAgent, defineTask, Fatal } from "../../../api/client/index.ts"
 import { type KeyRing, readKeyRing } from "../../../runtime/encryption/key-ring.ts"
+import { openAccess } from "../../support/access.ts"
 import { it } from "../../support/effect.ts"
 import { aServer } from "../../support/server.ts"
 
@@ -213,7 +214,11 @@ describe("a task whose key is not there", () => {
                 state: "succeeded",
                 error: { type: "PayloadUnreadable", message: expect.stringContaining('key "old"') }
               })
-              expect(without.result(ended)).rejects.toMatchObject({ error: { type: "PayloadUnreadable" } })
+              await expect(without.result(ended)).rejects.toMatchObject({
+                _tag: "PayloadUnreadable",
+                key: "old",
+                reason: "absent"
+              })
               expect((await without.tasks()).tasks.length).toBeGreaterThan(1)
               expect((await without.agent(cart, "ada").read()).state).toEqual({
                 unreadable: expect.stringContaining('key "old"')
@@ -225,6 +230,24 @@ describe("a task whose key is not there", () => {
             })
           })
         )
+        const api = yield* Effect.acquireRelease(
+          Effect.promise(() =>
+            openAccess("redis", handlers, {
+              open: true,
+              settings: {
+                redisUrl: Redacted.make(server.url),
+                namespace: "sealed",
+                encryptionKeys: ringOf(young)
+              }
+            })
+          ),
+          (api) => Effect.promise(() => api.close())
+        )
+        for (const path of [`${ended}/result`, `${ended}/input`, `${id}/input`]) {
+          const answer = yield* Effect.promise(() => api.ask("GET", `/v1/tasks/${path}`))
+          expect(answer).toMatchObject({ status: 503, body: { type: "payload-unreadable" } })
+          expect(answer.text).not.toContain('"old"')
+        }
         const both = yield* troupeAt(server.url, ringOf(young, old), { work: true })
         yield* Effect.promise(async () => {
           expect(await both.result(id)).toMatchObject({ input: "waits" })
