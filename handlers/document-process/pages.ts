@@ -48,6 +48,9 @@ export const merge = (
 /** Fewer pages than this can agree by chance. */
 const runningPagesMin = 4
 
+/** What is longer is the page's text, as in a form or a table that fills many pages. */
+const runningCharactersMax = 200
+
 /**
  * The pages without running heads and feet: first and last paragraphs that, apart from numbers, are the same on at
  * least half of the pages. They would come between the halves of sentences that run over a page's end.
@@ -63,6 +66,7 @@ export const withoutRunningLines = (pages: ReadonlyArray<string>): Array<string>
     }
     return (paragraph: string | undefined) =>
       paragraph !== undefined &&
+      paragraph.length <= runningCharactersMax &&
       (counts.get(masked(paragraph)) ?? 0) >= Math.max(runningPagesMin, pages.length / 2)
   }
   const isHead = often(0)

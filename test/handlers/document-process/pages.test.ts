@@ -21,6 +21,11 @@ describe("pages", () => {
     expect(withoutRunningLines(pages)).toEqual(["Body a", "Body b", "Body c", "Body d", "Body e", "Body f"])
   })
 
+  test("keep what is too long for a head, as where a form fills every page", () => {
+    const pages = Array.from({ length: 6 }, (_, at) => `Form ${at} ${"of the town's wells ".repeat(20)}`)
+    expect(withoutRunningLines(pages)).toEqual(pages)
+  })
+
   test("keep what is only on few of them, or when they are few", () => {
     const pages = ["Same\n\na", "Same\n\nb", "Same\n\nc"]
     expect(withoutRunningLines(pages)).toEqual(pages)
