@@ -4,11 +4,12 @@
  * No model is asked and nothing is made up: each sentence stands in a document as it is quoted. What the sentences do
  * not say together is not said.
  */
+import type { Citation } from "../passages/citation.ts"
+import { quoteOf } from "../passages/quotation.ts"
+import { type Passage, textOf } from "../passages/retrieve.ts"
 import { pageAt } from "../text/documents.ts"
 import { sentences, type Span } from "../text/sentences.ts"
 import { terms } from "../text/words.ts"
-import type { Citation } from "./citation.ts"
-import { type Passage, textOf } from "./retrieve.ts"
 
 const sentencesMax = 4
 
@@ -30,9 +31,6 @@ const wordsMin = 3
 
 /** A sentence of more words is worth less: it holds more words of any question. */
 const longWords = 30
-
-/** A longer sentence is cut when it is quoted, in UTF-16 units. */
-export const quoteCharactersMax = 400
 
 interface Sentence extends Citation {
   readonly terms: ReadonlySet<string>
@@ -152,11 +150,3 @@ const leansBack =
 /** A line without an end, or a question, but no row of a table: it says what the next sentence is about. */
 const isHeading = (text: string) =>
   text.endsWith("?") || (text.length <= 100 && /[\p{L}\p{N}]$/u.test(text) && !text.includes(" | "))
-
-/** On one line, without the mark of a list, and not too long. */
-export const quoteOf = (text: string): string => {
-  const line = text.replace(/\s+/g, " ").replace(/^(?:[-*+•‣▪–]|\d{1,3}[.)])\s/, "")
-  return line.length <= quoteCharactersMax
-    ? line
-    : `${line.slice(0, quoteCharactersMax - 1).replace(/\s+\S*$/, "")}…`
-}

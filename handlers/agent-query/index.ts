@@ -18,16 +18,16 @@ import { UsageJson } from "../model/call.ts"
 import { converse, type Tool } from "../model/converse.ts"
 import { modelLimit } from "../model/failure.ts"
 import { type Model, Provider } from "../model/provider.ts"
-import { refuse } from "../refusal/refuse.ts"
+import { Citation } from "../passages/citation.ts"
+import { citationsOf, type Quotation, quotationOf } from "../passages/quotation.ts"
+import { documentsFor, retrieve, type Retrieved } from "../passages/retrieve.ts"
+import { searchDocuments, searchDocumentsName } from "../passages/search-documents.ts"
 import { DocumentId, Documents } from "../text/documents.ts"
-import { callable } from "../tools/callable.ts"
+import { toolsNamed } from "../tools/callable.ts"
 import { Tools } from "../tools/tools.ts"
 import { UsageLog } from "../usage/usage.ts"
-import { Citation } from "./citation.ts"
 import { extract } from "./extract.ts"
-import { citationsOf, instructionsOf, promptOf, type Quotation, quotationOf } from "./prompt.ts"
-import { documentsFor, retrieve, type Retrieved } from "./retrieve.ts"
-import { searchDocuments, searchDocumentsName } from "./search-documents.ts"
+import { instructionsOf, promptOf } from "./prompt.ts"
 
 const questionCharactersMax = 4_000
 const instructionsCharactersMax = 4_000
@@ -110,7 +110,7 @@ export const agentQuery = defineTask.effect({
   run: Effect.fn("agent.query")(function* (asked) {
     const { documents, passages = passagesDefault, question, tools = [] } = asked
     const { model } = yield* Provider
-    const named = yield* toolsNamed(tools)
+    const named = yield* toolsNamed(tools, [searchDocumentsName])
     const ids = tools.some((name) => name !== searchDocumentsName)
       ? // With other tools there may be an answer without any document.
         yield* Effect.catchIf(
@@ -122,23 +122,6 @@ export const agentQuery = defineTask.effect({
     if (model === undefined) return yield* answerByExtract(yield* retrieve(question, ids, passages))
     return yield* answerByModel(model, asked, named, ids, passages)
   })
-})
-
-/** The tools of the operator that a request names. */
-const toolsNamed = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
-  const { all } = yield* Tools
-  return yield* Effect.forEach(
-    [...new Set(names)].filter((name) => name !== searchDocumentsName),
-    (name) => {
-      const tool = all.get(name)
-      return tool === undefined
-        ? refuse(
-            "UnknownTool",
-            `there is no tool "${name}", only ${[searchDocumentsName, ...all.keys()].join(", ")}`
-          )
-        : Effect.succeed(callable(tool))
-    }
-  )
 })
 
 const told = (message: string) =>

@@ -6,26 +6,7 @@
  * to be obeyed. That lowers the risk and does not end it; therefore a model has no tools but those that its request
  * names, and its answer is only ever shown.
  */
-import type { Citation } from "./citation.ts"
-import { quoteOf } from "./extract.ts"
-import { type Passage, textOf } from "./retrieve.ts"
-
-/** A passage as a model reads it, and as it is remembered. */
-export interface Quotation {
-  readonly document: string
-  readonly title: string
-  readonly page: number
-  readonly chunk: number
-  readonly text: string
-}
-
-export const quotationOf = ({ chunk, document }: Passage): Quotation => ({
-  document: document.id,
-  title: document.title,
-  page: chunk.page,
-  chunk: chunk.index,
-  text: textOf(document, chunk)
-})
+import type { Quotation } from "../passages/quotation.ts"
 
 const answerFrom = `You answer questions from passages of documents.
 
@@ -55,16 +36,3 @@ export const promptOf = (question: string, passages: ReadonlyArray<Quotation>): 
     question,
     passages: passages.map(({ page, text, title }, at) => ({ number: at + 1, title, page, text }))
   })
-
-/** The passages that the answer names, each once, in the order of their numbers; all when it names none. */
-export const citationsOf = (answer: string, passages: ReadonlyArray<Quotation>): ReadonlyArray<Citation> => {
-  const named = new Set([...answer.matchAll(/\[(\d{1,3})\]/g)].map(([, number]) => Number(number)))
-  const cited = passages.filter((_, at) => named.has(at + 1))
-  return (cited.length === 0 ? passages : cited).map(({ chunk, document, page, text, title }) => ({
-    document,
-    title,
-    page,
-    chunk,
-    quote: quoteOf(text)
-  }))
-}

@@ -1,9 +1,28 @@
-/** A tool of the operator's folder as a conversation calls it: what it is called with is checked, its time is bounded. */
+/** Tools of the operator's folder as a conversation calls them: what they are called with is checked, their time is bounded. */
 import { Duration, Effect, Result } from "effect"
 import type { ToolDefinition } from "../../runtime/tool.ts"
 import type { Outcome, Tool } from "../model/converse.ts"
+import { refuse } from "../refusal/refuse.ts"
+import { Tools } from "./tools.ts"
 
-export const callable = (tool: ToolDefinition): Tool => ({
+/** Those that a request names beside `others`, which its handler has itself. One that is not there is a refusal. */
+export const toolsNamed = Effect.fnUntraced(function* (
+  names: ReadonlyArray<string>,
+  others: ReadonlyArray<string>
+) {
+  const { all } = yield* Tools
+  return yield* Effect.forEach(
+    [...new Set(names)].filter((name) => !others.includes(name)),
+    (name) => {
+      const tool = all.get(name)
+      return tool === undefined
+        ? refuse("UnknownTool", `there is no tool "${name}", only ${[...others, ...all.keys()].join(", ")}`)
+        : Effect.succeed(callable(tool))
+    }
+  )
+})
+
+const callable = (tool: ToolDefinition): Tool => ({
   name: tool.name,
   description: tool.description,
   parameters: tool.parameters,

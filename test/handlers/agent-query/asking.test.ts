@@ -397,7 +397,7 @@ describe("a run that is repeated", () => {
         { type: "tool-output-available" },
         "Fifteen seconds [1]."
       ])
-      expect((yield* ledger).map(({ attempt }) => attempt).toSorted()).toEqual([1, 2])
+      expect(new Set((yield* ledger).map(({ attempt }) => attempt))).toEqual(new Set([1, 2]))
     })
   )
 })

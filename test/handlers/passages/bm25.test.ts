@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { bm25 } from "../../../handlers/agent-query/bm25.ts"
+import { bm25 } from "../../../handlers/passages/bm25.ts"
 
 const rows = (...passages: ReadonlyArray<string>) => passages.map((passage) => passage.split(" "))
 

@@ -8,7 +8,7 @@ import { Effect, Result, Schema } from "effect"
 import type { FilesError } from "../../runtime/files.ts"
 import type { Fatal } from "../../runtime/handler.ts"
 import type { Tool } from "../model/converse.ts"
-import { type Quotation, quotationOf } from "./prompt.ts"
+import { type Quotation, quotationOf } from "./quotation.ts"
 import type { Retrieved } from "./retrieve.ts"
 
 export const searchDocumentsName = "search_documents"
