@@ -7,11 +7,24 @@ import { httpRequest } from "../handlers/http-request/index.ts"
 import { shellRun } from "../handlers/shell-run/index.ts"
 import { textKeywords } from "../handlers/text-keywords/index.ts"
 import { embeddingsGenerate } from "../handlers/embeddings-generate/index.ts"
+import { vectorsDelete } from "../handlers/vectors-delete/index.ts"
+import { vectorsSearch } from "../handlers/vectors-search/index.ts"
+import { vectorsUpsert } from "../handlers/vectors-upsert/index.ts"
 import manifest from "../package.json" with { type: "json" }
 import { commandsFor, serving, using } from "./cli/commands.ts"
 import { runProgram } from "./cli/program.ts"
 
-const handlers = [documentProcess, agentQuery, textKeywords, httpRequest, embeddingsGenerate, shellRun]
+const handlers = [
+  documentProcess,
+  agentQuery,
+  textKeywords,
+  httpRequest,
+  embeddingsGenerate,
+  vectorsUpsert,
+  vectorsSearch,
+  vectorsDelete,
+  shellRun
+]
 
 const troupe = Command.make("troupe").pipe(
   Command.withDescription("A durable actor runtime for AI-agent work"),

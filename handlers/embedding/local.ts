@@ -7,6 +7,7 @@
  */
 import { Deferred, Effect, RcRef } from "effect"
 import { localModel } from "../../runtime/embedding-model.ts"
+import { firstMissing } from "../packages/installed.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { EmbeddingsUnavailable, type Model } from "./model.ts"
 
@@ -14,16 +15,7 @@ const packages = ["@energetic-ai/core", "@energetic-ai/embeddings", "@energetic-
 const idleFor = "1 minute"
 const name = `local:${localModel}`
 
-export const isLocalInstalled = (): boolean => missing() === undefined
-
-const missing = () =>
-  packages.find((one) => {
-    try {
-      return Bun.resolveSync(one, import.meta.dir) === ""
-    } catch {
-      return true
-    }
-  })
+export const isLocalInstalled = (): boolean => firstMissing(packages) === undefined
 
 /** What the thread is asked, and what it answers. */
 export interface Asked {
@@ -85,7 +77,7 @@ const thread = Effect.gen(function* () {
 
 /** The model; its thread ends with the scope. Fails with `PackageMissing`. */
 export const localModelIn = Effect.gen(function* () {
-  const absent = missing()
+  const absent = firstMissing(packages)
   if (absent !== undefined) {
     return yield* refuse(
       "PackageMissing",

@@ -1,0 +1,84 @@
+/**
+ * The process that has the folder of a PGlite open, and answers for it on a socket: the folder bears one process only.
+ *
+ *     bun keeper.ts FOLDER SOCKET
+ *
+ * A lock of the system says whose turn it is, which ends with its process however that ends. Who comes too late exits with
+ * `exitHeld`. It says `ready` on its output when it answers, and goes when its input ends: with whoever started it.
+ */
+import { Database } from "bun:sqlite"
+import { chmod, mkdir, rm } from "node:fs/promises"
+import * as path from "node:path"
+import { exitHeld } from "./keeper-exit.ts"
+import type { Statement } from "./sql.ts"
+
+/** Takes the folder's lock, or says that another has it. The lock goes with the process. */
+const takeLock = (folder: string) => {
+  const lock = new Database(path.join(folder, "lock"))
+  try {
+    lock.run("pragma busy_timeout = 0")
+    lock.run("begin exclusive")
+    return lock
+  } catch (thrown) {
+    if (thrown instanceof Error && "code" in thrown && thrown.code === "SQLITE_BUSY") return undefined
+    throw thrown
+  }
+}
+
+const keep = async (folder: string, socket: string) => {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const lock = takeLock(folder)
+  if (lock === undefined) process.exit(exitHeld)
+  const [{ PGlite }, { vector }] = await Promise.all([
+    import("@electric-sql/pglite"),
+    import("@electric-sql/pglite-pgvector")
+  ])
+  const database = await PGlite.create(path.join(folder, "data"), { extensions: { vector } })
+
+  const transaction = (statements: ReadonlyArray<Statement>) =>
+    database.transaction(async (open) => {
+      const results: Array<unknown> = []
+      for (const { text, values } of statements) {
+        results.push((await open.query(text, [...values] as Array<unknown>)).rows)
+      }
+      return results
+    })
+
+  // One that was killed has left its own.
+  await rm(socket, { force: true })
+  const server = Bun.serve({
+    unix: socket,
+    maxRequestBodySize: 256 * 1024 * 1024,
+    fetch: async (request) => {
+      try {
+        return Response.json(await transaction((await request.json()) as ReadonlyArray<Statement>))
+      } catch (thrown) {
+        const { code, message } = thrown as { readonly code?: unknown; readonly message?: unknown }
+        return Response.json(
+          { code: String(code ?? "XX000"), message: String(message ?? thrown) },
+          { status: 422 }
+        )
+      }
+    }
+  })
+  await chmod(socket, 0o600)
+
+  const stop = async () => {
+    // What is being answered is answered; nobody else may come before the database is closed.
+    await server.stop()
+    await database.close()
+    await rm(socket, { force: true })
+    lock.close()
+    process.exit(0)
+  }
+  process.on("SIGTERM", () => void stop())
+  process.on("SIGINT", () => {})
+  process.stdout.write("ready\n")
+  for await (const _ of Bun.stdin.stream()) {
+    // Only its end says something.
+  }
+  await stop()
+}
+
+const [folder = "", socket = ""] = process.argv.slice(2)
+await keep(folder, socket)
