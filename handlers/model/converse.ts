@@ -37,6 +37,8 @@ export interface Conversation {
   /** How many calls of tools the answer may take. */
   readonly toolCallsMax: number
   readonly budget: Budget
+  /** How many calls of the model the run has made before. Default none. */
+  readonly callsBefore?: number
 }
 
 export interface Answer {
@@ -55,7 +57,7 @@ export interface Stopped {
 
 /** Asks a model until it has answered. */
 export const converse = Effect.fn("converse")(function* (run: Run, model: Model, conversation: Conversation) {
-  const { budget, instructions, toolCallsMax, tools } = conversation
+  const { budget, callsBefore = 0, instructions, toolCallsMax, tools } = conversation
   const messages = [...conversation.messages]
   let spent: Spent = nothingSpent
   let text = ""
@@ -85,7 +87,13 @@ export const converse = Effect.fn("converse")(function* (run: Run, model: Model,
       if (turn === 0) return yield* Effect.fail(new Fatal(message, { type: "BudgetExceeded" }))
       return answer({ by: allowed.by, message })
     }
-    const reply = yield* remembered(run, model, { ...asked, outputTokens: allowed.outputTokens }, turn)
+    const reply = yield* remembered(
+      run,
+      model,
+      { ...asked, outputTokens: allowed.outputTokens },
+      turn,
+      callsBefore
+    )
     text += reply.text
     spent = {
       inputTokens: spent.inputTokens + reply.spent.inputTokens,
@@ -132,13 +140,19 @@ const spentAs = ({ inputTokens, outputTokens }: Spent) =>
   `${inputTokens} tokens of input and ${outputTokens} of output`
 
 /** What an earlier run was told already is put out as a whole: followers start over with each run. */
-const remembered = Effect.fnUntraced(function* (run: Run, model: Model, request: Request, number: number) {
+const remembered = Effect.fnUntraced(function* (
+  run: Run,
+  model: Model,
+  request: Request,
+  turn: number,
+  callsBefore: number
+) {
   let fresh = false
   const reply = yield* run.step(
-    `ask the model ${number + 1}`,
+    `ask the model ${turn + 1}`,
     Effect.suspend(() => {
       fresh = true
-      return call(run, model, request, number)
+      return call(run, model, request, callsBefore + turn)
     })
   )
   if (!fresh && reply.text !== "") yield* run.emit(reply.text)

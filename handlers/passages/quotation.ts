@@ -21,16 +21,26 @@ export const quotationOf = ({ chunk, document }: Passage): Quotation => ({
 
 /** The passages that the answer names, each once, in the order of their numbers; all when it names none. */
 export const citationsOf = (answer: string, passages: ReadonlyArray<Quotation>): ReadonlyArray<Citation> => {
-  const named = new Set([...answer.matchAll(/\[(\d{1,3})\]/g)].map(([, number]) => Number(number)))
-  const cited = passages.filter((_, at) => named.has(at + 1))
-  return (cited.length === 0 ? passages : cited).map(({ chunk, document, page, text, title }) => ({
-    document,
-    title,
-    page,
-    chunk,
-    quote: quoteOf(text)
-  }))
+  const cited = citationsNamed(answer, passages)
+  return cited.length === 0 ? passages.map(citationOf) : cited
 }
+
+/** The passages that the answer names, each once, in the order of their numbers. */
+export const citationsNamed = (
+  answer: string,
+  passages: ReadonlyArray<Quotation>
+): ReadonlyArray<Citation> => {
+  const named = new Set([...answer.matchAll(/\[(\d{1,3})\]/g)].map(([, number]) => Number(number)))
+  return passages.filter((_, at) => named.has(at + 1)).map(citationOf)
+}
+
+const citationOf = ({ chunk, document, page, text, title }: Quotation): Citation => ({
+  document,
+  title,
+  page,
+  chunk,
+  quote: quoteOf(text)
+})
 
 /** A longer quote is cut, in UTF-16 units. */
 const quoteCharactersMax = 400
