@@ -2,7 +2,7 @@
  * One web socket: what its client says is done in the name of its key, within bounds, and when it goes everything of it
  * is freed.
  */
-import { Cause, type Context, Duration, Effect, Fiber, Option, Result, Stream } from "effect"
+import { Cause, Context, Duration, Effect, Fiber, Option, Result, Stream } from "effect"
 import { type Entrant, Gate, NotLetIn } from "../../actors/access/gate.ts"
 import { Dispatcher } from "../../actors/dispatch/dispatcher.ts"
 import { Follow, readPosition, start } from "../../actors/follow/follow.ts"
@@ -10,6 +10,8 @@ import { Lifecycle } from "../../actors/follow/lifecycle.ts"
 import { AgentOperator } from "../../actors/operate/agents.ts"
 import { mayUse, rolesFor, type Scope } from "../../runtime/roles.ts"
 import type { TaskId } from "../../runtime/task.ts"
+import type { Carried } from "../../runtime/telemetry/trace-context.ts"
+import { Tracing } from "../../runtime/telemetry/tracing.ts"
 import { Tenant } from "../../runtime/tenant.ts"
 import type { Ended } from "../../runtime/view.ts"
 import { TaskFailed } from "../client/errors.ts"
@@ -19,18 +21,12 @@ import { type ApiError, general, generalProblem, problemOf } from "./problem.ts"
 import { BodyRefused, GoingAway, NotAllowed } from "./refusals.ts"
 import type { ApiServices } from "./run.ts"
 import { eventText, type Frame, newsText, okText, problemText, readFrame, type Ref } from "./socket-frames.ts"
+import { framesPerSecond, inFlightMax, SocketPace } from "./socket-pace.ts"
 import { SocketWriter } from "./socket-writer.ts"
 import { Subscriptions } from "./subscriptions.ts"
+import { followingFrame } from "./traced.ts"
 import { submittedJson } from "./view.ts"
 import type { Wire } from "./wire.ts"
-
-/** How many frames are worked on at once, how many may come in a second, and in one go. */
-const inFlightMax = 64
-const framesPerSecond = 100
-const framesAtOnce = 200
-
-/** How many refused frames, less those that were not, are enough. */
-const refusalsMax = 200
 
 /** How long a reply is waited for when nobody says, in milliseconds. */
 const waitMsDefault = 30_000
@@ -52,6 +48,8 @@ export interface SocketOptions {
   readonly entrant: Entrant | undefined
   /** Where the app is mounted. */
   readonly base: string
+  /** The trace that the request which opened it is part of. */
+  readonly carried: Carried
   /** Told of who was let in, and that it is over. */
   readonly onLetIn: (entrant: Entrant) => void
   readonly onClose: () => void
@@ -75,9 +73,7 @@ export class Socket {
   readonly #subscriptions: Subscriptions
   #entrant: Entrant | undefined
   readonly #working = new Set<Fiber.Fiber<void>>()
-  #frames = framesAtOnce
-  #framesAt = performance.now()
-  #refusals = 0
+  readonly #pace = new SocketPace()
   readonly openedAt = performance.now()
 
   constructor(options: SocketOptions) {
@@ -144,30 +140,18 @@ export class Socket {
   said(message: string | Uint8Array): void {
     if (typeof message !== "string") return this.close(closes.notText, "frames are JSON texts")
     const { frame, ref } = readFrame(message)
-    if (!this.#mayGoOn()) {
-      this.#refusals += 1
-      if (this.#refusals > refusalsMax) return this.close(closes.tooFast, tooFast.detail!)
+    const pace = this.#pace.next(this.#working.size)
+    if (pace === "close") return this.close(closes.tooFast, tooFast.detail!)
+    if (pace === "refuse") {
       // Nobody waits for a client that does not read.
       if (!this.#writer.isBlocked) this.#work(this.#writer.say(problemText(ref, tooFast)))
       return
     }
-    this.#refusals = Math.max(0, this.#refusals - 1)
     if (Result.isFailure(frame)) {
       const problem = problemOf(new BodyRefused({ faults: [...frame.failure] }))
       return this.#work(this.#writer.say(problemText(ref, problem)))
     }
     this.#work(this.#answer(ref, frame.success))
-  }
-
-  /** Whether one more frame is within the bounds. */
-  #mayGoOn(): boolean {
-    const now = performance.now()
-    const since = ((now - this.#framesAt) / 1_000) * framesPerSecond
-    this.#frames = Math.min(framesAtOnce, this.#frames + since) - 1
-    this.#framesAt = now
-    if (this.#frames >= 0 && this.#working.size < inFlightMax) return true
-    this.#frames = Math.max(this.#frames, 0)
-    return false
   }
 
   #work(effect: Effect.Effect<void, never, ApiServices>): void {
@@ -177,13 +161,15 @@ export class Socket {
   }
 
   #answer(ref: Ref | null, frame: Frame): Effect.Effect<void, never, ApiServices> {
-    return this.#perform(ref, frame).pipe(
+    const { carried, context } = this.#options
+    const { op } = frame
+    return followingFrame(op, carried, Context.get(context, Tracing), this.#perform(ref, frame)).pipe(
       Effect.catch((error) => this.#writer.say(problemText(ref, problemOf(error)))),
       Effect.catchCause((cause) =>
         Cause.hasInterruptsOnly(cause)
           ? Effect.void
           : Effect.andThen(
-              Effect.logError(`${frame.op} over a web socket failed`, cause),
+              Effect.logError(`${op} over a web socket failed`, cause),
               this.#writer.say(problemText(ref, generalProblem(general.internal)))
             )
       ),

@@ -5,11 +5,10 @@
  * before; and who was let in by a key that counts no more.
  */
 import { Cause, type Context, Duration, Effect, type Fiber } from "effect"
-import type { Entrant } from "../../actors/access/gate.ts"
 import type { Drain } from "./drain.ts"
 import { LettingIn } from "./letting-in.ts"
 import type { ApiServices } from "./run.ts"
-import { closes, Socket } from "./socket.ts"
+import { closes, Socket, type SocketOptions } from "./socket.ts"
 import type { Upgraded } from "./wire.ts"
 
 /** How long a client may take to say who it is. */
@@ -23,6 +22,9 @@ export interface SocketsOptions {
   /** Whether everybody is let in while there never was a key. */
   readonly open: boolean
 }
+
+/** What is known of a socket by the request that opens it. */
+export type Opening = Pick<SocketOptions, "entrant" | "base" | "carried">
 
 export class Sockets {
   readonly #context: Context.Context<ApiServices>
@@ -47,15 +49,14 @@ export class Sockets {
     }
   }
 
-  /** A socket that is about to open; `entrant` was let in with its request. */
-  begin(entrant: Entrant | undefined, base: string): Upgraded {
+  /** A socket that is about to open. */
+  begin(opening: Opening): Upgraded {
     let unwatch = () => {}
     const socket: Socket = new Socket({
       context: this.#context,
       drain: this.#options.drain,
       open: this.#options.open,
-      entrant,
-      base,
+      ...opening,
       onLetIn: (entrant) => {
         unwatch()
         unwatch = this.#lettingIn.watch(entrant, () =>

@@ -1,5 +1,6 @@
 /** What one web socket follows: so many streams at most, each sent for as long as it lasts, and each ended by itself. */
 import { Cause, Effect, Exit, Fiber, Latch, Pull, Stream } from "effect"
+import { level } from "../../runtime/telemetry/instruments.ts"
 import { Tenant } from "../../runtime/tenant.ts"
 import type { ApiError } from "./problem.ts"
 import { BodyRefused } from "./refusals.ts"
@@ -7,6 +8,8 @@ import type { ApiServices } from "./run.ts"
 
 /** How many tasks one socket follows at once. */
 export const subscriptionsMax = 256
+
+const followers = level("troupe_followers")
 
 export interface SubscriptionsOptions {
   readonly run: ReturnType<typeof Effect.runForkWith<ApiServices>>
@@ -85,6 +88,8 @@ export class Subscriptions {
         Effect.andThen(Effect.yieldNow, Effect.provideService(sending, Tenant, yield* Tenant))
       )
       this.#fibers.set(name, fiber)
+      followers(1)
+      fiber.addObserver(() => followers(-1))
       yield* first.await
       if (failed !== undefined && !isAnswered) return yield* failed
     })

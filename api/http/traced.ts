@@ -1,10 +1,11 @@
 /**
  * Requests as parts of a trace: what comes with the headers `traceparent` and `tracestate` is followed by what the request
- * submits, and where traces are recorded the request is a span of its own. What is no traceparent is none.
+ * submits, and where traces are recorded the request is a span of its own. So is each frame of a web socket, in the trace of
+ * the request that opened it. What is no traceparent is none.
  */
 import { Effect } from "effect"
 import { Following } from "../../runtime/telemetry/following.ts"
-import { carriedIn } from "../../runtime/telemetry/trace-context.ts"
+import { type Carried, carriedIn } from "../../runtime/telemetry/trace-context.ts"
 import { endWith, type Tracing } from "../../runtime/telemetry/tracing.ts"
 
 /** A request, as far as its span tells of it. */
@@ -27,8 +28,7 @@ export const followingIn = <E, R>(
   const traceparent = header("traceparent")
   if (traceparent === undefined && !tracing.on) return effect
   const carried = carriedIn({ traceparent, tracestate: header("tracestate") })
-  if (!tracing.on || untold.has(route))
-    return carried.traceparent === undefined ? effect : Effect.provideService(effect, Following, carried)
+  if (!tracing.on || untold.has(route)) return carrying(carried, effect)
   return Effect.suspend(() => {
     const span = tracing.begin(`${method} ${route}`, {
       parent: carried,
@@ -45,3 +45,27 @@ export const followingIn = <E, R>(
     )
   })
 }
+
+/** Goes on in a trace that nobody records here. */
+const carrying = <A, E, R>(carried: Carried, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  carried.traceparent === undefined ? effect : Effect.provideService(effect, Following, carried)
+
+/** What a frame of a web socket asks for, in the trace that its socket was opened in. */
+export const followingFrame = <E, R>(
+  op: string,
+  carried: Carried,
+  tracing: Tracing,
+  effect: Effect.Effect<void, E, R>
+): Effect.Effect<void, E, R> =>
+  !tracing.on
+    ? carrying(carried, effect)
+    : Effect.suspend(() => {
+        const span = tracing.begin(`frame ${op}`, {
+          parent: carried,
+          kind: "server",
+          attributes: { "http.route": "/v1/ws", "troupe.frame": op }
+        })
+        return span
+          .around(Effect.provideService(effect, Following, span.carried))
+          .pipe(Effect.onExit((exit) => Effect.sync(() => endWith(span, exit))))
+      })

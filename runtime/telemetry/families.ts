@@ -136,7 +136,7 @@ export const families = {
     "route"
   ),
   troupe_http_requests_in_flight: gauge("process", "Requests and streams that are being answered."),
-  troupe_followers: gauge("process", "Streams of events that are open."),
+  troupe_followers: gauge("process", "Streams of events that are open, and subscriptions of web sockets."),
   troupe_event_loop_lag_seconds: histogram(
     "process",
     "How late a timer was that is due four times a second."

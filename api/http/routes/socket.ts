@@ -1,6 +1,7 @@
 /** The web socket: one connection for submitting, asking and following. Its frames are told in `docs/websocket.md`. */
 import { Effect, Schema } from "effect"
 import { Gate } from "../../../actors/access/gate.ts"
+import { carriedIn } from "../../../runtime/telemetry/trace-context.ts"
 import { shownIn } from "../auth.ts"
 import type { Serve } from "../mount.ts"
 import { general, generalProblem, problemResponse } from "../problem.ts"
@@ -67,7 +68,11 @@ export const socket = (
       const { upgrade } = c.env ?? {}
       if (c.req.header("upgrade")?.toLowerCase() !== "websocket" || upgrade === undefined)
         return yield* new UpgradeNeeded()
-      const data = sockets.begin(yield* entrantOf(c, open), baseOf(c))
+      const carried = carriedIn({
+        traceparent: c.req.header("traceparent"),
+        tracestate: c.req.header("tracestate")
+      })
+      const data = sockets.begin({ entrant: yield* entrantOf(c, open), base: baseOf(c), carried })
       // The answer is the server's: what is given here is not sent.
       if (upgrade.call(c.env, c.req.raw, { data })) return new Response(null)
       return yield* new UpgradeNeeded()

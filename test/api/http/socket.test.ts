@@ -13,6 +13,8 @@ import { Sockets } from "../../../api/http/sockets.ts"
 import { frameBytesMax } from "../../../api/http/socket-frames.ts"
 import { Access } from "../../../runtime/access.ts"
 import { Settings } from "../../../runtime/config.ts"
+import { Store } from "../../../runtime/store.ts"
+import { decodeRecord, partitionOfId, readEnvelope, type TaskId, ulidOfId } from "../../../runtime/task.ts"
 import { anApi, memoryApi } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"
 import { aWorker } from "../../support/worker.ts"
@@ -237,6 +239,43 @@ describe("a web socket", () => {
     })
   )
 
+  promise("goes on in the trace that it was opened in, where a frame names none", () =>
+    Effect.gen(function* () {
+      const { url } = yield* aServer()
+      const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+      const another = "00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+      const { ask } = yield* aSocket(url, { traceparent, tracestate: "vendor=1" })
+      const ids = [yield* ask(task), yield* ask({ ...task, traceparent: another })].map(
+        ({ id }) => id as TaskId
+      )
+      const found = yield* Store.use((store) => store.read(partitionOfId(ids[0]!), ids.map(ulidOfId)))
+      expect(found.map((one) => readEnvelope(decodeRecord(one!.record).json))).toMatchObject([
+        { traceparent, tracestate: "vendor=1" },
+        { traceparent: another }
+      ])
+    })
+  )
+
+  promise("counts what it follows among the followers, until it closes", () =>
+    Effect.gen(function* () {
+      const { request } = yield* anApi()
+      const followers = Effect.gen(function* () {
+        const response = yield* request("/metrics")
+        return /^troupe_followers\{.*\} (\d+)$/m.exec(yield* Effect.promise(() => response.text()))?.[1]
+      })
+      const { ask, socket } = yield* aClient()
+      const { id } = yield* ask({ ...task, delayMs: 60_000 })
+      yield* ask({ op: "subscribe", task: id })
+      yield* ask({ op: "subscribe", types: ["task.failed"] })
+      expect(yield* followers).toBe("2")
+      yield* ask({ op: "unsubscribe", task: id })
+      expect(yield* followers).toBe("1")
+      socket.close()
+      yield* nobodyFollows
+      expect(yield* followers).toBe("0")
+    })
+  )
+
   promise("notes what an operator cancels", () =>
     Effect.gen(function* () {
       const { ask } = yield* aClient()
@@ -321,7 +360,7 @@ describe("a web socket", () => {
         const sent: Array<string> = []
         let reads = true
         let terminated = false
-        const socket = sockets.begin(anyone, "")
+        const socket = sockets.begin({ entrant: anyone, base: "", carried: {} })
         socket.opened({
           send: (text) => {
             sent.push(text)

@@ -4,6 +4,7 @@ import { Effect, Layer, Tracer } from "effect"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import * as ScheduleOperator from "../../../actors/schedule/operator.ts"
 import { defineAgent } from "../../../api/client/index.ts"
+import { followingFrame } from "../../../api/http/traced.ts"
 import { CurrentTask, defineTask } from "../../../runtime/handler.ts"
 import type { TaskDefinition } from "../../../runtime/handler.ts"
 import type { TaskId } from "../../../runtime/task.ts"
@@ -142,6 +143,26 @@ describe("with an exporter", () => {
       expect(bytes).not.toContain("canary")
       expect(new Set(spans.map((span) => span.traceId)).size).toBe(1)
       expect(spans[0]!.service).toBe("troupe")
+    })
+  )
+
+  it.live("a frame of a web socket is a part of the trace that its socket was opened in", () =>
+    Effect.gen(function* () {
+      const { spans } = yield* spansOf(
+        Effect.gen(function* () {
+          const tracing = yield* Tracing.Tracing
+          const submits = Effect.asVoid(ran({ name: "tells", input: 1 }))
+          yield* followingFrame("submit", { traceparent: sampled }, tracing, submits)
+        })
+      )
+
+      expect(spans.map(({ name }) => name).toSorted()).toEqual([
+        "frame submit",
+        "run tells",
+        "submit tells",
+        "wait default"
+      ])
+      expect(new Set(spans.map((span) => span.traceId))).toEqual(new Set([traceId]))
     })
   )
 
