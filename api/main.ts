@@ -3,6 +3,7 @@
 import { Command } from "effect/cli"
 import { agentQuery } from "../handlers/agent-query/index.ts"
 import { documentProcess } from "../handlers/document-process/index.ts"
+import { documentsFolder, documentsPart } from "../handlers/documents-folder/index.ts"
 import { httpRequest } from "../handlers/http-request/index.ts"
 import { shellRun } from "../handlers/shell-run/index.ts"
 import { textKeywords } from "../handlers/text-keywords/index.ts"
@@ -16,6 +17,8 @@ import { runProgram } from "./cli/program.ts"
 
 const handlers = [
   documentProcess,
+  documentsFolder,
+  documentsPart,
   agentQuery,
   textKeywords,
   httpRequest,

@@ -13,7 +13,8 @@ import { CurrentTask, defineTask } from "../../runtime/handler.ts"
 import { Documents } from "../text/documents.ts"
 import { cutByVectors } from "./comparing.ts"
 import { type Indexed, index } from "./indexing.ts"
-import { Input, planOf } from "./input.ts"
+import { planOf } from "../documents/options.ts"
+import { Input } from "./input.ts"
 import { Described, read, tell } from "./reading.ts"
 import { Sources } from "./sources.ts"
 
@@ -63,7 +64,7 @@ export const documentProcess = defineTask.effect({
         : yield* index(described, plan.index, plan.byVectors ? doneAfter.comparing : until)
     const [found] = yield* task.all([asked])
     const keywords = (yield* Effect.orDie(readKeywords(found))).keywords.map(({ keyword }) => keyword)
-    yield* task.step("keep", keep(described, keywords, indexed))
+    yield* task.step("keep", keep(described, keywords))
     return { ...described, keywords, ...indexed }
   })
 })
@@ -75,15 +76,9 @@ const readKeywords = Schema.decodeUnknownEffect(
 /** Writes what was found to the document. */
 const keep = Effect.fnUntraced(function* (
   { chunks, document: id }: Described,
-  keywords: ReadonlyArray<string>,
-  indexed: Indexed | undefined
+  keywords: ReadonlyArray<string>
 ) {
   const documents = yield* Documents
-  const document = yield* documents.load(id)
-  const collections =
-    indexed === undefined
-      ? document.collections
-      : { ...document.collections, [indexed.collection]: document.chunks.length }
-  yield* documents.save({ ...document, keywords, ...(collections === undefined ? {} : { collections }) })
+  yield* documents.save({ ...(yield* documents.load(id)), keywords })
   yield* tell((task) => task.progress(1, `kept in ${chunks} chunks`))
 })

@@ -1,14 +1,13 @@
 /**
  * Puts a document's chunks into a collection of vectors, by tasks of `embeddings.generate` and `vectors.upsert`.
  *
- * A few of them are under way at a time, so that a long document does not stand before all others, and how far it is can
- * be seen. Where an earlier processing has put more chunks there than there are now, the rest is deleted.
+ * Of a long document a few are under way at a time, so that it does not stand before all others, and how far it is can be
+ * seen. What an earlier processing has put there of chunks that it does not have any more is deleted.
  */
 import { Effect, Schema } from "effect"
 import { CurrentTask } from "../../runtime/handler.ts"
-import { Documents } from "../text/documents.ts"
+import type { Plan } from "../documents/options.ts"
 import { type Described, tell } from "./reading.ts"
-import type { Plan } from "./input.ts"
 
 export interface Indexed {
   readonly collection: string
@@ -24,6 +23,9 @@ const tasksAtOnce = 4
 /** Embeddings take most of the time; writing what they give takes the rest. */
 const partOfEmbedding = 0.8
 
+/** Where the indexing ends, as a part of the whole work. */
+const until = 0.99
+
 export const index = Effect.fn("document.index")(function* (
   { chunks, document }: Described,
   { collection, model }: NonNullable<Plan["index"]>,
@@ -31,59 +33,54 @@ export const index = Effect.fn("document.index")(function* (
 ) {
   const task = yield* CurrentTask
   const named = model === undefined ? {} : { model }
-  const spans = spansOf(chunks)
-  const told = (message: string, done: number, part: number, base: number) =>
+  const groups = groupsOf(chunks)
+  const told = (what: string, done: number, before: number, part: number) =>
     tell(({ progress }) =>
-      progress(base + ((0.99 - from) * part * done) / chunks, `${message} ${done} of ${chunks} chunks`)
+      progress(
+        from + (until - from) * (before + (part * done) / chunks),
+        `${what} ${done} of ${chunks} chunks`
+      )
     )
 
-  let used = model ?? ""
-  for (const group of groupsOf(spans)) {
-    const embedded = yield* task.group(
-      group.map((span) => ({ task: "embeddings.generate", input: { document, ...named, ...span } }))
-    )
-    used = (yield* Effect.orDie(readModel(embedded[0]))).model
-    const done = group.at(-1)!.to
-    yield* task.step(`embedded ${done}`, told("embedded", done, partOfEmbedding, from))
-  }
-  const written = from + (0.99 - from) * partOfEmbedding
-  for (const group of groupsOf(spans)) {
+  for (const { done, spans } of groups) {
     yield* task.group(
-      group.map((span) => ({ task: "vectors.upsert", input: { collection, document, ...named, ...span } }))
+      spans.map((span) => ({ task: "embeddings.generate", input: { document, ...named, ...span } }))
     )
-    const done = group.at(-1)!.to
-    yield* task.step(`written ${done}`, told("written", done, 1 - partOfEmbedding, written))
+    yield* task.step(`embedded ${done}`, told("embedded", done, 0, partOfEmbedding))
   }
-  const former = yield* task.step("former chunks", formerChunks(document, collection))
-  if (former > chunks) {
-    const ids = Array.from({ length: former - chunks }, (_, at) => `${document}#${chunks + at}`)
-    yield* task.all([yield* task.submit("vectors.delete", { collection, ids })])
+  let used = ""
+  for (const { done, spans } of groups) {
+    const [written] = yield* task.group(
+      spans.map((span) => ({ task: "vectors.upsert", input: { collection, document, ...named, ...span } }))
+    )
+    used = (yield* Effect.orDie(readModel(written))).model
+    yield* task.step(`written ${done}`, told("written", done, partOfEmbedding, 1 - partOfEmbedding))
+  }
+  if (chunks > chunksOfTask) {
+    // Who writes a document whole removes what is over; who writes spans of it cannot know.
+    const filter = { document, chunk: { gte: chunks } }
+    yield* task.all([yield* task.submit("vectors.delete", { collection, filter })])
   }
   return { collection, model: used } satisfies Indexed
 })
 
-interface ChunkSpan {
-  readonly from: number
-  /** The first that is not meant. */
-  readonly to: number
+interface Group {
+  /** Empty for a document that is done in one. */
+  readonly spans: ReadonlyArray<{ readonly from?: number; readonly to?: number }>
+  /** How many chunks are done when the group is. */
+  readonly done: number
 }
 
-const spansOf = (chunks: number): Array<ChunkSpan> =>
-  Array.from({ length: Math.ceil(chunks / chunksOfTask) }, (_, at) => ({
+const groupsOf = (chunks: number): Array<Group> => {
+  if (chunks <= chunksOfTask) return [{ spans: [{}], done: chunks }]
+  const spans = Array.from({ length: Math.ceil(chunks / chunksOfTask) }, (_, at) => ({
     from: at * chunksOfTask,
     to: Math.min(chunks, (at + 1) * chunksOfTask)
   }))
-
-const groupsOf = (spans: ReadonlyArray<ChunkSpan>): Array<ReadonlyArray<ChunkSpan>> =>
-  Array.from({ length: Math.ceil(spans.length / tasksAtOnce) }, (_, at) =>
-    spans.slice(at * tasksAtOnce, (at + 1) * tasksAtOnce)
-  )
-
-/** How many of its chunks an earlier processing has put there. */
-const formerChunks = Effect.fnUntraced(function* (document: string, collection: string) {
-  const documents = yield* Documents
-  const { collections = {} } = yield* documents.load(document)
-  return collections[collection] ?? 0
-})
+  return Array.from({ length: Math.ceil(spans.length / tasksAtOnce) }, (_, at) => {
+    const group = spans.slice(at * tasksAtOnce, (at + 1) * tasksAtOnce)
+    return { spans: group, done: group.at(-1)!.to }
+  })
+}
 
 const readModel = Schema.decodeUnknownEffect(Schema.Struct({ model: Schema.String }))

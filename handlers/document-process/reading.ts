@@ -14,7 +14,8 @@ import { loadTokens } from "../text/tokens.ts"
 import { type Chunk, chunkByParts, chunkBySentences, chunkRecursively, type Cutting } from "./chunks.ts"
 import { extractDocx } from "./docx.ts"
 import { extractHtml } from "./html.ts"
-import { type Input, type Plan, titleCharactersMax } from "./input.ts"
+import type { Plan } from "../documents/options.ts"
+import { type Input, titleCharactersMax } from "./input.ts"
 import { mediaTypes, recognise, type Recognised } from "./kind.ts"
 import { type Features, featuresOfWords, likenesses, partsOf } from "./meaning.ts"
 import { clean, merge } from "./pages.ts"
@@ -62,8 +63,7 @@ export const read = Effect.fn("document.read")(function* (input: Input, plan: Pl
     keywords: earlier?.keywords ?? [],
     text,
     pageStarts,
-    chunks: yield* cut(text, pageStarts, plan),
-    ...optional("collections", earlier?.collections)
+    chunks: yield* cut(text, pageStarts, plan)
   }
   yield* documents.save(document)
   return describe(document)

@@ -12,6 +12,7 @@ import { Settings } from "../../runtime/config.ts"
 import { fileBytesMax, Files, FilesError } from "../../runtime/files.ts"
 import type { Fatal } from "../../runtime/handler.ts"
 import { type FetchFailed, fetchBytes } from "../network/fetch.ts"
+import { findBelow, notAllowed } from "../folders/below.ts"
 import { refuse } from "../refusal/refuse.ts"
 import type { Claimed } from "./kind.ts"
 
@@ -68,45 +69,10 @@ export class Sources extends Context.Service<
   )
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// Files below the allowed folders
-// ---------------------------------------------------------------------------------------------------------
-
-const notAllowed = (reason: string) => refuse("PathNotAllowed", reason)
-
-/** Reads a file; a relative path is looked for in each folder in turn. */
 const readBelow = Effect.fnUntraced(function* (folders: ReadonlyArray<string>, name: string) {
-  if (folders.length === 0) {
-    return yield* notAllowed("no folder may be read from; name those that may in TROUPE_FOLDERS")
-  }
-  // Asked of the text first, so that nobody learns which other files there are.
-  const candidates = folders
-    .map((folder) => path.resolve(folder, name))
-    .filter((candidate) => folders.some((folder) => isBelow(path.resolve(folder), candidate)))
-  const outside = notAllowed(`${name} is not below a folder that may be read from (TROUPE_FOLDERS)`)
-  if (candidates.length === 0 || name.includes("\0")) return yield* outside
-
-  const attempt = <A>(run: () => Promise<A>) =>
-    Effect.tryPromise({ try: run, catch: FilesError.during("Sources.open") })
-  const real = (candidate: string) => attempt(() => fs.realpath(candidate).catch(undefinedIfAbsent))
-  for (const candidate of candidates) {
-    const file = yield* real(candidate)
-    if (file === undefined) continue
-    const roots = yield* Effect.forEach(folders, real)
-    // Asked again of where links lead.
-    if (!roots.some((root) => root !== undefined && isBelow(root, file))) return yield* outside
-    return { bytes: yield* readFile(file, name), name: path.basename(file) }
-  }
-  return yield* refuse("FileNotFound", `there is no file ${name}`)
+  const file = yield* findBelow(folders, name)
+  return { bytes: yield* readFile(file, name), name: path.basename(file) }
 })
-
-const isBelow = (folder: string, file: string) =>
-  file.startsWith(folder.endsWith(path.sep) ? folder : folder + path.sep)
-
-const undefinedIfAbsent = (cause: NodeJS.ErrnoException) => {
-  if (cause.code === "ENOENT" || cause.code === "ENOTDIR") return undefined
-  throw cause
-}
 
 const readFile = (file: string, name: string) =>
   Effect.acquireUseRelease(

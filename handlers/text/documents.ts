@@ -52,9 +52,7 @@ export const StoredDocument = Schema.Struct({
   text: Schema.String,
   /** Where each page begins in the text; the first begins at 0. */
   pageStarts: Schema.Array(Schema.Int),
-  chunks: Schema.Array(StoredChunk),
-  /** The collections of vectors it was put into, with how many of its chunks. */
-  collections: Schema.optionalKey(Schema.Record(Schema.String, Schema.Int))
+  chunks: Schema.Array(StoredChunk)
 })
 export type StoredDocument = typeof StoredDocument.Type
 
