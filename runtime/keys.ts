@@ -154,3 +154,12 @@ export const luaKeys = [
 
 /** A pattern of all keys of a namespace, for commands that take one. */
 export const patternOf = (namespace: string): string => `${namespace.replaceAll(/[\\*?[\]]/g, "\\$&")}:{*`
+
+/**
+ * The two keys of a collection of vectors, where these are kept in a Redis: a vector set, and a hash that says what it holds.
+ * They are no task's, no script touches them, and they go when the collection is deleted.
+ */
+export const vectorKeys = (namespace: string, tenant: string, collection: string) => {
+  const base = `${namespace}:vectors:{${tenant}/${collection}}`
+  return { items: `${base}:items`, about: `${base}:about` }
+}

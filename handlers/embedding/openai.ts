@@ -7,15 +7,13 @@
 import { Clock, Config, Duration, Effect, Option, Redacted } from "effect"
 import { Fatal, RetryAfter } from "../../runtime/handler.ts"
 import { optionalPackage } from "../packages/optional.ts"
+import { pauseOf } from "../pause/retry-after.ts"
 import { normalized } from "./hash.ts"
 import { limitName } from "./limit.ts"
 import { EmbeddingsUnavailable, type Model, type ModelError, TextsRefused } from "./model.ts"
 
 /** A call without an answer for so long is given up. */
 const callTimeoutDefault: Duration.Input = "1 minute"
-
-/** How long a provider is left alone that does not say. */
-const pauseDefaultMs = 10_000
 
 /** Fails with `Fatal` of type `PackageMissing`, `ProviderMissing` where no provider is set. */
 export const openaiModel = Effect.fnUntraced(function* (
@@ -114,15 +112,4 @@ export const failureOf = (model: string, thrown: unknown, now: number): ModelErr
     return new Fatal(told, { type: "ProviderRefused" })
   }
   return new EmbeddingsUnavailable({ model, reason })
-}
-
-const pauseMaxMs = 3_600_000
-
-/** For how long a provider wants to be left alone, in milliseconds: it says seconds, milliseconds or a date. */
-export const pauseOf = (headers: Readonly<Record<string, string>>, now: number): number => {
-  const millis = Number.parseFloat(headers["retry-after-ms"] ?? "")
-  const text = headers["retry-after"] ?? ""
-  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now
-  const said = [millis, seconds].find((one) => Number.isFinite(one))
-  return said === undefined ? pauseDefaultMs : Math.min(pauseMaxMs, Math.max(0, Math.ceil(said)))
 }

@@ -3,6 +3,9 @@ import { Effect, Layer, Redacted } from "effect"
 import * as path from "node:path"
 import { Settings, SettingsError } from "../../runtime/config.ts"
 import { pgliteDatabase } from "./pglite.ts"
+import { pineconeStore } from "./pinecone.ts"
+import { postgresDatabase } from "./postgres.ts"
+import { redisStore } from "./redis.ts"
 import { sqlStore } from "./sql.ts"
 import { VectorStore } from "./store.ts"
 
@@ -23,8 +26,12 @@ export const layer = Layer.effect(
         }
         return sqlStore(yield* pgliteDatabase(place.folder ?? path.join(files, "vectors")))
       }
-      default:
-        return yield* new SettingsError({ setting: "TROUPE_VECTORS", reason: "is not there yet" })
+      case "postgres":
+        return sqlStore(yield* postgresDatabase(place.url))
+      case "redis":
+        return yield* redisStore(place.url)
+      case "pinecone":
+        return yield* pineconeStore(place.url)
     }
   })
 )

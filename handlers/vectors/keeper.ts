@@ -3,11 +3,15 @@
  *
  *     bun keeper.ts FOLDER SOCKET
  *
- * A lock of the system says whose turn it is, which ends with its process however that ends. Who comes too late exits with
- * `exitHeld`. It says `ready` on its output when it answers, and goes when its input ends: with whoever started it.
+ *     FOLDER/lock     locked by the one whose turn it is; the lock ends with its process, however that ends
+ *     FOLDER/data     the database
+ *     FOLDER/new-…    one that is being made; it is moved to its place when it is whole
+ *
+ * Who comes too late exits with `exitHeld`. It says `ready` on its output when it answers, and goes when its input ends: with
+ * whoever has started it.
  */
 import { Database } from "bun:sqlite"
-import { chmod, mkdir, rm } from "node:fs/promises"
+import { chmod, exists, mkdir, readdir, rename, rm } from "node:fs/promises"
 import * as path from "node:path"
 import { exitHeld } from "./keeper-exit.ts"
 import type { Statement } from "./sql.ts"
@@ -25,15 +29,38 @@ const takeLock = (folder: string) => {
   }
 }
 
-const keep = async (folder: string, socket: string) => {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const lock = takeLock(folder)
-  if (lock === undefined) process.exit(exitHeld)
+const open = async (data: string) => {
   const [{ PGlite }, { vector }] = await Promise.all([
     import("@electric-sql/pglite"),
     import("@electric-sql/pglite-pgvector")
   ])
-  const database = await PGlite.create(path.join(folder, "data"), { extensions: { vector } })
+  return PGlite.create(data, { extensions: { vector } })
+}
+
+/** Makes the database in a process of its own, which needs some 800 MB for it and gives them back. */
+const make = async (folder: string) => {
+  const data = path.join(folder, "data")
+  if (await exists(data)) return
+  // Of those who were killed while they made one. What they have started may go on, and has a name of its own.
+  for (const name of await readdir(folder)) {
+    if (name.startsWith("new-")) await rm(path.join(folder, name), { recursive: true, force: true })
+  }
+  const fresh = path.join(folder, `new-${process.pid}`)
+  const maker = Bun.spawn([process.execPath, import.meta.path, "make", fresh], {
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "inherit"
+  })
+  if ((await maker.exited) !== 0) process.exit(1)
+  await rename(fresh, data)
+}
+
+const keep = async (folder: string, socket: string) => {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const lock = takeLock(folder)
+  if (lock === undefined) process.exit(exitHeld)
+  await make(folder)
+  const database = await open(path.join(folder, "data"))
 
   const transaction = (statements: ReadonlyArray<Statement>) =>
     database.transaction(async (open) => {
@@ -72,6 +99,7 @@ const keep = async (folder: string, socket: string) => {
     process.exit(0)
   }
   process.on("SIGTERM", () => void stop())
+  // A terminal's Ctrl-C is for whoever has started it, who ends its input.
   process.on("SIGINT", () => {})
   process.stdout.write("ready\n")
   for await (const _ of Bun.stdin.stream()) {
@@ -81,4 +109,5 @@ const keep = async (folder: string, socket: string) => {
 }
 
 const [folder = "", socket = ""] = process.argv.slice(2)
-await keep(folder, socket)
+if (folder === "make") await (await open(socket)).close()
+else await keep(folder, socket)

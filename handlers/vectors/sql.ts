@@ -32,6 +32,8 @@ export class SqlRefused extends Schema.TaggedError<SqlRefused>()("SqlRefused", {
 
 export interface Database {
   readonly name: string
+  /** Whether large collections get an index, which takes a while to build. */
+  readonly hasIndexes: boolean
   /** Runs statements as one transaction, and gives the rows of each. */
   readonly transaction: (
     statements: ReadonlyArray<Statement>
@@ -42,7 +44,10 @@ export interface Database {
 const indexedDimensionsMax = 2_000
 
 /** Below so many items comparing all of them is quick, and finds exactly the best. */
-export const indexedFrom = 20_000
+const indexedFromDefault = 20_000
+
+/** How many nodes of the graph (HNSW) a search looks at: what pgvector does unasked, more for more, and at most. */
+const effortOf = (top: number) => Math.min(1_000, Math.max(40, 2 * top))
 
 const lock: Statement = { text: "select pg_advisory_xact_lock(7310863542)", values: [] }
 
@@ -54,7 +59,8 @@ const setUp: ReadonlyArray<Statement> = [
       tenant text not null, name text not null, dimensions int not null, model text, items text not null,
       indexed boolean not null default false, primary key (tenant, name))`,
     values: []
-  }
+  },
+  { text: "select extversion as version from pg_extension where extname = 'vector'", values: [] }
 ]
 
 const plain = (text: string): Statement => ({ text, values: [] })
@@ -75,12 +81,12 @@ const meaning = (database: Database) => (error: SqlRefused | StoreUnavailable | 
   })
 }
 
-export const sqlStore = (database: Database, version: Effect.Effect<void> = Effect.void): StoreShape => {
-  let isSetUp = false
+export const sqlStore = (database: Database, indexedFrom = indexedFromDefault): StoreShape => {
+  /** Of pgvector, once the database is set up. */
+  let version: string | undefined
 
   const run = Effect.fnUntraced(
     function* (statements: ReadonlyArray<Statement>) {
-      yield* version
       if (!isSetUp) {
         yield* database.transaction(setUp)
         isSetUp = true

@@ -6,7 +6,7 @@
  * direction, -1 for the opposite. Collections are of a tenant, and others do not see them.
  */
 import { Context, type Effect, Schema } from "effect"
-import type { Fatal } from "../../runtime/handler.ts"
+import type { Fatal, RetryAfter } from "../../runtime/handler.ts"
 import type { Filter, Metadata } from "./filter.ts"
 
 /** The store cannot answer now. Worth another try later; what was written is written. */
@@ -19,7 +19,7 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
   }
 }
 
-/** The store does not take these items, for the sake of one of them or of all; none of them was written. */
+/** The store does not take these items, for the sake of one of them or of all. Some may have been written. */
 export class ItemsRefused extends Schema.TaggedError<ItemsRefused>()("ItemsRefused", {
   reason: Schema.String
 }) {
@@ -28,7 +28,7 @@ export class ItemsRefused extends Schema.TaggedError<ItemsRefused>()("ItemsRefus
   }
 }
 
-export type StoreError = StoreUnavailable | Fatal
+export type StoreError = StoreUnavailable | Fatal | RetryAfter
 
 export interface Collection {
   readonly name: string
@@ -62,7 +62,7 @@ export interface StoreShape {
   /** The collection as it is, or made so. Whoever is first says how it is. */
   readonly open: (collection: Collection) => Effect.Effect<Collection, StoreError>
 
-  /** Writes all items or none. No two have the same id. */
+  /** Writes items, each in the place of the one with its id. No two have the same. */
   readonly write: (
     collection: Collection,
     items: ReadonlyArray<Item>
