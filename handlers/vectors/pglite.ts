@@ -85,7 +85,8 @@ export const pgliteDatabase = Effect.fnUntraced(function* (
     }
   })
 
-  return { name, transaction }
+  // A graph takes minutes to build in there, in which nobody is answered.
+  return { name, hasIndexes: false, transaction }
 })
 
 const ask = (socket: string, statements: ReadonlyArray<Statement>) =>

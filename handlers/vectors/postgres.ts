@@ -55,7 +55,7 @@ export const postgresDatabase = Effect.fnUntraced(function* (
         Effect.sync(() => client.release(exit._tag === "Failure"))
     )
 
-  return { name, transaction }
+  return { name, hasIndexes: true, transaction }
 })
 
 const inTransaction = async (client: PoolClient, statements: ReadonlyArray<Statement>) => {

@@ -165,7 +165,14 @@ export const sqlStore = (database: Database, indexedFrom = indexedFromDefault): 
   ) {
     const table = tableOf(yield* Tenant, name)
     const { text, values } = condition(filter, 3)
-    const [rows = []] = yield* asked([
+    // Where an index cannot go on until enough items fit, a filter is held against all items.
+    const plan = plain(
+      filter === undefined || isAtLeast(version, 0, 8)
+        ? `select set_config('hnsw.ef_search', '${effortOf(top)}', true)${isAtLeast(version, 0, 8) ? ", set_config('hnsw.iterative_scan', 'strict_order', true)" : ""}`
+        : "set local enable_indexscan = off"
+    )
+    const [, rows = []] = yield* asked([
+      plan,
       {
         text: `select id, metadata, 1 - distance as score from (
             select id, metadata, embedding <=> $1::vector as distance from ${table} where ${text}
@@ -207,6 +214,33 @@ export const sqlStore = (database: Database, indexedFrom = indexedFromDefault): 
     ])
   })
 
+  /** Large collections are searched by a graph: it is built once, and grows with each write. */
+  const settle = Effect.fn("VectorStore.settle")(function* ({ dimensions, name }: Collection) {
+    if (!database.hasIndexes || dimensions > indexedDimensionsMax || !isAtLeast(version, 0, 5)) return
+    const tenant = yield* Tenant
+    const table = tableOf(tenant, name)
+    const [rows = []] = yield* asked([
+      {
+        text: `select indexed, (select count(*)::int from (select 1 from ${table} limit ${indexedFrom}) some) as count
+          from troupe_vector_collections where tenant = $1 and name = $2`,
+        values: [tenant, name]
+      }
+    ])
+    const row = rows[0] as { readonly indexed: boolean; readonly count: number } | undefined
+    if (row === undefined || row.indexed || row.count < indexedFrom) return
+    yield* asked([
+      lock,
+      plain("set local statement_timeout = 0"),
+      plain(
+        `create index if not exists ${table}_cosine on ${table} using hnsw (embedding vector_cosine_ops)`
+      ),
+      {
+        text: "update troupe_vector_collections set indexed = true where tenant = $1 and name = $2",
+        values: [tenant, name]
+      }
+    ])
+  })
+
   const counted = (statements: ReadonlyArray<Statement>) =>
     Effect.map(asked(statements), ([rows]) => rows?.[0]?.["count"] as number | undefined)
 
@@ -216,10 +250,16 @@ export const sqlStore = (database: Database, indexedFrom = indexedFromDefault): 
     collection,
     open,
     write,
+    settle,
     search,
     remove,
     drop
   }
+}
+
+const isAtLeast = (version: string | undefined, major: number, minor: number) => {
+  const [its = 0, of = 0] = (version ?? "").split(".").map(Number)
+  return its > major || (its === major && of >= minor)
 }
 
 /** The table of a collection: no name of a caller's ever stands in SQL. */

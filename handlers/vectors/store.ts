@@ -68,6 +68,9 @@ export interface StoreShape {
     items: ReadonlyArray<Item>
   ) => Effect.Effect<void, StoreError | ItemsRefused>
 
+  /** Does what is due when many were written. */
+  readonly settle?: (collection: Collection) => Effect.Effect<void, StoreError>
+
   /** The most alike items that fit, the best first. */
   readonly search: (
     collection: Collection,

@@ -57,5 +57,6 @@ export const writeAll = Effect.fnUntraced(function* <R>(
     }
     yield* onDone(written + refused.length)
   }
+  if (store.settle !== undefined && written > 0) yield* store.settle(collection)
   return { written, refused }
 })
