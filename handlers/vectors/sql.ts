@@ -87,9 +87,9 @@ export const sqlStore = (database: Database, indexedFrom = indexedFromDefault): 
 
   const run = Effect.fnUntraced(
     function* (statements: ReadonlyArray<Statement>) {
-      if (!isSetUp) {
-        yield* database.transaction(setUp)
-        isSetUp = true
+      if (version === undefined) {
+        const rows = yield* database.transaction(setUp)
+        version = String(rows.at(-1)?.[0]?.["version"])
       }
       return yield* database.transaction(statements)
     },
