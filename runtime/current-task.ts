@@ -6,6 +6,7 @@
  * `AttemptOver`.
  */
 import { Context, type Effect, Schema } from "effect"
+import type { Fault } from "./check.ts"
 import type { Link, Named, OutputOf, ChildOptions, InputOf, Submission } from "./named.ts"
 import type { Lane, TaskError, TaskId } from "./task.ts"
 
@@ -243,6 +244,12 @@ export interface TaskContext extends Attempt, Writing {
   ) => Promise<Child<OutputOf<T>>>
 
   /**
+   * What `submit` would refuse a task for: every fault, each with its path. Nothing is stored. What depends on the moment,
+   * as a full queue, is not looked at.
+   */
+  readonly check: (task: Named, input: unknown, options?: ChildOptions) => Promise<ReadonlyArray<Fault>>
+
+  /**
    * The outputs of children, once all of them have ended. If some have not, the run ends here: the task is `waiting`
    * and holds no worker, and its next run starts from the beginning when the last of them has ended. So what is done
    * before it is done again unless it is a step. It ends by an error that must not be caught; `finally` is fine, and
@@ -332,6 +339,11 @@ export class CurrentTask extends Context.Service<
       input: InputOf<T>,
       options?: ChildOptions
     ) => Effect.Effect<Child<OutputOf<T>>, SubmitChildError>
+    readonly check: (
+      task: Named,
+      input: unknown,
+      options?: ChildOptions
+    ) => Effect.Effect<ReadonlyArray<Fault>, StepError>
     /** While children live the run ends here, by a defect. */
     readonly all: AllEffect
     readonly group: GroupEffect

@@ -288,6 +288,10 @@ export class Run implements TaskContext {
       this.promised(this.#children.submit(this.#remembered.next(), task, input, options)) as Promise<never>
   }
 
+  get check(): TaskContext["check"] {
+    return (...args) => this.promised(this.#children.check(...args))
+  }
+
   get all(): TaskContext["all"] {
     return ((...args: Parameters<Family["all"]>) =>
       this.promised(this.#children.all(...args))) as TaskContext["all"]
@@ -331,6 +335,7 @@ export class Run implements TaskContext {
       submit: later((...[task, input, options]: Parameters<TaskContext["submit"]>) =>
         this.#children.submit(this.#remembered.next(), task, input, options)
       ),
+      check: later((...args: Parameters<Family["check"]>) => this.#children.check(...args)),
       all: later((...args: Parameters<Family["all"]>) => this.#children.all(...args)),
       group: later((...args: Parameters<Family["group"]>) => this.#children.group(...args)),
       chain: later((...args: Parameters<Family["chain"]>) => this.#children.chain(...args)),

@@ -5,6 +5,7 @@
  * task under it or none; then it stores that one. All numbers of a call are taken at the call, however long it takes.
  */
 import { type Duration, Effect, Result } from "effect"
+import type { Fault } from "../../runtime/check.ts"
 import { millisOf, written } from "../../runtime/duration.ts"
 import {
   type AllOptions,
@@ -111,6 +112,23 @@ export class Family {
         const given = yield* Effect.fromResult(described(handler, input, options))
         return yield* this.#bear(number, name, handler, given, id, as)
       })
+    )
+  }
+
+  /** Every fault of a task that a submit would be refused for; it is only prepared. */
+  check(
+    task: Named,
+    input: unknown,
+    options: ChildOptions = {}
+  ): Effect.Effect<ReadonlyArray<Fault>, StepError | Suspended> {
+    const { deadlineAt, learn, offspring, parent, recall, tenant } = this.#options
+    if (isTaskDefinition(task)) learn(task)
+    const birth: Birth = { parent, deadlineAt, id: undefined, tenant }
+    return recall.open(() =>
+      Effect.fromResult(described(nameOf(task), input, options)).pipe(
+        Effect.flatMap((given) => offspring.prepare(given, birth)),
+        Effect.match({ onSuccess: () => [], onFailure: faultsIn })
+      )
     )
   }
 
@@ -266,6 +284,10 @@ export class Family {
     )
   }
 }
+
+/** What a refusal names; one that names nothing is about the whole task. */
+const faultsIn = (refusal: Error): ReadonlyArray<Fault> =>
+  "faults" in refusal ? (refusal.faults as ReadonlyArray<Fault>) : [{ path: "", message: refusal.message }]
 
 const submissionOf = (link: Submission | AnyLink, previous: unknown): Submission => {
   if (typeof link === "function") return (link as (previous: unknown) => Submission)(previous)

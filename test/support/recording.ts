@@ -50,6 +50,7 @@ export const recordingTask = (
       spent: () => Effect.void,
       step: (_, effect) => effect,
       submit: noChildren,
+      check: noChildren,
       all: noChildren,
       group: noChildren,
       chain: noChildren,

@@ -78,7 +78,9 @@ export const toldOf = (error: unknown): ToldError => ({
           ? { entry: error.entry }
           : error instanceof StoreError
             ? { operation: error.operation, cause: error.message }
-            : {}
+            : error instanceof Error && "faults" in error
+              ? { faults: error.faults }
+              : {}
 })
 
 /** The error again. Of what nobody tells apart by its class only the name and the message are left. */
@@ -93,6 +95,6 @@ export const errorOf = ({ fields, message, name }: ToldError): Error => {
     case "StoreError":
       return new StoreError(fields as never)
     default:
-      return Object.assign(new Error(message), { name, _tag: name })
+      return Object.assign(new Error(message), { ...fields, name, _tag: name })
   }
 }

@@ -39,6 +39,30 @@ for (const [store, system] of [
   ["Redis", redisSystem]
 ] as const) {
   describe(`a run with children on ${store}`, () => {
+    it.live("says what a child would be refused for, every fault of it, and stores nothing", () => {
+      const picky = defineTask({
+        name: "picky",
+        input: z.object({ n: z.number(), m: z.number() }),
+        run: () => 1
+      })
+      const handler = parent(async (ctx) => ({
+        none: await ctx.check(picky, { n: 1, m: 2 }),
+        both: await ctx.check("picky", { n: "1" }),
+        unknown: await ctx.check("piky", {}),
+        key: await ctx.check("picky", { n: 1, m: 2 }, { key: "\n" })
+      }))
+      return Effect.gen(function* () {
+        const { ask } = yield* Dispatcher
+        const { output } = (yield* ask({ name: "parent" })) as {
+          readonly output: Record<string, ReadonlyArray<{ path: string; message: string }>>
+        }
+        expect(output["none"]).toEqual([])
+        expect(output["both"]!.map(({ path }) => path).toSorted()).toEqual(["/input/m", "/input/n"])
+        expect(output["unknown"]).toMatchObject([{ message: expect.stringContaining("did you mean picky?") }])
+        expect(output["key"]).toMatchObject([{ path: "/key" }])
+      }).pipe(Effect.provide(system([handler, picky])))
+    })
+
     it.live("waits for them without being a run, and is given their outputs in order", () => {
       const runs: Array<number> = []
       const handler = parent(async (ctx) => {
