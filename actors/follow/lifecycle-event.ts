@@ -52,7 +52,7 @@ const said = {
   expired: ["task.expired", "expired"]
 } as const satisfies Record<LifeKind, readonly [LifecycleType, State]>
 
-/** What only one kind has. A payload that is sealed is not opened for this. */
+/** What only one kind has. A progress whose key is missing is left out. */
 const moreOf = ({ kind, more }: Life): Pick<LifecycleEvent, "worker" | "progress"> => {
   if (kind === "started") return JSON.parse(more) as { readonly worker: string }
   if (kind !== "progress") return {}

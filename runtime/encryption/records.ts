@@ -5,6 +5,8 @@
  * the JSON is sealed as a whole, into `{"sealed":"~…","name":…}`, and opened wherever it is found. One that cannot be
  * opened stays as it is: written back it loses nothing, and what was added to it meanwhile (earlier runs, a due time) is
  * laid over it once it can be opened again.
+ *
+ * The log of lifecycle events takes of a record what stands after its seal. So tags are sealed there a second time.
  */
 import { Result } from "effect"
 import { cutHead, type Head, headOf } from "../lifecycle.ts"
@@ -27,6 +29,8 @@ interface SealedJson extends Clear, Pick<Envelope, "past" | "pastDropped" | "fai
 /** What is no payload: the handler's name, the key, whose task it is, and when it ended. */
 interface Clear extends Omit<Head, "tags"> {
   readonly at?: number
+  /** Its tags, sealed. */
+  readonly tagged?: string
 }
 
 /** A record as it is read, and why its payload could not be. */
@@ -45,24 +49,37 @@ const reasonPlace = (id: TaskId) => `reason ${partitionOfId(id)}`
 export const sealReason = (ring: KeyRing, partition: Partition, reason: string): string =>
   ring.seal(`reason ${partition}`, reason)
 
+const tagsPlace = (id: TaskId) => `tags ${id}`
+
 const ended = /"worker":"[^"]*",(?:"startedAt":\d+,)?"finishedAt":(\d+)/
 
-const clearOf = (json: string): Clear => {
-  const { key, name, tenant } = headOf(cutHead(json))
+const clearOf = (ring: KeyRing, id: TaskId, json: string): Clear => {
+  const { key, name, tags, tenant } = headOf(cutHead(json))
   const at = ended.exec(json)?.[1]
   return {
     name,
     ...(key === undefined ? {} : { key }),
     ...(tenant === undefined ? {} : { tenant }),
-    ...(at === undefined ? {} : { at: Number(at) })
+    ...(at === undefined ? {} : { at: Number(at) }),
+    ...(tags.length === 0 ? {} : { tagged: ring.seal(tagsPlace(id), JSON.stringify(tags)) })
   }
+}
+
+/** The head of a record, as the log of lifecycle events has it, with the tags that it can open. */
+export const openHead = (ring: KeyRing, id: TaskId, head: string): string => {
+  const [field, tagged = ""] = /"tagged":"(~[^"]*)"/.exec(head) ?? []
+  if (field === undefined) return head
+  return Result.match(ring.open(tagsPlace(id), tagged), {
+    onSuccess: (tags) => head.replace(field, () => `"tags":${tags}`),
+    onFailure: () => head
+  })
 }
 
 /** A record as it is to lie in the store. One that was never opened stays as it is. */
 export const sealRecord = (ring: KeyRing, id: TaskId, record: string): string => {
   const { header, json } = decodeRecord(record)
   if (json.startsWith(mark)) return record
-  const sealed: SealedJson = { sealed: ring.seal(placeOf(id), json), ...clearOf(json) }
+  const sealed: SealedJson = { sealed: ring.seal(placeOf(id), json), ...clearOf(ring, id, json) }
   return encodeRecord(header, JSON.stringify(sealed))
 }
 
@@ -71,7 +88,16 @@ type Json = Result.Result<string, PayloadUnreadable>
 /** The JSON of an envelope, or of an outcome that a worker wrote. */
 const openJson = (ring: KeyRing, id: TaskId, json: string): Json => {
   if (!json.startsWith(mark)) return Result.succeed(json)
-  const { at: _, key: __, name: ___, past, sealed, tenant: ____, ...over } = JSON.parse(json) as SealedJson
+  const {
+    at: _,
+    key: __,
+    name: ___,
+    past,
+    sealed,
+    tagged: ____,
+    tenant: _____,
+    ...over
+  } = JSON.parse(json) as SealedJson
   return Result.map(ring.open(placeOf(id), sealed), (text) => {
     if (past === undefined) return text
     const envelope = JSON.parse(text) as Envelope

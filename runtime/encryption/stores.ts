@@ -27,7 +27,7 @@ import {
 } from "../store.ts"
 import { idIn, type Partition, runOfEntry, type TaskId, ulidOfEntry } from "../task.ts"
 import { isSealed, type KeyRing, type PayloadUnreadable } from "./key-ring.ts"
-import { openEnded, openRecord, sealReason, sealRecord } from "./records.ts"
+import { openEnded, openHead, openRecord, sealReason, sealRecord } from "./records.ts"
 
 type Sealed = Store | Steps | Admission | Agents | Schedules | Operations | LifecycleLog
 
@@ -350,8 +350,9 @@ const lifecycleOver = (ring: KeyRing, log: LifecycleLog["Service"]): LifecycleLo
   read: (partition, after, limit) =>
     Effect.map(log.read(partition, after, limit), (lives) =>
       lives.map((life) => {
-        const opened = opening(ring, progressPlace(idIn(partition, life.ulid), life.attempt), life.more)
-        return { ...life, more: Result.getOrElse(opened, () => "") }
+        const id = idIn(partition, life.ulid)
+        const opened = opening(ring, progressPlace(id, life.attempt), life.more)
+        return { ...life, head: openHead(ring, id, life.head), more: Result.getOrElse(opened, () => "") }
       })
     )
 })

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test"
 import { Effect, Exit, Layer, Result, Scope } from "effect"
+import { randomBytes } from "node:crypto"
 import * as Lifecycle from "../../../actors/follow/lifecycle.ts"
 import { readPlaces } from "../../../actors/follow/lifecycle-position.ts"
+import { readKeyRing } from "../../../runtime/encryption/key-ring.ts"
 import { LifecycleLog } from "../../../runtime/lifecycle.ts"
 import * as Memory from "../../../runtime/memory/stores.ts"
 import { Operations } from "../../../runtime/operations.ts"
@@ -23,6 +25,10 @@ const on = <E>(store: Layer.Layer<LifecycleLog | Operations | Store, E>): Layer.
   Layer.orDie(Lifecycle.layer.pipe(Layer.provide(Handlers.layer({ given: [] })), Layer.provideMerge(store)))
 const memory = () => on(Memory.layer.pipe(Layer.provide(memorySettings())))
 const redis = () => on(Redis.layer().pipe(Layer.provide(redisSettings())))
+const sealed = () => {
+  const encryptionKeys = Result.getOrThrow(readKeyRing(`a:${randomBytes(32).toString("base64")}`))
+  return on(Redis.layer().pipe(Layer.provide(redisSettings({ encryptionKeys }))))
+}
 
 const noted = Operations.use((operations) =>
   Effect.andThen(operations.note(partition), operations.note(elsewhere))
@@ -51,7 +57,8 @@ const named = (name: string, more: object = {}): TestTask => {
 
 for (const [name, layer] of [
   ["memory", memory],
-  ["Redis", redis]
+  ["Redis", redis],
+  ["Redis, sealed", sealed]
 ] as const) {
   const promise = <A, E>(sentence: string, body: () => Effect.Effect<A, E, Services | Scope.Scope>) =>
     it.live(sentence, () => Effect.suspend(body).pipe(Effect.provide(layer())))

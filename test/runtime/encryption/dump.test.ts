@@ -85,6 +85,8 @@ const troupeAt = (url: string, keys: Redacted.Redacted<KeyRing> | undefined, ove
 const workload = Effect.fnUntraced(function* (url: string, keys: Redacted.Redacted<KeyRing> | undefined) {
   const troupe = yield* troupeAt(url, keys, { work: true })
   yield* Effect.promise(async () => {
+    const heard = troupe.events({ tags: [canary("tag")] })[Symbol.asyncIterator]()
+    expect((await heard.next()).value).toMatchObject({ type: "listening" })
     expect(await troupe.ask(echo, { of: canary("input") })).toMatchObject({ said: canary("output") })
 
     const talking = await troupe.submit(talk, null, { tags: [canary("tag")], idempotencyKey: "once" })
@@ -93,6 +95,16 @@ const workload = Effect.fnUntraced(function* (url: string, keys: Redacted.Redact
     expect(JSON.stringify(events)).toContain(canary("chunk"))
     expect(JSON.stringify(events)).toContain(canary("log"))
     expect(JSON.stringify(await talking.result())).toContain(canary("child"))
+    const told = []
+    while (told.at(-1)?.type !== "task.completed") told.push((await heard.next()).value)
+    expect(told[0]).toMatchObject({ type: "task.submitted", tags: [canary("tag")] })
+    expect(told).toContainEqual(
+      expect.objectContaining({
+        type: "task.progress",
+        progress: { fraction: 0.5, message: canary("progress") }
+      })
+    )
+    await heard.return?.()
     expect((await troupe.task(talking.id)).attempts[0]?.error?.message).toBe(canary("retried"))
 
     const failing = await troupe.submit(fail, { of: canary("dead") })

@@ -6,6 +6,7 @@ import { readKeyRing } from "../../../runtime/encryption/key-ring.ts"
 import { agentsSuite } from "../../suite/agents.ts"
 import { earlyEndsSuite } from "../../suite/early-ends.ts"
 import { stepsSuite } from "../../suite/steps.ts"
+import { lifecycleSuite } from "../../suite/lifecycle.ts"
 import { storeSuite } from "../../suite/store.ts"
 import { waitingSuite } from "../../suite/waiting.ts"
 import { redisStore } from "../../support/stores.ts"
@@ -18,3 +19,4 @@ stepsSuite("Redis, sealed", sealed)
 agentsSuite("Redis, sealed", sealed)
 earlyEndsSuite("Redis, sealed", sealed)
 waitingSuite("Redis, sealed", sealed)
+lifecycleSuite("Redis, sealed", sealed)
