@@ -15,14 +15,34 @@ import { delays } from "./delays.ts"
 import { run } from "./frame.ts"
 import { latency } from "./latency.ts"
 import { mixes } from "./mixes.ts"
+import { payloads } from "./payloads.ts"
 import { peers } from "./peers.ts"
 import { replies } from "./replies.ts"
 import { toJson, toTables } from "./report.ts"
+import { retries } from "./retries.ts"
+import { schedules } from "./schedules.ts"
 import { sealing } from "./sealing.ts"
 import { streamsBench } from "./streams.ts"
 import { throughput } from "./throughput.ts"
+import { tokensBench } from "./tokens.ts"
+import { workers } from "./workers.ts"
 
-const benches = [throughput, peers, latency, mixes, delays, agents, replies, sealing, streamsBench]
+const benches = [
+  throughput,
+  payloads,
+  workers,
+  peers,
+  latency,
+  mixes,
+  retries,
+  delays,
+  schedules,
+  tokensBench,
+  streamsBench,
+  agents,
+  replies,
+  sealing
+]
 
 const usage = `bun run bench NAME… [--json] [--quick]
 

@@ -25,12 +25,18 @@ export interface Load {
   readonly mix?: Mix
   /** Of how many agents, in turn, where they are messages. */
   readonly agents?: number
+  /** What the runs are to do. Default: nothing. */
+  readonly effort?: Effort
 }
 
 /** What a task's run is to do. Default: nothing, and it gives the number 1. */
 export interface Effort {
-  /** How long it takes, in milliseconds. */
-  readonly holdMs?: number
+  /** How long it takes, in milliseconds: always so long, or from so long to so long by the task's number. */
+  readonly holdMs?: number | readonly [from: number, to: number]
+  /** How many words it emits meanwhile, at an even pace. */
+  readonly tokens?: number
+  /** How many runs of a task fail before one succeeds. */
+  readonly failures?: number
   /** How many characters it gives. */
   readonly reply?: number
 }
@@ -50,6 +56,12 @@ export interface Asking extends Pick<Load, "inFlight" | "inputBytes"> {
   readonly stallMs?: number
   /** An ask without an answer for so long is lost. Default: it is waited for. */
   readonly waitMaxMs?: number
+}
+
+/** Schedules to make, all alike. */
+export interface Scheduling {
+  readonly count: number
+  readonly everyMs: number
 }
 
 /** Tasks to ask for that are due one after the other, so far apart in milliseconds. */
@@ -84,6 +96,9 @@ export interface Commands {
   /** Resolves with how much later than it was due each result was here. */
   readonly wait: (waiting: Waiting) => Promise<Asked>
   readonly work: (concurrency: number, mix?: Mix) => Promise<void>
+  readonly schedule: (scheduling: Scheduling) => Promise<void>
+  /** How many runs this process has begun. */
+  readonly ran: () => Promise<number>
   /** Ends `work`, and lets what runs finish. */
   readonly rest: () => Promise<void>
   readonly usage: () => Promise<Usage>

@@ -6,7 +6,7 @@
  * It ends when its channel closes, so none outlives the bench, however that ended.
  */
 import type { Answer, Call, Commands } from "./processes.ts"
-import { inputOf, type Input, type System } from "./systems/system.ts"
+import { inputOf, type Input, runs, type System } from "./systems/system.ts"
 
 const [name = "", url = ""] = process.argv.slice(2)
 const systems = (await import(`./systems/${name}.ts`)) as Record<string, System>
@@ -52,9 +52,10 @@ const ask = (input: Input) => {
 let stopWork = async () => {}
 
 const commands: Commands = {
-  async submit({ agents, batch, count, inFlight, inputBytes, mix }) {
+  async submit({ agents, batch, count, effort, inFlight, inputBytes, mix }) {
     const input = (i: number) => ({
       ...inputOf(i, inputBytes),
+      ...effort,
       ...(agents === undefined ? {} : { agent: i % agents })
     })
     let next = 0
@@ -110,6 +111,13 @@ const commands: Commands = {
   async work(concurrency, mix) {
     stopWork = await client.work(concurrency, mix)
   },
+
+  async schedule({ count, everyMs }) {
+    let next = 0
+    await repeatedly(20, () => (next < count ? client.schedule!(next++, everyMs) : undefined))
+  },
+
+  ran: () => Promise.resolve(runs.begun),
 
   rest: () => stopWork(),
 

@@ -2,17 +2,21 @@
  * BullMQ, set up as its documentation says for speed: bulk submits, one worker with a high concurrency, its own
  * connections, defaults otherwise. Results are kept, as they are by default.
  */
-import { Queue, QueueEvents, Worker } from "bullmq"
+import { type Job, Queue, QueueEvents, Worker } from "bullmq"
 import type { Mix } from "../processes.ts"
-import { farDelayMs, mixDelayMs, mixLimit, type System } from "./system.ts"
+import { farDelayMs, type Input, mixDelayMs, mixLimit, outputOf, type System } from "./system.ts"
 
 const name = "bench"
 const key = (part: string) => `bull:${name}:${part}`
 
 const job = "noop"
 
+const run = (job: Job<Input>) =>
+  outputOf(job.data, { attempt: job.attemptsMade + 1, emit: (word) => job.updateProgress(word) })
+
 /** Its groups, the nearest it has to keys, are part of BullMQ Pro. */
-const optionsOf = (mix: Mix | undefined, i: number) => {
+const optionsOf = (mix: Mix | undefined, { failures, i }: Input) => {
+  if (failures !== undefined) return { attempts: failures + 1 }
   if (mix === "prioritised") return { priority: 1 + (i % 4) }
   if (mix === "far") return { delay: farDelayMs }
   return mix === "delayed" ? { delay: mixDelayMs } : {}
@@ -47,13 +51,15 @@ export const bullmq: System = {
     return {
       submit: (data) => queue.add(job, data),
       submitAll: (inputs, mix) =>
-        queue.addBulk(inputs.map((data) => ({ name: job, data, opts: optionsOf(mix, data.i) }))),
+        queue.addBulk(inputs.map((data) => ({ name: job, data, opts: optionsOf(mix, data) }))),
       ask: (data) => ask(data),
       askLater: (data, delay) => ask(data, { delay }),
+      schedule: (i, every) =>
+        queue.upsertJobScheduler(`s${i}`, { every }, { name: job, data: { i, text: "" } }),
       work: async (concurrency, mix) => {
         const limiter = { max: mixLimit.count, duration: mixLimit.perMs }
         const limited = mix === "limited" ? { limiter } : {}
-        const worker = new Worker(name, async () => 1, { connection, concurrency, ...limited })
+        const worker = new Worker(name, run, { connection, concurrency, ...limited })
         await worker.waitUntilReady()
         return () => worker.close()
       }

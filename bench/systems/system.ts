@@ -14,9 +14,38 @@ export interface Input extends Effort {
   readonly agent?: number
 }
 
+/** What a system gives a run. */
+export interface Run {
+  /** 1 for the first. */
+  readonly attempt: number
+  /** Hands on a word, and is not waited for. */
+  readonly emit: (word: string) => unknown
+}
+
+/** Of systems that no bench lets fail or emit. */
+const onlyRun: Run = { attempt: 1, emit: () => {} }
+
+/** How many runs this process has begun. */
+export const runs = { begun: 0 }
+
+/** Spreads numbers evenly, in an order that looks like none. */
+const spread = (i: number, [from, to]: readonly [number, number]) => from + ((i * 7_919) % (to - from + 1))
+
 /** What every system's task does. */
-export const outputOf = async ({ holdMs, reply }: Input): Promise<unknown> => {
-  if (holdMs !== undefined) await Bun.sleep(holdMs)
+export const outputOf = async (
+  { failures = 0, holdMs, i, reply, tokens = 0 }: Input,
+  { attempt, emit }: Run = onlyRun
+): Promise<unknown> => {
+  runs.begun += 1
+  if (attempt <= failures) throw new Error("a failure that was asked for")
+  if (holdMs !== undefined) {
+    const ms = typeof holdMs === "number" ? holdMs : spread(i, holdMs)
+    for (let word = 0; word < tokens; word++) {
+      await Bun.sleep(ms / tokens)
+      emit(`word${word} `)
+    }
+    if (tokens === 0) await Bun.sleep(ms)
+  }
   return reply === undefined ? 1 : "x".repeat(reply)
 }
 
@@ -50,6 +79,9 @@ export interface Client {
 
   /** Asks an agent. Absent where there are none. */
   readonly askAgent?: (input: Input) => Promise<unknown>
+
+  /** Makes a schedule of no-op tasks. Absent where no bench does. */
+  readonly schedule?: (number: number, everyMs: number) => Promise<unknown>
 
   /** Runs no-op tasks, `concurrency` at a time, until the function it resolves with is called. */
   readonly work: (concurrency: number, mix?: Mix) => Promise<() => Promise<void>>

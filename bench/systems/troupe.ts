@@ -6,7 +6,11 @@ import { lanes, partitionOf } from "../../runtime/task.ts"
 import type { Mix } from "../processes.ts"
 import { farDelayMs, type Input, mixDelayMs, mixLimit, outputOf, type System } from "./system.ts"
 
-const noop = defineTask({ name: "noop", run: (input) => outputOf(input as Input) })
+const noop = defineTask({
+  name: "noop",
+  retry: { attempts: 3, backoff: { fixed: 0 } },
+  run: (input, { attempt, emit }) => outputOf(input as Input, { attempt, emit })
+})
 
 const limited = defineTask({
   name: "limited",
@@ -72,6 +76,7 @@ export const troupe: System = {
       ask: (input) => client.ask(noop, input),
       askAgent: (input) => client.ask(counter, messageOf(input), { key: agentOf(input) }),
       askLater: (input, delay) => client.ask(noop, input, { delay }),
+      schedule: (i, every) => client.schedules.create(noop, { i, text: "" }, { every }),
       work: async (concurrency) => {
         const work = await client.work({ queues: { default: concurrency } })
         return work.stop
