@@ -110,10 +110,16 @@ export const slotAfter = (rule: Rule, time: number): number | undefined => {
 export const nextSlot = (rule: Rule, slot: number): number | undefined =>
   rule.kind === "cron" ? next(cronOf(rule.cron, rule.timeZone), slot) : slotAfter(rule, slot)
 
-/** Up to `count` slots from one on. */
-export const slotsFrom = (rule: Rule, slot: number | undefined, count: number): ReadonlyArray<number> => {
+/** Up to `count` slots from one on, none of them after `until`. */
+export const slotsFrom = (
+  rule: Rule,
+  slot: number | undefined,
+  count: number,
+  until = Infinity
+): ReadonlyArray<number> => {
   const slots: Array<number> = []
-  for (let at = slot; at !== undefined && slots.length < count; at = nextSlot(rule, at)) slots.push(at)
+  for (let at = slot; at !== undefined && at <= until && slots.length < count; at = nextSlot(rule, at))
+    slots.push(at)
   return slots
 }
 
@@ -122,8 +128,7 @@ export const slotsFrom = (rule: Rule, slot: number | undefined, count: number): 
  * does not go through them.
  */
 export const slotsUpTo = (rule: Rule, slot: number, time: number, most: number): ReadonlyArray<number> => {
-  const within = (from: number | undefined, count: number) =>
-    slotsFrom(rule, from, count).filter((at) => at <= time)
+  const within = (from: number | undefined, count: number) => slotsFrom(rule, from, count, time)
   const first = within(slot, most + 1)
   if (first.length <= most) return first
   const from = Math.max(slot, early(rule, time, most))
