@@ -1,0 +1,112 @@
+import { describe, expect } from "bun:test"
+import { ConfigProvider, Effect } from "effect"
+import { openaiModel } from "../../../handlers/embedding/openai.ts"
+import { RetryAfter } from "../../../runtime/handler.ts"
+import { it } from "../../support/effect.ts"
+import { embeddingsServer, standInVector } from "../../support/embeddings-server.ts"
+
+const within = (url: string, environment: Record<string, string> = {}) =>
+  Effect.provideService(
+    ConfigProvider.ConfigProvider,
+    ConfigProvider.fromEnv({ env: { OPENAI_BASE_URL: url, ...environment } })
+  )
+
+/** Has the texts embedded by a server that answers so. */
+const embed = Effect.fnUntraced(function* (
+  texts: ReadonlyArray<string>,
+  answer: Parameters<typeof embeddingsServer>[0],
+  callTimeout?: "100 millis"
+) {
+  const server = yield* embeddingsServer(answer)
+  const model = yield* openaiModel("test-model", callTimeout).pipe(
+    within(server.url, { OPENAI_API_KEY: "sk-1" })
+  )
+  return { ...server, embedded: model.embed(texts) }
+})
+
+describe("a provider's model", () => {
+  it.live("is asked for many vectors in one request, which come in their order and of length 1", () =>
+    Effect.gen(function* () {
+      const { asked, embedded } = yield* embed(["a", "bbb"], undefined)
+      const { tokens, vectors } = yield* embedded
+      expect(asked).toEqual([{ model: "test-model", input: ["a", "bbb"], authorization: "Bearer sk-1" }])
+      expect(tokens).toBe(4)
+      for (const [at, text] of ["a", "bbb"].entries()) {
+        const expected = standInVector(text)
+        const length = Math.hypot(...expected)
+        expect(Array.from(vectors[at]!, (one) => one * length)).toEqual(
+          expected.map((one) => expect.closeTo(one, 4) as never)
+        )
+      }
+    })
+  )
+
+  it.live("that is over its limit says to all who use it when to come back", () =>
+    Effect.gen(function* () {
+      const { asked, embedded } = yield* embed(["a"], () => ({
+        status: 429,
+        headers: { "retry-after": "7" }
+      }))
+      const failure = yield* Effect.flip(embedded)
+      expect(failure).toBeInstanceOf(RetryAfter)
+      expect(failure).toMatchObject({ afterMs: 7_000, counted: false, limit: "embeddings" })
+      expect(asked.length).toBe(1)
+    })
+  )
+
+  it.live("that is not paid for is not asked again", () =>
+    Effect.gen(function* () {
+      const body = { error: { message: "You exceeded your current quota", code: "insufficient_quota" } }
+      const { embedded } = yield* embed(["a"], () => ({ status: 429, body }))
+      expect(yield* Effect.flip(embedded)).toMatchObject({ name: "ProviderRefused" })
+    })
+  )
+
+  for (const status of [500, 503, 408]) {
+    it.live(`that answers ${status} may be asked again`, () =>
+      Effect.gen(function* () {
+        const { embedded } = yield* embed(["a"], () => ({ status }))
+        expect(yield* Effect.flip(embedded)).toMatchObject({ _tag: "EmbeddingsUnavailable" })
+      })
+    )
+  }
+
+  for (const status of [401, 403, 404]) {
+    it.live(`that answers ${status} has refused for good`, () =>
+      Effect.gen(function* () {
+        const { embedded } = yield* embed(["a"], () => ({ status }))
+        expect(yield* Effect.flip(embedded)).toMatchObject({ name: "ProviderRefused" })
+      })
+    )
+  }
+
+  it.live("that refuses a call's texts says so, as one of them may be the cause", () =>
+    Effect.gen(function* () {
+      const { embedded } = yield* embed(["a"], () => ({ status: 400 }))
+      expect(yield* Effect.flip(embedded)).toMatchObject({ _tag: "TextsRefused" })
+    })
+  )
+
+  it.live("that says nothing is given up, and the request is ended", () =>
+    Effect.gen(function* () {
+      const { embedded, left } = yield* embed(["a"], () => "stall", "100 millis")
+      const failure = yield* Effect.flip(embedded)
+      expect(failure).toMatchObject({ _tag: "EmbeddingsUnavailable", reason: "no answer within 100ms" })
+      yield* Effect.promise(() => left)
+    })
+  )
+
+  it.live("that cannot be reached may be asked again", () =>
+    Effect.gen(function* () {
+      const model = yield* openaiModel("m").pipe(within("http://127.0.0.1:1/v1"))
+      expect(yield* Effect.flip(model.embed(["a"]))).toMatchObject({ _tag: "EmbeddingsUnavailable" })
+    })
+  )
+
+  it.live("needs a key, or a server of one's own", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(openaiModel("m").pipe(within("", {})))
+      expect(failure).toMatchObject({ name: "ProviderMissing" })
+    })
+  )
+})
