@@ -2,6 +2,8 @@
 /** The program `troupe`. It alone knows every folder: it brings the handlers to the commands. */
 import { Command } from "effect/cli"
 import { agentQuery } from "../handlers/agent-query/index.ts"
+import { crawlDiscover } from "../handlers/crawl-discover/index.ts"
+import { crawlFetch } from "../handlers/crawl-fetch/index.ts"
 import { documentProcess } from "../handlers/document-process/index.ts"
 import { documentsFolder, documentsPart } from "../handlers/documents-folder/index.ts"
 import { httpRequest } from "../handlers/http-request/index.ts"
@@ -26,7 +28,9 @@ const handlers = [
   vectorsUpsert,
   vectorsSearch,
   vectorsDelete,
-  shellRun
+  shellRun,
+  crawlDiscover,
+  crawlFetch
 ]
 
 const troupe = Command.make("troupe").pipe(

@@ -1,0 +1,296 @@
+/**
+ * Finds the pages of a site and has each fetched, as a task of `crawl.fetch`: from where it is told to begin, from sitemaps
+ * and from links, in waves, as far as scope, depth and number allow and robots.txt does not forbid.
+ *
+ * It holds no worker while pages are fetched. What it has learned of each wave is remembered, so a run that is repeated
+ * goes on where the last one was, and fetches no page again. Safe to repeat.
+ */
+import { Effect, Layer, Schema } from "effect"
+import { Files } from "../../runtime/files.ts"
+import {
+  type AttemptOver,
+  type ChildOutcome,
+  CurrentTask,
+  defineTask,
+  type EventRefused
+} from "../../runtime/handler.ts"
+import { normalise } from "../crawl/address.ts"
+import {
+  apply,
+  begin,
+  digest,
+  type Digest,
+  emptyFrontier,
+  type Fetched,
+  nextWave,
+  type Outcome,
+  type Target,
+  type Visit
+} from "../crawl/frontier.ts"
+import { Robots, RobotsUnavailable, type Rules, rulesOf, type Said } from "../crawl/robots.ts"
+import { Scope, within } from "../crawl/scope.ts"
+import { fetchSitemap } from "../crawl/sitemap.ts"
+import { manner, userAgentDefault } from "../crawl-fetch/index.ts"
+import { guardedNetwork } from "../network/guard.ts"
+
+const startsMax = 100
+const pagesDefault = 200
+const pagesMaxMax = 5_000
+const depthDefault = 5
+const depthMaxMax = 50
+const similarDefault = 500
+const sitemapsMax = 50
+
+/** What is remembered of one sitemap, in characters. */
+const sitemapCharactersMax = 150_000
+
+/** How many pages the output names; the file names all. */
+const pagesTold = 1_000
+
+const input = Schema.Struct({
+  start: Schema.Array(
+    Schema.String.check(
+      Schema.makeFilter(
+        (url) => normalise(url) !== undefined || "must be an http or https URL without a password"
+      )
+    )
+  ).check(Schema.isMinLength(1), Schema.isMaxLength(startsMax)),
+  scope: Schema.optionalKey(Scope),
+  pagesMax: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pagesMaxMax }))),
+  depthMax: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: depthMaxMax }))),
+  similarMax: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: pagesMaxMax }))),
+  /** Whether sitemaps are read. Default `true`. */
+  sitemaps: Schema.optionalKey(Schema.Boolean),
+  /** How many pages of one host are fetched at once. Default 1. */
+  connections: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 }))),
+  ...manner
+})
+
+const PageSeen = Schema.Struct({
+  url: Schema.String,
+  depth: Schema.Int,
+  file: Schema.optionalKey(Schema.String),
+  title: Schema.optionalKey(Schema.String)
+})
+
+const output = Schema.Struct({
+  /** Pages that were kept, without duplicates: the first thousand. */
+  pages: Schema.Array(PageSeen),
+  /** All pages that were asked for, an object a line. */
+  list: Schema.String,
+  fetched: Schema.Int,
+  kept: Schema.Int,
+  duplicates: Schema.Int,
+  failed: Schema.Int,
+  /** Addresses that were not asked for: reason → how many. */
+  leftOut: Schema.Record(Schema.String, Schema.Int)
+})
+
+export const crawlDiscover = defineTask.effect({
+  name: "crawl.discover",
+  queue: "crawl",
+  input,
+  output,
+  layer: Robots.layer.pipe(Layer.provideMerge(Layer.merge(Files.layer, guardedNetwork))),
+
+  run: Effect.fn("crawl.discover")(function* (given) {
+    const task = yield* CurrentTask
+    const start = given.start.flatMap((url) => normalise(url) ?? [])
+    const frontier = emptyFrontier({
+      pagesMax: given.pagesMax ?? pagesDefault,
+      depthMax: given.depthMax ?? depthDefault,
+      similarMax: given.similarMax ?? similarDefault,
+      belongs: within(given.scope ?? {}, start)
+    })
+    const rulesFor = askHosts(given.userAgent ?? userAgentDefault)
+    begin(frontier, start)
+    for (const origin of originsOf(start)) {
+      const { sitemaps } = yield* rulesFor(origin, "needed")
+      if (given.sitemaps !== false)
+        begin(frontier, yield* readSitemaps(origin, sitemaps, given, frontier.bounds))
+    }
+    for (let number = 1; ; number++) {
+      const wave = nextWave(frontier)
+      if (wave.length === 0 && frontier.pending.length === 0) break
+      const allowed: Array<Target> = []
+      for (const target of wave) {
+        const rules = yield* rulesFor(new URL(target.url).origin, "optional")
+        if (rules.isAllowed(target.url)) allowed.push(target)
+        else frontier.leftOut["robots"] = (frontier.leftOut["robots"] ?? 0) + 1
+      }
+      const children = yield* submitAll(allowed, given, start)
+      const learned: Digest = yield* task.step(
+        `wave ${number}`,
+        Effect.map(task.all(children, { onFailure: "collect" }), (outcomes) =>
+          digest(frontier, allowed, outcomes.map(outcomeOf))
+        )
+      )
+      // Followers hear of a wave once, whatever runs come after it.
+      yield* task.step(
+        `told of wave ${number}`,
+        tellOf(learned.visits, frontier.visits.length, frontier.taken)
+      )
+      apply(frontier, learned)
+    }
+    const list = yield* task.step("list", keepList(frontier.visits))
+    return summary(frontier.visits, frontier.leftOut, list)
+  })
+})
+
+const originsOf = (urls: ReadonlyArray<string>) => [...new Set(urls.map((url) => new URL(url).origin))]
+
+// ---------------------------------------------------------------------------------------------------------
+// Hosts and sitemaps
+// ---------------------------------------------------------------------------------------------------------
+
+/** Asks each host once, and remembers what it said. One that the crawl begins with must answer. */
+const askHosts = (userAgent: string) => {
+  const known = new Map<string, Rules>()
+  return Effect.fnUntraced(function* (origin: string, kind: "needed" | "optional") {
+    const there = known.get(origin)
+    if (there !== undefined) return there
+    const task = yield* CurrentTask
+    const robots = yield* Robots
+    const asked = robots
+      .of(origin, userAgent)
+      .pipe(
+        Effect.flatMap((said) =>
+          kind === "needed" && said.unavailable !== undefined
+            ? Effect.fail(new RobotsUnavailable({ host: new URL(origin).host, reason: said.unavailable }))
+            : Effect.succeed(said)
+        )
+      )
+    const said: Said = yield* task.step(
+      `robots ${origin}`.slice(0, 128),
+      kind === "needed"
+        ? asked
+        : asked.pipe(Effect.catch((error) => Effect.succeed<Said>({ text: "", unavailable: error.message })))
+    )
+    const rules = yield* rulesOf(origin, said, userAgent)
+    known.set(origin, rules)
+    return rules
+  })
+}
+
+/** The pages that the sitemaps of a host name, as far as they belong to the crawl. */
+const readSitemaps = Effect.fnUntraced(function* (
+  origin: string,
+  named: ReadonlyArray<string>,
+  { userAgent = userAgentDefault }: typeof input.Type,
+  { belongs, pagesMax }: { readonly belongs: (url: string) => boolean; readonly pagesMax: number }
+) {
+  const task = yield* CurrentTask
+  const waiting = [...new Set(named.length > 0 ? named : [`${origin}/sitemap.xml`])]
+  const seen = new Set(waiting)
+  const pages: Array<string> = []
+  for (let number = 1; waiting.length > 0 && number <= sitemapsMax && pages.length < pagesMax; number++) {
+    const address = waiting.shift()!
+    const { addresses, kind } = yield* task.step(
+      `sitemap ${number} of ${origin}`.slice(0, 128),
+      Effect.map(fetchSitemap(address, userAgent), ({ addresses, kind }) => ({
+        kind,
+        addresses: upTo(
+          kind === "pages" ? addresses.filter(belongs).slice(0, pagesMax) : addresses.slice(0, sitemapsMax),
+          sitemapCharactersMax
+        )
+      }))
+    )
+    if (kind === "pages") pages.push(...addresses)
+    for (const further of kind === "index" ? addresses : []) {
+      if (!seen.has(further)) waiting.push(further)
+      seen.add(further)
+    }
+  }
+  return pages
+})
+
+const upTo = (texts: ReadonlyArray<string>, charactersMax: number): ReadonlyArray<string> => {
+  let characters = 0
+  return texts.filter((text) => (characters += text.length + 3) <= charactersMax)
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Waves
+// ---------------------------------------------------------------------------------------------------------
+
+/** A task for each page. Those of one host wait for each other, by their key, in as many rows as it may have connections. */
+const submitAll = Effect.fnUntraced(function* (
+  wave: ReadonlyArray<Target>,
+  { bytesMax, connections = 1, delayMs, scope = {}, types, userAgent }: typeof input.Type,
+  start: ReadonlyArray<string>
+) {
+  const task = yield* CurrentTask
+  const rows = new Map<string, number>()
+  const shared = {
+    scope,
+    start,
+    ...(bytesMax === undefined ? {} : { bytesMax }),
+    ...(delayMs === undefined ? {} : { delayMs }),
+    ...(types === undefined ? {} : { types }),
+    ...(userAgent === undefined ? {} : { userAgent })
+  }
+  return yield* Effect.forEach(
+    wave,
+    ({ url }) => {
+      const { host } = new URL(url)
+      const row = (rows.get(host) ?? 0) % connections
+      rows.set(host, row + 1)
+      return task.submit("crawl.fetch", { url, ...shared }, { key: keyOfRow(host, row) })
+    },
+    { concurrency: 16 }
+  )
+})
+
+/** The first row of a host is that of `crawl.fetch` itself. */
+const keyOfRow = (host: string, row: number) => (row === 0 ? host.slice(-128) : `${host.slice(-120)}#${row}`)
+
+const outcomeOf = (outcome: ChildOutcome): Outcome =>
+  outcome.state === "succeeded" ? { page: outcome.output as Fetched } : { error: outcome.error.type }
+
+/** What followers are told is a courtesy: the work goes on when it cannot be stored. */
+const courteously = <R>(event: Effect.Effect<void, AttemptOver | EventRefused, R>) =>
+  Effect.catchTag(event, "EventRefused", () => Effect.void)
+
+const tellOf = (visits: ReadonlyArray<Visit>, before: number, taken: number) =>
+  Effect.gen(function* () {
+    const task = yield* CurrentTask
+    yield* Effect.forEach(visits, (visit) => courteously(task.emit(visit)), {
+      concurrency: 16,
+      discard: true
+    })
+    const done = before + visits.length
+    yield* courteously(
+      task.progress(taken === 0 ? 1 : Math.min(1, done / taken), `${done} of ${taken} pages`)
+    )
+    return true
+  })
+
+// ---------------------------------------------------------------------------------------------------------
+// The end
+// ---------------------------------------------------------------------------------------------------------
+
+const keepList = (visits: ReadonlyArray<Visit>) =>
+  Effect.gen(function* () {
+    const files = yield* Files
+    const lines = new Blob(visits.map((visit) => `${JSON.stringify(visit)}\n`))
+    const { id } = yield* files.upload(lines.stream(), { type: "application/x-ndjson" })
+    return id
+  })
+
+const summary = (visits: ReadonlyArray<Visit>, leftOut: Readonly<Record<string, number>>, list: string) => {
+  const kept = visits.filter(({ duplicateOf, file }) => file !== undefined && duplicateOf === undefined)
+  return {
+    pages: kept.slice(0, pagesTold).map(({ depth, file, title, url }) => ({
+      url,
+      depth,
+      ...(file === undefined ? {} : { file }),
+      ...(title === undefined ? {} : { title })
+    })),
+    list,
+    fetched: visits.length,
+    kept: kept.length,
+    duplicates: visits.filter(({ duplicateOf }) => duplicateOf !== undefined).length,
+    failed: visits.filter(({ error }) => error !== undefined).length,
+    leftOut
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * What a host's robots.txt says, as RFC 9309 has it: a host without one (4xx) allows everything; one that cannot be asked
+ * (5xx, no answer) allows nothing until it can.
+ *
+ * It is asked for once an hour and host; what it said lies beside the documents, for all workers.
+ */
+import { Clock, Context, Duration, Effect, Layer, Option, Schema, Stream } from "effect"
+import { createHash } from "node:crypto"
+import { Files } from "../../runtime/files.ts"
+import { Fatal } from "../../runtime/handler.ts"
+import { Network } from "../../runtime/network/network.ts"
+import { bodyOf, exchange } from "../network/exchange.ts"
+import { optionalPackage } from "../packages/optional.ts"
+
+/** What more there is of it is not read. */
+const bytesMax = 512 * 1024
+
+/** What a crawl remembers of it. */
+export const textMax = 100_000
+
+const keptMs = Duration.toMillis("1 hour")
+
+/** One that could not be asked is asked again after that. */
+const unavailableMs = Duration.toMillis("1 minute")
+
+const answerMax = Duration.seconds(20)
+
+/** The longest pause between two requests that a host may wish. */
+export const delayMaxMs = 60_000
+
+/** `text` is empty where there is none; `unavailable` says why it could not be asked. */
+export const Said = Schema.Struct({ text: Schema.String, unavailable: Schema.optionalKey(Schema.String) })
+export type Said = typeof Said.Type
+
+const Kept = Schema.fromJsonString(Schema.Struct({ at: Schema.Finite, said: Said }))
+
+/** A host cannot be asked what it allows, so nothing is fetched from it. Worth another try later. */
+export class RobotsUnavailable extends Schema.TaggedError<RobotsUnavailable>()("RobotsUnavailable", {
+  host: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the robots.txt of ${this.host} cannot be read (${this.reason}), so nothing of it is fetched`
+  }
+}
+
+export interface Rules {
+  readonly isAllowed: (url: string) => boolean
+  /** Between two requests, in milliseconds. */
+  readonly delayMs: number
+  readonly sitemaps: ReadonlyArray<string>
+}
+
+/** What a robots.txt means for a crawler that calls itself so. */
+export const rulesOf = Effect.fnUntraced(function* (origin: string, said: Said, userAgent: string) {
+  const { default: parse } = yield* optionalPackage("robots-parser", () => import("robots-parser"))
+  const robots = parse(`${origin}/robots.txt`, said.text)
+  const token = tokenOf(userAgent)
+  const rules: Rules = {
+    isAllowed: (url) => said.unavailable === undefined && robots.isAllowed(url, token) !== false,
+    delayMs: Math.min(delayMaxMs, Math.max(0, Number(robots.getCrawlDelay(token)) || 0) * 1_000),
+    sitemaps: robots.getSitemaps()
+  }
+  return rules
+})
+
+/** What a crawler is called in robots.txt: the first word, without its version. */
+export const tokenOf = (userAgent: string): string => /^[^\s/]+/.exec(userAgent)?.[0] ?? "*"
+
+export class Robots extends Context.Service<
+  Robots,
+  {
+    /** What the robots.txt of an origin says. `Fatal` is of type `AddressNotAllowed`. */
+    readonly of: (origin: string, userAgent: string) => Effect.Effect<Said, Fatal>
+  }
+>()("troupe/handlers/Robots") {
+  static readonly layer = Layer.effect(
+    Robots,
+    Effect.gen(function* () {
+      const files = yield* Files
+      const network = yield* Network
+
+      const readKept = (name: string) =>
+        files.readObject(name).pipe(
+          Effect.flatMap((bytes) => Schema.decodeUnknownEffect(Kept)(new TextDecoder().decode(bytes))),
+          Effect.option
+        )
+
+      const of = Effect.fn("Robots.of")(function* (origin: string, userAgent: string) {
+        const name = `crawl/robots/${createHash("sha256").update(origin).digest("hex").slice(0, 32)}.json`
+        const now = yield* Clock.currentTimeMillis
+        const kept = yield* readKept(name)
+        if (Option.isSome(kept)) {
+          const { at, said } = kept.value
+          if (now - at < (said.unavailable === undefined ? keptMs : unavailableMs) && now >= at) return said
+        }
+        const said = yield* Effect.provideService(ask(origin, userAgent), Network, network)
+        const text = yield* Effect.orDie(Schema.encodeEffect(Kept)({ at: now, said }))
+        // Without it the next one asks again.
+        yield* Effect.ignoreCause(files.writeObject(name, new TextEncoder().encode(text)))
+        return said
+      })
+
+      return Robots.of({ of })
+    })
+  )
+}
+
+const unavailable = (reason: string): Said => ({ text: "", unavailable: reason })
+
+const ask = (origin: string, userAgent: string): Effect.Effect<Said, Fatal> =>
+  Effect.gen(function* () {
+    const answer = yield* exchange(new URL(`${origin}/robots.txt`), {
+      method: "GET",
+      headers: () => Effect.succeed({ accept: "text/plain", "user-agent": userAgent }),
+      redirectsMax: 5
+    })
+    const { ok, status } = answer.response
+    if (status >= 500 || status === 429) return unavailable(`the server answered ${status}`)
+    if (!ok) return { text: "" }
+    let bytes = 0
+    const pieces = yield* bodyOf(answer, Number.MAX_SAFE_INTEGER).pipe(
+      Stream.takeUntil((piece) => (bytes += piece.byteLength) >= bytesMax),
+      Stream.runCollect
+    )
+    return { text: new TextDecoder().decode(Buffer.concat(pieces)).slice(0, textMax) }
+  }).pipe(
+    Effect.scoped,
+    Effect.timeoutOrElse({
+      duration: answerMax,
+      orElse: () => Effect.succeed(unavailable(`no answer within ${Duration.format(answerMax)}`))
+    }),
+    Effect.catch((error): Effect.Effect<Said, Fatal> => {
+      if (!(error instanceof Fatal)) return Effect.succeed(unavailable(error.message))
+      // A chain of redirects that has no end leads to no robots.txt.
+      // @effect-diagnostics-next-line globalErrorInEffectFailure:off
+      return error.name === "UrlRefused" ? Effect.succeed({ text: "" }) : Effect.fail(error)
+    })
+  )

@@ -1,0 +1,193 @@
+import { describe, expect } from "bun:test"
+import { Effect } from "effect"
+import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
+import { crawlDiscover } from "../../../handlers/crawl-discover/index.ts"
+import { crawlFetch } from "../../../handlers/crawl-fetch/index.ts"
+import { Files } from "../../../runtime/files.ts"
+import { it } from "../../support/effect.ts"
+import { filesIn, temporaryFolder } from "../../support/folder.ts"
+import { aSite, page } from "../../support/site.ts"
+import { memorySystem, redisSystem } from "../../support/system.ts"
+
+interface Output {
+  readonly pages: ReadonlyArray<{ readonly url: string; readonly depth: number; readonly file?: string }>
+  readonly list: string
+  readonly fetched: number
+  readonly kept: number
+  readonly duplicates: number
+  readonly failed: number
+  readonly leftOut: Readonly<Record<string, number>>
+}
+
+/** What a crawl finds, on a whole system. */
+const crawled = (input: Readonly<Record<string, unknown>>, system = memorySystem) =>
+  Effect.gen(function* () {
+    const files = yield* temporaryFolder
+    const ended = yield* Dispatcher.use(({ ask }) =>
+      ask({ name: "crawl.discover", input: { delayMs: 0, ...input } })
+    ).pipe(Effect.provide(system([crawlDiscover, crawlFetch], { files, networks: ["127.0.0.0/8"] })))
+    if (ended.state !== "succeeded") throw new Error(JSON.stringify(ended))
+    const output = ended.output as Output
+    const list = yield* Files.use(({ read }) => read(output.list)).pipe(Effect.provide(filesIn(files)))
+    const lines = new TextDecoder().decode(list).trim().split("\n")
+    return { output, list: lines.map((line) => JSON.parse(line) as Record<string, unknown>) }
+  })
+
+describe("a crawl", () => {
+  for (const [store, system] of [
+    ["memory", memorySystem],
+    ["Redis", redisSystem]
+  ] as const) {
+    it.live(`on ${store} fetches each page of a site once, and keeps what it found`, () =>
+      Effect.gen(function* () {
+        const { origin, paths } = yield* aSite({
+          "/": page("home", ["/a", "/b/", "/a?utm_campaign=x", "/missing", "http://other.test/"]),
+          "/a": page("a", ["/", "/b/", "/c"]),
+          "/b/": page("b", ["../c", "/a#x"]),
+          "/c": page("c")
+        })
+        const { list, output } = yield* crawled({ start: [`${origin}/`] }, system)
+        expect(paths().sort()).toEqual(["/", "/a", "/b/", "/c", "/missing"])
+        expect(output).toMatchObject({ fetched: 5, kept: 4, duplicates: 0, failed: 0, leftOut: {} })
+        expect(output.pages.map(({ depth, url }) => [url.slice(origin.length), depth])).toEqual([
+          ["/", 0],
+          ["/a", 1],
+          ["/b/", 1],
+          ["/c", 2]
+        ])
+        expect(output.pages.every(({ file }) => file !== undefined)).toBe(true)
+        expect(list).toContainEqual({
+          url: `${origin}/missing`,
+          depth: 1,
+          status: 404,
+          bytes: 0,
+          skipped: "status"
+        })
+      })
+    )
+  }
+
+  it.live("begins with what sitemaps name, indexes and packed ones among them", () =>
+    Effect.gen(function* () {
+      const { origin, paths } = yield* aSite((path) => {
+        const loc = (at: string) => `<loc>${origin}${at}</loc>`
+        if (path === "/robots.txt") return new Response(`Sitemap: ${origin}/sitemap-index.xml`)
+        if (path === "/sitemap-index.xml")
+          return new Response(
+            `<sitemapindex><sitemap>${loc("/sitemap-1.xml.gz")}</sitemap><sitemap>${loc("/sitemap-index.xml")}</sitemap></sitemapindex>`
+          )
+        if (path === "/sitemap-1.xml.gz") {
+          const xml = `<urlset><url>${loc("/hidden")}</url><url><loc>http://other.test/x</loc></url></urlset>`
+          return new Response(Bun.gzipSync(new TextEncoder().encode(xml)))
+        }
+        return ["/", "/hidden"].includes(path) ? page(path) : undefined
+      })
+      yield* crawled({ start: [`${origin}/`] })
+      expect(paths().sort()).toEqual(["/", "/hidden"])
+    })
+  )
+
+  it.live("gets out of traps: endless calendars, circles, huge pages, pages that are all the same", () =>
+    Effect.gen(function* () {
+      const { origin, paths } = yield* aSite((path) => {
+        if (path === "/")
+          return page("home", [
+            "/cal?day=1",
+            "/round/",
+            "/huge",
+            "/loop",
+            ...[1, 2, 3].map((id) => `/same/x${id}`)
+          ])
+        if (path.startsWith("/cal")) return page(path, [`/cal?day=${Number(path.split("=")[1]) + 1}`])
+        if (path.startsWith("/round/")) return page(path, ["round/"])
+        if (path === "/huge")
+          return new Response(new ReadableStream({ pull: (it) => it.enqueue(new Uint8Array(50_000)) }), {
+            headers: { "content-type": "text/html" }
+          })
+        if (path === "/loop") return new Response(null, { status: 302, headers: { location: "/loop" } })
+        return path.startsWith("/same/") ? page("the same", [`${path}/deeper`]) : undefined
+      })
+      const { output } = yield* crawled({
+        start: [`${origin}/`],
+        similarMax: 6,
+        depthMax: 30,
+        bytesMax: 300_000
+      })
+      expect(paths().filter((path) => path.startsWith("/cal")).length).toBe(6)
+      expect(paths().filter((path) => path.startsWith("/round")).length).toBe(3)
+      expect(
+        paths()
+          .filter((path) => path.startsWith("/same"))
+          .sort()
+      ).toEqual(["/same/x1", "/same/x1/deeper", "/same/x2", "/same/x3"])
+      expect(output).toMatchObject({ duplicates: 3, failed: 1, leftOut: { similar: 1, trap: 1 } })
+    })
+  )
+
+  it.live("asks for no more pages than it may, and none that robots.txt does not allow", () =>
+    Effect.gen(function* () {
+      const { origin, paths } = yield* aSite((path) =>
+        path === "/robots.txt"
+          ? new Response("User-agent: *\nDisallow: /no")
+          : page(
+              path,
+              Array.from(
+                { length: 30 },
+                (_, at) => `/${at % 2 === 0 ? "no" : "yes"}-${"abcdefghijklmnopqrstuvwxyzäöüß"[at]}`
+              )
+            )
+      )
+      const { output } = yield* crawled({ start: [`${origin}/`], pagesMax: 20 })
+      expect(paths().some((path) => path.startsWith("/no"))).toBe(false)
+      expect(output.fetched + output.leftOut["robots"]!).toBe(20)
+    })
+  )
+
+  it.live("waits until the robots.txt it begins with can be read, and fetches nothing before", () =>
+    Effect.gen(function* () {
+      const { origin, paths } = yield* aSite({
+        "/robots.txt": new Response(null, { status: 500 }),
+        "/": page("x")
+      })
+      const files = yield* temporaryFolder
+      const ended = yield* Dispatcher.use(({ ask }) =>
+        ask({
+          name: "crawl.discover",
+          input: { start: [`${origin}/`] },
+          retry: { attempts: 2, backoff: { fixedMs: 1 } }
+        })
+      ).pipe(Effect.provide(memorySystem([crawlDiscover, crawlFetch], { files, networks: ["127.0.0.0/8"] })))
+      expect(ended).toMatchObject({ state: "failed", error: { type: "RobotsUnavailable" } })
+      expect(paths()).toEqual([])
+    })
+  )
+
+  it.live("asks one host for one page at a time, with the pause it wishes, and several hosts at once", () =>
+    Effect.gen(function* () {
+      const slow = (path: string) => async () => {
+        await Bun.sleep(15)
+        return new Response(page(path), { headers: { "content-type": "text/html" } })
+      }
+      const site = (name: string) =>
+        aSite((path) =>
+          path === "/robots.txt"
+            ? new Response("User-agent: *\nCrawl-delay: 0.05")
+            : path === "/"
+              ? page(name, ["/p1", "/p2", "/p3"])
+              : path.startsWith("/p")
+                ? slow(path)
+                : undefined
+        )
+      const [one, other] = yield* Effect.all([site("one"), site("other")])
+      yield* crawled({ start: [`${one.origin}/`, `${other.origin}/`] })
+      const gaps = [one, other].flatMap(({ asked }) => {
+        const pages = asked.filter(({ path }) => /^\/(p\d)?$/.test(path))
+        expect(pages.length).toBe(4)
+        return pages.slice(1).map(({ at }, before) => at - pages[before]!.until)
+      })
+      expect(Math.min(...gaps)).toBeGreaterThan(48)
+      const spans = [one, other].map(({ asked }) => [asked[2]!.at, asked.at(-1)!.until] as const)
+      expect(Math.max(spans[0]![0], spans[1]![0])).toBeLessThan(Math.min(spans[0]![1], spans[1]![1]))
+    })
+  )
+})
