@@ -2,7 +2,7 @@
  * Bytes that are too large for Redis: what callers upload, and what handlers keep.
  *
  * All processes of a system share one folder, or one bucket. A file is there whole and durable, or not at all: an upload
- * that fails, is too large or is interrupted leaves nothing.
+ * that fails, is too large or is interrupted leaves nothing. Where the settings name keys, all of it is sealed.
  * An upload's id is 128 random bits, so knowing it is the permission to read it. A named object (as
  * `documents/ab12.json`) belongs to the handler that writes it, and writing it again replaces it.
  *
@@ -12,11 +12,12 @@
  *     tenants/<tenant>/   the same two of another tenant than `default`, which sees these alone
  */
 import type { S3Options } from "bun"
-import { Context, Effect, Layer, Schema, Stream } from "effect"
+import { Context, Effect, Layer, Redacted, Schema, Stream } from "effect"
 import { createHash } from "node:crypto"
 import { type Append, FilesError } from "./blobs/blobs.ts"
 import { bucketOf, openBucket } from "./blobs/bucket.ts"
 import { openFolder } from "./blobs/folder.ts"
+import { sealedBlobs } from "./blobs/sealed.ts"
 import { Settings, SettingsError } from "./config.ts"
 import { Tenant, tenantDefault } from "./tenant.ts"
 
@@ -124,7 +125,9 @@ export class Files extends Context.Service<
 }
 
 const make = Effect.fnUntraced(function* (access: S3Options) {
-  const blobs = yield* openBlobs((yield* Settings).files, access)
+  const { encryptionKeys, files } = yield* Settings
+  const ring = encryptionKeys === undefined ? undefined : Redacted.value(encryptionKeys)
+  const blobs = sealedBlobs(yield* openBlobs(files, access), ring)
 
   /** Where the tenant that an effect acts for has its files. */
   const own = Effect.map(Tenant, (tenant) => {

@@ -32,15 +32,22 @@ interface Key {
   readonly name: string
   readonly sealing: Buffer
   readonly noncing: Buffer
+  readonly filing: Buffer
 }
 
 export interface KeyRing {
   /** Seals with the first key. */
   readonly seal: (place: string, text: string) => string
   readonly open: (place: string, sealed: string) => Result.Result<string, PayloadUnreadable>
+  /** What one file is sealed with: made of its salt, by the key of a name, or else by the first. */
+  readonly fileKey: (
+    salt: Uint8Array,
+    name?: string
+  ) => Result.Result<{ readonly name: string; readonly secret: Buffer }, PayloadUnreadable>
 }
 
-const derived = (secret: Buffer, use: string) => Buffer.from(hkdfSync("sha256", secret, "", use, keyBytes))
+const derived = (secret: Buffer, use: string, salt: string | Uint8Array = "") =>
+  Buffer.from(hkdfSync("sha256", secret, salt, use, keyBytes))
 
 const makeKeyRing = (keys: ReadonlyArray<Key>): KeyRing => {
   const [first] = keys
@@ -70,6 +77,12 @@ const makeKeyRing = (keys: ReadonlyArray<Key>): KeyRing => {
       } catch {
         return Result.fail(new PayloadUnreadable({ key: name, reason: "mismatch" }))
       }
+    },
+    fileKey: (salt, name = first!.name) => {
+      const key = byName.get(name)
+      return key === undefined
+        ? Result.fail(new PayloadUnreadable({ key: name, reason: "absent" }))
+        : Result.succeed({ name, secret: derived(key.filing, "troupe file", salt) })
     }
   }
 }
@@ -104,7 +117,8 @@ export const readKeyRing = (value: string): Result.Result<Redacted.Redacted<KeyR
     keys.push({
       name,
       sealing: derived(secret, "troupe payloads"),
-      noncing: derived(secret, "troupe nonces")
+      noncing: derived(secret, "troupe nonces"),
+      filing: derived(secret, "troupe files")
     })
   }
   return Result.succeed(Redacted.make(makeKeyRing(keys)))
