@@ -1,6 +1,7 @@
 /** How a document is to be cut up, and where its vectors go: what whoever has documents processed may ask for. */
 import { Schema } from "effect"
 import { ModelName } from "../embedding/input.ts"
+import { CollectionName } from "../vectors/input.ts"
 
 /** How texts are cut when nobody says: some 300 words of English, of which some 40 repeat the chunk before. */
 export const chunkTokensDefault = 400
@@ -11,12 +12,6 @@ const chunkTokensMin = 32
 const chunkTokensMax = 8_191
 
 const overlapTokensOf = (chunkTokens: number) => Math.min(overlapTokensDefault, Math.floor(chunkTokens / 8))
-
-const CollectionName = Schema.String.check(
-  Schema.isPattern(/^[a-z0-9][a-z0-9_-]{0,62}$/u, {
-    message: "a collection is named by 1 to 63 of a-z 0-9 _ -, the first no sign"
-  })
-)
 
 const Index = Schema.Struct({
   /** Default: `documents`. */
