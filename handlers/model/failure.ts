@@ -6,6 +6,7 @@
  */
 import { Schema } from "effect"
 import { Fatal, RetryAfter } from "../../runtime/handler.ts"
+import { pauseOf } from "../pause/retry-after.ts"
 
 /** The limit that runs of models share, so that one who is told to wait lets all others wait. */
 export const modelLimit = "model"
@@ -23,9 +24,6 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
 /** Why a model gave no answer. */
 export type ModelFailure = Fatal | RetryAfter | ProviderUnavailable
 
-/** A provider that says to come back later than this is asked then all the same. */
-const retryAfterMaxMs = 24 * 3_600_000
-
 /** The request is left out of what is said: it holds the documents. `now` in Unix milliseconds. */
 export const failureOf = (model: string, cause: unknown, now: number): ModelFailure => {
   const reason = cause instanceof Error ? cause.message : String(cause)
@@ -35,8 +33,10 @@ export const failureOf = (model: string, cause: unknown, now: number): ModelFail
     readonly responseHeaders?: Readonly<Record<string, string>>
   }
   if (typeof statusCode !== "number") return new ProviderUnavailable({ model, reason })
-  const afterMs = retryAfterMs(responseHeaders ?? {}, now)
-  if (afterMs !== undefined && (statusCode === 429 || statusCode >= 500)) {
+  const headers = responseHeaders ?? {}
+  const says = headers["retry-after-ms"] !== undefined || headers["retry-after"] !== undefined
+  if (says && (statusCode === 429 || statusCode >= 500)) {
+    const afterMs = pauseOf(headers, now)
     return new RetryAfter(afterMs, {
       message: `${model}: the provider answered ${statusCode} and asks to wait ${afterMs} ms: ${reason}`,
       limit: modelLimit,
@@ -47,16 +47,4 @@ export const failureOf = (model: string, cause: unknown, now: number): ModelFail
   return statusCode >= 400 && statusCode < 500 && isRetryable !== true
     ? new Fatal(`${model}: the provider answered ${statusCode}: ${reason}`, { type: "ProviderRefused" })
     : new ProviderUnavailable({ model, reason })
-}
-
-/** How long an answer asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date. */
-export const retryAfterMs = (headers: Readonly<Record<string, string>>, now: number): number | undefined => {
-  const millis = Number.parseFloat(headers["retry-after-ms"] ?? "")
-  const said = headers["retry-after"] ?? ""
-  const after = !Number.isNaN(millis)
-    ? millis
-    : /^\s*\d+(\.\d+)?\s*$/.test(said)
-      ? Number.parseFloat(said) * 1_000
-      : Date.parse(said) - now
-  return Number.isNaN(after) ? undefined : Math.min(Math.max(0, Math.ceil(after)), retryAfterMaxMs)
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { failureOf, retryAfterMs } from "../../../handlers/model/failure.ts"
+import { failureOf } from "../../../handlers/model/failure.ts"
 
 const now = Date.UTC(2030, 0, 1)
 
@@ -45,23 +45,4 @@ describe("a provider's failure", () => {
     expect(failureOf("m", new Error("ECONNRESET"), now)).toMatchObject({ _tag: "ProviderUnavailable" })
     expect(failureOf("m", "odd", now)).toMatchObject({ reason: "odd" })
   })
-})
-
-describe("when to come back", () => {
-  const cases: ReadonlyArray<
-    readonly [what: string, headers: Record<string, string>, afterMs: number | undefined]
-  > = [
-    ["is in seconds", { "retry-after": "1.5" }, 1_500],
-    ["is a date", { "retry-after": new Date(now + 9_000).toUTCString() }, 9_000],
-    ["is now for a date that is over", { "retry-after": new Date(now - 9_000).toUTCString() }, 0],
-    ["is in milliseconds where that is said, too", { "retry-after-ms": "20", "retry-after": "9" }, 20],
-    ["is a day later at most", { "retry-after": "10000000" }, 86_400_000],
-    ["is not known where nothing is said", {}, undefined],
-    ["is not known where it is no time", { "retry-after": "soon" }, undefined]
-  ]
-  for (const [what, headers, afterMs] of cases) {
-    test(what, () => {
-      expect(retryAfterMs(headers, now)).toBe(afterMs as never)
-    })
-  }
 })
