@@ -221,7 +221,7 @@ export const sqlStore = (database: Database, indexedFrom = indexedFromDefault): 
     const table = tableOf(tenant, name)
     const [rows = []] = yield* asked([
       {
-        text: `select indexed, (select count(*)::int from (select 1 from ${table} limit ${indexedFrom}) some) as count
+        text: `select indexed, (select count(*)::int from (select 1 from ${table} limit ${indexedFrom}) as enough) as count
           from troupe_vector_collections where tenant = $1 and name = $2`,
         values: [tenant, name]
       }
