@@ -1,6 +1,8 @@
 #!/usr/bin/env bun
 /** The program `troupe`. It alone knows every folder: it brings the handlers to the commands. */
 import { Command } from "effect/cli"
+import { agentBatch, agentBatchPart } from "../handlers/agent-batch/index.ts"
+import { agentChat } from "../handlers/agent-chat/index.ts"
 import { agentQuery } from "../handlers/agent-query/index.ts"
 import { crawlDiscover } from "../handlers/crawl-discover/index.ts"
 import { crawlFetch } from "../handlers/crawl-fetch/index.ts"
@@ -22,6 +24,9 @@ const handlers = [
   documentsFolder,
   documentsPart,
   agentQuery,
+  agentBatch,
+  agentBatchPart,
+  agentChat,
   textKeywords,
   httpRequest,
   embeddingsGenerate,

@@ -1,5 +1,6 @@
 /** A whole system in a test whose model is the stand-in: connected as a program would be, with workers of its own. */
 import { ConfigProvider, Effect, Layer } from "effect"
+import * as path from "node:path"
 import { type ConnectOptions, Troupe } from "../../api/client/effect.ts"
 import type { SettingsShape } from "../../runtime/config.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
@@ -30,5 +31,30 @@ export const askingSystem = (options: {
   )
 }
 
-/** Resolves when something that changes on its own has become true; asked often, since nobody tells. */
-export const until = (isSo: () => boolean) => Effect.repeat(Effect.sleep("2 millis"), { until: () => isSo() })
+/** A worker in a process of its own, on the tests' Redis; it is killed with the scope, or before. */
+export const askingWorker = (options: {
+  readonly namespace: string
+  readonly files: string
+  readonly url: string
+}) =>
+  Effect.acquireRelease(
+    Effect.sync(() =>
+      Bun.spawn([process.execPath, path.join(import.meta.dir, "programs/asking-worker.ts")], {
+        env: {
+          PATH: process.env["PATH"]!,
+          REDIS_URL: redisUrl,
+          TROUPE_NAMESPACE: options.namespace,
+          TROUPE_FILES: options.files,
+          TROUPE_LEASE: "1 second",
+          TROUPE_LOG: "none",
+          OPENAI_BASE_URL: options.url
+        },
+        stdio: ["ignore", "ignore", "inherit"]
+      })
+    ),
+    (child) =>
+      Effect.promise(() => {
+        child.kill("SIGKILL")
+        return child.exited
+      })
+  )

@@ -1,9 +1,9 @@
 /** A worker that is killed in the middle of an answer, and another one that goes on. */
 import { describe, expect } from "bun:test"
 import { Effect, Stream } from "effect"
-import * as path from "node:path"
 import { Troupe } from "../../../api/client/effect.ts"
 import { agentChat } from "../../../handlers/agent-chat/index.ts"
+import { askingWorker } from "../../support/asking-system.ts"
 import { it } from "../../support/effect.ts"
 import { temporaryFolder } from "../../support/folder.ts"
 import { openaiServer } from "../../support/openai.ts"
@@ -24,25 +24,7 @@ describe("a worker that is killed in the middle of an answer", () => {
           { pieces: ["Fifteen seconds [1]."] }
         )
         const namespace = aNamespace()
-        const worker = () =>
-          Bun.spawn([process.execPath, path.join(import.meta.dir, "programs/worker.ts")], {
-            env: {
-              PATH: process.env["PATH"]!,
-              REDIS_URL: redisUrl,
-              TROUPE_NAMESPACE: namespace,
-              TROUPE_FILES: files,
-              TROUPE_LEASE: "1 second",
-              TROUPE_LOG: "none",
-              OPENAI_BASE_URL: server.url
-            },
-            stdio: ["ignore", "ignore", "inherit"]
-          })
-        const held = Effect.acquireRelease(Effect.sync(worker), (child) =>
-          Effect.promise(() => {
-            child.kill("SIGKILL")
-            return child.exited
-          })
-        )
+        const held = askingWorker({ namespace, files, url: server.url })
         const client = Troupe.layer({ handlers: [agentChat], redisUrl, namespace, settings: { log: "None" } })
 
         yield* Effect.gen(function* () {
