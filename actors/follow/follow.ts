@@ -22,7 +22,8 @@ import type { TaskId } from "../../runtime/task.ts"
 import { makeOwnership } from "../dispatch/ownership.ts"
 import { type Replies, type TaskNotFound } from "../dispatch/replies.ts"
 import { makeReading, rereads } from "./reading.ts"
-import { type FollowEvent, type Follower, openFollower, pageMax, pullOf } from "./follower.ts"
+import { type FollowEvent, type Follower, openFollower, pageMax } from "./follower.ts"
+import { pullOf } from "./source.ts"
 import { eventOf, openTopic, type StoredEvent } from "./topic.ts"
 
 /** Before the first event. */

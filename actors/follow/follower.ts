@@ -4,10 +4,11 @@
  * Taking costs no fiber, since there are many followers and much to take. One that is further behind than what the topic
  * keeps reads the store in pages; until a page is there, there is nothing to take.
  */
-import { type Array as Arr, Cause, Effect, Exit } from "effect"
+import { type Array as Arr, type Cause, Exit } from "effect"
 import type { Position } from "../../runtime/store.ts"
 import type { Standing } from "../../runtime/view.ts"
 import type { TaskNotFound } from "../dispatch/replies.ts"
+import type { Source } from "./source.ts"
 import { type EndEvent, positionOf, type StoredEvent, type Topic } from "./topic.ts"
 
 /** What a follower is told. Those with an `id` were stored: a follower that comes back goes on after the last one. */
@@ -24,15 +25,7 @@ export type FollowEvent =
 /** How many events a follower that is behind reads at once: so many it may hold in memory. */
 export const pageMax = 50
 
-/** What there is for a follower: what it was not told yet, nothing so far, that it was told all, or why it will never be. */
-export type Taken = Arr.NonEmptyReadonlyArray<FollowEvent> | "nothing" | "over" | Cause.Cause<TaskNotFound>
-
-export interface Follower {
-  /** Takes what there is. After nothing, wait in the same breath: what comes first wakes. */
-  readonly take: () => Taken
-  /** Calls `wake` once, when there may be something to take. What it returns calls that off. */
-  readonly wait: (wake: () => void) => () => void
-}
+export type Follower = Source<FollowEvent, TaskNotFound>
 
 /** What a page of the store said, and what the topic knew before it was read. */
 interface Page {
@@ -93,7 +86,7 @@ export const openFollower = (
     })
   }
 
-  const take = (): Taken => {
+  const take: Follower["take"] = () => {
     while (true) {
       if (over) return "over"
       const failure = broken ?? topic.failure()
@@ -134,17 +127,3 @@ export const openFollower = (
     close
   }
 }
-
-/** The same, as a pull: what there is, as soon as there is something. */
-export const pullOf = ({ take, wait }: Follower) =>
-  Effect.callback<Arr.NonEmptyReadonlyArray<FollowEvent>, TaskNotFound | Cause.Done>((resume) => {
-    let callOff = () => {}
-    const look = () => {
-      const taken = take()
-      if (taken === "nothing") callOff = wait(look)
-      else if (taken === "over") resume(Cause.done())
-      else resume(Cause.isCause(taken) ? Effect.failCause(taken) : Effect.succeed(taken))
-    }
-    look()
-    return Effect.sync(() => callOff())
-  })

@@ -13,15 +13,15 @@ import {
   Effect,
   Exit,
   type Fiber,
-  FiberHandle,
   Pull,
   Scope,
-  Stream
+  type Stream
 } from "effect"
 import { Sse } from "effect/encoding"
 import type { Caller } from "../../actors/access/caller.ts"
 import type { Gate } from "../../actors/access/gate.ts"
 import type { FollowEvent } from "../../actors/follow/follower.ts"
+import * as Source from "../../actors/follow/source.ts"
 import { level } from "../../runtime/telemetry/instruments.ts"
 import type { Drain } from "./drain.ts"
 import { LettingIn } from "./letting-in.ts"
@@ -102,72 +102,6 @@ interface Open {
 
 type Frames = Arr.NonEmptyReadonlyArray<Uint8Array>
 
-/** What there is to send: frames, nothing so far, nothing any more, or why there will be nothing. */
-type Taken<A, E> = Arr.NonEmptyReadonlyArray<A> | "nothing" | "over" | Cause.Cause<E>
-
-/** Where frames come from: they are taken as the client reads, and after nothing its wake-up is waited for. */
-interface Source<A, E> {
-  readonly take: () => Taken<A, E>
-  readonly wait: (wake: () => void) => () => void
-}
-
-const framesOf = <A, E>(
-  { take, wait }: Source<A, E>,
-  toFrame: (event: A) => Uint8Array
-): Source<Uint8Array, E> => ({
-  take: () => {
-    const taken = take()
-    return Array.isArray(taken) ? (taken.map(toFrame) as unknown as Frames) : (taken as Taken<never, E>)
-  },
-  wait
-})
-
-/** A stream as a source: a fiber waits for what comes next. */
-const sourceOf = Effect.fnUntraced(function* <A, E>(
-  stream: Stream.Stream<A, E>
-): Effect.fn.Return<Source<A, E>, never, Scope.Scope> {
-  const pull = yield* Stream.toPull(stream)
-  const handle = yield* FiberHandle.make<void>()
-  const run = yield* FiberHandle.runtime(handle)<never>()
-  let next: Taken<A, E> = "nothing"
-  const arrived = (taken: Taken<A, E>, wake: () => void) =>
-    Effect.sync(() => {
-      next = taken
-      wake()
-    })
-  return {
-    take: () => {
-      const taken = next
-      next = "nothing"
-      return taken
-    },
-    wait: (wake) => {
-      const fiber = run(
-        Pull.matchEffect(pull, {
-          onSuccess: (some) => arrived(some, wake),
-          onFailure: (cause) => arrived(cause, wake),
-          onDone: () => arrived("over", wake)
-        })
-      )
-      return () => fiber.interruptUnsafe()
-    }
-  }
-})
-
-/** What a source has first. */
-const firstOf = <A, E>({ take, wait }: Source<A, E>) =>
-  Effect.callback<Arr.NonEmptyReadonlyArray<A> | undefined, E>((resume) => {
-    let callOff = () => {}
-    const look = () => {
-      const taken = take()
-      if (taken === "nothing") callOff = wait(look)
-      else if (taken === "over") resume(Effect.undefined)
-      else resume(Cause.isCause(taken) ? Effect.failCause(taken) : Effect.succeed(taken))
-    }
-    look()
-    return Effect.sync(() => callOff())
-  })
-
 export interface OpenOptions {
   /** Says that the client has gone. */
   readonly signal: AbortSignal
@@ -212,12 +146,12 @@ export class EventStreams {
     toFrame: (event: A) => Uint8Array,
     options: OpenOptions
   ): Effect.Effect<ReadableStream<Uint8Array>, E> {
-    return this.openSource(sourceOf(events), toFrame, options)
+    return this.openSource(Source.sourceOf(events), toFrame, options)
   }
 
   /** The same for what is taken without a fiber. */
   openSource<A, E, E2>(
-    opened: Effect.Effect<Source<A, E>, E2, Scope.Scope>,
+    opened: Effect.Effect<Source.Source<A, E>, E2, Scope.Scope>,
     toFrame: (event: A) => Uint8Array,
     options: OpenOptions
   ): Effect.Effect<ReadableStream<Uint8Array>, E | E2> {
@@ -225,8 +159,9 @@ export class EventStreams {
       const scope = yield* Scope.make()
       return yield* Effect.onError(
         Effect.gen({ self: this }, function* () {
-          const source = framesOf(yield* Scope.provide(opened, scope), toFrame)
-          return this.#body(yield* firstOf(source), source, scope, options)
+          const source = Source.map(yield* Scope.provide(opened, scope), toFrame)
+          const first = yield* Pull.catchDone(Source.pullOf(source), () => Effect.undefined)
+          return this.#body(first, source, scope, options)
         }),
         () => Scope.close(scope, Exit.void)
       )
@@ -235,7 +170,7 @@ export class EventStreams {
 
   #body<E>(
     first: Frames | undefined,
-    { take, wait }: Source<Uint8Array, E>,
+    { take, wait }: Source.Source<Uint8Array, E>,
     scope: Scope.Closeable,
     { away = awayFrame, caller, signal }: OpenOptions
   ): ReadableStream<Uint8Array> {
