@@ -5,6 +5,7 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer } from "effect"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
+import { completions } from "./completions.ts"
 import { type Failure, UsageError } from "./exit.ts"
 import { runMain } from "./run.ts"
 
@@ -14,7 +15,7 @@ const presenter = CliOutput.layerPresenter({
     event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)
 })
 
-const config = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+const config = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, completions] })
 
 const problemOf = (error: CliError.CliError): string => {
   const [problem = ""] = error.message.split("\n", 1)

@@ -164,6 +164,10 @@ describe("troupe bench", () => {
   })
 })
 
+/** Where there is no such shell, nobody can say. */
+const doesWith = (shell: string, sentence: string, body: () => Promise<void>) =>
+  Bun.which(shell) === null ? test.skip(sentence, () => {}) : does(sentence, body)
+
 describe("completions", () => {
   for (const [shell, sign] of [
     ["bash", "complete -F"],
@@ -190,6 +194,63 @@ describe("completions", () => {
       Bun.spawnSync(["bash", "--norc", "-c", press, script, ...words]).stdout.toString()
     expect(complete(["troupe", "sub"]).trim()).toBe("submit")
     expect(complete(["troupe", "submit", "--idem"]).trim()).toBe("--idempotency-key")
+  })
+
+  doesWith("zsh", "complete a command and its flags in zsh, when the tab key is pressed once", async () => {
+    const home = path.join(folder, "zsh")
+    await Bun.write(path.join(home, "_troupe"), (await troupe(["--completions", "zsh"])).stdout)
+    await Bun.write(
+      path.join(home, ".zshrc"),
+      `fpath=(${home} $fpath); autoload -Uz compinit; compinit -u -d ${home}/dump; PS1='ready> '`
+    )
+    let screen = ""
+    let heard = Promise.withResolvers<void>()
+    const zsh = Bun.spawn(["zsh", "-i"], {
+      cwd: home,
+      env: { PATH: process.env["PATH"]!, HOME: home, ZDOTDIR: home, TERM: "dumb" },
+      terminal: {
+        cols: 200,
+        rows: 50,
+        data: (_, bytes) => {
+          screen += new TextDecoder().decode(bytes)
+          heard.resolve()
+          heard = Promise.withResolvers()
+        }
+      }
+    })
+    const shows = async (text: string) => {
+      while (!screen.includes(text)) await heard.promise
+    }
+    await shows("ready> ")
+    for (const [typed, completed] of [
+      ["troupe sub", "troupe submit "],
+      ["troupe submit --idem", "troupe submit --idempotency-key "],
+      ["troupe queues pu", "troupe queues purge "]
+    ] as const) {
+      screen = ""
+      zsh.terminal!.write(`${typed}\t`)
+      await shows(completed)
+      zsh.terminal!.write("\x15")
+    }
+    zsh.kill("SIGKILL")
+    await zsh.exited
+  })
+
+  doesWith("fish", "complete a command and its flags in fish", async () => {
+    const script = path.join(folder, "troupe.fish")
+    await Bun.write(script, (await troupe(["--completions", "fish"])).stdout)
+    const complete = (line: string) =>
+      Bun.spawnSync(["fish", "--no-config", "-c", `source ${script}; complete -C "${line}"`], {
+        env: { PATH: process.env["PATH"]!, HOME: folder }
+      })
+        .stdout.toString()
+        .trim()
+        .split("\n")
+        .map((line) => line.split("\t")[0])
+    expect(complete("troupe sub")).toEqual(["submit"])
+    expect(complete("troupe submit --idem")).toEqual(["--idempotency-key"])
+    expect(complete("troupe queues pu")).toEqual(["purge"])
+    expect(complete("troupe submit --priority u")).toEqual(["urgent"])
   })
 })
 
