@@ -19,26 +19,30 @@ export type Metadata = { readonly [field: string]: Value }
 /** Names that every store can write in its own language. */
 const fieldName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/u
 
-const Field = Schema.String.check(
-  Schema.isPattern(fieldName, { message: "a field is named by 1 to 64 of A-Z a-z 0-9 _, the first no digit" })
-)
+/** A record leaves out the keys that do not fit, of which nobody would hear. */
+const misnamed = (record: object): string | undefined => {
+  const name = Object.keys(record).find((one) => !fieldName.test(one))
+  return name === undefined
+    ? undefined
+    : `a field is named by 1 to 64 of A-Z a-z 0-9 _, the first no digit, which ${JSON.stringify(name)} is not`
+}
 
 const fieldsMax = 64
 const metadataCharactersMax = 16_384
 
-export const Metadata = Schema.Record(Field, Value).check(
+export const Metadata = Schema.Record(Schema.String, Value).check(
   Schema.makeFilter((metadata) =>
     Object.keys(metadata).length > fieldsMax
       ? `must not have more than ${fieldsMax} fields`
       : JSON.stringify(metadata).length > metadataCharactersMax
         ? `must not have more than ${metadataCharactersMax} characters of JSON`
-        : true
+        : (misnamed(metadata) ?? true)
   )
 )
 
 const alternativesMax = 1_000
 
-const Condition = Schema.Struct({
+const operators = {
   eq: Schema.optionalKey(Value),
   in: Schema.optionalKey(
     Schema.Array(Value).check(Schema.isMinLength(1), Schema.isMaxLength(alternativesMax))
@@ -47,22 +51,28 @@ const Condition = Schema.Struct({
   gte: Schema.optionalKey(Schema.Finite),
   lt: Schema.optionalKey(Schema.Finite),
   lte: Schema.optionalKey(Schema.Finite)
-})
+}
 
-const operators = Object.keys(Condition.fields)
+/** Others are kept while it is read, so that they are refused rather than left out. */
+const Condition = Schema.StructWithRest(Schema.Struct(operators), [
+  Schema.Record(Schema.String, Schema.Unknown)
+]).check(
+  Schema.makeFilter((condition) => {
+    const names = Object.keys(condition)
+    const known = Object.keys(operators).join(", ")
+    const unknown = names.find((name) => !Object.hasOwn(operators, name))
+    return unknown === undefined
+      ? names.length > 0 || `give one of ${known}`
+      : `there is no ${JSON.stringify(unknown)}; give one of ${known}`
+  })
+)
 
-/** Says by itself what is wrong: a union's faults would be of each of its members. */
-export const Filter = Schema.Record(
-  Field,
-  Schema.Union([
-    Value,
-    Condition.check(
-      Schema.makeFilter(
-        (condition) => Object.keys(condition).length > 0 || `give one of ${operators.join(", ")}`
-      )
-    )
-  ])
-).check(Schema.makeFilter((filter) => Object.keys(filter).length > 0 || "must name a field"))
+/** Every field must fit. */
+export const Filter = Schema.Record(Schema.String, Schema.Union([Value, Condition])).check(
+  Schema.makeFilter((filter) =>
+    Object.keys(filter).length === 0 ? "must name a field" : (misnamed(filter) ?? true)
+  )
+)
 export type Filter = typeof Filter.Type
 
 /** One field's test. */
