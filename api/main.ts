@@ -4,6 +4,7 @@ import { Command } from "effect/cli"
 import { agentBatch, agentBatchPart } from "../handlers/agent-batch/index.ts"
 import { agentChat } from "../handlers/agent-chat/index.ts"
 import { agentQuery } from "../handlers/agent-query/index.ts"
+import { agentsCreate } from "../handlers/agents-create/index.ts"
 import { crawlDiscover } from "../handlers/crawl-discover/index.ts"
 import { crawlFetch } from "../handlers/crawl-fetch/index.ts"
 import { documentProcess } from "../handlers/document-process/index.ts"
@@ -27,6 +28,7 @@ const handlers = [
   agentBatch,
   agentBatchPart,
   agentChat,
+  agentsCreate,
   textKeywords,
   httpRequest,
   embeddingsGenerate,

@@ -73,6 +73,7 @@ export const agentBatch = defineTask.effect({
       Effect.gen(function* () {
         const tables = yield* Tables
         const table = yield* tables.read(asked, rowsMax)
+        yield* kept.sweep
         yield* kept.write("table", table)
         return { rows: table.rows.length }
       })
