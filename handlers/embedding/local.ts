@@ -100,6 +100,10 @@ export const localModelIn = Effect.gen(function* () {
             // A thread that broke is not used again.
             Effect.onExit(() => (isBroken() ? RcRef.invalidate(threads) : Effect.void))
           )
+          if (vectors.length !== texts.length) {
+            const reason = `${vectors.length} vectors came for ${texts.length} texts`
+            return yield* new EmbeddingsUnavailable({ model: name, reason })
+          }
           return { vectors, tokens: undefined }
         })
       )

@@ -40,6 +40,9 @@ export interface Database {
   ) => Effect.Effect<ReadonlyArray<ReadonlyArray<Row>>, SqlRefused | StoreUnavailable | Fatal>
 }
 
+/** A page has 8 kB, of which a component takes four bytes. */
+const besideDimensionsMax = 1_800
+
 /** More dimensions cannot be indexed; they are compared one by one. */
 const indexedDimensionsMax = 2_000
 
@@ -130,6 +133,10 @@ export const sqlStore = (database: Database, indexedFrom = indexedFromDefault): 
       // Whoever has made the row has made the table with it, so that both say the same.
       plain(`create table if not exists ${items} (
         id text primary key, embedding vector(${wanted.dimensions}) not null, metadata jsonb not null)`),
+      // Beside its row where a page holds both: what lies elsewhere takes twice as long to write and to compare.
+      ...(wanted.dimensions <= besideDimensionsMax
+        ? [plain(`alter table ${items} alter column embedding set storage plain`)]
+        : []),
       plain(`create index if not exists ${items}_metadata on ${items} using gin (metadata jsonb_path_ops)`)
     ])
     return (yield* collection(wanted.name)) ?? wanted
@@ -266,9 +273,18 @@ const isAtLeast = (version: string | undefined, major: number, minor: number) =>
 const tableOf = (tenant: string, name: string) =>
   `troupe_vectors_${createHash("sha256").update(`${tenant}\n${name}`).digest("hex").slice(0, 24)}`
 
-/** As pgvector reads it. */
-const vectorText = (vector: Float32Array) =>
-  `[${Array.from(vector, (component) => Number(component.toPrecision(9))).join(",")}]`
+/** So many parts of a component of a vector of length 1 are told apart, as 32-bit floats do about. */
+const parts = 1e8
+
+/** As pgvector reads it: of length 1, since only its direction counts, so that few digits are enough. */
+const vectorText = (vector: Float32Array) => {
+  const length = Math.hypot(...vector)
+  let text = "["
+  for (let at = 0; at < vector.length; at++) {
+    text += `${at === 0 ? "" : ","}${Math.round((vector[at]! / length) * parts) / parts}`
+  }
+  return `${text}]`
+}
 
 /** A filter as SQL whose values are numbered from `first`. */
 export const condition = (filter: Filter | undefined, first: number): Statement => {
