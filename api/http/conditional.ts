@@ -3,9 +3,10 @@
  * is told with 304 that it still holds.
  */
 import type { MiddlewareHandler } from "hono"
-import { etag } from "hono/etag"
+import { etag, RETAINED_304_HEADERS } from "hono/etag"
 
-const name = etag()
+/** A browser lays the headers of a 304 over those that it has kept: a page must go on under its own policy. */
+const name = etag({ retainedHeaders: [...RETAINED_304_HEADERS, "content-security-policy"] })
 
 /** Whoever keeps an answer asks again before it uses it. */
 const askAgain = "private, no-cache"

@@ -187,6 +187,18 @@ describe("the page of the API", () => {
       }
     })
   )
+
+  promise(
+    "runs when it is opened again, too: the policy goes along with the word that nothing has changed",
+    () =>
+      Effect.gen(function* () {
+        const { request } = yield* anApi()
+        const page = yield* request("/docs")
+        const again = yield* request("/docs", { headers: { "if-none-match": page.headers.get("etag")! } })
+        expect(again.status).toBe(304)
+        expect(again.headers.get("content-security-policy")).toBe(page.headers.get("content-security-policy"))
+      })
+  )
 })
 
 describe("a request that cannot be read as a whole", () => {
