@@ -11,7 +11,7 @@ export const chunksOf = Effect.fnUntraced(function* (
 ) {
   const document = yield* Documents.use(({ load }) => load(id)).pipe(
     Effect.catchTag("FileNotFound", () =>
-      refuse("DocumentNotFound", `there is no processed document ${id}; run document.process first`)
+      refuse("UnknownDocument", `there is no processed document ${id}; run document.process first`)
     )
   )
   const { chunks } = document

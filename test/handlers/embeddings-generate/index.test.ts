@@ -185,7 +185,7 @@ describe("embeddings of a document", () => {
       expect(yield* ask({})).toMatchObject({ count: chunks, cached: chunks, tokens: 0 })
       expect(yield* Effect.flip(ask({ from: 2, to: chunks + 1 }))).toMatchObject({ name: "NoSuchChunks" })
       expect(yield* Effect.flip(generate(files, { document: "0".repeat(32) }))).toMatchObject({
-        name: "DocumentNotFound"
+        name: "UnknownDocument"
       })
     })
   )
