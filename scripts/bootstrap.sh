@@ -202,7 +202,10 @@ with_manager() {
         as_root pacman -S --noconfirm --needed redis
       ;;
     zypper) as_root zypper -n install valkey || as_root zypper -n install redis ;;
-    brew) NONINTERACTIVE=1 HOMEBREW_NO_AUTO_UPDATE=1 brew install redis </dev/null >&2 ;;
+    brew)
+      export NONINTERACTIVE=1 HOMEBREW_NO_AUTO_UPDATE=1
+      brew install redis </dev/null >&2 || brew install valkey </dev/null >&2
+      ;;
   esac
 }
 
