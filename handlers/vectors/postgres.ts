@@ -35,8 +35,9 @@ export const postgresDatabase = Effect.fnUntraced(function* (
         application_name: "troupe",
         allowExitOnIdle: true
       })
-      // An idle connection that breaks is replaced; nobody waits for it.
+      // An idle connection that breaks is replaced; who uses one hears by its statement. Unheard, these would end the process.
       made.on("error", () => {})
+      made.on("connect", (client) => void client.on("error", () => {}))
       return made
     }),
     (made) => Effect.promise(() => made.end())
