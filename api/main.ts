@@ -5,11 +5,14 @@ import { agentBatch, agentBatchPart } from "../handlers/agent-batch/index.ts"
 import { agentChat } from "../handlers/agent-chat/index.ts"
 import { agentQuery } from "../handlers/agent-query/index.ts"
 import { agentsCreate } from "../handlers/agents-create/index.ts"
+import { analyticsAggregate } from "../handlers/analytics-aggregate/index.ts"
 import { crawlDiscover } from "../handlers/crawl-discover/index.ts"
 import { crawlFetch } from "../handlers/crawl-fetch/index.ts"
 import { documentProcess } from "../handlers/document-process/index.ts"
 import { documentsFolder, documentsPart } from "../handlers/documents-folder/index.ts"
 import { httpRequest } from "../handlers/http-request/index.ts"
+import { reportUsage } from "../handlers/report-usage/index.ts"
+import { profileEnrich } from "../handlers/profile-enrich/index.ts"
 import { shellRun } from "../handlers/shell-run/index.ts"
 import { textKeywords } from "../handlers/text-keywords/index.ts"
 import { embeddingsGenerate } from "../handlers/embeddings-generate/index.ts"
@@ -29,6 +32,7 @@ const handlers = [
   agentBatchPart,
   agentChat,
   agentsCreate,
+  profileEnrich,
   textKeywords,
   httpRequest,
   embeddingsGenerate,
@@ -37,7 +41,9 @@ const handlers = [
   vectorsDelete,
   shellRun,
   crawlDiscover,
-  crawlFetch
+  crawlFetch,
+  analyticsAggregate,
+  reportUsage
 ]
 
 const troupe = Command.make("troupe").pipe(

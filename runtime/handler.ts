@@ -297,7 +297,7 @@ const definePlain = <In extends AnySchema, Out extends AnySchema, Result extends
 
 /**
  * The same record in Effect: typed errors, services by `layer`, the context as the service `CurrentTask`. The
- * layer may ask for `Settings`; everything else it brings itself.
+ * layer may ask for `Settings` and for `Census`; everything else it brings itself.
  */
 const defineEffect = <
   In extends AnySchema,

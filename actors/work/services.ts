@@ -1,12 +1,16 @@
 /** What handlers need: each one's layer is built once, on first use, and what the layers of several have in common once for all. */
 import { type Context, Deferred, Effect, Exit, Layer, Scope } from "effect"
+import type { Census } from "../../runtime/census.ts"
 import { Settings } from "../../runtime/config.ts"
 import type { Services } from "./attempt.ts"
 
-/** The layers stay for as long as `scope` is open. One that failed is built again by the next run. */
-export const makeServices = Effect.fnUntraced(function* (scope: Scope.Scope) {
+/**
+ * The layers stay for as long as `scope` is open. One that failed is built again by the next run. They may ask for
+ * `Settings`, and for `Census` where there is one: in a process of an isolated run there is none.
+ */
+export const makeServices = Effect.fnUntraced(function* (scope: Scope.Scope, census?: Layer.Layer<Census>) {
   const settings = yield* Settings
-  const settled = Layer.succeed(Settings, settings)
+  const given = Layer.merge(Layer.succeed(Settings, settings), census ?? Layer.empty)
   const memoMap = yield* Layer.makeMemoMap
   const built = new Map<unknown, Deferred.Deferred<Context.Context<unknown>, unknown>>()
   const services: Services = (layer) =>
@@ -17,7 +21,7 @@ export const makeServices = Effect.fnUntraced(function* (scope: Scope.Scope) {
       built.set(layer, fresh)
       // With a scope of its own, one that failed leaves nothing behind that others would be given.
       const own = Scope.forkUnsafe(scope)
-      return Layer.buildWithMemoMap(Layer.provide(layer, settled), memoMap, own).pipe(
+      return Layer.buildWithMemoMap(Layer.provide(layer, given), memoMap, own).pipe(
         Effect.onExit((exit) =>
           Effect.suspend(() => {
             if (Exit.isFailure(exit)) built.delete(layer)

@@ -10,6 +10,7 @@
  */
 import { Cause, Clock, Context, Duration, Effect, Fiber, Latch, Layer, Request, Scope } from "effect"
 import * as Actor from "../../runtime/actor/actor.ts"
+import { Census } from "../../runtime/census.ts"
 import { defineActor } from "../../runtime/actor/definition.ts"
 import { concurrencyDefault, Settings, type Subscription } from "../../runtime/config.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
@@ -18,6 +19,7 @@ import { type Route, routeOf } from "../../runtime/routes.ts"
 import { type Fenced, type Order, Store, type StoreError } from "../../runtime/store.ts"
 import { partitionOf } from "../../runtime/task.ts"
 import * as Dispatcher from "../dispatch/dispatcher.ts"
+import { makeCensus } from "../operate/census.ts"
 import { serveHere } from "../dispatch/served-here.ts"
 import { counter } from "../../runtime/telemetry/instruments.ts"
 import type { Task } from "../../runtime/supervision/shutdown.ts"
@@ -98,6 +100,7 @@ export const open = Effect.fnUntraced(function* ({
   const settings = yield* Settings
   const handlers = yield* Handlers
   const shutdown = yield* Shutdown
+  const census = Layer.succeed(Census, yield* makeCensus)
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const queues = subscriptionsOf(settings.queues, handlers.all, settings.routes)
   let pullers: ReadonlyArray<Puller> = []
@@ -188,7 +191,7 @@ export const open = Effect.fnUntraced(function* ({
     const handlersScope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) =>
       Scope.close(scope, exit)
     )
-    services = Object.assign(yield* makeServices(handlersScope), {
+    services = Object.assign(yield* makeServices(handlersScope, census), {
       isolate: yield* Scope.provide(openIsolation(handlers), handlersScope)
     })
     const living = yield* Effect.forkScoped(actor.life)

@@ -66,6 +66,7 @@ import type { EventError, EventOptions, ResultError, Task, WaitOptions } from ".
 export type { Agent } from "./agents.ts"
 export type { EventError, EventOptions, ResultError, Task, WaitOptions } from "./task.ts"
 export { defineAgent } from "../../runtime/agent.ts"
+export { Census, type Counted } from "../../runtime/census.ts"
 export { CurrentTask, defineTask, Fatal, RetryAfter, Snooze } from "../../runtime/handler.ts"
 export { defineTool, type ToolContext, type ToolDefinition, type ToolOptions } from "../../runtime/tool.ts"
 export * from "./vocabulary.ts"

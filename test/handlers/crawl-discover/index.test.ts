@@ -69,7 +69,8 @@ describe("a crawl", () => {
 
   it.live("begins with what sitemaps name, indexes and packed ones among them", () =>
     Effect.gen(function* () {
-      const { origin, paths } = yield* aSite((path) => {
+      let origin = ""
+      const site = yield* aSite((path) => {
         const loc = (at: string) => `<loc>${origin}${at}</loc>`
         if (path === "/robots.txt") return new Response(`Sitemap: ${origin}/sitemap-index.xml`)
         if (path === "/sitemap-index.xml")
@@ -82,8 +83,9 @@ describe("a crawl", () => {
         }
         return ["/", "/hidden"].includes(path) ? page(path) : undefined
       })
+      origin = site.origin
       yield* crawled({ start: [`${origin}/`] })
-      expect(paths().sort()).toEqual(["/", "/hidden"])
+      expect(site.paths().sort()).toEqual(["/", "/hidden"])
     })
   )
 
