@@ -39,13 +39,14 @@ export class Steps extends Context.Service<
 
     /**
      * The same, and the step's value is the id of a child that is about to be submitted: the parent may then wait for
-     * it, and a cancel of the parent reaches it.
+     * it, and a cancel of the parent reaches it. Only the call that remembers the step does that, as one that was given up
+     * may run when the child has ended long since; and one with `anew`, whose run found the step, but no such task.
      */
     readonly adopt: (
       partition: Partition,
       worker: WorkerId,
       entry: Entry,
-      step: Step & { readonly child: TaskId }
+      step: Step & { readonly child: TaskId; readonly anew?: boolean }
     ) => Effect.Effect<Step, StepRefused | StoreError>
   }
 >()("troupe/Steps") {}

@@ -186,7 +186,13 @@ export class Family {
       }),
       Effect.flatMap((prepared) =>
         recall
-          .open(() => recall.remember({ number, name, value: JSON.stringify(prepared.id) }, prepared.id))
+          .open(() =>
+            recall.remember(
+              { number, name, value: JSON.stringify(prepared.id) },
+              prepared.id,
+              id !== undefined
+            )
+          )
           .pipe(
             Effect.andThen(refused(offspring.store(prepared))),
             Effect.map(() => {

@@ -147,8 +147,8 @@ export class Recall {
     return error
   }
 
-  /** Stores a step before it counts. */
-  remember(step: Step, child?: TaskId): Effect.Effect<void, StepError> {
+  /** Stores a step before it counts; with it, that the task has a child, `anew` where an earlier run had remembered it. */
+  remember(step: Step, child?: TaskId, anew = false): Effect.Effect<void, StepError> {
     const { entry, partition, steps, worker } = this.#options
     const { name, number, value } = step
     const reason = this.#refusal(step)
@@ -158,7 +158,7 @@ export class Recall {
     return this.patiently(
       child === undefined
         ? steps.remember(partition, worker, entry, step)
-        : steps.adopt(partition, worker, entry, { ...step, child })
+        : steps.adopt(partition, worker, entry, { ...step, child, anew })
     ).pipe(
       Effect.flatMap((kept) =>
         kept.name === name ? Effect.void : Effect.fail(this.#changed(number, kept.name, name))

@@ -10,7 +10,8 @@
   ARGV[2]  entry   string   the run, which must be held by it
   ARGV[3]  number  integer  from 0, in the order of the run's calls
   ARGV[4]  text    string   name, line break, JSON
-  ARGV[5]  child   string   the whole id of a child that is about to be submitted; "" for none
+  ARGV[5]  child   string   the whole id of a child that is about to be submitted; none: there is no child
+  ARGV[6]  anew    0 or 1   with a child: the task has it even if the step is remembered already
 
   Returns
     -1    the worker does not hold the entry; nothing was written
@@ -29,8 +30,9 @@ local steps = key.steps(id)
 if redis.call("EXISTS", steps) == 0 then
   tie(id, "s")
 end
-redis.call("HSETNX", steps, ARGV[3], ARGV[4])
-if ARGV[5] ~= "" then
+local is_new = redis.call("HSETNX", steps, ARGV[3], ARGV[4]) == 1
+-- A call that was given up may run late, when the child has ended: waiting for it would never end.
+if ARGV[5] and (is_new or ARGV[6] == "1") then
   redis.call("SADD", key.children(id), ARGV[5])
 end
 return redis.call("HGET", steps, ARGV[3])

@@ -8,7 +8,14 @@ import { Heaps } from "./heap.ts"
 const make = Effect.gen(function* () {
   const { of: heapOf } = yield* Heaps
 
-  const write = (partition: Partition, worker: WorkerId, entry: Entry, step: Step, child?: TaskId) =>
+  const write = (
+    partition: Partition,
+    worker: WorkerId,
+    entry: Entry,
+    step: Step,
+    child?: TaskId,
+    anew = false
+  ) =>
     Effect.suspend(() => {
       const heap = heapOf(partition)
       if (!heap.held.get(worker)?.has(entry)) return Effect.fail(new StepRefused({ entry }))
@@ -20,9 +27,11 @@ const make = Effect.gen(function* () {
         heap.steps.set(ulid, steps)
       }
       const { name, number, value } = step
+      const isNew = !steps.has(number)
       const kept = steps.get(number) ?? { name, value }
       steps.set(number, kept)
-      if (child !== undefined) heap.children.set(ulid, (heap.children.get(ulid) ?? new Set()).add(child))
+      if (child !== undefined && (isNew || anew))
+        heap.children.set(ulid, (heap.children.get(ulid) ?? new Set()).add(child))
       return Effect.succeed({ number, ...kept })
     })
 
@@ -34,7 +43,8 @@ const make = Effect.gen(function* () {
           .sort((one, other) => one.number - other.number)
       ),
     remember: (partition, worker, entry, step) => write(partition, worker, entry, step),
-    adopt: (partition, worker, entry, { child, ...step }) => write(partition, worker, entry, step, child)
+    adopt: (partition, worker, entry, { anew, child, ...step }) =>
+      write(partition, worker, entry, step, child, anew)
   })
 })
 

@@ -31,9 +31,9 @@ const make = Effect.gen(function* () {
     partition: Partition,
     [worker, entry]: readonly [WorkerId, Entry],
     step: Step,
-    child: string
+    ...child: readonly [] | readonly [child: string, anew: 0 | 1]
   ) =>
-    run<-1 | string>("step-remember", partition, [worker, entry, step.number, textOf(step), child]).pipe(
+    run<-1 | string>("step-remember", partition, [worker, entry, step.number, textOf(step), ...child]).pipe(
       during(operation),
       Effect.flatMap((reply) =>
         reply === -1 ? Effect.fail(new StepRefused({ entry })) : Effect.succeed(stepOf(step.number, reply))
@@ -42,10 +42,9 @@ const make = Effect.gen(function* () {
 
   return Steps.of({
     recall,
-    remember: (partition, worker, entry, step) =>
-      write("Steps.remember", partition, [worker, entry], step, ""),
-    adopt: (partition, worker, entry, { child, ...step }) =>
-      write("Steps.adopt", partition, [worker, entry], step, child)
+    remember: (partition, worker, entry, step) => write("Steps.remember", partition, [worker, entry], step),
+    adopt: (partition, worker, entry, { anew, child, ...step }) =>
+      write("Steps.adopt", partition, [worker, entry], step, child, anew === true ? 1 : 0)
   })
 })
 

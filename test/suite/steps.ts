@@ -31,13 +31,19 @@ const aChildOf = (entry: Entry) => {
   return { id, task: aTask({ ulid: ulidOfId(id), parent: idIn(partition, ulidOfEntry(entry)) }) }
 }
 
-const adopt = Effect.fnUntraced(function* (entry: Entry, number: number, child: TaskId, worker = "w") {
+const adopt = Effect.fnUntraced(function* (
+  entry: Entry,
+  number: number,
+  child: TaskId,
+  { anew = false, worker = "w" } = {}
+) {
   const steps = yield* Steps
   return yield* steps.adopt(partition, worker, entry, {
     number,
     name: "submit test",
     value: JSON.stringify(child),
-    child
+    child,
+    anew
   })
 })
 
@@ -133,7 +139,7 @@ export const stepsSuite = (
         value: JSON.stringify(id)
       })
       expect(yield* recall(entry)).toHaveLength(1)
-      expect(yield* Effect.flip(adopt(entry, 1, id, "other"))).toBeInstanceOf(StepRefused)
+      expect(yield* Effect.flip(adopt(entry, 1, id, { worker: "other" }))).toBeInstanceOf(StepRefused)
     })
 
     promise("keep their parent waiting until the last of them has ended", function* () {
@@ -166,6 +172,34 @@ export const stepsSuite = (
       yield* turn("w", { settled: [wait(parent, id)] })
 
       expect(yield* claim("w", 1)).toEqual([nextRun(parent)])
+    })
+
+    promise("that have ended are not waited for because a call that was given up runs late", function* () {
+      const parent = yield* aRun()
+      const { id, task } = aChildOf(parent)
+      yield* adopt(parent, 0, id)
+      yield* submit(task)
+      const [run] = yield* claim("w", 1)
+      yield* turn("w", { settled: [end(run!)] })
+      yield* adopt(parent, 0, id)
+
+      yield* turn("w", { settled: [wait(parent, id)] })
+
+      expect(yield* claim("w", 1)).toEqual([nextRun(parent)])
+    })
+
+    promise("are waited for when a later run submits them anew", function* () {
+      const parent = yield* aRun()
+      const { id, task } = aChildOf(parent)
+      yield* adopt(parent, 0, id)
+      yield* submit(task)
+      const [run] = yield* claim("w", 1)
+      yield* turn("w", { settled: [end(run!)] })
+      yield* adopt(parent, 0, id, { anew: true })
+
+      yield* turn("w", { settled: [wait(parent, id)] })
+
+      expect((yield* found(ulidOfEntry(parent)))?.place).toEqual({ kind: "waiting" })
     })
 
     promise("are cancelled after their parent", function* () {

@@ -42,6 +42,7 @@ export type Command =
       readonly entry: Entry
       readonly step: Step
       readonly child: TaskId
+      readonly anew: boolean
     }
   | { readonly do: "recall"; readonly ulid: string }
   | { readonly do: "childEnded"; readonly parent: TaskId; readonly child: TaskId }
@@ -166,7 +167,11 @@ export const runOn = ({ inboxes, keys, partition, stopsUntilDrain }: Stage) => {
         return yield* steps.remember(partition, command.worker, command.entry, command.step)
       case "adopt": {
         const { child, entry, step, worker } = command
-        return yield* steps.adopt(partition, worker, entry, { ...step, child: there.id(child) })
+        return yield* steps.adopt(partition, worker, entry, {
+          ...step,
+          child: there.id(child),
+          anew: command.anew
+        })
       }
       case "recall":
         return yield* steps.recall(partition, command.ulid)

@@ -28,7 +28,7 @@ export const familyBy = (chance: Chance, { aNewTask, anUlid }: ReturnType<typeof
     const child = idIn(home, task.ulid)
     children.push(child)
     const step = { number, name: chance.one(["a", "b"]), value: JSON.stringify(child) }
-    const command: Command = { do: "adopt", worker, entry, step, child }
+    const command: Command = { do: "adopt", worker, entry, step, child, anew: chance.of(0.2) }
     return chance.of(0.85) ? [command, { do: "submit", tasks: [task] }] : [command]
   }
 

@@ -108,6 +108,8 @@ export const familyPlants: ReadonlyArray<Plant> = [
     "if false then"
   ),
   plant("a child is not adopted", `  redis.call("SADD", key.children(id), ARGV[5])\n`, ""),
+  plant("a child is adopted again by a call that runs late", `(is_new or ARGV[6] == "1")`, "true"),
+  plant("a child is not adopted anew", `(is_new or ARGV[6] == "1")`, "is_new"),
   plant("what is remembered outlives its task", `  tie(id, "s")\n`, ""),
   plant(
     "what is remembered stays after the end",
