@@ -1,5 +1,5 @@
 /** What handlers need: each one's layer is built once, on first use, and what the layers of several have in common once for all. */
-import { type Context, Deferred, Effect, Exit, Layer, Scope } from "effect"
+import { type Context, Deferred, Effect, Exit, Layer, type Scope } from "effect"
 import type { Census } from "../../runtime/census.ts"
 import { Settings } from "../../runtime/config.ts"
 import type { Services } from "./attempt.ts"
@@ -19,14 +19,11 @@ export const makeServices = Effect.fnUntraced(function* (scope: Scope.Scope, cen
       if (there !== undefined) return Deferred.await(there)
       const fresh = Deferred.makeUnsafe<Context.Context<unknown>, unknown>()
       built.set(layer, fresh)
-      // With a scope of its own, one that failed leaves nothing behind that others would be given.
-      const own = Scope.forkUnsafe(scope)
-      return Layer.buildWithMemoMap(Layer.provide(layer, given), memoMap, own).pipe(
+      return Layer.buildWithMemoMap(Layer.provide(layer, given), memoMap, scope).pipe(
         Effect.onExit((exit) =>
-          Effect.suspend(() => {
+          Effect.sync(() => {
             if (Exit.isFailure(exit)) built.delete(layer)
             Deferred.doneUnsafe(fresh, exit)
-            return Exit.isFailure(exit) ? Scope.close(own, exit) : Effect.void
           })
         )
       ) as Effect.Effect<Context.Context<unknown>, unknown>

@@ -28,7 +28,7 @@ const counted = (failures = 0) => {
       Whole,
       Effect.map(Part, ({ number }) => ({ of: number }))
     ).pipe(Layer.provide(part))
-  return { made, handler }
+  return { made, part, handler }
 }
 
 const build = Effect.gen(function* () {
@@ -59,6 +59,19 @@ describe("what handlers need", () => {
       yield* services(one)
       yield* services(other)
       expect(made).toEqual({ times: 3, open: 1 })
+    })
+  )
+
+  it.effect("is closed where the rest of it could not be made", () =>
+    Effect.gen(function* () {
+      const { services } = yield* build
+      const { made, part } = counted()
+      const failing = Layer.effect(
+        Whole,
+        Effect.flatMap(Part, () => Effect.fail("not ever"))
+      ).pipe(Layer.provide(part))
+      expect(yield* Effect.flip(services(failing))).toBe("not ever")
+      expect(made).toEqual({ times: 1, open: 0 })
     })
   )
 })

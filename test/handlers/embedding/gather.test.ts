@@ -83,14 +83,15 @@ describe("texts of many runs", () => {
       )
       const gatherer = yield* makeGatherer(model)
       const fibers = []
-      for (const text of ["a", "b", "c"]) {
+      // More than enough for a second call.
+      for (const text of ["a", "b", "c", "d", "e"]) {
         fibers.push(yield* Effect.forkChild(gatherer.embed([text]), { startImmediately: true }))
         yield* TestClock.adjust("1 second")
       }
       expect(calls).toEqual([["a"]])
       yield* Deferred.succeed(gate, undefined)
       for (const fiber of fibers) yield* Fiber.join(fiber)
-      expect(calls).toEqual([["a"], ["b", "c"]])
+      expect(calls).toEqual([["a"], ["b", "c", "d", "e"]])
     })
   )
 
