@@ -31,13 +31,12 @@ describe("a report of usage", () => {
       settings: { files }
     })
     // By the time of Berlin the second is of the eleventh.
-    await troupe.submit(work, { tokens: 1_000_000, model: "gpt" })
+    await (await troupe.submit(work, { tokens: 1_000_000, model: "gpt" })).result()
     await troupe.advance("13 hours")
-    await troupe.submit(work, { tokens: 2_000, model: "claude" })
-    await troupe.submit(work, { fails: true })
+    await (await troupe.submit(work, { tokens: 2_000, model: "claude" })).result()
+    await (await troupe.submit(work, { fails: true })).result().catch(() => {})
     await troupe.advance("2 hours")
-    await troupe.submit(analyticsAggregate, { back: 20 })
-    await troupe.settle()
+    await (await troupe.submit(analyticsAggregate, { back: 20 })).result()
     await troupe.setTime("2030-02-01T12:00:00Z")
     const first = await troupe.submit(reportUsage, { timeZone: "Europe/Berlin" })
     const second = await troupe.submit(reportUsage, { timeZone: "Europe/Berlin" })
