@@ -64,7 +64,8 @@ const Customer = Schema.Struct({
 
 const isTimeZone = Schema.makeFilter((name: string) => {
   try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }) ? undefined : "no time zone"
+    Intl.DateTimeFormat("en", { timeZone: name })
+    return undefined
   } catch {
     return "not a time zone such as Europe/Berlin"
   }

@@ -46,9 +46,9 @@ export const listening: Effect.Effect<Listen, Effect.Error<ReturnType<typeof opt
       const doc = nlp.readDoc(text)
       const said = new Map<string, Array<number>>()
       doc.sentences().each((sentence: ItemSentence) => {
-        const sentiment = sentence.out(feeling) as unknown as number
-        const kinds = sentence.tokens().out(pos) as unknown as ReadonlyArray<string>
-        const words = sentence.tokens().out(lemma) as unknown as ReadonlyArray<string>
+        const sentiment = sentence.out<number>(feeling) as number
+        const kinds = sentence.tokens().out<string>(pos) as ReadonlyArray<string>
+        const words = sentence.tokens().out<string>(lemma) as ReadonlyArray<string>
         for (const topic of topicsIn(kinds, words)) {
           const there = said.get(topic)
           if (there === undefined) said.set(topic, [sentiment])
@@ -56,7 +56,7 @@ export const listening: Effect.Effect<Listen, Effect.Error<ReturnType<typeof opt
         }
       })
       const topics = new Map([...said].map(([topic, all]) => [topic, mean(all)]))
-      return { sentiment: doc.out(feeling) as unknown as number, topics }
+      return { sentiment: doc.out<number>(feeling) as number, topics }
     }
   }
 )
