@@ -65,7 +65,20 @@ export const openChat = (url, { onState = () => {} } = {}) => {
   }
 }
 
-/** The page itself, where there is one. `?handler=` names the task it submits; its input is `{question}`. */
+/**
+ * What the page submits for a question: a task of the handler that `?handler=` names, whose input is `{question}`; or, with
+ * `?agent=agent.chat&key=user-7`, the message `ask` of that agent, which keeps in mind what was said before.
+ */
+export const taskOf = (query, question) =>
+  query.has("agent")
+    ? {
+        name: query.get("agent"),
+        key: query.get("key") ?? "somebody",
+        input: { message: "ask", input: { question } }
+      }
+    : { name: query.get("handler") ?? "agent.query", input: { question } }
+
+/** The page itself, where there is one. */
 if (typeof document !== "undefined") {
   const said = document.querySelector("#said")
   const stop = document.querySelector("#stop")
@@ -87,13 +100,14 @@ if (typeof document !== "undefined") {
     event.target.reset()
     line("me").textContent = question
     const answer = line("it")
-    const task = { name: query.get("handler") ?? "agent.query", input: { question } }
+    const task = taskOf(query, question)
     const onEvent = ({ data, event }) => {
       if (event === "chunk") answer.textContent += typeof data.chunk === "string" ? data.chunk : ""
       else if (event === "attempt") answer.textContent = ""
       else if (event === "end") {
         stop.disabled = true
-        if (data.state !== "succeeded") answer.textContent += ` (${data.error?.message ?? data.state})`
+        if (data.state === "succeeded") answer.textContent ||= "(There is no answer.)"
+        else answer.textContent += ` (${data.error?.message ?? data.state})`
       }
     }
     try {

@@ -3,7 +3,7 @@ import { Context, Duration, Effect, Layer } from "effect"
 import { Shutdown } from "../../../actors/shutdown.ts"
 import * as Server from "../../../api/http/server.ts"
 // @ts-expect-error A page's script has no types.
-import { openChat } from "../../../docs/examples/chat/chat.js"
+import { openChat, taskOf } from "../../../docs/examples/chat/chat.js"
 import { Settings } from "../../../runtime/config.ts"
 import { memoryApi } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"
@@ -54,6 +54,16 @@ describe("the chat page of the examples", () => {
       expect(heard).toEqual(["Tea ", "it is"])
     }).pipe(Effect.provide(memoryApi))
   )
+
+  test("asks a handler, or an agent that keeps in mind what was said", () => {
+    const asked = taskOf as (query: URLSearchParams, question: string) => object
+    expect(asked(new URLSearchParams(), "tea?")).toEqual({ name: "agent.query", input: { question: "tea?" } })
+    expect(asked(new URLSearchParams("agent=agent.chat&key=ada"), "tea?")).toEqual({
+      name: "agent.chat",
+      key: "ada",
+      input: { message: "ask", input: { question: "tea?" } }
+    })
+  })
 
   test("takes nothing from elsewhere", async () => {
     for (const file of ["index.html", "chat.js"]) {
