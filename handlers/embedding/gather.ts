@@ -69,8 +69,9 @@ export const makeGatherer = Effect.fnUntraced(function* (model: Model) {
 
   /** Makes calls while there are full ones; with `isDue` one that is not full, too. */
   const start = (isDue: boolean) => {
-    while (running < concurrency && (isFull() || (isDue && waiting.length > 0))) {
-      if (!isFull()) isDue = false
+    let due = isDue
+    while (running < concurrency && (isFull() || (due && waiting.length > 0))) {
+      if (!isFull()) due = false
       run(take())
     }
     if (waiting.length === 0) stopTimer()

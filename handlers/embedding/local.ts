@@ -25,6 +25,7 @@ export interface Asked {
 export type Answered =
   | { readonly number: number; readonly vectors: ReadonlyArray<Float32Array> }
   | { readonly number: number; readonly failure: string }
+  | { readonly broken: string }
 
 type Answer = Deferred.Deferred<ReadonlyArray<Float32Array>, EmbeddingsUnavailable>
 
@@ -48,6 +49,7 @@ const thread = Effect.gen(function* () {
     (made) => Effect.sync(() => made.terminate())
   )
   worker.addEventListener("message", ({ data }: MessageEvent<Answered>) => {
+    if ("broken" in data) return failAll(data.broken)
     const answer = answers.get(data.number)
     answers.delete(data.number)
     if (answer === undefined) return

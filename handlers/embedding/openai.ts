@@ -8,6 +8,7 @@ import { Clock, Config, Duration, Effect, Option, Redacted } from "effect"
 import { Fatal, RetryAfter } from "../../runtime/handler.ts"
 import { optionalPackage } from "../packages/optional.ts"
 import { pauseOf } from "../pause/retry-after.ts"
+import { refuse } from "../refusal/refuse.ts"
 import { normalized } from "./hash.ts"
 import { limitName } from "./limit.ts"
 import { EmbeddingsUnavailable, type Model, type ModelError, TextsRefused } from "./model.ts"
@@ -23,10 +24,9 @@ export const openaiModel = Effect.fnUntraced(function* (
   const key = yield* variable("OPENAI_API_KEY")
   const baseURL = yield* variable("OPENAI_BASE_URL")
   if (key === undefined && baseURL === undefined) {
-    return yield* Effect.fail(
-      new Fatal(`openai:${name} needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server of one's own`, {
-        type: "ProviderMissing"
-      })
+    return yield* refuse(
+      "ProviderMissing",
+      `openai:${name} needs OPENAI_API_KEY, or OPENAI_BASE_URL of a server of one's own`
     )
   }
   const { createOpenAI } = yield* optionalPackage("@ai-sdk/openai", () => import("@ai-sdk/openai"))
@@ -50,6 +50,8 @@ export const openaiModel = Effect.fnUntraced(function* (
             maxParallelCalls: 1,
             abortSignal
           }),
+        // What a run says by failing is plain, because plain handlers say it too.
+        // @effect-diagnostics-next-line globalErrorInEffectCatch:off
         catch: (cause) => failureOf(model, cause, now)
       }).pipe(
         Effect.timeoutOrElse({

@@ -80,11 +80,11 @@ const keep = async (folder: string, socket: string) => {
       try {
         return Response.json(await transaction((await request.json()) as ReadonlyArray<Statement>))
       } catch (thrown) {
-        const { code, message } = thrown as { readonly code?: unknown; readonly message?: unknown }
-        return Response.json(
-          { code: String(code ?? "XX000"), message: String(message ?? thrown) },
-          { status: 422 }
-        )
+        const { code = "XX000", message = String(thrown) } = thrown as {
+          readonly code?: string
+          readonly message?: string
+        }
+        return Response.json({ code, message }, { status: 422 })
       }
     }
   })

@@ -162,11 +162,11 @@ const decode = <S extends Schema.Decoder<unknown>>(answer: S, text: string) =>
 /** Errors are `{code, message, details}`, in an envelope or not; or what stands before the API answers with a page. */
 const messageIn = (text: string): string => {
   try {
-    const { error, message } = JSON.parse(text) as {
-      readonly message?: unknown
-      readonly error?: { readonly message?: unknown }
+    const { error, message = error?.message } = JSON.parse(text) as {
+      readonly message?: string
+      readonly error?: { readonly message?: string }
     }
-    return String(message ?? error?.message ?? text).slice(0, 300)
+    return (message ?? text).slice(0, 300)
   } catch {
     return text.slice(0, 300)
   }

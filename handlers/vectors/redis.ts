@@ -83,8 +83,8 @@ export const redisStore = Effect.fnUntraced(function* (
   const collection = Effect.fn("VectorStore.collection")(function* (name: string) {
     const { about } = yield* keysOf(name)
     const text = yield* one(["HGET", about, "collection"])
-    if (text === null) return undefined
-    const { dimensions, model } = JSON.parse(String(text)) as {
+    if (typeof text !== "string") return undefined
+    const { dimensions, model } = JSON.parse(text) as {
       readonly dimensions: number
       readonly model?: string
     }

@@ -43,7 +43,9 @@ export const embeddingsServer = (
       const decided = answer(asked.length, texts)
       asked.push({ model, input: texts, authorization: request.headers.get("authorization") })
       if (decided === "stall") {
-        await new Promise((resolve) => request.signal.addEventListener("abort", resolve))
+        await new Promise((resolve) => {
+          request.signal.addEventListener("abort", resolve)
+        })
         left.resolve()
         return new Response()
       }

@@ -18,7 +18,7 @@ const written = (reply: unknown): string => {
   if (reply instanceof Error) return `-${reply.message}\r\n`
   if (typeof reply === "number") return `:${reply}\r\n`
   if (Array.isArray(reply)) return `*${reply.length}\r\n${reply.map(written).join("")}`
-  const text = String(reply)
+  const text = reply as string
   return `$${Buffer.byteLength(text)}\r\n${text}\r\n`
 }
 
@@ -116,7 +116,7 @@ export const redisWithVectorSets = Effect.gen(function* () {
     (client) => Effect.sync(() => client.disconnect())
   )
   const answer = async (words: ReadonlyArray<Buffer>): Promise<Reply> => {
-    const [name = "", ...rest] = [words[0]!.toString().toUpperCase(), ...words.slice(1)] as [
+    const [name, ...rest] = [words[0]!.toString().toUpperCase(), ...words.slice(1)] as [
       string,
       ...Array<Buffer>
     ]

@@ -1,6 +1,7 @@
 import { describe, expect } from "bun:test"
 import { Context, Effect, Layer, Scope } from "effect"
 import { makeServices } from "../../../actors/work/services.ts"
+import type { Whatever } from "../../../runtime/check.ts"
 import { it } from "../../support/effect.ts"
 import { memorySettings } from "../../support/redis.ts"
 
@@ -23,7 +24,7 @@ const counted = (failures = 0) => {
     )
   )
   /** Another layer each time, as each handler has its own. */
-  const handler = () =>
+  const handler = (): Layer.Layer<Whatever, unknown, Whatever> =>
     Layer.effect(
       Whole,
       Effect.map(Part, ({ number }) => ({ of: number }))
@@ -66,7 +67,7 @@ describe("what handlers need", () => {
     Effect.gen(function* () {
       const { services } = yield* build
       const { made, part } = counted()
-      const failing = Layer.effect(
+      const failing: Layer.Layer<Whatever, unknown, Whatever> = Layer.effect(
         Whole,
         Effect.flatMap(Part, () => Effect.fail("not ever"))
       ).pipe(Layer.provide(part))

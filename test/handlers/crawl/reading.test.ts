@@ -1,5 +1,5 @@
 import { describe, expect } from "bun:test"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { directives, readPage } from "../../../handlers/crawl/page.ts"
 import { Robots, rulesOf, tokenOf } from "../../../handlers/crawl/robots.ts"
 import { fetchSitemap, readSitemap } from "../../../handlers/crawl/sitemap.ts"
@@ -165,8 +165,7 @@ describe("robots.txt", () => {
       const origin = `http://a.test:${port}`
       const ask = Effect.flatMap(Robots, ({ of }) => of(origin, "Troupe"))
       const [said, again] = yield* Effect.all([ask, ask]).pipe(
-        Effect.provide(Robots.layer),
-        Effect.provide(filesIn(folder)),
+        Effect.provide(Robots.layer.pipe(Layer.provide(filesIn(folder)))),
         onLoopback()
       )
       expect(again).toEqual(said)

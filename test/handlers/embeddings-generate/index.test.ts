@@ -79,7 +79,7 @@ describe("embeddings of texts", () => {
   ] as const) {
     it.live(`are not made of ${what}`, () =>
       Effect.gen(function* () {
-        expect(yield* Effect.flip(generate("/nowhere", input as Input))).toMatchObject({ _tag: "Misfit" })
+        expect(yield* Effect.flip(generate("/nowhere", input))).toMatchObject({ _tag: "Misfit" })
       })
     )
   }

@@ -98,7 +98,9 @@ const door = (to: string) =>
           client.pipe(beyond).pipe(client)
         })
       })
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+      await new Promise<void>((resolve) => {
+        server.listen(0, "127.0.0.1", resolve)
+      })
       const { port } = server.address() as { readonly port: number }
       return {
         server,

@@ -5,6 +5,7 @@ import { Files } from "../../../runtime/files.ts"
 import { vectorsDelete } from "../../../handlers/vectors-delete/index.ts"
 import { vectorsSearch } from "../../../handlers/vectors-search/index.ts"
 import { vectorsUpsert } from "../../../handlers/vectors-upsert/index.ts"
+import type { Whatever } from "../../../runtime/check.ts"
 import type { TaskDefinition } from "../../../runtime/handler.ts"
 import { markdownIn } from "../../support/documents.ts"
 import { it } from "../../support/effect.ts"
@@ -26,7 +27,7 @@ const collection = Effect.gen(function* () {
   const { recording, task } = recordingTask()
   const place = settings({ files, vectors: Redacted.make({ kind: "pglite", folder }) })
   const run =
-    <Output>(handler: TaskDefinition<any, Output>) =>
+    <Output>(handler: TaskDefinition<Whatever, Output>) =>
     (input: Readonly<Record<string, unknown>>) =>
       Effect.provide(runHandler(handler, { collection: name, ...input }, task), place)
   return {
@@ -259,7 +260,7 @@ describe("an input", () => {
     it.live(`is refused with ${what}, and says why`, () =>
       Effect.gen(function* () {
         const { [handler]: run } = yield* collection
-        const refused = yield* Effect.flip(run(input) as Effect.Effect<unknown, unknown>)
+        const refused = yield* Effect.flip<unknown, unknown, never>(run(input))
         expect(String(refused)).toContain(fault)
       })
     )

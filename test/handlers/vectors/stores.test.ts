@@ -248,7 +248,7 @@ for (const [name, { isExact, missing, open }] of Object.entries(kinds)) {
             }))
             const opened = yield* Effect.forEach(wanted, store.open, { concurrency: "unbounded" })
             expect(new Set(opened.map(({ dimensions, model }) => `${dimensions} ${model}`)).size).toBe(1)
-            expect(yield* store.collection(name)).toEqual(opened[0]!)
+            expect(yield* store.collection(name)).toEqual(opened[0])
             yield* store.drop(opened[0]!)
           }),
         startMs
