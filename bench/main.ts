@@ -17,6 +17,7 @@ import { latency } from "./latency.ts"
 import { mixes } from "./mixes.ts"
 import { payloads } from "./payloads.ts"
 import { peers } from "./peers.ts"
+import { pipeline } from "./pipeline.ts"
 import { replies } from "./replies.ts"
 import { toJson, toTables } from "./report.ts"
 import { retries } from "./retries.ts"
@@ -41,7 +42,8 @@ const benches = [
   streamsBench,
   agents,
   replies,
-  sealing
+  sealing,
+  pipeline
 ]
 
 const usage = `bun run bench NAME… [--json] [--quick]
