@@ -21,6 +21,7 @@ export interface Counted {
   readonly finishedAt?: number
 }
 
+/** Tells of tasks by the time of their submit. */
 export class Census extends Context.Service<
   Census,
   {

@@ -182,4 +182,3 @@ export const total = ({ tasks, usage }: Figures) => {
     for (const name of Object.keys(noUsage) as Array<keyof typeof noUsage>) counts[name] += row[name]
   return counts
 }
-export type Total = ReturnType<typeof total>

@@ -73,10 +73,10 @@ export class Rollups extends Context.Service<
       const read = <S extends Schema.Codec<unknown, unknown>>(name: string, schema: S) =>
         files.readObject(name).pipe(
           Effect.flatMap((bytes) =>
-            Schema.decodeUnknownEffect(Schema.fromJsonString(schema))(new TextDecoder().decode(bytes))
+            Schema.decodeEffect(Schema.fromJsonString(schema))(new TextDecoder().decode(bytes))
           ),
           // What cannot be read is made again.
-          Effect.catchTag(["FileNotFound", "SchemaError"], () => Effect.succeed(undefined))
+          Effect.catchTag(["FileNotFound", "SchemaError"], () => Effect.void)
         )
 
       const write = (name: string, value: unknown) =>

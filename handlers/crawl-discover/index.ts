@@ -151,15 +151,12 @@ const askHosts = (userAgent: string) => {
     if (there !== undefined) return there
     const task = yield* CurrentTask
     const robots = yield* Robots
-    const asked = robots
-      .of(origin, userAgent)
-      .pipe(
-        Effect.flatMap((said) =>
-          kind === "needed" && said.unavailable !== undefined
-            ? Effect.fail(new RobotsUnavailable({ host: new URL(origin).host, reason: said.unavailable }))
-            : Effect.succeed(said)
-        )
+    const asked = robots.of(origin, userAgent).pipe(
+      Effect.filterOrFail(
+        ({ unavailable }) => kind === "optional" || unavailable === undefined,
+        ({ unavailable = "" }) => new RobotsUnavailable({ host: new URL(origin).host, reason: unavailable })
       )
+    )
     const said: Said = yield* task.step(
       `robots ${origin}`.slice(0, 128),
       kind === "needed"

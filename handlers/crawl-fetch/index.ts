@@ -165,16 +165,13 @@ const read = Effect.fnUntraced(function* (given: Input, answer: Answer, token: s
       ? retryAfterMs(headers.get("retry-after"), yield* Clock.currentTimeMillis, putOffMaxMs)
       : undefined
   const message = `${url}: the server answered ${status}`
-  // @effect-diagnostics-next-line globalErrorInEffectFailure:off
   if (afterMs !== undefined) return yield* Effect.fail(new RetryAfter(afterMs, { message }))
   if (mayPass(status)) return yield* new FetchFailed({ url, reason: `the server answered ${status}` })
   if (!ok) return { ...none, skipped: "status" as const }
   const declared = headers.get("content-type") ?? "text/html"
   const type = declared.split(";", 1)[0]!.trim().toLowerCase()
   if (!types.includes(type)) return { ...none, type, skipped: "type" as const }
-  const body = yield* Effect.catchTag(readBody(answer, bytesMax), "BodyTooLarge", () =>
-    Effect.succeed(undefined)
-  )
+  const body = yield* Effect.catchTag(readBody(answer, bytesMax), "BodyTooLarge", () => Effect.void)
   if (body === undefined) return { ...none, type, skipped: "size" as const }
   const header = directives(headers.get("x-robots-tag") ?? "", token)
   const isHtml = type === "text/html" || type === "application/xhtml+xml"

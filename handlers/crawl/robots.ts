@@ -82,7 +82,7 @@ export class Robots extends Context.Service<
 
       const readKept = (name: string) =>
         files.readObject(name).pipe(
-          Effect.flatMap((bytes) => Schema.decodeUnknownEffect(Kept)(new TextDecoder().decode(bytes))),
+          Effect.flatMap((bytes) => Schema.decodeEffect(Kept)(new TextDecoder().decode(bytes))),
           Effect.option
         )
 
@@ -133,7 +133,6 @@ const ask = (origin: string, userAgent: string): Effect.Effect<Said, Fatal> =>
     Effect.catch((error): Effect.Effect<Said, Fatal> => {
       if (!(error instanceof Fatal)) return Effect.succeed(unavailable(error.message))
       // A chain of redirects that has no end leads to no robots.txt.
-      // @effect-diagnostics-next-line globalErrorInEffectFailure:off
       return error.name === "UrlRefused" ? Effect.succeed({ text: "" }) : Effect.fail(error)
     })
   )

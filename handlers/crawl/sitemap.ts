@@ -38,7 +38,7 @@ export const fetchSitemap = (address: string, userAgent: string): Effect.Effect<
   }).pipe(
     Effect.scoped,
     Effect.timeoutOrElse({ duration: answerMax, orElse: () => Effect.succeed(empty) }),
-    Effect.catch(() => Effect.succeed(empty))
+    Effect.orElseSucceed(() => empty)
   )
 
 /** Counts what comes out of it, since a few bytes may hold many. */

@@ -211,7 +211,6 @@ const settle = Effect.fnUntraced(function* (
   const putOff = status === 429 || status === 503 ? headers.get("retry-after") : null
   const afterMs = retryAfterMs(putOff, yield* Clock.currentTimeMillis, putOffMaxMs)
   const message = `${url.href}: the server answered ${status}`
-  // @effect-diagnostics-next-line globalErrorInEffectFailure:off
   if (afterMs !== undefined) return yield* Effect.fail(new RetryAfter(afterMs, { message }))
   if (mayPass(status)) return yield* new StatusUnusable({ url: url.href, status })
   const said = yield* readSaid(answer, secrets)

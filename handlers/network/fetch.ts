@@ -4,7 +4,7 @@ import type { Fatal } from "../../runtime/handler.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { exchange, FetchFailed, readBody, readUrl } from "./exchange.ts"
 
-export { BodyTooLarge, FetchFailed } from "./exchange.ts"
+export { FetchFailed } from "./exchange.ts"
 
 /** A chain of more redirects is refused. */
 export const redirectsMax = 5

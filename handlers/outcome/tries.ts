@@ -27,9 +27,12 @@ export const beginTry = (what: string): Effect.Effect<Try, Fatal | StepError, Cu
         return { harmless: Effect.asVoid(task.step(harmless, Effect.succeed(true))) }
       yield* task.step(
         harmless,
-        refuse(
-          "OutcomeUnknown",
-          `${what} was begun in attempt ${begunIn}, and nobody knows how that ended; it is not begun again`
+        Effect.as(
+          refuse(
+            "OutcomeUnknown",
+            `${what} was begun in attempt ${begunIn}, and nobody knows how that ended; it is not begun again`
+          ),
+          true
         )
       )
     }
