@@ -386,6 +386,8 @@ describe("a run that is repeated", () => {
       const { recording, task } = attempt(2)
       const output = yield* ask({ tools: ["search_documents"] }, task)
       expect(asked.length).toBe(3)
+      // A passage that the model has keeps its number.
+      expect(asked[2]!.messages.at(-1)!.content).toContain('"number":1')
       expect(output).toMatchObject({
         answer: "I look. Fifteen seconds [1].",
         toolCalls: 1,

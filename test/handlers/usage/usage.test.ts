@@ -84,6 +84,22 @@ describe("the log of usage", () => {
     })
   )
 
+  it.effect("adds what comes one by one to the segment of its hour", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const names = yield* process(
+        folder,
+        Effect.gen(function* () {
+          const { record } = yield* UsageLog
+          for (let at = 0; at < 10; at++) yield* record(call({ call: at }))
+          return yield* Files.use(({ listObjects }) => listObjects("usage/"))
+        })
+      )
+      expect(names.length).toBe(1)
+      expect((yield* process(folder, readAll)).length).toBe(10)
+    })
+  )
+
   it.effect("tells which hours have records, and reads a part of the time", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
