@@ -11,6 +11,7 @@ import { Effect, Layer, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
 import { CurrentTask, defineTask } from "../../runtime/handler.ts"
 import { Documents } from "../text/documents.ts"
+import { guardedNetwork } from "../network/guard.ts"
 import { cutByVectors } from "./comparing.ts"
 import { type Indexed, index } from "./indexing.ts"
 import { planOf } from "../documents/options.ts"
@@ -44,7 +45,7 @@ export const documentProcess = defineTask.effect({
   input: Input,
   output,
   timeout: "10 minutes",
-  layer: Layer.merge(Sources.layer, Documents.layer).pipe(Layer.provide(Files.layer)),
+  layer: Layer.mergeAll(Sources.layer, Documents.layer, guardedNetwork).pipe(Layer.provide(Files.layer)),
 
   run: Effect.fn("document.process")(function* (input) {
     const task = yield* CurrentTask
