@@ -1,5 +1,6 @@
 import { describe, expect } from "bun:test"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { crawlFetch } from "../../../handlers/crawl-fetch/index.ts"
 import { Files } from "../../../runtime/files.ts"
 import { RetryAfter } from "../../../runtime/handler.ts"
@@ -171,6 +172,24 @@ describe("a host", () => {
       expect(busy).toBeInstanceOf(RetryAfter)
       expect(busy).toMatchObject({ afterMs: 30_000 })
       expect(yield* Effect.flip(fetched(`${origin}/broken`))).toMatchObject({ _tag: "FetchFailed" })
+    })
+  )
+
+  it.effect("that is slow is given up after a minute", () =>
+    Effect.gen(function* () {
+      const arrived = Promise.withResolvers<void>()
+      const { origin } = yield* aSite({
+        "/slow": () => {
+          arrived.resolve()
+          return new Promise<Response>(() => {})
+        }
+      })
+      const fetching = yield* Effect.forkChild(Effect.flip(fetched(`${origin}/slow`)))
+      yield* Effect.promise(() => arrived.promise)
+
+      yield* TestClock.adjust("60 seconds")
+
+      expect(yield* Fiber.join(fetching)).toMatchObject({ _tag: "FetchFailed", reason: "not read within 1m" })
     })
   )
 

@@ -161,15 +161,18 @@ describe("a command", () => {
 })
 
 describe("a command's limits", () => {
-  it.live("end one that takes too long, and all it has started", () =>
-    Effect.gen(function* () {
-      const mark = `86${Date.now() % 1_000_000}`
-      const refused = yield* Effect.flip(
-        script(`setsid sleep ${mark} & sleep ${mark} & sleep ${mark}`, { timeoutMs: 300 })
-      )
-      expect(refused).toMatchObject({ name: "TimeLimit" })
-      expect(yield* Effect.promise(() => runningWith(mark))).toEqual([])
-    })
+  it.live(
+    "end one that takes too long, and all it has started",
+    () =>
+      Effect.gen(function* () {
+        const mark = `86${Date.now() % 1_000_000}`
+        const refused = yield* Effect.flip(
+          script(`setsid sleep ${mark} & sleep ${mark} & sleep ${mark}`, { timeoutMs: 300 })
+        )
+        expect(refused).toMatchObject({ name: "TimeLimit" })
+        expect(yield* Effect.promise(() => runningWith(mark))).toEqual([])
+      }),
+    30_000
   )
 
   it.live("end one that puts out too much", () =>
@@ -214,46 +217,52 @@ describe("a command's end", () => {
     })
   )
 
-  it.live("comes with that of its run", () =>
-    Effect.gen(function* () {
-      const mark = `88${Date.now() % 1_000_000}`
-      const begun = yield* Deferred.make<void>()
-      const { task } = recordingTask(() => ({
-        emit: () => Effect.asVoid(Deferred.succeed(begun, undefined))
-      }))
-      const running = yield* Effect.forkChild(
-        run({ script: `sleep ${mark} & echo begun; sleep ${mark}` }, { task })
-      )
-      yield* Deferred.await(begun)
-      yield* Effect.promise(() =>
-        eventually("the command to sleep", async () => (await runningWith(mark)).at(0))
-      )
+  it.live(
+    "comes with that of its run",
+    () =>
+      Effect.gen(function* () {
+        const mark = `88${Date.now() % 1_000_000}`
+        const begun = yield* Deferred.make<void>()
+        const { task } = recordingTask(() => ({
+          emit: () => Effect.asVoid(Deferred.succeed(begun, undefined))
+        }))
+        const running = yield* Effect.forkChild(
+          run({ script: `sleep ${mark} & echo begun; sleep ${mark}` }, { task })
+        )
+        yield* Deferred.await(begun)
+        yield* Effect.promise(() =>
+          eventually("the command to sleep", async () => (await runningWith(mark)).at(0))
+        )
 
-      yield* Fiber.interrupt(running)
+        yield* Fiber.interrupt(running)
 
-      expect(yield* Effect.promise(() => runningWith(mark))).toEqual([])
-    })
+        expect(yield* Effect.promise(() => runningWith(mark))).toEqual([])
+      }),
+    30_000
   )
 
-  it.live("comes with that of a worker that is killed", () =>
-    Effect.gen(function* () {
-      const mark = `89${Date.now() % 1_000_000}`
-      const folder = yield* temporaryFolder
-      const program = `${import.meta.dir}/program.ts`
-      const worker = Bun.spawn([process.execPath, program, folder, mark], {
-        stdout: "ignore",
-        stderr: "inherit"
-      })
-      const sleeping = yield* Effect.promise(() =>
-        eventually("the command to run", async () => (await runningWith(mark)).at(0))
-      )
+  it.live(
+    "comes with that of a worker that is killed",
+    () =>
+      Effect.gen(function* () {
+        const mark = `89${Date.now() % 1_000_000}`
+        const folder = yield* temporaryFolder
+        const program = `${import.meta.dir}/program.ts`
+        const worker = Bun.spawn([process.execPath, program, folder, mark], {
+          stdout: "ignore",
+          stderr: "inherit"
+        })
+        const sleeping = yield* Effect.promise(() =>
+          eventually("the command to run", async () => (await runningWith(mark)).at(0))
+        )
 
-      worker.kill("SIGKILL")
+        worker.kill("SIGKILL")
 
-      yield* Effect.promise(() =>
-        eventually("the command to end", async () => (isAlive(sleeping) ? undefined : true))
-      )
-    })
+        yield* Effect.promise(() =>
+          eventually("the command to end", async () => (isAlive(sleeping) ? undefined : true))
+        )
+      }),
+    30_000
   )
 })
 
