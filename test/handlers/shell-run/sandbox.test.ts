@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
 import { limitsOf } from "../../../handlers/shell-run/input.ts"
+import { probe } from "../../../handlers/shell-run/probe.ts"
 import { commandLine, endingOf, maskable, type Tools } from "../../../handlers/shell-run/sandbox.ts"
 
 const tools: Tools = {
@@ -37,6 +39,22 @@ describe("a command line", () => {
     expect(words).toStartWith("/bin/sh -c ulimit -c 0")
     expect(words).toContain("ulimit -t 60")
     expect(words).toEndWith("sh /bin/echo a b")
+  })
+})
+
+describe("where no namespaces can be made, a command", () => {
+  const said = async (over: Partial<Tools>) => {
+    const asked = ["/bin/sh", "-c", "ulimit -t; ulimit -f; ulimit -n; ulimit -c"]
+    const limits = limitsOf({ program: "sh", cpuSeconds: 7, fileBytes: 51_200 })
+    const here = { ...(await Effect.runPromise(probe)), namespaces: false, asNobody: false, ...over }
+    const child = Bun.spawn([...commandLine(here, asked, place, limits)], { stdout: "pipe", stderr: "pipe" })
+    return (await new Response(child.stdout).text()).trim().split("\n")
+  }
+
+  test("has its limits all the same, from the system or from the shell", async () => {
+    expect(await said({})).toEqual(["7", "100", "256", "0"])
+    expect(await said({ prlimit: undefined })).toEqual(["7", "100", "256", "0"])
+    expect(await said({ prlimit: undefined, setpriv: undefined })).toEqual(["7", "100", "256", "0"])
   })
 })
 
