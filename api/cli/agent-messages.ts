@@ -1,23 +1,20 @@
 /** `troupe agents tell` and `troupe agents ask`: sends a message to an agent, and waits for the reply if asked to. */
 import { Effect } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import { Argument, Command } from "effect/cli"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Troupe } from "../client/effect.ts"
 import * as Filters from "./filters.ts"
 import * as Flags from "./flags.ts"
 import { inputFlags, readInput } from "./input.ts"
 import * as Output from "./output.ts"
+import { due } from "./task-flags.ts"
 
 const message = {
   name: Argument.String("name").pipe(Argument.withDescription("What the agent's definition is called")),
   key: Argument.String("key").pipe(Argument.withDescription("The agent's key")),
   message: Argument.String("message").pipe(Argument.withDescription("The message's name")),
   ...inputFlags,
-  dedupe: Flag.String("dedupe").pipe(
-    Flag.withDescription("A second message to the agent with the same one is the first"),
-    Flag.withMetavar("ID"),
-    Flag.optional
-  ),
+  dedupe: Flags.text("dedupe", "ID", "A second message to the agent with the same one is the first"),
   redis: Flags.redis,
   json: Flags.json
 }
@@ -27,12 +24,7 @@ export const tell = (handlers: ReadonlyArray<TaskDefinition>) =>
     "tell",
     {
       ...message,
-      delay: Flags.duration("delay").pipe(Flag.withDescription("Handled so much later"), Flag.optional),
-      runAt: Flag.String("run-at").pipe(
-        Flag.withDescription("Handled at a time, as in 2030-01-31T09:00:00Z"),
-        Flag.withMetavar("TIME"),
-        Flag.optional
-      )
+      ...due
     },
     Effect.fnUntraced(function* (flags) {
       const { dedupe, delay, json, key, message, name, redis, runAt } = flags
@@ -70,10 +62,7 @@ export const ask = (handlers: ReadonlyArray<TaskDefinition>) =>
     "ask",
     {
       ...message,
-      timeout: Flags.duration("timeout").pipe(
-        Flag.withDescription("How long the reply may take; default: as long as it takes"),
-        Flag.optional
-      )
+      timeout: Flags.optionalDuration("timeout", "How long the reply may take; default: as long as it takes")
     },
     Effect.fnUntraced(function* (flags) {
       const { dedupe, json, key, message, name, redis, timeout } = flags

@@ -10,7 +10,7 @@ import * as Destroy from "./destroy.ts"
 import { UsageError } from "./exit.ts"
 import * as Filters from "./filters.ts"
 import * as Flags from "./flags.ts"
-import { readInput } from "./input.ts"
+import { anotherInput, readInput } from "./input.ts"
 import { gather } from "./pages.ts"
 import { type Column, printList } from "./table.ts"
 
@@ -85,18 +85,14 @@ const retry = (handlers: ReadonlyArray<TaskDefinition>) =>
       ids,
       ...filters,
       all,
-      input: Flag.String("input").pipe(
-        Flag.withDescription("Another input, for one task"),
-        Flag.withMetavar("JSON"),
-        Flag.optional
-      ),
+      ...anotherInput,
       dryRun: Destroy.dryRun,
       ...common
     },
-    Effect.fnUntraced(function* ({ all, dryRun, ids, input, json, redis, ...filter }) {
+    Effect.fnUntraced(function* ({ all, dryRun, ids, input, inputFile, json, redis, ...filter }) {
       const command = "troupe dead retry"
       const asked = yield* selection(command, ids, all, filter)
-      const another = yield* readInput({ input }, command)
+      const another = yield* readInput({ input, inputFile }, command)
       yield* Effect.gen(function* () {
         const { dead } = yield* Troupe
         const options = { dryRun, ...(another === undefined ? {} : { input: another }) }

@@ -2,9 +2,7 @@
 import { DateTime, Option } from "effect"
 import { Flag } from "effect/cli"
 import { State } from "../../runtime/task.ts"
-
-const text = (name: string, metavar: string, description: string) =>
-  Flag.String(name).pipe(Flag.withDescription(description), Flag.withMetavar(metavar), Flag.optional)
+import { text } from "./flags.ts"
 
 const time = (name: string, description: string) =>
   Flag.String(name).pipe(

@@ -33,10 +33,18 @@ export const duration = (name: string) =>
     Flag.withMetavar("10s")
   )
 
-export const redis = Flag.String("redis").pipe(
-  Flag.withDescription("Redis; default REDIS_URL, or else the private Redis of this folder"),
-  Flag.withMetavar("URL"),
-  Flag.optional
+/** The same, which may be left out. */
+export const optionalDuration = (name: string, description: string) =>
+  duration(name).pipe(Flag.withDescription(description), Flag.optional)
+
+/** A flag whose value is a text, and which may be left out. */
+export const text = (name: string, metavar: string, description: string) =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.withMetavar(metavar), Flag.optional)
+
+export const redis = text(
+  "redis",
+  "URL",
+  "Redis; default REDIS_URL, or else the private Redis of this folder"
 )
 
 export const json = Flag.Boolean("json").pipe(

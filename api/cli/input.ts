@@ -3,10 +3,11 @@
  * than could be accepted.
  */
 import { Effect, FileSystem, Option, type PlatformError, Result, Stdio, Stream } from "effect"
-import { Argument, Flag } from "effect/cli"
+import { Argument } from "effect/cli"
 import { inputMax, SubmitRefused } from "../../actors/dispatch/dispatcher.ts"
 import { parseJson } from "../../runtime/input.ts"
 import { UsageError } from "./exit.ts"
+import { text } from "./flags.ts"
 
 /** Where a command line may say an input: exactly what `readInput` reads. */
 export const inputFlags = {
@@ -14,16 +15,14 @@ export const inputFlags = {
     Argument.withDescription("Read the input from stdin"),
     Argument.optional
   ),
-  input: Flag.String("input").pipe(
-    Flag.withDescription("The input"),
-    Flag.withMetavar("JSON"),
-    Flag.optional
-  ),
-  inputFile: Flag.String("input-file").pipe(
-    Flag.withDescription("Read the input from a file"),
-    Flag.withMetavar("FILE"),
-    Flag.optional
-  )
+  input: text("input", "JSON", "The input"),
+  inputFile: text("input-file", "FILE", "Read the input from a file")
+}
+
+/** Where it may say another input, for one task that goes back to work. */
+export const anotherInput = {
+  input: text("input", "JSON", "Another input, for one task"),
+  inputFile: text("input-file", "FILE", "Read another input from a file, for one task")
 }
 
 /** The longest text that is read, in characters: white space is not counted against `inputMax`. */

@@ -1,25 +1,16 @@
 /** `troupe retry`: puts failed tasks back to work. */
 import { Effect } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import { Argument, Command } from "effect/cli"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Troupe } from "../client/effect.ts"
 import { UsageError } from "./exit.ts"
 import * as Flags from "./flags.ts"
-import { readInput } from "./input.ts"
+import { anotherInput, readInput } from "./input.ts"
 import * as Output from "./output.ts"
 
 const config = {
   ids: Flags.id.pipe(Argument.variadic({ min: 1 })),
-  input: Flag.String("input").pipe(
-    Flag.withDescription("Another input, for one task"),
-    Flag.withMetavar("JSON"),
-    Flag.optional
-  ),
-  inputFile: Flag.String("input-file").pipe(
-    Flag.withDescription("Read another input from a file, for one task"),
-    Flag.withMetavar("FILE"),
-    Flag.optional
-  ),
+  ...anotherInput,
   redis: Flags.redis,
   json: Flags.json
 }

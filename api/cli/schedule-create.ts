@@ -3,7 +3,6 @@ import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { missedPolicies, overlapPolicies } from "../../actors/schedule/due.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
-import { lanes } from "../../runtime/task.ts"
 import { Troupe } from "../client/effect.ts"
 import { scheduleJson } from "../http/schedule-view.ts"
 import { UsageError } from "./exit.ts"
@@ -11,22 +10,17 @@ import { given } from "./filters.ts"
 import * as Flags from "./flags.ts"
 import { inputFlags, readInput } from "./input.ts"
 import * as Output from "./output.ts"
-
-const text = (name: string, metavar: string, description: string) =>
-  Flag.String(name).pipe(Flag.withDescription(description), Flag.withMetavar(metavar), Flag.optional)
-
-const duration = (name: string, description: string) =>
-  Flags.duration(name).pipe(Flag.withDescription(description), Flag.optional)
+import { ofTask, optionsOf } from "./task-flags.ts"
 
 const config = {
   name: Argument.String("name").pipe(Argument.withDescription("The handler's name")),
   ...inputFlags,
-  id: text("id", "ID", "Default: one is made"),
-  cron: text("cron", "FIELDS", "minute hour day month weekday, or with seconds first"),
-  timeZone: text("time-zone", "ZONE", "On whose clock, as in Europe/Berlin; default UTC"),
-  every: duration("every", "At this interval, at least a second"),
-  at: text("at", "TIME", "Once, as at 2030-01-31T09:00:00Z"),
-  startAt: text("start-at", "TIME", "Not before; --every counts from it"),
+  id: Flags.text("id", "ID", "Default: one is made"),
+  cron: Flags.text("cron", "FIELDS", "minute hour day month weekday, or with seconds first"),
+  timeZone: Flags.text("time-zone", "ZONE", "On whose clock, as in Europe/Berlin; default UTC"),
+  every: Flags.optionalDuration("every", "At this interval, at least a second"),
+  at: Flags.text("at", "TIME", "Once, as at 2030-01-31T09:00:00Z"),
+  startAt: Flags.text("start-at", "TIME", "Not before; --every counts from it"),
   missed: Flag.Literals("missed", missedPolicies).pipe(
     Flag.withDescription("What becomes of slots that nobody could fire in time; default run-once"),
     Flag.optional
@@ -35,7 +29,7 @@ const config = {
     Flag.withDescription("What becomes of a slot while an earlier run has not ended; default allow"),
     Flag.optional
   ),
-  jitter: duration("jitter", "Hold each task back by a part of this"),
+  jitter: Flags.optionalDuration("jitter", "Hold each task back by a part of this"),
   paused: Flag.Boolean("paused").pipe(
     Flag.withDescription("Let it fire nothing until it is resumed"),
     Flag.withDefault(false)
@@ -44,26 +38,7 @@ const config = {
     Flag.withDescription("Put it in the place of the one that has the id"),
     Flag.withDefault(false)
   ),
-  queue: text("queue", "QUEUE", "Default: the handler's"),
-  priority: Flag.Literals("priority", lanes).pipe(
-    Flag.withDescription("Default: the handler's"),
-    Flag.withMetavar("LANE"),
-    Flag.optional
-  ),
-  key: text("key", "KEY", "What its tasks belong to"),
-  timeout: duration("timeout", "How long one run may last"),
-  expires: duration("expires", "Expired if it has not started so much later"),
-  deadline: duration("deadline", "Failed if it has not ended so much later"),
-  attempts: Flag.Int("attempts").pipe(
-    Flag.withDescription("How many runs of a task may fail"),
-    Flag.withMetavar("N"),
-    Flag.optional
-  ),
-  tags: Flag.String("tag").pipe(
-    Flag.withDescription("To find its tasks by; may be given again"),
-    Flag.withMetavar("TAG"),
-    Flag.atLeast(0)
-  ),
+  ...ofTask,
   redis: Flags.redis,
   json: Flags.json
 }
@@ -75,18 +50,15 @@ export const create = (handlers: ReadonlyArray<TaskDefinition>) =>
     "create",
     config,
     Effect.fnUntraced(function* (flags) {
-      const { attempts, id, json, name, paused, replace, tags } = flags
+      const { id, json, name, paused, replace } = flags
       if (replace && Option.isNone(id)) {
         return yield* new UsageError({ command, problem: "--replace goes with --id" })
       }
       const input = yield* readInput(flags, command)
       const { at, cron, every, jitter, missed, overlap, startAt, timeZone } = flags
-      const { deadline, expires, key, priority, queue, timeout } = flags
       const options = {
         ...given({ at, cron, every, jitter, missed, overlap, startAt, timeZone }),
-        ...given({ deadline, expires, key, priority, queue, timeout }),
-        ...given({ retry: Option.map(attempts, (attempts) => ({ attempts })) }),
-        ...(tags.length === 0 ? {} : { tags }),
+        ...optionsOf(flags),
         ...(paused ? { paused } : {})
       }
       yield* Effect.gen(function* () {

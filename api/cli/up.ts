@@ -150,7 +150,7 @@ export const up = (handlers: ReadonlyArray<TaskDefinition>) =>
       const environment = Environment.environment(flags)
       const life = Effect.gen(function* () {
         const { drained, failed, url } = yield* Up
-        yield* Console.error(`Troupe is up: ${url}  (guide: docs/guide.pdf)`)
+        yield* Console.error(`Troupe is up: ${url}  (API: ${url}/docs, guide: docs/guide.pdf)`)
         if (sample || once) yield* Effect.raceFirst(runSample(url), failed)
         if (once) return
         yield* Console.error(`Serving at ${url} until Ctrl-C.`)

@@ -7,7 +7,7 @@ import type { Hono, MiddlewareHandler } from "hono"
 import { type QueryRefused, reader, refuseField } from "../../actors/operate/fields.ts"
 import type { ApiError } from "./problem.ts"
 import { ParameterInvalid } from "./refusals.ts"
-import { type ErrorTag, type Parameters, readsQuery, type Row } from "./row.ts"
+import { type ErrorTag, type ofQuery, type Parameters, readsQuery, type Row } from "./row.ts"
 import type { ApiContext, ApiServices, Bindings, Respond, Variables } from "./run.ts"
 
 export type App = Hono<{ Bindings: Bindings; Variables: Variables }>
@@ -16,12 +16,17 @@ export type App = Hono<{ Bindings: Bindings; Variables: Variables }>
 export type Answering<Tag extends ErrorTag, Query extends Parameters> = (
   c: ApiContext,
   query: Query["Type"]
-) => Effect.Effect<Response, Extract<ApiError, { readonly _tag: Tag }>, ApiServices>
+) => Effect.Effect<
+  Response,
+  Extract<ApiError, { readonly _tag: Tag | (typeof ofQuery)[number] }>,
+  ApiServices
+>
 
 /** Mounts one route. */
 export type Serve = <Tag extends ErrorTag, Query extends Parameters>(
   row: Row<Tag, Query>,
-  answer: Answering<Tag, Query>
+  // Of the row alone: an answer that fails with more would otherwise say so for the row.
+  answer: Answering<NoInfer<Tag>, NoInfer<Query>>
 ) => void
 
 /** What is a number, or a yes or no, to whom it is said is one here; the rest stays as it was written. */

@@ -5,7 +5,15 @@
 import { JsonSchema, type Schema, SchemaRepresentation } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { contentType, type ErrorTag, general, type Kind, kinds } from "./problem.ts"
-import { type AnswerHeader, type Answered, type Parts, readsQuery, type Row, type Taken } from "./row.ts"
+import {
+  type AnswerHeader,
+  type Answered,
+  ofQuery,
+  type Parts,
+  readsQuery,
+  type Row,
+  type Taken
+} from "./row.ts"
 import { ProblemShape } from "./shapes/task.ts"
 
 type Json = JsonSchema.JsonSchema
@@ -18,7 +26,6 @@ const headerTexts: { readonly [name in AnswerHeader]: string } = {
 
 /** What a request may come to before its route is asked. */
 const ofKeys = ["NotLetIn", "NotAllowed", "TooFast", "StoreError"] as const
-const ofQuery = ["QueryRefused", "ParameterInvalid"] as const
 
 /**
  * Schemas of one side, said together: what has a name is said once, under it. What is taken refuses fields that it does not

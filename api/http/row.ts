@@ -73,6 +73,9 @@ export const row = <const Tag extends ErrorTag, Query extends Parameters = Param
  */
 export const readsQuery = ({ path, query }: Row): boolean => query !== undefined || path.startsWith("/v1/")
 
+/** What reading that may come to, and what an answer may say of it: no row names these. */
+export const ofQuery = ["QueryRefused", "ParameterInvalid"] as const
+
 /** What reading a JSON body may come to. */
 export const ofBody = [
   "BodyMalformed",

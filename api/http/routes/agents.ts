@@ -46,7 +46,7 @@ const parts = {
   type: { schema: Schema.String, example: "shop.cart" },
   key: { schema: Key, example: "user-7" }
 }
-const ofAgent = ["UnknownAgent", "AgentNotFound", "QueryRefused", "StoreError"] as const
+const ofAgent = ["UnknownAgent", "AgentNotFound", "StoreError"] as const
 
 const resumingRow = (verb: "resume" | "reset") =>
   row({
@@ -73,7 +73,7 @@ export const rows = {
     reach,
     query: AgentQuery,
     answers: { 200: { description: "A page, which may be short and not the last", schema: AgentPageShape } },
-    problems: ["UnknownAgent", "QueryRefused", "ParameterInvalid", "StoreError"]
+    problems: ["UnknownAgent", "StoreError"]
   }),
   show: row({
     name: "getAgent",
@@ -129,15 +129,7 @@ export const rows = {
         headers: ["location", "retry-after"]
       }
     },
-    problems: [
-      ...ofBody,
-      ...ofSubmit,
-      "UnknownAgent",
-      "TaskNotFound",
-      "TaskFailed",
-      "QueryRefused",
-      "ParameterInvalid"
-    ]
+    problems: [...ofBody, ...ofSubmit, "UnknownAgent", "TaskNotFound", "TaskFailed", "PayloadUnreadable"]
   }),
   resume: resumingRow("resume"),
   reset: resumingRow("reset"),
@@ -153,7 +145,7 @@ export const rows = {
     query: DryRun,
     body: { schema: Stop, optional: true, example: { reason: "the user has left" } },
     answers: { 200: { description: "How many messages were cancelled", schema: CountShape } },
-    problems: [...ofBody, ...ofAgent, "ParameterInvalid"]
+    problems: [...ofBody, ...ofAgent]
   })
 }
 

@@ -18,7 +18,7 @@ export const rows = {
     reach: "tenant",
     query: AuditQuery,
     answers: { 200: { description: "A page of the log", schema: AuditList } },
-    problems: ["QueryRefused", "StoreError"]
+    problems: ["StoreError"]
   })
 }
 

@@ -29,7 +29,7 @@ export const rows = {
     answers: {
       200: { description: "A page, and what the newest of all that are meant failed with", schema: DeadPage }
     },
-    problems: ["QueryRefused", "ParameterInvalid", "StoreError"]
+    problems: ["StoreError"]
   }),
   retry: row({
     name: "retryDead",
@@ -46,7 +46,7 @@ export const rows = {
       example: { name: "document.process" }
     },
     answers: { 200: { description: "How many", schema: CountShape } },
-    problems: [...ofBody, "QueryRefused", "ParameterInvalid", "SubmitRefused", "UnknownHandler", "StoreError"]
+    problems: [...ofBody, "SubmitRefused", "UnknownHandler", "StoreError"]
   }),
   purge: row({
     name: "purgeDead",
@@ -59,7 +59,7 @@ export const rows = {
     query,
     body: { schema: DeadSelection, optional: true, example: { name: "document.process" } },
     answers: { 200: { description: "How many", schema: CountShape } },
-    problems: [...ofBody, "QueryRefused", "ParameterInvalid", "StoreError"]
+    problems: [...ofBody, "StoreError"]
   })
 }
 

@@ -39,14 +39,7 @@ export const rows = {
       },
       204: { description: "There is nothing after the end: do not come back" }
     },
-    problems: [
-      "InvalidTaskId",
-      "PositionInvalid",
-      "QueryRefused",
-      "ParameterInvalid",
-      "TaskNotFound",
-      "StoreError"
-    ]
+    problems: ["InvalidTaskId", "PositionInvalid", "TaskNotFound", "StoreError"]
   })
 }
 

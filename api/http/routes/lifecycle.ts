@@ -42,7 +42,7 @@ export const rows = {
         type: "text/event-stream"
       }
     },
-    problems: ["LifecyclePositionInvalid", "QueryRefused", "ParameterInvalid", "StoreError"]
+    problems: ["LifecyclePositionInvalid", "StoreError"]
   })
 }
 

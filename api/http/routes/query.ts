@@ -26,7 +26,7 @@ export const rows = {
     answers: {
       200: { description: "A page, the newest first, without inputs and outputs", schema: TaskPage }
     },
-    problems: ["QueryRefused", "ParameterInvalid", "StoreError"]
+    problems: ["StoreError"]
   }),
   retry: row({
     name: "retryTask",

@@ -48,7 +48,7 @@ export const rows = {
     reach,
     query: Paging,
     answers: { 200: { description: "A page, by their names", schema: QueueList } },
-    problems: ["QueryRefused", "StoreError"]
+    problems: ["StoreError"]
   }),
   show: row({
     name: "getQueue",
@@ -60,7 +60,7 @@ export const rows = {
     reach,
     parts,
     answers: { 200: { description: "The queue", schema: QueueShape } },
-    problems: ["QueryRefused", "StoreError"]
+    problems: ["StoreError"]
   }),
   pause: changing("pause"),
   resume: changing("resume"),
@@ -76,7 +76,7 @@ export const rows = {
     query: DryRun,
     body: { schema: Purge, optional: true, example: { reason: "sent by mistake" } },
     answers: { 200: { description: "How many", schema: CountShape } },
-    problems: [...ofBody, "QueryRefused", "ParameterInvalid", "StoreError"]
+    problems: [...ofBody, "StoreError"]
   }),
   move: row({
     name: "moveTasks",
@@ -90,7 +90,7 @@ export const rows = {
     query: DryRun,
     body: { schema: MoveJson, example: { to: "other" } },
     answers: { 200: { description: "How many", schema: CountShape } },
-    problems: [...ofBody, "QueryRefused", "ParameterInvalid", "StoreError", "StoreFull", "QueueFull"]
+    problems: [...ofBody, "StoreError", "StoreFull", "QueueFull"]
   }),
   limit: row({
     name: "limitQueue",

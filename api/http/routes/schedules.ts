@@ -49,7 +49,7 @@ export const rows = {
     reach,
     query: ScheduleQuery,
     answers: { 200: { description: "A page", schema: SchedulePageShape } },
-    problems: ["QueryRefused", "ParameterInvalid", "StoreError"]
+    problems: ["StoreError"]
   }),
   create: row({
     name: "createSchedule",

@@ -24,7 +24,7 @@ export const rows = {
     reach: "tenant",
     query: Schema.Struct({ ticket: Schema.optionalKey(Schema.String) }),
     answers: {},
-    problems: ["UpgradeNeeded", "NotLetIn", "QueryRefused", "ParameterInvalid", "StoreError"]
+    problems: ["UpgradeNeeded", "NotLetIn", "StoreError"]
   })
 }
 
