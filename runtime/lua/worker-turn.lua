@@ -255,6 +255,12 @@ if ARGV[13] ~= "" then
   redis.call("HSET", key.about, worker, ARGV[13])
 end
 local calm = expected == 0 or math.abs(now - expected) <= tonumber(ARGV[10])
+if not calm and now < expected then
+  -- On a clock that was set back the dead would live on: nobody has more than a lease from now.
+  for _, other in ipairs(redis.call("ZRANGEBYSCORE", key.workers, "(" .. digits(now + lease), "+inf")) do
+    redis.call("ZADD", key.workers, now + lease, other)
+  end
+end
 local function expired()
   local first = redis.call("ZRANGE", key.workers, 0, 0, "WITHSCORES")
   local deadline = tonumber(first[2])

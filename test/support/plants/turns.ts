@@ -105,6 +105,16 @@ export const turnPlants: ReadonlyArray<Plant> = [
     "deadline == 0 or (calm and deadline <= now)",
     "calm and deadline <= now"
   ),
+  plant(
+    "the dead live on when the clock was set back",
+    "if not calm and now < expected then",
+    "if false then"
+  ),
+  plant(
+    "a lease is cut when the clock went ahead",
+    "if not calm and now < expected then",
+    "if not calm then"
+  ),
   plant("a lease ends a moment late", "calm and deadline <= now", "calm and deadline < now"),
   plant(
     "a crowd is handed back in any order",
