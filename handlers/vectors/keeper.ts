@@ -10,24 +10,14 @@
  * Who comes too late exits with `exitHeld`. It says `ready` on its output when it answers, and goes when its input ends: with
  * whoever has started it.
  */
-import { Database } from "bun:sqlite"
-import { chmod, exists, mkdir, readdir, rename, rm } from "node:fs/promises"
+import { chmod, exists, readdir, rename, rm } from "node:fs/promises"
 import * as path from "node:path"
 import { exitHeld } from "./keeper-exit.ts"
+import { takeLock } from "./lock.ts"
 import type { Statement } from "./sql.ts"
 
-/** Takes the folder's lock, or says that another has it. The lock goes with the process. */
-const takeLock = (folder: string) => {
-  const lock = new Database(path.join(folder, "lock"))
-  try {
-    lock.run("pragma busy_timeout = 0")
-    lock.run("begin exclusive")
-    return lock
-  } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && thrown.code === "SQLITE_BUSY") return undefined
-    throw thrown
-  }
-}
+/** For so long it waits for those who hold the lock only to look whether it is held. */
+const lookersMs = 200
 
 const open = async (data: string) => {
   const [{ PGlite }, { vector }] = await Promise.all([
@@ -56,8 +46,7 @@ const make = async (folder: string) => {
 }
 
 const keep = async (folder: string, socket: string) => {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const lock = takeLock(folder)
+  const lock = takeLock(folder, lookersMs)
   if (lock === undefined) process.exit(exitHeld)
   await make(folder)
   const database = await open(path.join(folder, "data"))

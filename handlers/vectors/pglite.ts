@@ -14,13 +14,14 @@ import type { Fatal } from "../../runtime/handler.ts"
 import { firstMissing } from "../packages/installed.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { exitHeld } from "./keeper-exit.ts"
+import { takeLock } from "./lock.ts"
 import { type Database, type Row, SqlRefused, type Statement } from "./sql.ts"
 import { StoreUnavailable } from "./store.ts"
 
 const packages = ["@electric-sql/pglite", "@electric-sql/pglite-pgvector"]
 
 /** How long a request waits for a keeper that answers: one that begins recovers its folder first, or makes it. */
-const waitMax = Duration.seconds(60)
+const waitMax = Duration.seconds(90)
 
 /** How soon to look again whether the keeper answers that another process has started. */
 const pause = "50 millis"
@@ -53,11 +54,23 @@ export const pgliteDatabase = Effect.fnUntraced(function* (
 
   yield* Effect.addFinalizer(() => (keeper === undefined ? Effect.void : stop(keeper)))
 
-  /** Starts a keeper, where none of ours lives. One that finds the folder kept goes again. */
+  /** Looking costs little; a keeper that starts in vain, while another one begins, costs a process. */
+  const isKept = (at: string) =>
+    Effect.try({
+      try: () => {
+        const lock = takeLock(at)
+        lock?.close()
+        return lock === undefined
+      },
+      catch: (cause) => failed(cause instanceof Error ? cause.message : String(cause))
+    })
+
+  /** Starts a keeper, where none lives. One that finds the folder kept after all goes again. */
   const start = starting.withPermits(1)(
     Effect.uninterruptible(
       Effect.gen(function* () {
         if (keeper !== undefined && isAlive(keeper)) return
+        if (yield* isKept(path.resolve(folder))) return
         keeper = spawn(path.resolve(folder), socket)
         const began = yield* Effect.promise(() => beginning(keeper!))
         if (began !== undefined) return yield* failed(`its keeper does not start: ${began}`)
