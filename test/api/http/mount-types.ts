@@ -2,6 +2,7 @@
  * What mounting a route promises: an answer fails with what its row names, and with nothing else. `tsc` reads this file, and
  * nothing runs it. The line below a `@ts-expect-error` must not compile; were it to, `tsc` would complain of the comment.
  */
+// @effect-diagnostics missingEffectError:off
 import { Effect, Schema } from "effect"
 import { TaskNotFound } from "../../../actors/dispatch/replies.ts"
 import { refuseField } from "../../../actors/operate/fields.ts"
@@ -24,7 +25,7 @@ const one = row({
   problems: ["StoreError"]
 })
 
-const id = Schema.decodeUnknownSync(TaskId)("default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE")
+const id = Schema.decodeSync(TaskId)("default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE")
 
 serve(one, (c, { limit }) => Effect.succeed(c.json({ limit: limit + 1 })))
 
