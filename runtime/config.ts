@@ -120,7 +120,7 @@ export interface SettingsShape {
   readonly recycleAge: Duration.Duration | undefined
 
   /**
-   * `TROUPE_ENCRYPTION_KEYS`, as `2026:<base64 of 32 bytes>,2025:<…>`, default none: payloads in Redis are sealed with the
+   * `TROUPE_ENCRYPTION_KEYS`, as `2026:<base64 of 32 bytes>,2025:<…>`, default none: payloads in Redis, and files, are sealed with the
    * first key, and opened with any of them. A key that is taken out while something is sealed with it makes that
    * unreadable until it is put back. All processes must have the same.
    */
