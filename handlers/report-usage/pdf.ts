@@ -7,7 +7,7 @@
 import type { PDFDocument, PDFFont, PDFPage, RGB } from "@cantoo/pdf-lib"
 import { Effect } from "effect"
 import { optionalPackage } from "../packages/optional.ts"
-import { axisOf, type By, type Chart, type Line, type Measure, money, tokensOf } from "./table.ts"
+import { allOf, axisOf, type By, type Chart, type Line, type Measure, money, tokensOf } from "./table.ts"
 
 /** How many lines the table has at most: the CSV has all. */
 export const linesMax = 500
@@ -170,22 +170,27 @@ class Drawing {
       this.#y += 16
     }
     heading()
-    for (const line of totals.slice(0, linesMax)) {
-      if (this.#y > height - margin - 20) {
-        this.#page = this.#document.addPage([width, height])
-        this.#y = margin + 12
-        heading()
-      }
-      this.#text(line.tenant, margin, this.#y, { room: by === "tenant" ? 200 : 84 })
+    const row = (line: Omit<Line, "date">, bold = false) => {
+      this.#text(line.tenant, margin, this.#y, { bold, room: by === "tenant" ? 200 : 84 })
       this.#text(line.of ?? "", margin + 90, this.#y, { room: 150 })
       const cells = [
         line.tasks === undefined ? "" : grouped(line.tasks.submitted),
         line.tasks === undefined ? "" : grouped(line.tasks.failed),
         ...[grouped(line.usage.calls), grouped(tokensOf(line)), cents(line.usage.costMicros)]
       ]
-      for (const [at, text] of cells.entries()) this.#text(text, rights[at + 2]!, this.#y, { right: true })
+      for (const [at, text] of cells.entries())
+        this.#text(text, rights[at + 2]!, this.#y, { bold, right: true })
       this.#y += 13
     }
+    for (const line of totals.slice(0, linesMax)) {
+      if (this.#y > height - margin - 40) {
+        this.#page = this.#document.addPage([width, height])
+        this.#y = margin + 12
+        heading()
+      }
+      row(line)
+    }
+    if (totals.length > 1) row({ ...allOf(totals), tenant: "All" }, true)
     if (totals.length === 0) this.#text("There was nothing.", margin, this.#y, { colour: grey })
     if (totals.length > linesMax) {
       this.#text(`and ${totals.length - linesMax} more, which the CSV has`, margin, this.#y, { colour: grey })

@@ -95,6 +95,18 @@ export const totalsOf = (lines: ReadonlyArray<Line>): ReadonlyArray<Omit<Line, "
         (a.tenant < b.tenant ? -1 : 1)
     )
 
+/** Several lines as one. */
+export const allOf = (lines: ReadonlyArray<Omit<Line, "date">>): Pick<Line, "tasks" | "usage"> => {
+  const tasks = lines.flatMap((line) => line.tasks ?? [])
+  return {
+    ...(tasks.length === 0 ? {} : { tasks: added(noTasks, tasks) }),
+    usage: added(
+      noUsage,
+      lines.map(({ usage }) => usage)
+    )
+  }
+}
+
 export const tokensOf = ({ usage }: Pick<Line, "usage">): number => usage.inputTokens + usage.outputTokens
 
 /** What the chart shows: of what there is, what says most. */

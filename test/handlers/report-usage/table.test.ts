@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import type { Figures } from "../../../handlers/analytics/figures.ts"
 import {
+  allOf,
   axisOf,
   chartOf,
   columnsOf,
@@ -84,6 +85,12 @@ describe("a report's lines", () => {
       ["acme", 5, 1_500_001],
       ["beta", 11, 2]
     ])
+  })
+
+  test("add up to one line of everybody", () => {
+    const { tasks, usage } = allOf(totalsOf(linesOf(days, "tenant")))
+    expect([tasks?.submitted, usage.calls, usage.costMicros]).toEqual([16, 3, 1_500_003])
+    expect(allOf(totalsOf(linesOf(days, "model"))).tasks).toBeUndefined()
   })
 
   test("tell cost exactly, and no program that it is a formula", () => {
