@@ -120,7 +120,7 @@ export class Rollups extends Context.Service<
             partial: isGone(hour)
           }
           // Of nothing nothing can be lost.
-          const keep = isEmpty && isGone(hour) ? Effect.void : write(nameOf(hour), made)
+          const keep = isEmpty && (isGone(hour) || hour > now) ? Effect.void : write(nameOf(hour), made)
           return Effect.as(keep, { ...made, cached: false })
         })
       })
