@@ -24,6 +24,7 @@ export interface ToolContext {
 /** A JSON schema, as it is shown to models. */
 export type JsonSchema = Readonly<Record<string, unknown>>
 
+/** What a tool is made of. Its `run` is given what fits its `input`. */
 export interface ToolOptions<In extends AnySchema> {
   /** How models and requests name it: 1 to 64 of `A-Z a-z 0-9 _ -`, a letter first. */
   readonly name: string
