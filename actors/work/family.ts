@@ -55,6 +55,12 @@ export interface InquiryOptions extends ChildOptions {
   readonly deadlineMs?: number
 }
 
+/** So many children are looked at with one call. */
+const lookedAtOnce = 200
+
+/** So many characters of how they ended are held for the run. */
+const charactersHeld = 4 * 1024 * 1024
+
 /** Nobody follows types through here: the contexts say them. */
 type AnyLink = Link<never, Named>
 
@@ -88,6 +94,10 @@ const described = (handler: string, input: unknown, options: ChildOptions) =>
 export class Family {
   readonly #options: FamilyOptions
   readonly #submitted = new Set<TaskId>()
+  /** What became of children of earlier runs: how one ended, or that it is there. */
+  readonly #known = new Map<TaskId, string | true | undefined>()
+  #characters = 0
+  #earlier: Promise<ReadonlyMap<TaskId, string | true | undefined>> | undefined
 
   constructor(options: FamilyOptions) {
     this.#options = options
@@ -139,11 +149,28 @@ export class Family {
 
   /** Whether a child of an earlier run was stored, and is kept still. */
   #isThere(id: TaskId) {
-    const { recall, store } = this.#options
+    const { recall } = this.#options
     return Effect.map(
-      recall.patiently(store.ended(partitionOfId(id), [ulidOfId(id)])),
-      ([record]) => record !== undefined
+      recall.together(() => (this.#earlier ??= recall.promised(this.#lookAtEarlier))),
+      (earlier) => earlier.get(id) !== undefined
     )
+  }
+
+  /** What became of all children of earlier runs: one look at many costs little more than one at one. */
+  get #lookAtEarlier() {
+    const { recall } = this.#options
+    return Effect.gen({ self: this }, function* () {
+      const ids = yield* recall.children
+      for (let at = 0; at < ids.length; at += lookedAtOnce) {
+        const ends = yield* recall.patiently(this.#ends(ids.slice(at, at + lookedAtOnce)))
+        for (const [id, end] of ends) {
+          if (typeof end === "string") this.#characters += end.length
+          // What is too large to be held is read again where it is wanted.
+          this.#known.set(id, typeof end === "string" && this.#characters > charactersHeld ? true : end)
+        }
+      }
+      return this.#known
+    })
   }
 
   #bear(
@@ -218,7 +245,10 @@ export class Family {
     }
     return recall.open(() =>
       Effect.gen({ self: this }, function* () {
-        const ends = yield* recall.patiently(this.#ends(children.map(({ id }) => id)))
+        const open = children.filter(({ id }) => typeof this.#known.get(id) !== "string")
+        const fresh = yield* recall.patiently(this.#ends(open.map(({ id }) => id)))
+        // What has ended stays so.
+        const ends = { get: (id: TaskId) => fresh.get(id) ?? this.#known.get(id) }
         // One that is not kept any more is submitted again by the next run.
         const living = children.filter(({ id }) => typeof ends.get(id) !== "string")
         if (living.length > 0) return yield* Effect.fail(recall.suspend(living.map(({ id }) => id)))

@@ -4,11 +4,11 @@
  *
  * While the store is away a call waits for it, as long as the run is wanted.
  */
-import { Effect, Schedule } from "effect"
+import { Effect, Schedule, Schema } from "effect"
 import { AttemptOver, StepChanged, type StepError, StepTooLarge } from "../../runtime/handler.ts"
 import { type Step, StepRefused, type Steps } from "../../runtime/steps.ts"
 import type { StoreError, WorkerId } from "../../runtime/store.ts"
-import { type Entry, idIn, type Partition, runOfEntry, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
+import { type Entry, idIn, type Partition, runOfEntry, TaskId, ulidOfEntry } from "../../runtime/task.ts"
 
 /** The largest result of a step, and of all steps of a task, in characters of JSON. */
 export const stepMax = 256 * 1024
@@ -52,6 +52,8 @@ export interface RecallOptions {
   /** Called when a step's result is stored, for those who follow the task. */
   readonly onStored: (step: Pick<Step, "number" | "name">) => void
 }
+
+const isTaskId = Schema.is(TaskId)
 
 const parse = (value: string): unknown => (value === "" ? undefined : JSON.parse(value))
 
@@ -121,10 +123,7 @@ export class Recall {
   at(number: number, name: string): Effect.Effect<Step | undefined, StepError> {
     // A first run has nothing to recall.
     if (runOfEntry(this.#options.entry) === 1) return Effect.undefined
-    return Effect.tryPromise({
-      try: () => (this.#earlier ??= this.#recall()),
-      catch: () => this.over()
-    }).pipe(
+    return this.together(() => (this.#earlier ??= this.#recall())).pipe(
       Effect.flatMap((earlier) => {
         const step = earlier.get(number)
         return step === undefined || step.name === name
@@ -132,6 +131,30 @@ export class Recall {
           : Effect.fail(this.#changed(number, step.name, name))
       })
     )
+  }
+
+  /** The children that earlier runs have submitted, in the order of their numbers. */
+  get children(): Effect.Effect<ReadonlyArray<TaskId>, AttemptOver> {
+    if (runOfEntry(this.#options.entry) === 1) return Effect.succeed([])
+    return Effect.map(
+      this.together(() => (this.#earlier ??= this.#recall())),
+      (earlier) =>
+        [...earlier.values()].flatMap(({ name, value }) => {
+          const id = name.startsWith("submit ") ? parse(value) : undefined
+          // A step of the handler's own may be called so, too.
+          return isTaskId(id) ? [id] : []
+        })
+    )
+  }
+
+  /** What several calls of the run wait for. */
+  together<A>(wait: () => Promise<A>): Effect.Effect<A, AttemptOver> {
+    return Effect.tryPromise({ try: wait, catch: () => this.over() })
+  }
+
+  /** Runs it for several calls that wait for it. */
+  promised<A>(effect: Effect.Effect<A, AttemptOver>): Promise<A> {
+    return this.#options.promise(effect)
   }
 
   async #recall(): Promise<ReadonlyMap<number, Step>> {

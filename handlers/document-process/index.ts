@@ -65,7 +65,7 @@ export const documentProcess = defineTask.effect({
         : yield* index(described, plan.index, plan.byVectors ? doneAfter.comparing : until)
     const [found] = yield* task.all([asked])
     const keywords = (yield* Effect.orDie(readKeywords(found))).keywords.map(({ keyword }) => keyword)
-    yield* task.step("keep", keep(described, keywords))
+    yield* keep(described, keywords)
     return { ...described, keywords, ...indexed }
   })
 })

@@ -41,12 +41,16 @@ export const index = Effect.fn("document.index")(function* (
         `${what} ${done} of ${chunks} chunks`
       )
     )
+  /** Told by one run only, so that progress only rises. What is done in one go has nothing to tell. */
+  const once = (name: string, tell: ReturnType<typeof told>) =>
+    groups.length === 1 ? Effect.void : task.step(name, tell)
 
-  for (const { done, spans } of groups) {
+  // What is computed at once needs no task of its own: who writes the vectors makes them.
+  for (const { done, spans } of isComputedAtOnce(model) ? [] : groups) {
     yield* task.group(
       spans.map((span) => ({ task: "embeddings.generate", input: { document, ...named, ...span } }))
     )
-    yield* task.step(`embedded ${done}`, told("embedded", done, 0, partOfEmbedding))
+    yield* once(`embedded ${done}`, told("embedded", done, 0, partOfEmbedding))
   }
   let used = ""
   for (const { done, spans } of groups) {
@@ -54,7 +58,7 @@ export const index = Effect.fn("document.index")(function* (
       spans.map((span) => ({ task: "vectors.upsert", input: { collection, document, ...named, ...span } }))
     )
     used = (yield* Effect.orDie(readModel(written))).model
-    yield* task.step(`written ${done}`, told("written", done, partOfEmbedding, 1 - partOfEmbedding))
+    yield* once(`written ${done}`, told("written", done, partOfEmbedding, 1 - partOfEmbedding))
   }
   if (chunks > chunksOfTask) {
     // Who writes a document whole removes what is over; who writes spans of it cannot know.
@@ -63,6 +67,8 @@ export const index = Effect.fn("document.index")(function* (
   }
   return { collection, model: used } satisfies Indexed
 })
+
+const isComputedAtOnce = (model: string | undefined) => /^hash(:|$)/.test(model ?? "")
 
 interface Group {
   /** Empty for a document that is done in one. */

@@ -22,6 +22,9 @@ export const filesMax = 10_000
 /** A folder is shared out to about so many parts, and so the progress has about so many steps. */
 const partsAbout = 25
 
+/** A part costs some calls to Redis beside those of its documents. */
+const partFilesMin = 4
+
 /** So many parts are under way at a time: while the last file of one is processed, there are others. */
 const partsAtOnce = 4
 
@@ -167,7 +170,7 @@ const piecesOf = (files: ReadonlyArray<string>): Array<ReadonlyArray<string>> =>
 }
 
 const partsOf = (files: ReadonlyArray<string>): Array<ReadonlyArray<string>> => {
-  const size = Math.ceil(files.length / partsAbout)
+  const size = Math.max(partFilesMin, Math.ceil(files.length / partsAbout))
   return Array.from({ length: Math.ceil(files.length / size) }, (_, at) =>
     files.slice(at * size, (at + 1) * size)
   )

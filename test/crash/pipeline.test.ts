@@ -66,7 +66,7 @@ const tasksOf = async (node: Node, name: string) => {
     const { body } = await node.json(
       `/tasks?name=${name}&limit=1000${cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`}`
     )
-    all.push(...(body["tasks"] as unknown as typeof all))
+    all.push(...(body["tasks"] as typeof all))
     cursor = body["next"] as string | undefined
   } while (cursor !== undefined)
   return all

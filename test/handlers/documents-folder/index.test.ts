@@ -86,7 +86,7 @@ describe("a folder", () => {
       event.type === "progress" ? [event] : []
     )
     const fractions = progress.map(({ fraction }) => fraction)
-    expect(fractions.length).toBe(20)
+    expect(fractions.length).toBe(15)
     expect(fractions).toEqual(fractions.toSorted((a, b) => a - b))
     expect(progress.at(-1)).toMatchObject({ fraction: 1, message: "60 of 60 files" })
   }, 20_000)
