@@ -4,16 +4,19 @@
  * Texts are embedded a window at a time, and each window is kept before the next begins; so who is interrupted, or fails, has
  * lost a window at most, and the next run goes on from there.
  */
-import { Context, Effect, Layer, Scope } from "effect"
+import { Context, Effect, Layer, Option, Scope } from "effect"
 import { type EmbeddingModel } from "../../runtime/embedding-model.ts"
 import { Settings } from "../../runtime/config.ts"
 import { Files, type FilesError } from "../../runtime/files.ts"
-import type { Fatal } from "../../runtime/handler.ts"
+import { CurrentTask, type Fatal } from "../../runtime/handler.ts"
+import { costMicros } from "../../runtime/model-prices.ts"
 import { refuse } from "../refusal/refuse.ts"
+import { UsageLog } from "../usage/usage.ts"
 import { EmbeddingCache } from "./cache.ts"
 import { modelOf } from "./choice.ts"
 import { type Embedded, type Gatherer, makeGatherer } from "./gather.ts"
 import type { Model, ModelError } from "./model.ts"
+import { limitName } from "./limit.ts"
 import { tokensOf } from "./tokens.ts"
 
 /** How many texts are looked up, embedded and kept at once for one run. */
@@ -35,13 +38,13 @@ export class Embeddings extends Context.Service<
     readonly model: (asked?: EmbeddingModel) => Effect.Effect<Model, Fatal>
 
     /**
-     * The vectors of texts. `onDone` is told how many are there, and what they have cost, after each window. A text that
-     * the model takes not fails the whole, for good.
+     * The vectors of texts, for the run that asks. What a provider was sent is settled with its limit, and kept as usage,
+     * after each window; then `onDone` is told how many are there. A text that the model takes not fails the whole, for good.
      */
     readonly embed: <E, R>(
       model: Model,
       texts: ReadonlyArray<string>,
-      onDone: (done: number, tokens: number) => Effect.Effect<void, E, R>
+      onDone: (done: number) => Effect.Effect<void, E, R>
     ) => Effect.Effect<EmbeddedTexts, ModelError | FilesError | E, R>
   }
 >()("troupe/handlers/Embeddings") {
@@ -52,6 +55,7 @@ export class Embeddings extends Context.Service<
       const scope = yield* Effect.scope
       const cache = yield* EmbeddingCache
       const settings = yield* Settings
+      const usage = yield* UsageLog
       const models = new Map<string, Model>()
       const gatherers = new Map<string, Gatherer>()
 
@@ -96,10 +100,36 @@ export class Embeddings extends Context.Service<
         }
       })
 
+      const charge = Effect.fnUntraced(function* (model: Model, tokens: number, number: number) {
+        const run = yield* Effect.serviceOption(CurrentTask)
+        // Who asks without a task, as a bench does, has no limit to settle.
+        if (Option.isNone(run)) return
+        const { attempt, spent, task } = run.value
+        yield* spent(limitName, tokens)
+        if (tokens === 0) return
+        const counts = { inputTokens: tokens, outputTokens: 0 }
+        const name = model.name.replace(/^openai:/, "")
+        const cost = costMicros(settings.modelPrices, name, counts)
+        const kept = usage.record({
+          tenant: task.tenant,
+          handler: task.name,
+          model: name,
+          ...counts,
+          ...(cost === undefined ? {} : { costMicros: cost }),
+          task: task.id,
+          attempt,
+          call: number
+        })
+        // The vectors are there and paid for; to fail here would change nothing of that.
+        yield* Effect.catch(kept, ({ message }) =>
+          Effect.logWarning(`usage of ${task.id} is not kept: ${message}`)
+        )
+      })
+
       const embed = Effect.fn("Embeddings.embed")(function* <E, R>(
         model: Model,
         texts: ReadonlyArray<string>,
-        onDone: (done: number, tokens: number) => Effect.Effect<void, E, R>
+        onDone: (done: number) => Effect.Effect<void, E, R>
       ) {
         const long = texts.findIndex((text) => tokensOf(text) > model.textTokensMax)
         if (long >= 0) {
@@ -116,12 +146,13 @@ export class Embeddings extends Context.Service<
           vectors.push(...done.vectors)
           cached += done.cached
           tokens += done.tokens
-          yield* onDone(vectors.length, done.tokens)
+          if (model.isLimited) yield* charge(model, Math.ceil(done.tokens), at / window)
+          yield* onDone(vectors.length)
         }
         return { vectors, cached, tokens: Math.round(tokens) }
       })
 
       return Embeddings.of({ model, embed })
     })
-  ).pipe(Layer.provide(EmbeddingCache.layer), Layer.provide(Files.layer))
+  ).pipe(Layer.provide(Layer.merge(EmbeddingCache.layer, UsageLog.layer)), Layer.provide(Files.layer))
 }

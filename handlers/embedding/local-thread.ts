@@ -6,7 +6,8 @@ declare const self: Worker
 const answer = (answered: Answered) => self.postMessage(answered)
 
 const load = async () => {
-  const { ready } = await import("@energetic-ai/core")
+  // Its declarations lean on packages that it does not bring along.
+  const { ready } = (await import("@energetic-ai/core")) as unknown as { readonly ready: () => Promise<void> }
   // The package reads its weights meanwhile, which fails where they are there first.
   await ready()
   const { initModel } = await import("@energetic-ai/embeddings")

@@ -14,7 +14,7 @@ import { DocumentId, Documents } from "../text/documents.ts"
 import { chunksOf } from "../embedding/chunks.ts"
 import { Embeddings } from "../embedding/embeddings.ts"
 import { ChunkNumber, ModelName, modelNamed, Text } from "../embedding/input.ts"
-import { limitName, limitOf } from "../embedding/limit.ts"
+import { limitOf } from "../embedding/limit.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { encodeVector, outputCharacters } from "./encoding.ts"
 
@@ -79,15 +79,12 @@ export const embeddingsGenerate = defineTask.effect({
     const model = yield* embeddings.model(modelNamed(name))
     const texts = document === undefined ? given! : (yield* chunksOf(document, from, to)).texts
 
-    const { cached, tokens, vectors } = yield* embeddings.embed(model, texts, (done, tokens) =>
-      Effect.andThen(
-        model.isLimited ? task.spent(limitName, Math.ceil(tokens)) : Effect.void,
-        // What followers are told is a courtesy: the work goes on when it cannot be stored.
-        Effect.catchTag(
-          task.progress(done / texts.length, `${done} of ${texts.length} texts`),
-          "EventRefused",
-          () => Effect.void
-        )
+    const { cached, tokens, vectors } = yield* embeddings.embed(model, texts, (done) =>
+      // What followers are told is a courtesy: the work goes on when it cannot be stored.
+      Effect.catchTag(
+        task.progress(done / texts.length, `${done} of ${texts.length} texts`),
+        "EventRefused",
+        () => Effect.void
       )
     )
     const dimensions = vectors[0]?.length ?? 0

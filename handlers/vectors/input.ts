@@ -1,9 +1,8 @@
 /** What inputs of vector handlers say alike, and the vectors they mean. */
 import { Effect, Schema } from "effect"
-import { CurrentTask } from "../../runtime/handler.ts"
+import type { CurrentTask } from "../../runtime/handler.ts"
 import { Embeddings } from "../embedding/embeddings.ts"
 import { modelNamed } from "../embedding/input.ts"
-import { limitName } from "../embedding/limit.ts"
 import { refuse } from "../refusal/refuse.ts"
 import type { Collection } from "./store.ts"
 
@@ -34,12 +33,9 @@ export const embedFor = Effect.fnUntraced(function* (
   texts: ReadonlyArray<string>,
   onDone: (done: number) => Effect.Effect<void, never, CurrentTask> = () => Effect.void
 ) {
-  const task = yield* CurrentTask
   const embeddings = yield* Embeddings
   const model = yield* embeddings.model(modelNamed(name ?? collection?.model))
-  const { vectors } = yield* embeddings.embed(model, texts, (done, tokens) =>
-    Effect.andThen(model.isLimited ? task.spent(limitName, Math.ceil(tokens)) : Effect.void, onDone(done))
-  )
+  const { vectors } = yield* embeddings.embed(model, texts, onDone)
   return { vectors, model: model.name }
 })
 

@@ -1,13 +1,14 @@
 import { describe, expect, test } from "bun:test"
-import { ConfigProvider, Effect } from "effect"
+import { ConfigProvider, Effect, Layer, Stream } from "effect"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import { encodeVector } from "../../../handlers/embeddings-generate/encoding.ts"
 import { embeddingsGenerate } from "../../../handlers/embeddings-generate/index.ts"
 import { reserved } from "../../../handlers/embedding/limit.ts"
+import { UsageLog } from "../../../handlers/usage/usage.ts"
 import type { CurrentTask } from "../../../runtime/handler.ts"
 import { it } from "../../support/effect.ts"
 import { embeddingsServer } from "../../support/embeddings-server.ts"
-import { settings, temporaryFolder } from "../../support/folder.ts"
+import { filesIn, settings, temporaryFolder } from "../../support/folder.ts"
 import { markdownIn } from "../../support/documents.ts"
 import { recordingTask, runHandler } from "../../support/recording.ts"
 import { redisSystem } from "../../support/system.ts"
@@ -91,11 +92,14 @@ describe("embeddings of a provider", () => {
       const files = yield* temporaryFolder
       const server = yield* embeddingsServer()
       const spent: Array<readonly [string, number]> = []
-      const { task } = recordingTask(() => ({
-        spent: (limit, amount) => Effect.sync(() => void spent.push([limit, amount]))
-      }))
+      let attempt = 0
+      const aTask = () =>
+        recordingTask(() => ({
+          attempt: ++attempt,
+          spent: (limit, amount) => Effect.sync(() => void spent.push([limit, amount]))
+        })).task
       const ask = (...texts: ReadonlyArray<string>) =>
-        generate(files, { texts, model: "openai:m" }, task).pipe(providedBy(server.url))
+        generate(files, { texts, model: "openai:m" }, aTask()).pipe(providedBy(server.url))
 
       const first = yield* ask("aaaa", "bb", "aaaa")
       expect(first).toMatchObject({ model: "openai:m", dimensions: 8, count: 3, tokens: 6, cached: 1 })
@@ -103,6 +107,16 @@ describe("embeddings of a provider", () => {
       expect(second).toMatchObject({ count: 3, tokens: 1, cached: 2 })
       expect(second.vectors![2]).toEqual(first.vectors![0]!)
       expect(server.asked.map(({ input }) => input)).toEqual([["aaaa", "bb"], ["c"]])
+
+      // It is kept what each task has cost.
+      const records = yield* Effect.provide(
+        UsageLog.use(({ read }) => Stream.runCollect(read({ from: 0, to: Number.MAX_SAFE_INTEGER }))),
+        UsageLog.layer.pipe(Layer.provide(filesIn(files)))
+      )
+      expect(records.map(({ inputTokens, model }) => [model, inputTokens])).toEqual([
+        ["m", 6],
+        ["m", 1]
+      ])
 
       // What was reserved is settled by what was sent.
       expect(spent).toEqual([
