@@ -161,13 +161,19 @@ export const stepsSuite = (
       expect(yield* claim("w", 10)).toEqual([nextRun(parent)])
     })
 
-    promise("that have ended before are not waited for", function* () {
+    /** A run whose only child has ended. */
+    const outlived = Effect.gen(function* () {
       const parent = yield* aRun()
       const { id, task } = aChildOf(parent)
       yield* adopt(parent, 0, id)
       yield* submit(task)
       const [run] = yield* claim("w", 1)
       yield* turn("w", { settled: [end(run!)] })
+      return { parent, id }
+    })
+
+    promise("that have ended before are not waited for", function* () {
+      const { id, parent } = yield* outlived
 
       yield* turn("w", { settled: [wait(parent, id)] })
 
@@ -175,12 +181,7 @@ export const stepsSuite = (
     })
 
     promise("that have ended are not waited for because a call that was given up runs late", function* () {
-      const parent = yield* aRun()
-      const { id, task } = aChildOf(parent)
-      yield* adopt(parent, 0, id)
-      yield* submit(task)
-      const [run] = yield* claim("w", 1)
-      yield* turn("w", { settled: [end(run!)] })
+      const { id, parent } = yield* outlived
       yield* adopt(parent, 0, id)
 
       yield* turn("w", { settled: [wait(parent, id)] })
@@ -189,12 +190,7 @@ export const stepsSuite = (
     })
 
     promise("are waited for when a later run submits them anew", function* () {
-      const parent = yield* aRun()
-      const { id, task } = aChildOf(parent)
-      yield* adopt(parent, 0, id)
-      yield* submit(task)
-      const [run] = yield* claim("w", 1)
-      yield* turn("w", { settled: [end(run!)] })
+      const { id, parent } = yield* outlived
       yield* adopt(parent, 0, id, { anew: true })
 
       yield* turn("w", { settled: [wait(parent, id)] })
