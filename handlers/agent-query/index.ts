@@ -37,6 +37,9 @@ const documentsMax = 1_000
 const passagesDefault = 6
 const passagesMax = 20
 
+/** So many of the nearest vectors are looked at. */
+const nearestMax = 40
+
 const toolsMax = 16
 const toolCallsDefault = 8
 const toolCallsMax = 32
@@ -60,6 +63,14 @@ const input = Schema.Struct({
     Schema.Array(DocumentId).check(Schema.isMinLength(1), Schema.isMaxLength(documentsMax))
   ),
   passages: Schema.optionalKey(between(1, passagesMax)),
+  /** A collection that the documents were indexed in: passages are then found by words and by vectors. */
+  collection: Schema.optionalKey(
+    Schema.String.check(
+      Schema.isPattern(/^[a-z0-9][a-z0-9_-]{0,62}$/u, {
+        message: "1 to 63 of a-z 0-9 _ -, the first no sign"
+      })
+    )
+  ),
   /** What the model is told beside how to answer: the manner, the form. */
   instructions: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(instructionsCharactersMax))),
   /** Names of tools that the model may call. Default: none. */
@@ -108,7 +119,7 @@ export const agentQuery = defineTask.effect({
   ),
 
   run: Effect.fn("agent.query")(function* (asked) {
-    const { documents, passages = passagesDefault, question, tools = [] } = asked
+    const { collection, documents, passages = passagesDefault, question, tools = [] } = asked
     const { model } = yield* Provider
     const named = yield* toolsNamed(tools, [searchDocumentsName])
     const ids = tools.some((name) => name !== searchDocumentsName)
@@ -119,9 +130,32 @@ export const agentQuery = defineTask.effect({
           () => Effect.succeed([])
         )
       : yield* documentsFor(documents)
-    if (model === undefined) return yield* answerByExtract(yield* retrieve(question, ids, passages))
-    return yield* answerByModel(model, asked, named, ids, passages)
+    const near = collection === undefined ? [] : yield* nearest(collection, question, documents)
+    const found = retrieve(question, ids, passages, near)
+    return model === undefined
+      ? yield* answerByExtract(yield* found)
+      : yield* answerByModel(model, asked, named, ids, found)
   })
+})
+
+const Matches = Schema.Struct({ matches: Schema.Array(Schema.Struct({ id: Schema.String })) })
+
+/** The places of passages whose vectors are nearest to the question's, the best first. */
+const nearest = Effect.fnUntraced(function* (
+  collection: string,
+  question: string,
+  documents: ReadonlyArray<string> | undefined
+) {
+  const task = yield* CurrentTask
+  const child = yield* task.submit("vectors.search", {
+    collection,
+    text: question,
+    top: nearestMax,
+    ...(documents === undefined ? {} : { filter: { document: { in: documents } } })
+  })
+  const [found] = yield* task.all([child])
+  const { matches } = yield* Effect.orDie(Schema.decodeUnknownEffect(Matches)(found))
+  return matches.map(({ id }) => id)
 })
 
 const told = (message: string) =>
@@ -157,7 +191,7 @@ const answerByModel = Effect.fnUntraced(function* (
   { budget = {}, cache, instructions: further, question, toolCalls = toolCallsDefault, tools = [] }: Input,
   named: ReadonlyArray<Tool>,
   ids: ReadonlyArray<string>,
-  limit: number
+  found: ReturnType<typeof retrieve>
 ) {
   const task = yield* CurrentTask
   const answers = yield* Answers
@@ -166,7 +200,7 @@ const answerByModel = Effect.fnUntraced(function* (
   const passages: Array<Quotation> = [
     ...(yield* task.step(
       "find passages",
-      Effect.map(retrieve(question, ids, limit), ({ passages }) => passages.map(quotationOf))
+      Effect.map(found, ({ passages }) => passages.map(quotationOf))
     ))
   ]
   yield* told(`${passages.length} passages of ${ids.length} documents`)

@@ -9,6 +9,7 @@ import { Documents, type StoredDocument } from "../text/documents.ts"
 import { terms } from "../text/words.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { bm25 } from "./bm25.ts"
+import { fused } from "./fusion.ts"
 
 /** So many documents are read from the disk at once. */
 const readAtOnce = 8
@@ -42,11 +43,15 @@ export const documentsFor = Effect.fnUntraced(function* (named: ReadonlyArray<st
   return [...new Set(ids)]
 })
 
-/** At most `limit` passages of the documents. */
+/**
+ * At most `limit` passages of the documents. `near` are places, as `<document>#<chunk>`, that something else than words has
+ * found, the best first; where there are some, both orders count alike.
+ */
 export const retrieve = Effect.fn("retrieve")(function* (
   question: string,
   ids: ReadonlyArray<string>,
-  limit: number
+  limit: number,
+  near: ReadonlyArray<string> = []
 ) {
   const documents = yield* load(ids)
   const chunks = documents.flatMap((document) => document.chunks.map((chunk) => ({ document, chunk })))
@@ -54,14 +59,32 @@ export const retrieve = Effect.fn("retrieve")(function* (
     terms(question),
     chunks.values().map(({ chunk, document }) => terms(textOf(document, chunk)))
   )
-  const passages = chunks
+  const byWords = chunks
     .map((found, at): Passage => ({ ...found, score: scores[at]! }))
     .filter(({ score }) => score > 0)
     .sort((x, y) => y.score - x.score)
-    .slice(0, limit)
+  const passages = (near.length === 0 ? byWords : together(byWords, chunks, near)).slice(0, limit)
   const retrieved: Retrieved = { passages, weights, documents: documents.length }
   return retrieved
 })
+
+/** The place of a passage, as the ids of its vectors say it. */
+export const placeOf = ({ chunk, document }: Pick<Passage, "chunk" | "document">): string =>
+  `${document.id}#${chunk.index}`
+
+const together = (
+  byWords: ReadonlyArray<Passage>,
+  chunks: ReadonlyArray<Pick<Passage, "chunk" | "document">>,
+  near: ReadonlyArray<string>
+): ReadonlyArray<Passage> => {
+  const worth = fused([byWords.map(placeOf), near])
+  return chunks
+    .flatMap((found): ReadonlyArray<Passage> => {
+      const score = worth.get(placeOf(found))
+      return score === undefined ? [] : [{ ...found, score }]
+    })
+    .toSorted((x, y) => y.score - x.score)
+}
 
 /** The text of a passage. */
 export const textOf = (
