@@ -121,8 +121,10 @@ export class Embeddings extends Context.Service<
           call: number
         })
         // The vectors are there and paid for; to fail here would change nothing of that.
-        yield* Effect.catch(kept, ({ message }) =>
-          Effect.logWarning(`usage of ${task.id} is not kept: ${message}`)
+        yield* kept.pipe(
+          Effect.catchTag("FilesError", ({ message }) =>
+            Effect.logWarning(`usage of ${task.id} is not kept: ${message}`)
+          )
         )
       })
 

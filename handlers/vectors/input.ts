@@ -26,6 +26,25 @@ export const Vector = Schema.Array(Schema.Finite).check(
   Schema.isMaxLength(dimensionsMax)
 )
 
+/** Refuses vectors that say nothing beside those of the collection. */
+export const agree = Effect.fnUntraced(function* (
+  { dimensions, model, name }: Collection,
+  vector: { readonly dimensions?: number; readonly model: string | undefined }
+) {
+  if (vector.model !== undefined && model !== undefined && vector.model !== model) {
+    return yield* refuse(
+      "ModelMismatch",
+      `collection ${name} holds vectors of ${model}; those of ${vector.model} say nothing beside them`
+    )
+  }
+  if (vector.dimensions !== undefined && vector.dimensions !== dimensions) {
+    return yield* refuse(
+      "DimensionsMismatch",
+      `collection ${name} has ${dimensions} dimensions, and the vector has ${vector.dimensions}`
+    )
+  }
+})
+
 /** Embeds texts for a collection, by the model that was asked for, or else the one that the collection's vectors are of. */
 export const embedFor = Effect.fnUntraced(function* (
   collection: Collection | undefined,
@@ -35,25 +54,8 @@ export const embedFor = Effect.fnUntraced(function* (
 ) {
   const embeddings = yield* Embeddings
   const model = yield* embeddings.model(modelNamed(name ?? collection?.model))
+  // Before anything is paid for.
+  if (collection !== undefined) yield* agree(collection, { model: model.name })
   const { vectors } = yield* embeddings.embed(model, texts, onDone)
   return { vectors, model: model.name }
-})
-
-/** Refuses vectors that say nothing beside those of the collection. */
-export const agree = Effect.fnUntraced(function* (
-  { dimensions, model, name }: Collection,
-  vector: { readonly dimensions: number; readonly model: string | undefined }
-) {
-  if (vector.model !== undefined && model !== undefined && vector.model !== model) {
-    return yield* refuse(
-      "ModelMismatch",
-      `collection ${name} holds vectors of ${model}; those of ${vector.model} say nothing beside them`
-    )
-  }
-  if (vector.dimensions !== dimensions) {
-    return yield* refuse(
-      "DimensionsMismatch",
-      `collection ${name} has ${dimensions} dimensions, and the vector has ${vector.dimensions}`
-    )
-  }
 })

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect } from "bun:test"
 import { Effect, Redacted } from "effect"
 import { Files } from "../../../runtime/files.ts"
+import { embeddingsGenerate } from "../../../handlers/embeddings-generate/index.ts"
 import { vectorsDelete } from "../../../handlers/vectors-delete/index.ts"
 import { vectorsSearch } from "../../../handlers/vectors-search/index.ts"
 import { vectorsUpsert } from "../../../handlers/vectors-upsert/index.ts"
@@ -34,6 +35,12 @@ const collection = Effect.gen(function* () {
     name,
     files,
     recording,
+    /** By the local model. */
+    embed: (texts: ReadonlyArray<string>) =>
+      Effect.map(
+        Effect.provide(runHandler(embeddingsGenerate, { texts, model: "local" }, task), place),
+        ({ vectors }) => vectors as ReadonlyArray<ReadonlyArray<number>>
+      ),
     upsert: run(vectorsUpsert),
     search: run(vectorsSearch),
     remove: run(vectorsDelete)
@@ -79,7 +86,7 @@ describe("a collection of texts", () => {
     "is searched by what they mean, with a model that needs no network",
     () =>
       Effect.gen(function* () {
-        const { recording, search, upsert } = yield* collection
+        const { embed, recording, search, upsert } = yield* collection
         const written = yield* upsert({ items: sentences, model: "local" })
         expect(written).toMatchObject({
           written: 15,
@@ -89,18 +96,23 @@ describe("a collection of texts", () => {
         })
         expect(recording.progress.at(-1)!.fraction).toBe(1)
 
+        // The collection says which model its vectors are of.
+        const found = yield* search({ text: questions["cats"], top: 3 })
+        expect(found).toMatchObject({ model: "local:use-lite-512" })
+        expect(ids(found)[0]).toStartWith("cats")
+
+        const asked = Object.entries(questions)
+        const vectors = yield* embed(asked.map(([, question]) => question))
         let right = 0
-        for (const [subject, question] of Object.entries(questions)) {
-          // The collection says which model its vectors are of.
-          const found = yield* search({ text: question, top: 3 })
-          expect(found).toMatchObject({ model: "local:use-lite-512" })
-          expect(ids(found)[0]).toStartWith(subject)
-          right += ids(found).filter((id) => id.startsWith(subject)).length
+        for (const [at, [subject]] of asked.entries()) {
+          const found = ids(yield* search({ vector: vectors[at], top: 3 }))
+          expect(found[0]).toStartWith(subject)
+          right += found.filter((id) => id.startsWith(subject)).length
         }
         expect(right).toBeGreaterThanOrEqual(12)
 
         const narrowed = yield* search({
-          text: "a pet cat",
+          vector: vectors[0],
           top: 5,
           filter: { subject: { in: ["food", "weather"] }, at: { lt: 2 } }
         })

@@ -87,20 +87,12 @@ describe("a folder of PGlite", () => {
         const third = yield* keeperOf(folder)
         expect(third.parent).toBe(others[0]!.child.pid)
 
-        // Both at once.
-        const late = yield* writer(folder, "c")
-        yield* late.more(20)
-        process.kill(third.parent, "SIGKILL")
-        process.kill(third.pid, "SIGKILL")
-        yield* late.more(20)
-        late.child.kill("SIGKILL")
-        yield* Effect.promise(() => late.child.exited)
-
+        // One of them goes on writing while this looks.
+        const acknowledged = writers.flatMap(({ acknowledged }) => acknowledged)
         const { transaction } = yield* pgliteDatabase(folder)
         const [rows] = yield* transaction([{ text: "select id from written", values: [] }])
         const there = new Set(rows!.map(({ id }) => id as string))
-        const acknowledged = [...writers, late].flatMap(({ acknowledged }) => acknowledged)
-        expect(acknowledged.length).toBeGreaterThanOrEqual(140)
+        expect(acknowledged.length).toBeGreaterThanOrEqual(100)
         expect(acknowledged.filter((id) => !there.has(id))).toEqual([])
       }),
     setUpMs
