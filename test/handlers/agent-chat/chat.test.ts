@@ -217,6 +217,17 @@ describe("a conversation", () => {
     )
   )
 
+  it.live("waits as its provider asks it to, and answers then", () =>
+    talking(
+      [{ status: 429, headers: { "retry-after-ms": "50" } }, { pieces: ["Now."] }],
+      ({ chat, server }) =>
+        Effect.gen(function* () {
+          expect(yield* chat.ask("ask", { question: "When?" })).toMatchObject({ answer: "Now.", turn: 1 })
+          expect(server.times[1]! - server.times[0]!).toBeGreaterThanOrEqual(45)
+        })
+    )
+  )
+
   it.live("says so where there is no model", () =>
     Effect.gen(function* () {
       const files = yield* temporaryFolder
