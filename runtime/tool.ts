@@ -25,6 +25,7 @@ export interface ToolContext {
 export type JsonSchema = Readonly<Record<string, unknown>>
 
 /** What a tool is made of. Its `run` is given what fits its `input`. */
+/** What a tool is made of. */
 export interface ToolOptions<In extends AnySchema> {
   /** How models and requests name it: 1 to 64 of `A-Z a-z 0-9 _ -`, a letter first. */
   readonly name: string
