@@ -1,4 +1,4 @@
-import { describe, expect } from "bun:test"
+import { describe, expect, spyOn } from "bun:test"
 import { Effect, Schedule } from "effect"
 import { z } from "zod"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
@@ -39,6 +39,26 @@ for (const [store, system] of [
   ["Redis", redisSystem]
 ] as const) {
   describe(`a run with children on ${store}`, () => {
+    it.live("finds all children of the run before with one look, however many there are", () => {
+      const handler = parent(async (ctx) => {
+        const children = []
+        for (let n = 0; n < 30; n++) children.push(await ctx.submit(double, { n }))
+        return ctx.all(children)
+      })
+      return Effect.gen(function* () {
+        const looks = spyOn(yield* Store, "ended")
+        const { ask } = yield* Dispatcher
+
+        const ended = yield* ask({ name: "parent" })
+
+        expect(ended).toMatchObject({ output: Array.from({ length: 30 }, (_, n) => n * 2) })
+        const many = looks.mock.calls.filter(([, ulids]) => ulids.length === 30)
+        // One before the first run waits, and one by the second.
+        expect(many.length).toBeLessThanOrEqual(2)
+        expect(looks.mock.calls.length).toBeLessThan(10)
+      }).pipe(Effect.provide(system([handler, double])))
+    })
+
     it.live("says what a child would be refused for, every fault of it, and stores nothing", () => {
       const picky = defineTask({
         name: "picky",
