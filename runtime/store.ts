@@ -341,6 +341,10 @@ export interface Inbox {
   readonly tune: (partition: Partition) => Effect.Effect<void, StoreError>
 }
 
+export interface Bell {
+  readonly wait: (maxMs: number) => Effect.Effect<void, StoreError>
+}
+
 /** What a worker is told while it runs: to stop a run at once, to drain, or that news may have been missed. */
 export type Order =
   | { readonly kind: "stop"; readonly partition: Partition; readonly entry: Entry }
@@ -487,13 +491,7 @@ export class Store extends Context.Service<
      * Opens a listener at the bells of some partitions. `wait` succeeds when one of them rang, or after `maxMs` (at
      * most `bellWaitMaxMs`), and takes the token: whoever takes it must take a turn, which rings again if work is left.
      */
-    readonly bell: (
-      partitions: ReadonlyArray<Partition>
-    ) => Effect.Effect<
-      { readonly wait: (maxMs: number) => Effect.Effect<void, StoreError> },
-      StoreError,
-      Scope.Scope
-    >
+    readonly bell: (partitions: ReadonlyArray<Partition>) => Effect.Effect<Bell, StoreError, Scope.Scope>
 
     /** How much waits where. */
     readonly depth: (partition: Partition) => Effect.Effect<Depth, StoreError>

@@ -51,7 +51,10 @@ export const live = Effect.fnUntraced(function* (options: {
   const worker = freshId()
   const partitions = queues.map(({ queue }) => partitionOf(queue))
   options.onBegin({ worker, partitions })
-  const { next } = yield* (yield* Store).orders(worker, partitions)
+  const store = yield* Store
+  const { next } = yield* store.orders(worker, partitions)
+  // Before anything is claimed: what cannot be opened ends nothing that runs, and costs no task a crash.
+  const bells = yield* Effect.forEach(partitions, (partition) => store.bell([partition]))
   yield* Effect.forEach(partitions, (partition) => operations.note(partition), { discard: true })
   const about = (concurrency: number): WorkerAbout => ({
     ...options.about(),
@@ -68,9 +71,10 @@ export const live = Effect.fnUntraced(function* (options: {
   })
   const pullers = yield* Effect.forEach(
     queues,
-    ({ concurrency, queue }) =>
+    ({ concurrency, queue }, at) =>
       openPuller({
         partition: partitionOf(queue),
+        bell: bells[at]!,
         worker,
         concurrency,
         lease: settings.lease,

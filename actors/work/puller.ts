@@ -18,6 +18,7 @@ import { counter } from "../../runtime/telemetry/instruments.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
 import {
+  type Bell,
   bellWaitMaxMs,
   crashesSuspect,
   Fenced,
@@ -93,6 +94,8 @@ export interface Puller {
 
 export interface PullerOptions {
   readonly partition: Partition
+  /** The partition's bell. */
+  readonly bell: Bell
   readonly worker: WorkerId
   readonly concurrency: number
   readonly lease: Duration.Duration
@@ -112,7 +115,7 @@ export const openPuller = Effect.fnUntraced(function* (
   StoreError,
   Store | Steps | Agents | Limits | Operations | Offspring | Handlers | Scope.Scope
 > {
-  const { concurrency, partition, services, worker } = options
+  const { bell, concurrency, partition, services, worker } = options
   const leaseMs = Duration.toMillis(options.lease)
   const heartbeatMs = Duration.toMillis(options.heartbeat)
   const store = yield* Store
@@ -418,8 +421,7 @@ export const openPuller = Effect.fnUntraced(function* (
     change()
   }
 
-  const bell = yield* store.bell([partition])
-  // What is on its way ends before the bell, and everything else, is closed.
+  // What is on its way ends before everything else is closed.
   yield* Effect.addFinalizer(() => {
     closed = true
     return Fiber.interruptAll(flying)

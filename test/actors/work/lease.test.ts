@@ -9,7 +9,7 @@ import * as Worker from "../../../actors/work/worker.ts"
 import { defineTask } from "../../../runtime/handler.ts"
 import * as Memory from "../../../runtime/memory/stores.ts"
 import { Handlers } from "../../../runtime/registry.ts"
-import { Store, type Turn } from "../../../runtime/store.ts"
+import { Store, StoreError, type Turn } from "../../../runtime/store.ts"
 import { it } from "../../support/effect.ts"
 import { memorySettings } from "../../support/redis.ts"
 import { startOfTime } from "../../support/time.ts"
@@ -37,29 +37,34 @@ const lasts = defineTask({
   }
 })
 
-/** A worker with room for one task, whose turns are written down. */
-const recorded = (lease: Duration.Input, turns: Array<Turn>) => {
-  const recording = Layer.effect(
+/** A worker with room for one task of each queue, whose store is changed. */
+const working = (
+  lease: Duration.Input,
+  change: (store: Store["Service"]) => Partial<Store["Service"]>,
+  queues: ReadonlyArray<string> = ["default"]
+) => {
+  const changed = Layer.effect(
     Store,
-    Store.useSync((store) =>
-      Store.of({
-        ...store,
-        turn: (partition, turn) => Effect.suspend(() => (turns.push(turn), store.turn(partition, turn)))
-      })
-    )
+    Store.useSync((store) => Store.of({ ...store, ...change(store) }))
   )
   const settings = memorySettings({
     lease: Duration.fromInputUnsafe(lease),
     drain: Duration.zero,
-    queues: [{ queue: "default", concurrency: 1 }]
+    queues: queues.map((queue) => ({ queue, concurrency: 1 }))
   })
   const base = Layer.merge(Layer.provideMerge(Shutdown.layer, settings), Handlers.layer({ given: [lasts] }))
-  return Layer.mergeAll(Dispatcher.layer, Worker.layer().pipe(Layer.provide(recording))).pipe(
+  return Layer.mergeAll(Dispatcher.layer, Worker.layer().pipe(Layer.provide(changed))).pipe(
     Layer.provideMerge(Replies.layer),
     Layer.provideMerge(Memory.layer),
     Layer.provideMerge(base)
   )
 }
+
+/** Its turns are written down. */
+const recorded = (lease: Duration.Input, turns: Array<Turn>) =>
+  working(lease, (store) => ({
+    turn: (partition, turn) => Effect.suspend(() => (turns.push(turn), store.turn(partition, turn)))
+  }))
 
 for (const lease of ["1 second", "3 seconds", "15 seconds"] as const) {
   for (const quiet of ["is idle", "is full, and its task goes on and on"]) {
@@ -79,3 +84,38 @@ for (const lease of ["1 second", "3 seconds", "15 seconds"] as const) {
     })
   }
 }
+
+it.effect(
+  "a worker that cannot hear one of its bells at first claims nothing, and costs no task a run",
+  () => {
+    const bells: Array<string> = []
+    const deaf = working(
+      "15 seconds",
+      ({ bell }) => ({
+        bell: ([partition]) => {
+          bells.push(partition!)
+          const isFirst = bells.filter((one) => one === "other.0").length === 1
+          return partition === "other.0" && isFirst
+            ? Effect.delay(
+                Effect.fail(new StoreError({ operation: "Store.bell", cause: "no answer" })),
+                "1 second"
+              )
+            : bell([partition!])
+        }
+      }),
+      ["default", "other"]
+    )
+    return Effect.gen(function* () {
+      yield* TestClock.setTime(startOfTime)
+      yield* Effect.gen(function* () {
+        const dispatcher = yield* Dispatcher.Dispatcher
+        const { id } = yield* dispatcher.submit({ name: "lasts", input: null })
+
+        yield* pass("20 seconds")
+
+        expect(bells.filter((partition) => partition === "other.0")).toHaveLength(2)
+        expect(yield* dispatcher.task(id)).toMatchObject({ state: "running", attempt: 1 })
+      }).pipe(Effect.provide(deaf))
+    })
+  }
+)
