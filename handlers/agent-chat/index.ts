@@ -101,11 +101,11 @@ export const agentChat = defineAgent.effect({
   handle: {
     ask: Effect.fn("agent.chat.ask")(function* ({ budget, question }, ctx) {
       return yield* answered(ctx, question, budget).pipe(
-        Effect.catch((error) =>
-          error instanceof Fatal ||
-          (error instanceof ProviderUnavailable && ctx.attempt >= unavailableRunsMax)
-            ? Effect.succeed({ refused: { type: error.name, message: error.message } })
-            : Effect.fail(error)
+        Effect.catchIf(
+          (error) =>
+            error instanceof Fatal ||
+            (error instanceof ProviderUnavailable && ctx.attempt >= unavailableRunsMax),
+          ({ message, name }) => Effect.succeed({ refused: { type: name, message } })
         )
       )
     }),

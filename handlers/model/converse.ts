@@ -7,7 +7,7 @@
  */
 import type { ModelMessage } from "ai"
 import { Effect } from "effect"
-import { Fatal } from "../../runtime/handler.ts"
+import { refuse } from "../refusal/refuse.ts"
 import { allowance, type Budget, nothingSpent, type Spent, type Stop } from "./budget.ts"
 import { call, inputTokensOf, type Reply, type Run, type UsageJson } from "./call.ts"
 import { ProviderUnavailable } from "./failure.ts"
@@ -84,7 +84,7 @@ export const converse = Effect.fn("converse")(function* (run: Run, model: Model,
     )
     if (allowed.kind === "stop") {
       const message = `the budget's ${allowed.by} do not suffice: the next call of ${model.name} needs about ${allowed.needs}, and ${allowed.left} are left; spent: ${spentAs(spent)}`
-      if (turn === 0) return yield* Effect.fail(new Fatal(message, { type: "BudgetExceeded" }))
+      if (turn === 0) return yield* refuse("BudgetExceeded", message)
       return answer({ by: allowed.by, message })
     }
     const reply = yield* remembered(

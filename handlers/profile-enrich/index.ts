@@ -110,46 +110,46 @@ const input = Schema.Struct({
 )
 
 const Trend = Schema.Literals(["rising", "steady", "falling"])
-const Counts = Schema.Record(Schema.String, Schema.Number)
+const Counts = Schema.Record(Schema.String, Schema.Finite)
 
 const Profile = Schema.Struct({
   id: Schema.String,
   sentiment: Schema.Struct({
-    score: Schema.Number,
+    score: Schema.Finite,
     label: Schema.Literals(["positive", "neutral", "negative"]),
-    change: Schema.Number,
+    change: Schema.Finite,
     trend: Trend,
     positive: Schema.Int,
     neutral: Schema.Int,
     negative: Schema.Int
   }),
   topics: Schema.Array(
-    Schema.Struct({ topic: Schema.String, messages: Schema.Int, sentiment: Schema.Number })
+    Schema.Struct({ topic: Schema.String, messages: Schema.Int, sentiment: Schema.Finite })
   ),
   behaviour: Schema.Struct({
     count: Schema.Int,
     firstAt: Schema.optionalKey(Schema.String),
     lastAt: Schema.optionalKey(Schema.String),
-    recencyDays: Schema.optionalKey(Schema.Number),
-    tenureDays: Schema.optionalKey(Schema.Number),
-    perWeek: Schema.Number,
+    recencyDays: Schema.optionalKey(Schema.Finite),
+    tenureDays: Schema.optionalKey(Schema.Finite),
+    perWeek: Schema.Finite,
     hours: Schema.Array(Schema.Int),
     weekdays: Schema.Array(Schema.Int),
     channels: Counts,
     types: Counts,
-    value: Schema.Number,
-    change: Schema.Number,
+    value: Schema.Finite,
+    change: Schema.Finite,
     trend: Trend
   }),
   propensity: Schema.Struct({
-    score: Schema.Number,
-    bias: Schema.Number,
+    score: Schema.Finite,
+    bias: Schema.Finite,
     contributions: Schema.Array(
       Schema.Struct({
         feature: Schema.String,
-        value: Schema.Number,
-        weight: Schema.Number,
-        contribution: Schema.Number
+        value: Schema.Finite,
+        weight: Schema.Finite,
+        contribution: Schema.Finite
       })
     )
   })

@@ -101,8 +101,8 @@ export class Tables extends Context.Service<
         const bytes = yield* bytesOf(source)
         return yield* Effect.try({
           try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
-          catch: (cause) => cause
-        }).pipe(Effect.catch(() => refuse("DamagedTable", "the table is not text in UTF-8")))
+          catch: () => "the table is not text in UTF-8"
+        }).pipe(Effect.catch((reason) => refuse("DamagedTable", reason)))
       })
 
       const read = Effect.fn("Tables.read")(function* (source: Source, rowsMax: number) {
@@ -164,14 +164,10 @@ const parsed = (text: string): Effect.Effect<Table, Fatal> => {
 /** An array of objects, or an object a line. */
 const parsedJson = (text: string): Effect.Effect<Table, Fatal> => {
   const read = (json: string, what: string) =>
-    Effect.try({ try: () => JSON.parse(json) as unknown, catch: (cause) => cause }).pipe(
-      Effect.catch((cause) =>
-        refuse(
-          "DamagedTable",
-          `${what} is no JSON: ${cause instanceof Error ? cause.message : String(cause)}`
-        )
-      )
-    )
+    Effect.try({
+      try: () => JSON.parse(json) as unknown,
+      catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
+    }).pipe(Effect.catch((reason) => refuse("DamagedTable", `${what} is no JSON: ${reason}`)))
   const values = /^\s*\[/.test(text)
     ? Effect.map(read(text, "the table"), (value) => value as ReadonlyArray<unknown>)
     : Effect.forEach(

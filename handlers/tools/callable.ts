@@ -39,7 +39,7 @@ const callable = (tool: ToolDefinition): Tool => ({
             tenant: task.tenant
           })
         }),
-        catch: (cause) => cause
+        catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
       }).pipe(
         Effect.timeoutOrElse({
           duration: tool.timeoutMs,
@@ -48,9 +48,7 @@ const callable = (tool: ToolDefinition): Tool => ({
               error: `it took longer than ${Duration.format(Duration.millis(tool.timeoutMs))}`
             })
         }),
-        Effect.catch((cause) =>
-          Effect.succeed({ error: cause instanceof Error ? cause.message : String(cause) })
-        )
+        Effect.catch((error) => Effect.succeed({ error }))
       )
     })
 })

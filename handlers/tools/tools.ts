@@ -21,19 +21,17 @@ export class Tools extends Context.Service<
       const { tools: folder } = yield* Settings
       const all = new Map<string, ToolDefinition>()
       if (folder === undefined) return Tools.of({ all })
-      const leftOut = (module: string, cause: unknown) =>
-        Effect.logError(
-          `tool module ${module} is left out: ${cause instanceof Error ? cause.message : String(cause)}`
-        )
+      const leftOut = (module: string, reason: string) =>
+        Effect.logError(`tool module ${module} is left out: ${reason}`)
       const modules = yield* Effect.tryPromise({
         try: () => modulesIn(folder),
-        catch: (cause) => cause
-      }).pipe(Effect.catch((cause) => Effect.as(leftOut(folder, cause), [])))
+        catch: reasonOf
+      }).pipe(Effect.catch((reason) => Effect.as(leftOut(folder, reason), [])))
       for (const module of modules) {
         const exported = yield* Effect.tryPromise({
           try: () => import(module) as Promise<Record<string, unknown>>,
-          catch: (cause) => cause
-        }).pipe(Effect.catch((cause) => Effect.as(leftOut(module, cause), {})))
+          catch: reasonOf
+        }).pipe(Effect.catch((reason) => Effect.as(leftOut(module, reason), {})))
         const found = Object.values(exported).filter(isToolDefinition)
         for (const tool of found) {
           if (all.has(tool.name)) yield* leftOut(module, `another tool is already called ${tool.name}`)
@@ -44,3 +42,5 @@ export class Tools extends Context.Service<
     })
   )
 }
+
+const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
