@@ -23,7 +23,7 @@ const questions: ReadonlyArray<readonly [question: string, answer: RegExp]> = [
   ["What does a node do on SIGTERM?", /stops in order/],
   ["How often are redirects followed?", /Redirects are followed five times at most/],
   ["How is a question answered without a language model?", /it quotes the sentences that fit best/],
-  ["How many characters has a chunk?", /1 500 characters/],
+  ["How many tokens does a chunk have?", /400 tokens/],
   ["Where do I put large data?", /Into a file/],
   ["What is full jitter?", /random, between zero and the computed delay/],
   ["How can I run something every night?", /troupe schedules create/]
