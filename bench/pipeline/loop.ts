@@ -1,7 +1,7 @@
 /**
  * What the pipeline is measured against: the same libraries in a plain loop, one document after the other, on one core.
  *
- *     bun bench/pipeline/loop.ts CORPUS WARM FILES
+ *     bun bench/pipeline/loop.ts CORPUS WARM FILES MODEL
  *
  * It reads, cuts, finds keywords, keeps, embeds and writes vectors with the functions that the handlers use, and has no
  * queue, no record, no retry and no progress: what it loses is lost. It prints what it took.
@@ -29,9 +29,9 @@ import { VectorStore } from "../../handlers/vectors/store.ts"
 import { writeAll } from "../../handlers/vectors/write.ts"
 import { Settings } from "../../runtime/config.ts"
 import { Files } from "../../runtime/files.ts"
-import { model, type Took } from "./measured.ts"
+import type { Took } from "./measured.ts"
 
-const [corpus = "", warm = "", files = ""] = process.argv.slice(2)
+const [corpus = "", warm = "", files = "", model] = process.argv.slice(2)
 
 const plan = planOf({})
 

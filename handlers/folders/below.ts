@@ -22,22 +22,24 @@ export const findBelow = Effect.fnUntraced(function* (folders: ReadonlyArray<str
   if (folders.length === 0) {
     return yield* notAllowed("no folder may be read from; name those that may in TROUPE_FOLDERS")
   }
-  const candidates = folders
-    .map((folder) => path.resolve(folder, name))
-    .filter((candidate) => folders.some((folder) => isWithin(path.resolve(folder), candidate)))
-  const outside = notAllowed(`${name} is not below a folder that may be read from (TROUPE_FOLDERS)`)
-  if (candidates.length === 0 || name.includes("\0")) return yield* outside
-
   const real = (candidate: string) =>
     Effect.tryPromise({
       try: () => fs.realpath(candidate).catch(undefinedIfAbsent),
       catch: FilesError.during("Folders.find")
     })
+  const roots = (yield* Effect.forEach(folders, real)).filter((root) => root !== undefined)
+  // A folder may be named by a link to it, and what is below it by its real path.
+  const named = [...folders.map((folder) => path.resolve(folder)), ...roots]
+  const candidates = folders
+    .map((folder) => path.resolve(folder, name))
+    .filter((candidate) => named.some((folder) => isWithin(folder, candidate)))
+  const outside = notAllowed(`${name} is not below a folder that may be read from (TROUPE_FOLDERS)`)
+  if (candidates.length === 0 || name.includes("\0")) return yield* outside
+
   for (const candidate of candidates) {
     const found = yield* real(candidate)
     if (found === undefined) continue
-    const roots = yield* Effect.forEach(folders, real)
-    if (!roots.some((root) => root !== undefined && isWithin(root, found))) return yield* outside
+    if (!roots.some((root) => isWithin(root, found))) return yield* outside
     return found
   }
   return yield* refuse("FileNotFound", `there is no file ${name}`)

@@ -119,6 +119,26 @@ describe("a folder", () => {
   })
 })
 
+describe("a folder that the operator has named by a link", () => {
+  test("is read like any", async () => {
+    const root = await mkdtemp(path.join(tmpdir(), "troupe-test-"))
+    await mkdir(path.join(root, "real"))
+    await writeFile(path.join(root, "real/a.txt"), "Of wells.")
+    const link = path.join(root, "link")
+    await symlink(path.join(root, "real"), link)
+    await using troupe = await testTroupe({
+      handlers: [documentsFolder, documentsPart, documentProcess, textKeywords],
+      settings: { files: path.join(root, "files"), folders: [link] }
+    })
+
+    const task = await troupe.submit(documentsFolder, { path: link })
+    await troupe.idle()
+
+    expect(await task.result()).toMatchObject({ processed: 1 })
+    await rm(root, { recursive: true, force: true })
+  })
+})
+
 describe("a folder is refused", () => {
   const refusal = async (files: Readonly<Record<string, string>>, input: (folder: string) => string) => {
     await using under = await system(files)
