@@ -144,7 +144,7 @@ describe("a folder is refused", () => {
     await using under = await system(files)
     const task = await under.troupe.submit(documentsFolder, { path: input(under.folder) })
     await under.troupe.idle()
-    return task.result().then(
+    return await task.result().then(
       () => "",
       (failed: { readonly error: { readonly type: string } }) => failed.error.type
     )
