@@ -102,6 +102,8 @@ class Simulation {
   #processes = 0
   /** Whether what dies is started again. */
   restarts = true
+  /** Who was told to stop. */
+  readonly #stopped = new Set<Process>()
   /** The clients that have not been told all they asked for, and live or will be started again. */
   readonly #asking = new Set<number>()
 
@@ -193,7 +195,9 @@ class Simulation {
         for (const partition of incarnation.partitions)
           this.server.now(Effect.ignore(this.server.stored.of(Store).evict(partition, incarnation.worker)))
       })
-    if (this.restarts) this.world.after(restartMs * (0.5 + this.world.random()), () => this.startWorker(at))
+    // One that was stopped before is missed by its node, too.
+    if (this.restarts || this.#stopped.has(process))
+      this.world.after(restartMs * (0.5 + this.world.random()), () => this.startWorker(at))
   }
 
   strike({ kind, ms, which }: Blow): void {
@@ -209,6 +213,7 @@ class Simulation {
       case "stop worker":
         // What it has not ended when its time is over is handed back, which costs a run.
         this.note({ op: "cut", process: worker.name })
+        this.#stopped.add(worker)
         return this.workers[which % this.workers.length]!.stop()
       case "pause worker": {
         if (!worker.isAlive || worker.isPaused) return
