@@ -41,6 +41,8 @@ export const openaiModel = Effect.fnUntraced(function* (
   const embed: Model["embed"] = (texts) =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
+      // What a run says by failing is plain, because plain handlers say it too.
+      // @effect-diagnostics-next-line globalErrorInEffectCatch:off
       const { embeddings, usage } = yield* Effect.tryPromise({
         try: (abortSignal) =>
           embedMany({
@@ -50,8 +52,6 @@ export const openaiModel = Effect.fnUntraced(function* (
             maxParallelCalls: 1,
             abortSignal
           }),
-        // What a run says by failing is plain, because plain handlers say it too.
-        // @effect-diagnostics-next-line globalErrorInEffectCatch:off
         catch: (cause) => failureOf(model, cause, now)
       }).pipe(
         Effect.timeoutOrElse({

@@ -38,8 +38,9 @@ export const sharedPglite = Effect.runSync(
       const folder = path.join(above, "long".repeat(16), "longer".repeat(16))
       yield* Effect.promise(() => mkdir(folder, { recursive: true }))
       yield* pgliteIn(folder)
+      const run = Effect.runPromiseWith(yield* Effect.context<never>())
       atTheEnd(async () => {
-        await Effect.runPromise(Scope.close(scope, Exit.void))
+        await run(Scope.close(scope, Exit.void))
         await rm(above, { recursive: true, force: true })
       })
       return { folder, database: yield* Scope.provide(pgliteDatabase(folder), scope) }

@@ -95,7 +95,8 @@ const door = (to: string) =>
             socket.on("error", () => {})
             socket.on("close", () => (client.destroy(), beyond.destroy(), sockets.delete(socket)))
           }
-          client.pipe(beyond).pipe(client)
+          client.pipe(beyond)
+          beyond.pipe(client)
         })
       })
       await new Promise<void>((resolve) => {

@@ -78,7 +78,7 @@ test.each([
     "16384 characters"
   ]
 ])("metadata are refused that no store could hold", (metadata, fault) => {
-  const read = Schema.decodeUnknownResult(Metadata)(metadata)
+  const read = Schema.decodeResult(Metadata)(metadata)
   expect(Result.isFailure(read) && String(read.failure)).toContain(fault)
 })
 

@@ -228,9 +228,7 @@ describe("with an exporter", () => {
 describe("a slot of a schedule", () => {
   it.live("begins the trace of what it fires", () =>
     Effect.gen(function* () {
-      const collector = yield* Effect.acquireRelease(Effect.sync(aCollector), (collector) =>
-        Effect.promise(async () => collector[Symbol.asyncDispose]())
-      )
+      const collector = yield* Effect.acquireDisposable(Effect.sync(aCollector))
       const system = ScheduleOperator.layer.pipe(Layer.provideMerge(exporting(collector.environment)))
       yield* Effect.gen(function* () {
         const operator = yield* ScheduleOperator.ScheduleOperator
