@@ -3,29 +3,12 @@
  * completed in batches. It deletes what has ended, so no result is kept.
  */
 import { Logger, makeWorkerUtils, run } from "graphile-worker"
-import { Glob } from "bun"
 import pg from "pg"
+import { postgresPrograms, runPostgres } from "../../scripts/postgres.ts"
 import { freePort } from "./port.ts"
 import { outputOf, type Input, type System } from "./system.ts"
 
-/** Where Debian keeps its servers, of which the newest counts. */
-const binaries = (): string | undefined =>
-  [...new Glob("usr/lib/postgresql/*/bin").scanSync({ cwd: "/", onlyFiles: false })].toSorted().at(-1)
-
 const quiet = new Logger(() => () => {})
-
-/** PostgreSQL does not run as root. */
-const asPostgres = (command: ReadonlyArray<string>) =>
-  process.getuid?.() === 0
-    ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", ...command]
-    : [...command]
-
-const runTo = async (command: ReadonlyArray<string>) => {
-  const child = Bun.spawn(asPostgres(command), { stdin: "ignore", stdout: "ignore", stderr: "pipe" })
-  if ((await child.exited) !== 0) {
-    throw new Error(`${command[0]}: ${await new Response(child.stderr).text()}`)
-  }
-}
 
 const pools = new Map<string, pg.Pool>()
 const lookers = (url: string): pg.Pool => {
@@ -39,16 +22,16 @@ export const graphile: System = {
   share: 0.1,
 
   missing: () =>
-    binaries() === undefined ? "there is no PostgreSQL; apt-get install postgresql" : undefined,
+    postgresPrograms === undefined ? "there is no PostgreSQL; apt-get install postgresql" : undefined,
 
   serve: async (folder) => {
-    const bin = `/${binaries()!}`
+    const bin = postgresPrograms!
     const data = `${folder}/data`
     if (process.getuid?.() === 0) await Bun.$`chown postgres:postgres ${folder}`.quiet()
     const port = await freePort()
-    await runTo([`${bin}/initdb`, "-D", data, "-U", "postgres", "--auth=trust", "--no-sync"])
+    await runPostgres([`${bin}/initdb`, "-D", data, "-U", "postgres", "--auth=trust", "--no-sync"])
     const options = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=${folder}`
-    await runTo([`${bin}/pg_ctl`, "-D", data, "-w", "-l", `${folder}/log`, "-o", options, "start"])
+    await runPostgres([`${bin}/pg_ctl`, "-D", data, "-w", "-l", `${folder}/log`, "-o", options, "start"])
     const url = `postgres://postgres@127.0.0.1:${port}/postgres`
     const utils = await makeWorkerUtils({ connectionString: url, logger: quiet })
     await utils.migrate()
@@ -61,7 +44,7 @@ export const graphile: System = {
       stop: async () => {
         await lookers(url).end()
         pools.delete(url)
-        await runTo([`${bin}/pg_ctl`, "-D", data, "-m", "immediate", "stop"])
+        await runPostgres([`${bin}/pg_ctl`, "-D", data, "-m", "immediate", "stop"])
       }
     }
   },
