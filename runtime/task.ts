@@ -232,8 +232,22 @@ export const encodeRecord = (header: Header, json: string, letter = header.lette
 
 const record = /^([QSFCE])([uhnlUHNL])(\d+)\.(\d+)/
 
+/** The headers of records that wait for their first run, which most do: shared, and so never changed. */
+const firstHeaders: Record<string, Header> = Object.fromEntries(
+  lanes.flatMap((lane) =>
+    [false, true].map((boxed): [string, Header] => {
+      const header: Header = { letter: "Q", lane, ...(boxed ? { boxed } : {}), run: 1, crashes: 0 }
+      return [encodeRecord(header, ""), header]
+    })
+  )
+)
+
+const firstHeaderLength = "Qn1.0".length
+
 /** Splits a record. A record of ours always parses; one that does not is a defect, not bad input. */
 export const decodeRecord = (text: string): { readonly header: Header; readonly json: string } => {
+  const first = text[firstHeaderLength] === "{" ? firstHeaders[text.slice(0, firstHeaderLength)] : undefined
+  if (first !== undefined) return { header: first, json: text.slice(firstHeaderLength) }
   const found = record.exec(text)
   if (found === null) throw new Error(`not a task record: ${text.slice(0, 40)}`)
   const [head, letter, lane, run, crashes] = found

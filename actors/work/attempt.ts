@@ -61,7 +61,7 @@ export const concluded = ({ verdict }: Run, ending: Ending): Ending => {
   }
 }
 
-/** A plain function, as one promise: no effect is made for its parts, since most runs are short. */
+/** A plain function, as one promise that never rejects: no effect is made for its parts, since most runs are short. */
 const runPlain = async (
   definition: TaskDefinition,
   run: (input: unknown, ctx: TaskContext) => unknown,
@@ -76,6 +76,8 @@ const runPlain = async (
     return concluded(ctx, ending instanceof Promise ? await ending : ending)
   } catch (thrown) {
     return concluded(ctx, unfinished(thrown))
+  } finally {
+    ctx.close()
   }
 }
 
@@ -175,18 +177,41 @@ const outputOf = (output: unknown): Ending => {
   return { kind: "failure", failure: { fatal: true, error: { type: "OutputTooLarge", message } } }
 }
 
+/** A run of a plain function, which has started. */
+export interface Started {
+  /** Never rejects. */
+  readonly ended: Promise<Ending>
+  /** The same as an effect, for a run that is to be interrupted. */
+  readonly interruptible: Effect.Effect<Ending>
+}
+
+const isIsolated = ({ definition, services }: Given) =>
+  definition.isolation !== undefined && services.isolate !== undefined
+
+/** Starts a run of a plain function in this process; `undefined` where it is another kind of handler. */
+export const startPlain = (given: Given): Started | undefined => {
+  const { definition, envelope } = given
+  const { body } = definition
+  if (body.kind !== "plain" || isIsolated(given)) return undefined
+  const ctx = new Run(given)
+  const ended = runPlain(definition, body.run, envelope.input, ctx)
+  return {
+    ended,
+    interruptible: stoppable(
+      () => ended,
+      () => ctx.close()
+    )
+  }
+}
+
 /** Runs a handler once on what an entry holds. Interrupting it ends the run without an ending. */
 export const attempt = (given: Given): Effect.Effect<Ending> => {
   const { definition, envelope, services } = given
-  if (definition.isolation !== undefined && services.isolate !== undefined) return services.isolate(given)
-  const ctx = new Run(given)
+  if (isIsolated(given)) return services.isolate!(given)
   const { body } = definition
+  if (body.kind === "plain") return Effect.suspend(() => startPlain(given)!.interruptible)
+  const ctx = new Run(given)
   switch (body.kind) {
-    case "plain":
-      return stoppable(
-        () => runPlain(definition, body.run, envelope.input, ctx),
-        () => ctx.close()
-      )
     case "effect":
       return actingFor(envelope, effectful(definition, body, envelope.input, ctx, services))
     // Its runs wait for each other, and are handled by `actors/agent`.

@@ -160,7 +160,7 @@ export const openEmitter = Effect.fnUntraced(function* (options: {
         ? undefined
         : Effect.callback<void>((resume) => void idle.set(entry, () => resume(Effect.void))),
     forget: (entry) => {
-      lastSeq.delete(entry)
+      if (!lastSeq.delete(entry)) return
       unstored.delete(entry)
       idle.delete(entry)
       newest.delete(entry)

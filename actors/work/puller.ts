@@ -124,7 +124,7 @@ export const openPuller = Effect.fnUntraced(function* (
 
   /** What has finished and is to be said; and what is being said in a turn on its way. */
   let settled: Array<Settled> = []
-  const saying = new Set<Entry>()
+  const saying = new Set<ReadonlyArray<Settled>>()
   let inFlight = 0
   let reserved = 0
   /** How many turns may claim at once: two while the lanes gave all that was asked for, one to see, none. */
@@ -315,11 +315,8 @@ export const openPuller = Effect.fnUntraced(function* (
     // What was cancelled while no order could be heard is not held any more.
     const held = new Set([...reply.held, ...reply.claimed.map(({ entry }) => entry)])
     for (const entry of runs.entries()) if (!held.has(entry)) runs.interrupt(entry, "lost")
-    for (const entry of reply.held) {
-      const known =
-        runs.has(entry) || saying.has(entry) || settled.some(({ settlement }) => settlement.entry === entry)
-      if (!known) release(entry)
-    }
+    const known = new Set([settled, ...saying].flat().map(({ settlement }) => settlement.entry))
+    for (const entry of reply.held) if (!runs.has(entry) && !known.has(entry)) release(entry)
   }
 
   /** Hands back what was never started. */
@@ -379,7 +376,7 @@ export const openPuller = Effect.fnUntraced(function* (
     if (want > 0) claiming += 1
     const said = settled.splice(0, settleMax)
     const turn = compose(said, want)
-    for (const { settlement } of said) saying.add(settlement.entry)
+    saying.add(said)
     owed = false
     permitsNews = false
     inFlight += 1
@@ -390,7 +387,7 @@ export const openPuller = Effect.fnUntraced(function* (
       inFlight -= 1
       reserved -= want
       if (want > 0) claiming -= 1
-      for (const { settlement } of said) saying.delete(settlement.entry)
+      saying.delete(said)
       if (Exit.isSuccess(exit)) {
         leaseUntilMono = Math.max(leaseUntilMono, sentMono + leaseMs)
         takeReply(turn, exit.value)

@@ -1,7 +1,7 @@
 /**
  * One run while it lasts, as a value, and what follows from how it ends: decisions over plain values.
  */
-import { Cause, Exit, type Fiber } from "effect"
+import { Cause, type Effect, Exit, type Fiber } from "effect"
 import { describe } from "../../runtime/fault.ts"
 import type { Limit } from "../../runtime/handler.ts"
 import type { Settlement } from "../../runtime/store.ts"
@@ -33,6 +33,8 @@ export interface Running extends Claimed {
   startedAt: number
   startedMono: number
   fiber: Fiber.Fiber<Ending> | undefined
+  /** What its fiber would do: a plain function that nobody interrupts runs without one. */
+  fiberless: Effect.Effect<Ending> | undefined
   /** In its place, in a batch. */
   gathered: Gathered | undefined
   /** Where it waits for its turn, and what it did, when it is an agent's message. */

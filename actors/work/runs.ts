@@ -4,7 +4,7 @@
  * However a run ends, it is settled once, unless it was lost or cancelled: then it is over for us at once, and nothing
  * is said. Runs of a batch handler share a fiber, and each is settled by itself.
  */
-import { Effect, type Exit, Fiber, Random, type Scope } from "effect"
+import { Effect, Exit, Fiber, Random, type Scope } from "effect"
 import { type AgentDefinition, isAgentDefinition } from "../../runtime/agent.ts"
 import type { Agents } from "../../runtime/agents.ts"
 import { addressOf } from "../../runtime/current-agent.ts"
@@ -15,7 +15,7 @@ import { type AgentAddress, type Claim, type Settlement, Store, type WorkerId } 
 import { decodeRecord, type Entry, type Partition, readEnvelope } from "../../runtime/task.ts"
 import { type Came, type Cells, openCells, type Waiting } from "../agent/cells.ts"
 import { handle, leftBehind, type Mail } from "../agent/handling.ts"
-import { attempt, type Ending, type Services } from "./attempt.ts"
+import { attempt, type Ending, type Services, type Started, startPlain } from "./attempt.ts"
 import { makeBatches } from "./batches.ts"
 import { type Keeping, Run, type RunOf, type Writes } from "./context.ts"
 import { type Emitter, openEmitter } from "./emitter.ts"
@@ -139,13 +139,27 @@ export const openRuns = Effect.fnUntraced(function* (
     if (run.mail !== undefined && cells.leave(run.mail)) {
       if (stop === "drain") settle(run, { kind: "release", entry }, [])
     } else if (run.gathered !== undefined) batches.leave(run.gathered, stop !== "drain")
-    else if (run.fiber !== undefined) end(run, run.fiber)
+    else halt(run)
     onChange()
   }
 
-  const end = ({ stop }: Running, fiber: Fiber.Fiber<Ending>) => {
+  /** Its fiber, which a plain function gets only now. */
+  const fiberOf = (run: Running) => {
+    if (run.fiberless !== undefined) watch(run, fork(run.fiberless))
+    return run.fiber
+  }
+
+  const watch = (run: Running, fiber: Fiber.Fiber<Ending>) => {
+    run.fiberless = undefined
+    run.fiber = fiber
+    fiber.addObserver((exit) => conclude(run, exit))
+  }
+
+  const halt = (run: Running) => {
+    const fiber = fiberOf(run)
+    if (fiber === undefined) return
     fork(Fiber.interrupt(fiber))
-    if (!isGone(stop)) return
+    if (!isGone(run.stop)) return
     leaving.add(fiber)
     fiber.addObserver(() => leaving.delete(fiber))
   }
@@ -311,10 +325,20 @@ export const openRuns = Effect.fnUntraced(function* (
   }
 
   const launch = (run: Running, effect: Effect.Effect<Ending>) => {
-    run.fiber = fork(effect)
+    watch(run, fork(effect))
     // What it did before its first pause may have led to its own end.
-    if (run.stop !== undefined) end(run, run.fiber)
-    run.fiber.addObserver((exit) => conclude(run, exit))
+    if (run.stop !== undefined) halt(run)
+  }
+
+  /** A plain function as a promise: most are over before a fiber would have paid off. */
+  const launchPlain = (run: Running, { ended, interruptible }: Started) => {
+    run.fiberless = interruptible
+    if (run.stop !== undefined) return halt(run)
+    void ended.then((ending) => {
+      if (run.fiber !== undefined) return
+      run.fiberless = undefined
+      conclude(run, Exit.succeed(ending))
+    })
   }
 
   const start: Runs["start"] = ({ entry, record, ring }, now, permit) => {
@@ -335,6 +359,7 @@ export const openRuns = Effect.fnUntraced(function* (
       startedAt: redisNow(now),
       startedMono: now,
       fiber: undefined,
+      fiberless: undefined,
       gathered: undefined,
       mail: undefined,
       acting: undefined,
@@ -354,7 +379,11 @@ export const openRuns = Effect.fnUntraced(function* (
     const of = tracing.on ? tracedOf(run, plain) : plain
     if (isAgentDefinition(definition)) post(run, definition, of)
     else if (definition.body.kind === "batch") gather(run, of, definition.body)
-    else launch(run, attempt(of))
+    else {
+      const started = startPlain(of)
+      if (started === undefined) launch(run, attempt(of))
+      else launchPlain(run, started)
+    }
   }
 
   /** The run as a span, which what it does carries on from. */
@@ -393,7 +422,7 @@ export const openRuns = Effect.fnUntraced(function* (
   // However it ends, nothing it started outlives it.
   yield* Effect.addFinalizer(() => {
     for (const run of running.values()) run.stop ??= "lost"
-    const fibers = [...running.values()].flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
+    const fibers = [...running.values()].flatMap((run) => fiberOf(run) ?? [])
     // Who lost its lease is not kept from going on by one that does not stop.
     const left = Effect.timeoutOption(Effect.interruptible(Fiber.interruptAll(leaving)), leaveMax)
     return Effect.all([Fiber.interruptAll(fibers), left, batches.close], {
