@@ -82,6 +82,23 @@ export const submitted = ({ due, id }: Prepared): Submitted => ({
   state: due === undefined ? "queued" : "scheduled"
 })
 
+/** Tasks as they are stored together: those of one partition, up to `batchMax` at once. */
+const listsOf = (tasks: ReadonlyArray<Prepared>): ReadonlyArray<ReadonlyArray<Prepared>> => {
+  const lists: Array<Array<Prepared>> = []
+  const newest = new Map<Partition, Array<Prepared>>()
+  for (const one of tasks) {
+    const partition = partitionOfId(one.id)
+    const list = newest.get(partition)
+    if (list !== undefined && list.length < batchMax) list.push(one)
+    else {
+      const fresh = [one]
+      newest.set(partition, fresh)
+      lists.push(fresh)
+    }
+  }
+  return lists
+}
+
 export const makeIntake = Effect.gen(function* () {
   const store = yield* Store
   const admission = yield* Admission
@@ -149,14 +166,8 @@ export const makeIntake = Effect.gen(function* () {
       Effect.map(apart(some.length, taken), (results) => {
         for (const [at, one] of some.entries()) answers.set(one, results[at]!)
       })
-    const { guarded = [], plain = [] } = Object.groupBy(tasks, (one) =>
-      isGuarded(one) ? "guarded" : "plain"
-    )
-    const lists = [...Map.groupBy(plain, ({ id }): Partition => partitionOfId(id)).values()].flatMap((all) =>
-      Array.from({ length: Math.ceil(all.length / batchMax) }, (_, at) =>
-        all.slice(at * batchMax, (at + 1) * batchMax)
-      )
-    )
+    const guarded = tasks.filter(isGuarded)
+    const lists = listsOf(guarded.length === 0 ? tasks : tasks.filter((one) => !isGuarded(one)))
     /** A batch is stored as a whole or not at all: what an agent in quarantine has sunk is stored without it. */
     const store = (some: ReadonlyArray<Prepared>): Effect.Effect<void, StoreError | StoreFull> =>
       Effect.flatMap(answer(some, storeAll(some)), () => {

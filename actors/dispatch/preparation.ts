@@ -120,11 +120,8 @@ interface Times {
 }
 
 /** Of most tasks nothing is said of times. */
-const noTimes: Result.Result<Times, never> = Result.succeed({
-  dueAt: undefined,
-  expiresAt: undefined,
-  deadlineAt: undefined
-})
+const noTimes: Times = { dueAt: undefined, expiresAt: undefined, deadlineAt: undefined }
+const noTimesSaid: Result.Result<Times, never> = Result.succeed(noTimes)
 const timesSaid = ["runAt", "delayMs", "debounce", "expiresAt", "expiresMs", "deadlineMs"] as const
 
 /** What is said of the task counts before what its handler says of all of them. */
@@ -134,7 +131,7 @@ const timesOf = (
   now: number
 ): Result.Result<Times, SubmitRefused> => {
   const isSaid = timesSaid.some((option) => task[option] !== undefined)
-  if (!isSaid && handler.expiresMs === undefined && handler.deadlineMs === undefined) return noTimes
+  if (!isSaid && handler.expiresMs === undefined && handler.deadlineMs === undefined) return noTimesSaid
   const delayMs = task.debounce?.forMs ?? task.delayMs
   if (task.debounce !== undefined && (task.delayMs !== undefined || task.runAt !== undefined)) {
     return refuse("/debounce", "says itself how long the task waits: leave out delayMs and runAt")
@@ -228,6 +225,8 @@ const arrivalOf = ({ body }: TaskDefinition, birth: Birth | undefined): Pick<New
     ? { arrival: body.onBusy }
     : {}
 
+const noGuards: ReadonlyArray<Guard> = []
+
 const nowhere: Result.Result<Place, never> = Result.succeed({ key: undefined, box: undefined })
 
 /** An envelope as JSON, which has no place for what is absent: only what differs from the handler's defaults. */
@@ -298,12 +297,18 @@ const layOut = (
       : partitionOfId(birth.id)
   const ulid = birth?.id === undefined ? ulidOfTenant(at.unique, tenant) : ulidOfId(birth.id)
   const { deadlineAt, dueAt, expiresAt } = times
-  return Result.succeed({
+  const prepared: Prepared = {
     id: idIn(partition, ulid),
     handler: definition.name,
     entry: entryOf(ulid, lane, 1, boxed),
     record: encodeRecord({ letter: "Q", lane, run: 1, crashes: 0, boxed }, json),
-    guards: birth === undefined ? guards.success : [],
+    guards: birth === undefined ? guards.success : noGuards
+  }
+  // Most tasks have nothing more, and each part that may be there is looked for at a price.
+  const isBare = times === noTimes && !boxed && birth === undefined && task.callback === undefined
+  if (isBare && definition.body.kind !== "agent") return Result.succeed(prepared)
+  return Result.succeed({
+    ...prepared,
     // On the store's clock where it is so much later: the caller's may be wrong.
     ...(dueAt === undefined
       ? {}

@@ -61,7 +61,14 @@ import {
   submission,
   type SubmitOptions
 } from "./submission.ts"
-import type { EventError, EventOptions, ResultError, Task, WaitOptions } from "./task.ts"
+import {
+  type EventError,
+  type EventOptions,
+  Handle,
+  type ResultError,
+  type Task,
+  type WaitOptions
+} from "./task.ts"
 
 export type { Agent } from "./agents.ts"
 export type { EventError, EventOptions, ResultError, Task, WaitOptions } from "./task.ts"
@@ -233,6 +240,16 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
     return submission(task, input, options)
   }
 
+  /** One of a batch, of which mostly nothing is said but what to do, with what. */
+  const describeOne = (one: Submission<Named>) => {
+    for (const field in one) {
+      if (field === "task" || field === "input") continue
+      const { input, task, ...options } = one
+      return describe(task, input, options)
+    }
+    return describe(one.task, one.input)
+  }
+
   const result = Effect.fnUntraced(function* (id: TaskId, options?: WaitOptions) {
     return yield* outputOf(yield* dispatcher.result(id, options?.timeout), id)
   })
@@ -246,16 +263,24 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
       })
     )
 
+  const methods = {
+    state: ({ id }: Submitted) => Effect.map(dispatcher.task(id), ({ state }) => state),
+    result:
+      ({ id }: Submitted) =>
+      (options?: WaitOptions) =>
+        result(id, options),
+    cancel:
+      ({ id }: Submitted) =>
+      (options?: { readonly reason?: string }) =>
+        dispatcher.cancel(id, options?.reason),
+    events:
+      ({ id }: Submitted) =>
+      (options?: EventOptions) =>
+        events(id, options)
+  }
   /** What a task of this handler gives is what its definition says: its worker checked it. */
-  const handle = <T extends Named>({ existing, id, warning }: Submitted): Task<OutputOf<T>> => ({
-    id,
-    existing: existing === true,
-    ...(warning === undefined ? {} : { warning }),
-    state: Effect.map(dispatcher.task(id), ({ state }) => state),
-    result: (options) => result(id, options) as Effect.Effect<OutputOf<T>, ResultError>,
-    cancel: (options) => dispatcher.cancel(id, options?.reason),
-    events: (options) => events(id, options)
-  })
+  const handle = <T extends Named>(submitted: Submitted) =>
+    new Handle(submitted, methods) as Task<OutputOf<T>>
 
   const work = Effect.fn("Troupe.work")(function* ({ queues }: WorkOptions = {}) {
     const over = queues === undefined ? settings : { ...settings, queues: subscriptions(queues) }
@@ -309,7 +334,7 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
       ),
 
     submitAll: Effect.fnUntraced(function* (tasks: ReadonlyArray<Submission<Named>>) {
-      const described = tasks.map(({ input, task, ...options }) => describe(task, input, options))
+      const described = tasks.map(describeOne)
       const stored = yield* dispatcher.submitAll(
         described.filter(Result.isSuccess).map(({ success }) => success)
       )

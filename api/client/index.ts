@@ -39,6 +39,7 @@ import { TroupeClosed } from "./errors.ts"
 import { type Operate, operationsOf, promised, type Promised } from "./operate.ts"
 import type { PromisedSchedules } from "./schedules.ts"
 import type { InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
+import { Handle } from "./task.ts"
 
 export { defineAgent } from "../../runtime/agent.ts"
 export { defineTask, Fatal, RetryAfter, Snooze } from "../../runtime/handler.ts"
@@ -231,15 +232,13 @@ export const connectOver = async (
       )
     ).pipe(Stream.interruptWhen(Deferred.await(closed)), Stream.toAsyncIterable)
 
-  const handle = <Output>(task: Fx.Task<Output>): Task<Output> => ({
-    id: task.id,
-    existing: task.existing,
-    ...(task.warning === undefined ? {} : { warning: task.warning }),
-    state: () => run(() => task.state),
-    result: (options) => run(() => task.result(options)),
-    cancel: (options) => run(() => task.cancel(options)),
-    events: (options) => iterate(() => task.events(options))
-  })
+  const methods = {
+    state: (task: Fx.Task) => () => run(() => task.state),
+    result: (task: Fx.Task) => (options?: Fx.WaitOptions) => run(() => task.result(options)),
+    cancel: (task: Fx.Task) => (options?: { readonly reason?: string }) => run(() => task.cancel(options)),
+    events: (task: Fx.Task) => (options?: Fx.EventOptions) => iterate(() => task.events(options))
+  }
+  const handle = <Output>(task: Fx.Task<Output>) => new Handle(task, methods) as Task<Output>
 
   const agentHandle = <A extends AgentIdentity>(identity: A, key: string): Agent<A> => {
     const agent = service.agent(identity, key)

@@ -50,3 +50,53 @@ export interface Task<Output = unknown> {
   /** What has happened to it and what happens, up to its end. */
   readonly events: (options?: EventOptions) => Stream.Stream<FollowEvent, EventError>
 }
+
+/** What the methods of a handle are, made of what it is a handle of. */
+interface Makers<Of, State, Result, Cancel, Events> {
+  readonly state: (of: Of) => State
+  readonly result: (of: Of) => Result
+  readonly cancel: (of: Of) => Cancel
+  readonly events: (of: Of) => Events
+}
+
+/**
+ * A handle, which most who submit throw away: its methods are made when they are asked for, and bound, so that they may be
+ * taken out of it.
+ */
+export class Handle<
+  Of extends { readonly id: TaskId; readonly existing?: boolean; readonly warning?: string },
+  State,
+  Result,
+  Cancel,
+  Events
+> {
+  readonly id: TaskId
+  readonly existing: boolean
+  declare readonly warning?: string
+  readonly #of: Of
+  readonly #makers: Makers<Of, State, Result, Cancel, Events>
+
+  constructor(of: Of, makers: Makers<Of, State, Result, Cancel, Events>) {
+    this.id = of.id
+    this.existing = of.existing === true
+    if (of.warning !== undefined) this.warning = of.warning
+    this.#of = of
+    this.#makers = makers
+  }
+
+  get state(): State {
+    return this.#makers.state(this.#of)
+  }
+
+  get result(): Result {
+    return this.#makers.result(this.#of)
+  }
+
+  get cancel(): Cancel {
+    return this.#makers.cancel(this.#of)
+  }
+
+  get events(): Events {
+    return this.#makers.events(this.#of)
+  }
+}
