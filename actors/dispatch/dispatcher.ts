@@ -208,7 +208,7 @@ const make = Effect.gen(function* () {
   const readyIn = (preparation: Preparation): Prepared | undefined => {
     if (preparation instanceof Promise || Result.isFailure(preparation)) return undefined
     const one = preparation.success
-    return !isGuarded(one) && unserved.isServed(one) && intake.hasRoom() ? one : undefined
+    return !isGuarded(one) && intake.hasRoom() ? one : undefined
   }
 
   const begin = <A, E>(effect: Effect.Effect<A, E>, done: Done<A, E>) => {
@@ -218,32 +218,31 @@ const make = Effect.gen(function* () {
   }
 
   /** What was refused says when to come back. */
-  const refusing =
-    <A, E>(done: Done<A, E | NotTaken>): Done<A, E | NotTaken> =>
-    (exit) => {
-      if (Exit.isSuccess(exit)) done(exit)
-      else fork(intake.whileThereIsRoom(exit)).addObserver(done)
-    }
+  const refused = <A, E>(exit: Exit.Failure<unknown, E | NotTaken>, done: Done<A, E | NotTaken>) =>
+    fork(intake.whileThereIsRoom(Effect.failCause(exit.cause))).addObserver(done)
 
   const submitThen: Dispatcher["Service"]["submitThen"] = (task, tenant, done) => {
     const preparation = preparing(task, { tenant: storedTenant(tenant) })
     const one = readyIn(preparation)
-    if (one === undefined) {
+    const minded = one && unserved.mindedAtOnce(one)
+    if (one === undefined || minded === undefined) {
       return begin(
         whenPrepared(() => preparation, submitPrepared),
         done
       )
     }
-    const tell = refusing(done)
-    intake.push(one, (exit) => tell(Exit.map(exit, () => submitted(one))))
+    intake.push(one, (exit) => {
+      if (Exit.isSuccess(exit)) done(Exit.succeed(minded(submitted(one))))
+      else refused(exit, done)
+    })
     return () => {}
   }
 
   const askThen: Dispatcher["Service"]["askThen"] = (task, tenant, done) => {
     const preparation = prepareAsk(task, storedTenant(tenant))
     const one = readyIn(preparation)
-    return one !== undefined && tuned.has(partitionOfId(one.id))
-      ? exchangeThen(one, refusing(done))
+    return one !== undefined && tuned.has(partitionOfId(one.id)) && unserved.mindedAtOnce(one) !== undefined
+      ? exchangeThen(one, (exit) => (Exit.isSuccess(exit) ? done(exit) : refused(exit, done)))
       : begin(
           whenPrepared(() => preparation, askPrepared),
           done

@@ -28,8 +28,11 @@ export class NoWorker extends Schema.TaggedError<NoWorker>()("NoWorker", {
 const tellEveryMs = 60_000
 
 export interface Unserved {
-  /** Whether a live worker is known that can run it, so that nothing is to be said. */
-  readonly isServed: (one: Prepared) => boolean
+  /**
+   * What the answer to a task becomes that is stored at once, the log being told; `undefined` where something has to be
+   * looked at first, or the task is refused.
+   */
+  readonly mindedAtOnce: (one: Prepared) => ((submitted: Submitted) => Submitted) | undefined
 
   /** Stores one task; the answer warns when nobody can run it. */
   readonly minded: <E>(
@@ -91,6 +94,15 @@ export const makeUnserved = Effect.fnUntraced(function* (lookout: Lookout) {
     if (submitted.existing === true || known !== false) return submitted
     tell(one)
     return { ...submitted, warning: warningOf(one) }
+  }
+
+  const unchanged = (submitted: Submitted) => submitted
+  const mindedAtOnce: Unserved["mindedAtOnce"] = (one) => {
+    const known = isServed(one)
+    if (known === true) return unchanged
+    if (known === undefined || unserved === "refuse") return undefined
+    tell(one)
+    return (submitted) => ({ ...submitted, warning: warningOf(one) })
   }
 
   const noWorker = ({ handler, id }: Prepared) => new NoWorker({ handler, queue: queueOf(partitionOfId(id)) })
@@ -160,6 +172,6 @@ export const makeUnserved = Effect.fnUntraced(function* (lookout: Lookout) {
       return doing
     })
 
-  const made: Unserved = { isServed: (one) => isServed(one) === true, minded, mindedAll, unanswered }
+  const made: Unserved = { mindedAtOnce, minded, mindedAll, unanswered }
   return made
 })
