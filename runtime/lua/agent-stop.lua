@@ -17,6 +17,7 @@
 --- @include "lives"
 --- @include "bell"
 --- @include "boxes"
+--- @include "watchers"
 --- @include "finish"
 --- @include "end-early"
 --- @include "timers"

@@ -14,6 +14,7 @@
 --- @include "lives"
 --- @include "bell"
 --- @include "boxes"
+--- @include "watchers"
 --- @include "finish"
 
 child_ended(ARGV[1], ARGV[2])

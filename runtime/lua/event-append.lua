@@ -18,45 +18,55 @@
 --- @include "calls"
 --- @include "records"
 --- @include "lives"
---- @include "bell"
---- @include "boxes"
---- @include "finish"
+--- @include "watchers"
 
+-- A stream is cut to its length at every so many events of a run, since to look whether it is to be cut costs as much as
+-- to append.
+local trim_every = 64
+
+local worker, max, keep, large = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local order, batches = {}, {}
 for at = 5, #ARGV, 4 do
   local entry = ARGV[at]
-  if not batches[entry] then
-    batches[entry] = {}
+  local batch = batches[entry]
+  if batch then
+    batch[#batch + 1] = at
+  else
+    batches[entry] = { at }
     order[#order + 1] = entry
   end
-  table.insert(batches[entry], at)
 end
 local lost, told, lines, progressed = {}, {}, {}, {}
-local large = tonumber(ARGV[4])
-for i, member in ipairs(ask("SMISMEMBER", key.held(ARGV[1]), order)) do
+local is_watched = redis.call("HLEN", key.watched) > 0
+for i, member in ipairs(ask("SMISMEMBER", key.held(worker), order)) do
   local entry = order[i]
   if member == 0 then
     lost[#lost + 1] = entry
   else
-    local id, run = id_of(entry), run_of(entry)
+    local id, run = id_of(entry), sub(entry, 28) .. "-"
     local stream = key.events(id)
-    local line, is_told = {}, true
+    local line, is_told = {}, is_watched
     for i, at in ipairs(batches[entry]) do
-      local reply = redis.pcall(
-        "XADD", stream, "MAXLEN", "~", ARGV[2], run .. "-" .. ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
-      if type(reply) == "table" and reply.err and not string.find(reply.err, "equal or smaller", 1, true) then
+      local seq, kind, json = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+      local reply = seq % trim_every == 0
+          and redis.pcall("XADD", stream, "MAXLEN", "~", max, run .. seq, kind, json)
+        or redis.pcall("XADD", stream, run .. seq, kind, json)
+      local is_refused = type(reply) == "table"
+      if is_refused and not find(reply.err, "equal or smaller", 1, true) then
         return reply
-      elseif type(reply) == "table" or #ARGV[at + 3] > large then
+      elseif is_refused or #json > large then
         is_told = false
-      else
-        line[i] = id .. "~" .. run .. "-" .. ARGV[at + 1] .. " " .. ARGV[at + 2] .. " " .. ARGV[at + 3]
+      elseif is_told then
+        line[i] = id .. "~" .. run .. seq .. " " .. kind .. " " .. json
       end
-      if ARGV[at + 2] == "progress" and type(reply) ~= "table" then
+      if kind == "progress" and not is_refused then
         progressed[#progressed + 1] = at
       end
     end
-    lines[id] = is_told and table.concat(line, "\n") or nil
-    redis.call("PEXPIRE", stream, ARGV[3])
+    if is_told then
+      lines[id] = #line == 1 and line[1] or table.concat(line, "\n")
+    end
+    redis.call("PEXPIRE", stream, keep)
     told[#told + 1] = id
   end
 end

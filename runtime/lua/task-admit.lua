@@ -36,6 +36,7 @@
 --- @include "lives"
 --- @include "bell"
 --- @include "boxes"
+--- @include "watchers"
 --- @include "finish"
 --- @include "end-early"
 --- @include "keep"

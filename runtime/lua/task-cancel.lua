@@ -15,6 +15,7 @@
 --- @include "lives"
 --- @include "bell"
 --- @include "boxes"
+--- @include "watchers"
 --- @include "finish"
 --- @include "end-early"
 

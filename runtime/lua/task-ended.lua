@@ -11,6 +11,7 @@
 ]]
 --- @include "calls"
 --- @include "records"
+--- @include "watchers"
 
 local watchers_max = 32
 
@@ -42,6 +43,6 @@ if ARGV[1] ~= "" and #living > 0 then
     write[#write + 1] = living[i]
     write[#write + 1] = kept
   end
-  send("HSET", key.watched, write)
+  note_watchers(write)
 end
 return replies

@@ -18,6 +18,7 @@
 --- @include "lives"
 --- @include "bell"
 --- @include "boxes"
+--- @include "watchers"
 --- @include "finish"
 
 local boxes_at_once = 20

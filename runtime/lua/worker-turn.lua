@@ -46,6 +46,7 @@
 --- @include "lives"
 --- @include "bell"
 --- @include "boxes"
+--- @include "watchers"
 --- @include "finish"
 --- @include "give-back"
 --- @include "end-early"

@@ -28,6 +28,7 @@ import ties from "../lua/lib/ties.lua" with { type: "text" }
 import timers from "../lua/lib/timers.lua" with { type: "text" }
 import records from "../lua/lib/records.lua" with { type: "text" }
 import sizes from "../lua/lib/sizes.lua" with { type: "text" }
+import watchers from "../lua/lib/watchers.lua" with { type: "text" }
 import window from "../lua/lib/window.lua" with { type: "text" }
 import letterBury from "../lua/letter-bury.lua" with { type: "text" }
 import letterRevive from "../lua/letter-revive.lua" with { type: "text" }
@@ -94,6 +95,7 @@ const pieces = {
   ties,
   timers,
   sizes,
+  watchers,
   window
 }
 export type Piece = keyof typeof pieces

@@ -1,44 +1,4 @@
--- What goes on when tasks change and end. Needs: calls, records, lives, bell, boxes.
-
--- Redis finds a field of a small hash by looking through all of it, so that many fields are cheaper read as a whole.
-local small_hash_max, scan_ids_min = 512, 8
-
--- Tells the reply channels that watch any of these tasks; `last` forgets the watch, as at a task's end. `lines` has
--- what is told of a task beside its id.
-local function tell_watchers(ids, last, lines)
-  local count = #ids > 0 and redis.call("HLEN", key.watched) or 0
-  if count == 0 then
-    return
-  end
-  local names_of = {}
-  if #ids >= scan_ids_min and count <= small_hash_max then
-    local all = redis.call("HGETALL", key.watched)
-    for k = 1, #all, 2 do
-      names_of[all[k]] = all[k + 1]
-    end
-  else
-    for i, names in ipairs(ask("HMGET", key.watched, ids)) do
-      names_of[ids[i]] = names
-    end
-  end
-  local channels, watched = {}, {}
-  for i, id in ipairs(ids) do
-    local names = names_of[id]
-    if names then
-      watched[#watched + 1] = id
-      for name in string.gmatch(names, "%S+") do
-        local told = channels[name] or {}
-        channels[name], told[#told + 1] = told, lines and lines[id] or id
-      end
-    end
-  end
-  for name, told in pairs(channels) do
-    redis.call("SPUBLISH", key.reply(name), table.concat(told, "\n"))
-  end
-  if last then
-    send("HDEL", key.watched, watched)
-  end
-end
+-- What goes on when tasks end. Needs: calls, records, lives, watchers, bell, boxes.
 
 local partition = string.match(base, "{(.-)}")
 

@@ -159,15 +159,15 @@ export const turnPlants: ReadonlyArray<Plant> = [
 
   // Events, hints, the sweep.
   plant("a run that is over goes on appending", "if member == 0 then", "if false then"),
-  plant("an event said again is stored again", `run .. "-" .. ARGV[at + 1]`, `run .. "-*"`),
+  plant("an event said again is stored again", `redis.pcall("XADD", stream, run .. seq,`, `redis.pcall("XADD", stream, run .. "*",`),
   plant("a worker is not told that it lost a run", "return lost\n", "return {}\n"),
   plant(
     "those who watch are not told of events",
     "tell_watchers(told, false, lines)\nreturn lost",
     "return lost"
   ),
-  plant("a hint brings no events along", "is_told and table.concat", "false and table.concat"),
-  plant("an event that was there is told again", 'type(reply) == "table" or #ARGV', "#ARGV"),
+  plant("a hint brings no events along", "    if is_told then\n", "    if false then\n"),
+  plant("an event that was there is told again", "elseif is_refused or #json", "elseif #json"),
   plant("those who watch are not told of the end", "  tell_watchers(ids, true)\n", ""),
   plant("a hint brings no outcome along", "outcome and #outcome <= hint_record_max and outcome", "false"),
   {
