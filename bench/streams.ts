@@ -11,6 +11,7 @@ const chunksPerSecond = 50
 const followersOf = (quick: boolean) => (quick ? 1_000 : 10_000)
 const followedTasks = 100
 const secondsOf = (quick: boolean) => (quick ? 3 : 10)
+const warmUpSecondsOf = (quick: boolean) => (quick ? 3 : 10)
 
 const ms = (name: string): Metric => ({ name, unit: "ms", better: "less" })
 const p50 = ms("p50")
@@ -96,6 +97,8 @@ const round = Effect.fnUntraced(function* ({ quick, redis }: Stage) {
   const ofApi = (yield* Effect.promise(() => clients(redis.client))) - before
   const worker = yield* start("worker", redis.url)
   yield* worker.hear("ready")
+  const client = yield* start("client", redis.url)
+  yield* client.hear("ready")
   const port = Number(new URL(url).port)
   const seconds = secondsOf(quick)
 
@@ -103,8 +106,6 @@ const round = Effect.fnUntraced(function* ({ quick, redis }: Stage) {
     const chunks = Math.round((lasts * 1_000) / everyMs)
     worker.tell("submit", { count, chunks, everyMs })
     const { value: ids } = yield* worker.hear<{ readonly value: ReadonlyArray<string> }>("submitted")
-    const client = yield* start("client", redis.url)
-    yield* client.hear("ready")
     client.tell("follow", { port, ids, each } satisfies Following)
     yield* client.hear("following")
     const processes = { worker, api, client }
@@ -123,9 +124,9 @@ const round = Effect.fnUntraced(function* ({ quick, redis }: Stage) {
         redis: took(before.redis, after.redis)
       }
     }
-  }, Effect.scoped)
+  })
 
-  yield* run(streams, 1_000 / chunksPerSecond, 1, 1)
+  yield* run(streams, 1_000 / chunksPerSecond, 1, warmUpSecondsOf(quick))
   const even = yield* run(streams, 1_000 / chunksPerSecond, 1)
   const followers = followersOf(quick)
   const many = yield* run(followedTasks, 1_000, followers / followedTasks)
@@ -156,7 +157,7 @@ export const streamsBench: Bench = {
   says: "from emit to the client's byte at 200 streams of 50 chunks/s, and 10 000 followers on one API process",
   about: (quick) => [
     `Tasks emit at an even pace for ${secondsOf(quick)} s, each at moments of its own; clients follow them over HTTP from a process of their own.`,
-    `A chunk's time is from the call of emit to its bytes in the client. All chunks count, after a second that warms up.`,
+    `A chunk's time is from the call of emit to its bytes in the client. All chunks count, after ${warmUpSecondsOf(quick)} s of the same that warm all processes up.`,
     `The followers of 100 tasks are ${followersOf(quick)}.`
   ],
   systems: [troupe],
