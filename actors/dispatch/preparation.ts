@@ -120,8 +120,11 @@ interface Times {
 }
 
 /** Of most tasks nothing is said of times. */
-const noTimes: Times = { dueAt: undefined, expiresAt: undefined, deadlineAt: undefined }
-const noTimesSaid: Result.Result<Times, never> = Result.succeed(noTimes)
+const noTimes: Result.Result<Times, never> = Result.succeed({
+  dueAt: undefined,
+  expiresAt: undefined,
+  deadlineAt: undefined
+})
 const timesSaid = ["runAt", "delayMs", "debounce", "expiresAt", "expiresMs", "deadlineMs"] as const
 
 /** What is said of the task counts before what its handler says of all of them. */
@@ -131,7 +134,7 @@ const timesOf = (
   now: number
 ): Result.Result<Times, SubmitRefused> => {
   const isSaid = timesSaid.some((option) => task[option] !== undefined)
-  if (!isSaid && handler.expiresMs === undefined && handler.deadlineMs === undefined) return noTimesSaid
+  if (!isSaid && handler.expiresMs === undefined && handler.deadlineMs === undefined) return noTimes
   const delayMs = task.debounce?.forMs ?? task.delayMs
   if (task.debounce !== undefined && (task.delayMs !== undefined || task.runAt !== undefined)) {
     return refuse("/debounce", "says itself how long the task waits: leave out delayMs and runAt")
@@ -220,10 +223,10 @@ const arriving = (
     : guards
 
 /** What an agent sends waits in any case: it was acknowledged with the message that sent it. */
-const arrivalOf = ({ body }: TaskDefinition, birth: Birth | undefined): Pick<NewTask, "arrival"> =>
+const arrivalOf = ({ body }: TaskDefinition, birth: Birth | undefined) =>
   birth === undefined && body.kind === "agent" && (body.onBusy === "reject" || body.onBusy === "interrupt")
-    ? { arrival: body.onBusy }
-    : {}
+    ? body.onBusy
+    : undefined
 
 const noGuards: ReadonlyArray<Guard> = []
 
@@ -297,29 +300,24 @@ const layOut = (
       : partitionOfId(birth.id)
   const ulid = birth?.id === undefined ? ulidOfTenant(at.unique, tenant) : ulidOfId(birth.id)
   const { deadlineAt, dueAt, expiresAt } = times
-  const prepared: Prepared = {
+  const arrival = arrivalOf(definition, birth)
+  const prepared: { -readonly [field in keyof Prepared]: Prepared[field] } = {
     id: idIn(partition, ulid),
     handler: definition.name,
     entry: entryOf(ulid, lane, 1, boxed),
     record: encodeRecord({ letter: "Q", lane, run: 1, crashes: 0, boxed }, json),
     guards: birth === undefined ? guards.success : noGuards
   }
-  // Most tasks have nothing more, and each part that may be there is looked for at a price.
-  const isBare = times === noTimes && !boxed && birth === undefined && task.callback === undefined
-  if (isBare && definition.body.kind !== "agent") return Result.succeed(prepared)
-  return Result.succeed({
-    ...prepared,
-    // On the store's clock where it is so much later: the caller's may be wrong.
-    ...(dueAt === undefined
-      ? {}
-      : { due: task.runAt === undefined ? { afterMs: dueAt - now } : { at: dueAt } }),
-    ...(box === undefined ? {} : { box }),
-    ...arrivalOf(definition, birth),
-    ...(birth?.parent === undefined ? {} : { parent: birth.parent }),
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-    ...(deadlineAt === undefined ? {} : { deadlineAt }),
-    ...(task.callback === undefined ? {} : { callback: true })
-  })
+  // Set one by one: to spread what mostly is not there costs as much as all the rest.
+  // On the store's clock where it is so much later: the caller's may be wrong.
+  if (dueAt !== undefined) prepared.due = task.runAt === undefined ? { afterMs: dueAt - now } : { at: dueAt }
+  if (box !== undefined) prepared.box = box
+  if (arrival !== undefined) prepared.arrival = arrival
+  if (birth?.parent !== undefined) prepared.parent = birth.parent
+  if (expiresAt !== undefined) prepared.expiresAt = expiresAt
+  if (deadlineAt !== undefined) prepared.deadlineAt = deadlineAt
+  if (task.callback !== undefined) prepared.callback = true
+  return Result.succeed(prepared)
 }
 
 export const prepare = (

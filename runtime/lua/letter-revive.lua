@@ -47,7 +47,7 @@ if #ids > 0 then
   send("ZREM", key.dead, ids)
   keep_records(writes)
   for _, at in ipairs(ties) do
-    keep_ties(ARGV[at], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], "", "", "", ARGV[at + 7])
+    keep_ties(ARGV[at], lines_of(ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], "", "", "", ARGV[at + 7]), "", "")
   end
   store_ties()
   put(entries, false)

@@ -137,7 +137,7 @@ if ARGV[12] == "interrupt" then
   end_early({ taken[1] and id_of(taken[1]) }, "C", error, now, retention)
 end
 keep_records({ [sub(entry, 1, 8)] = { id, ARGV[2] } })
-keep_ties(id, box, ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10])
+keep_ties(id, lines_of(box, ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]), ARGV[8], ARGV[9])
 if box ~= "" then
   set_box(box, ARGV[5], ARGV[6])
 end

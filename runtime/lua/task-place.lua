@@ -11,9 +11,10 @@
   ARGV[1]  owed   0 | 1    1: they were acknowledged before, so no bound refuses them
   ARGV[2]  plain  integer  how many tasks wait in lanes from now on and have nothing more to be said of them
   then for each of those  entry, record
-  then for each other     entry, record, due ("" for at once, a Unix time in ms, or +<delay in ms>), box or "", its
-                          limit, "o" when it is ordered, parent or "", expiry and deadline in Unix ms or "", "c" when
-                          its end is to be told to a URL or ""
+  then for each group     of others of which the same is to be said:
+                          due ("" for at once, a Unix time in ms, or +<delay in ms>), box or "", its limit, "o" when it is
+                          ordered, parent or "", expiry and deadline in Unix ms or "", "c" when its end is to be told to a
+                          URL or "", how many they are; then for each of those  entry, record
 
   Returns how many were stored; or what refuses them: {"d" | "a" | "k", limit}, the bound of depth, age, a key's depth;
   or {"q", address} of an agent in quarantine.
@@ -27,19 +28,24 @@
 --- @include "keep"
 --- @include "ties"
 
-if #ARGV < 3 or records_or_letters_of({ ARGV[3] })[1] then
+local first_group, fields_of_group = 3 + tonumber(ARGV[2]) * 2, 9
+local first_entry = first_group > 3 and ARGV[3] or ARGV[first_group + fields_of_group]
+if not first_entry or records_or_letters_of({ first_entry })[1] then
   return 0
 end
 
-local first_other, fields_of_other = 3 + tonumber(ARGV[2]) * 2, 10
-local count, added, boxes, now = tonumber(ARGV[2]), {}, {}, clock()
-for at = first_other, #ARGV, fields_of_other do
-  count = count + 1
-  local box = ARGV[at + 3]
+local count, groups, added, boxes, now = tonumber(ARGV[2]), {}, {}, {}, clock()
+local at = first_group
+while at <= #ARGV do
+  local size, first = tonumber(ARGV[at + 8]), at + fields_of_group
+  groups[#groups + 1] = { at = at, first = first, last = first + 2 * size - 1 }
+  count = count + size
+  local box = ARGV[at + 1]
   if box ~= "" then
     boxes[#boxes + 1] = box
-    added[box] = (added[box] or 0) + 1
+    added[box] = (added[box] or 0) + size
   end
+  at = first + 2 * size
 end
 if ARGV[1] == "0" then
   local bound, limit = refusal(count, added)
@@ -54,32 +60,39 @@ if ARGV[1] == "0" then
   end
 end
 
-for at = 3, first_other - 1, 2 do
+for at = 3, first_group - 1, 2 do
   keep(ARGV[at], ARGV[at + 1])
   queue(ARGV[at])
 end
 
-local before = first_other <= #ARGV and redis.call("ZRANGE", key.later, 0, 0)[1]
+local before = #groups > 0 and redis.call("ZRANGE", key.later, 0, 0)[1]
 local later, boxed, order = {}, {}, {}
-for at = first_other, #ARGV, fields_of_other do
-  local entry, due, box = ARGV[at], ARGV[at + 2], ARGV[at + 3]
-  keep(entry, ARGV[at + 1])
-  keep_ties(
-    sub(entry, 1, 26), box, ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9])
+for _, group in ipairs(groups) do
+  local due, box, limit, ordered, parent, expires, deadline, callback = unpack(ARGV, group.at, group.at + 7)
+  local lines, due_at, waiting = lines_of(box, limit, ordered, parent, expires, deadline, callback), nil, nil
   if box ~= "" then
-    set_box(box, ARGV[at + 4], ARGV[at + 5])
+    set_box(box, limit, ordered)
   end
   if due ~= "" then
-    later[#later + 1] = sub(due, 1, 1) == "+" and now + tonumber(due) or tonumber(due)
-    later[#later + 1] = entry
+    due_at = sub(due, 1, 1) == "+" and now + tonumber(due) or tonumber(due)
   elseif box ~= "" then
-    if not boxed[box] then
-      boxed[box] = {}
-      order[#order + 1] = box
+    waiting = boxed[box]
+    if not waiting then
+      waiting = {}
+      boxed[box], order[#order + 1] = waiting, box
     end
-    table.insert(boxed[box], entry)
-  else
-    queue(entry)
+  end
+  for at = group.first, group.last, 2 do
+    local entry = ARGV[at]
+    keep(entry, ARGV[at + 1])
+    keep_ties(sub(entry, 1, 26), lines, expires, deadline)
+    if due_at then
+      later[#later + 1], later[#later + 2] = due_at, entry
+    elseif waiting then
+      waiting[#waiting + 1] = entry
+    else
+      queue(entry)
+    end
   end
 end
 
@@ -94,16 +107,18 @@ end
 mark_ready(order)
 send("ZADD", key.later, later)
 -- Idle workers sleep until the next due time they know of: one must hear of an earlier one, an alarm included.
-local sooner = first_other <= #ARGV and redis.call("ZRANGE", key.later, 0, 0)[1] ~= before
+local sooner = #groups > 0 and redis.call("ZRANGE", key.later, 0, 0)[1] ~= before
 if sooner or next(lists) or next(boxed) then
   ring()
 end
 if is_listened() then
-  for at = 3, first_other - 1, 2 do
+  for at = 3, first_group - 1, 2 do
     note_life("submitted", id_of(ARGV[at]), 0, ARGV[at + 1], "")
   end
-  for at = first_other, #ARGV, fields_of_other do
-    note_life(ARGV[at + 2] == "" and "submitted" or "scheduled", id_of(ARGV[at]), 0, ARGV[at + 1], "")
+  for _, group in ipairs(groups) do
+    for at = group.first, group.last, 2 do
+      note_life(ARGV[group.at] == "" and "submitted" or "scheduled", id_of(ARGV[at]), 0, ARGV[at + 1], "")
+    end
   end
 end
 return stored

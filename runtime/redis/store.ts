@@ -30,10 +30,8 @@ import { lineOf, messageOf } from "./message.ts"
 import { during, Scripted } from "./scripted.ts"
 import { turnArguments, turnReplyOf, type TurnScriptReply } from "./turn.ts"
 
-/** Any other task, as the scripts that store tasks are given it. */
-export const otherOf = (task: NewTask): ReadonlyArray<string | number> => [
-  task.entry,
-  task.record,
+/** What is said of a task beside its entry and its record, as the scripts that store tasks are given it. */
+const partsOf = (task: NewTask): ReadonlyArray<string | number> => [
   task.due === undefined ? "" : "at" in task.due ? task.due.at : `+${task.due.afterMs}`,
   task.box?.name ?? "",
   task.box?.limit ?? "",
@@ -43,6 +41,30 @@ export const otherOf = (task: NewTask): ReadonlyArray<string | number> => [
   task.deadlineAt ?? "",
   task.callback === true ? "c" : ""
 ]
+
+/** A task that is not plain, as the script that stores one is given it. */
+export const otherOf = (task: NewTask): ReadonlyArray<string | number> => [
+  task.entry,
+  task.record,
+  ...partsOf(task)
+]
+
+/** Tasks that are not plain, as the script that stores many is given them: what neighbours share is said once. */
+const groupsOf = (tasks: ReadonlyArray<NewTask>): ReadonlyArray<string | number> => {
+  const all: Array<string | number> = []
+  let parts: ReadonlyArray<string | number> = []
+  let sizeAt = -1
+  for (const task of tasks) {
+    const own = partsOf(task)
+    if (sizeAt < 0 || own.some((part, at) => part !== parts[at])) {
+      parts = own
+      sizeAt = all.push(...own, 0) - 1
+    }
+    all[sizeAt] = (all[sizeAt] as number) + 1
+    all.push(task.entry, task.record)
+  }
+  return all
+}
 
 const bounds = { d: "maxDepth", a: "maxAgeMs", k: "maxKeyDepth" } as const
 
@@ -93,16 +115,16 @@ const make = Effect.gen(function* () {
 
   const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks, options) {
     const plain: Array<string | number> = []
-    const others: Array<string | number> = []
+    const others: Array<NewTask> = []
     for (const task of tasks) {
       if (isPlain(task)) plain.push(task.entry, task.record)
-      else others.push(...otherOf(task))
+      else others.push(task)
     }
     const count = plain.length / 2
     const [script, args] =
       others.length === 0 && options === undefined
         ? (["task-submit", [count, ...plain]] as const)
-        : (["task-place", [options === undefined ? 0 : 1, count, ...plain, ...others]] as const)
+        : (["task-place", [options === undefined ? 0 : 1, count, ...plain, ...groupsOf(others)]] as const)
     const reply = yield* run<number | [string, string]>(script, partition, args).pipe(
       Effect.mapError((error) =>
         isFull(error) ? new StoreFull() : new StoreError({ operation: "Store.submit", cause: error.cause })

@@ -35,7 +35,10 @@ const claimsOf = (
   for (let at = 0; at < flat.length; at += 2) claims.push({ entry: flat[at]!, record: flat[at + 1]! })
   for (const [index, ring] of rings.entries()) {
     const first = fromRings[2 * index]!
-    for (let at = first; at < first + fromRings[2 * index + 1]!; at++) claims[at] = { ...claims[at]!, ring }
+    for (let at = first; at < first + fromRings[2 * index + 1]!; at++) {
+      const { entry, record } = claims[at]!
+      claims[at] = { entry, record, ring }
+    }
   }
   return claims
 }

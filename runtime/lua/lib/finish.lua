@@ -42,7 +42,9 @@ end
 local function leave_boxes(boxed, names, ids, records, now)
   for _, name in ipairs(names) do
     local runs, agent = {}, agent_of(name)
-    for k, i in ipairs(boxed[name]) do
+    -- One without a limit has no room to give up.
+    local some_taken = redis.call("EXISTS", key.taken(name)) == 1
+    for k, i in ipairs((agent or some_taken) and boxed[name] or {}) do
       local record = records[i]
       if agent and byte(record) == 70 then
         quarantine(agent, ids[i], now)

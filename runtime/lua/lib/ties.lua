@@ -17,8 +17,8 @@ local function set_box(name, limit, ordered)
   said[name] = limit .. ordered
 end
 
--- Makes the task that `parent` names, if it does, find this one among its children's ends; and sets its alarms.
-local function keep_ties(id, box, limit, ordered, parent, expires, deadline, callback)
+-- The lines of a task, or nothing where there is nothing to tidy: tasks of one submit mostly share them.
+local function lines_of(box, limit, ordered, parent, expires, deadline, callback)
   local lines = {}
   if box ~= "" then
     lines[#lines + 1] = "b" .. limit .. ordered .. " " .. box
@@ -29,17 +29,23 @@ local function keep_ties(id, box, limit, ordered, parent, expires, deadline, cal
   if expires ~= "" or deadline ~= "" then
     lines[#lines + 1] = "a"
   end
+  if callback ~= "" then
+    lines[#lines + 1] = "c"
+  end
+  return #lines > 0 and table.concat(lines, "\n")
+end
+
+-- Keeps the lines of a task, by which the task that `parent` names finds this one among its children's ends; and sets its
+-- alarms.
+local function keep_ties(id, lines, expires, deadline)
   if expires ~= "" then
     alarms[#alarms + 1], alarms[#alarms + 2] = expires, "!" .. id
   end
   if deadline ~= "" then
     alarms[#alarms + 1], alarms[#alarms + 2] = deadline, "#" .. id
   end
-  if callback ~= "" then
-    lines[#lines + 1] = "c"
-  end
-  if #lines > 0 then
-    tied[#tied + 1], tied[#tied + 2] = id, table.concat(lines, "\n")
+  if lines then
+    tied[#tied + 1], tied[#tied + 2] = id, lines
   end
 end
 

@@ -243,24 +243,29 @@ describe("a task whose key is not there", () => {
             })
           })
         )
-        const api = yield* Effect.acquireRelease(
-          Effect.promise(() =>
-            openAccess("redis", handlers, {
-              open: true,
-              settings: {
-                redisUrl: Redacted.make(server.url),
-                namespace: "sealed",
-                encryptionKeys: ringOf(young)
-              }
-            })
-          ),
-          (api) => Effect.promise(() => api.close())
+        // Its worker has not got the key either, and is gone before the one that has is there.
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const api = yield* Effect.acquireRelease(
+              Effect.promise(() =>
+                openAccess("redis", handlers, {
+                  open: true,
+                  settings: {
+                    redisUrl: Redacted.make(server.url),
+                    namespace: "sealed",
+                    encryptionKeys: ringOf(young)
+                  }
+                })
+              ),
+              (api) => Effect.promise(() => api.close())
+            )
+            for (const path of [`${ended}/result`, `${ended}/input`, `${id}/input`]) {
+              const answer = yield* Effect.promise(() => api.ask("GET", `/v1/tasks/${path}`))
+              expect(answer).toMatchObject({ status: 503, body: { type: "payload-unreadable" } })
+              expect(answer.text).not.toContain('"old"')
+            }
+          })
         )
-        for (const path of [`${ended}/result`, `${ended}/input`, `${id}/input`]) {
-          const answer = yield* Effect.promise(() => api.ask("GET", `/v1/tasks/${path}`))
-          expect(answer).toMatchObject({ status: 503, body: { type: "payload-unreadable" } })
-          expect(answer.text).not.toContain('"old"')
-        }
         const both = yield* troupeAt(server.url, ringOf(young, old), { work: true })
         yield* Effect.promise(async () => {
           expect(await both.result(id)).toMatchObject({ input: "waits" })
