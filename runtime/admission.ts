@@ -7,7 +7,8 @@
  */
 import { Context, type Effect } from "effect"
 import { sha256 } from "./digest.ts"
-import type { AgentBusy, AgentQuarantined, NewTask, QueueFull, StoreError, StoreFull } from "./store.ts"
+import type { AgentBusy, AgentQuarantined, QueueFull, StoreError, StoreFull } from "./store.ts"
+import type { NewTask } from "./mailbox.ts"
 import type { Partition } from "./task.ts"
 
 /** What keeps a second submit of the same work from being stored. Guards of different kinds never meet. */

@@ -6,7 +6,8 @@
  * and stops them.
  */
 import { Context, type Effect } from "effect"
-import type { AgentAddress, StoreError } from "./store.ts"
+import type { StoreError } from "./store.ts"
+import type { AgentAddress } from "./mailbox.ts"
 import type { Entry, Partition } from "./task.ts"
 
 /** The state of an agent as it lies in the store. */

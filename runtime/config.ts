@@ -4,7 +4,7 @@
  * Each has its name, its unit, its default, and what it costs to change. A name that starts with `TROUPE_` and is
  * not in this file is refused with the nearest one that is: a misspelt setting must not silently be its default.
  */
-import { Context, Duration, Effect, Layer, type LogLevel, Option, Redacted, Result, Schema } from "effect"
+import { Context, Duration, Effect, Layer, type LogLevel, Redacted, Result, Schema } from "effect"
 import { type EmbeddingModel, readEmbeddingModel } from "./embedding-model.ts"
 import { type KeyRing, readKeyRing } from "./encryption/key-ring.ts"
 import { type ModelPrice, readModelPrices } from "./model-prices.ts"
@@ -13,8 +13,20 @@ import { readHosts } from "./network/hosts.ts"
 import { readNetworks } from "./network/network.ts"
 import { readRoutes, type Route } from "./routes.ts"
 import { readSecretRules, type SecretRule } from "./secret-rules.ts"
+import {
+  atLeast,
+  level,
+  namespace,
+  oneOf,
+  originList,
+  type Subscription,
+  subscriptions,
+  text,
+  whole,
+  type WorkerRange,
+  workers
+} from "./setting-texts.ts"
 import { readShell, type ShellRules } from "./shell-rules.ts"
-import { QueueName } from "./task.ts"
 import { readVectorsPlace, type VectorsPlace } from "./vectors-place.ts"
 import { readWebhookSecrets, type WebhookSecrets } from "./webhook-secrets.ts"
 
@@ -27,18 +39,6 @@ export class SettingsError extends Schema.TaggedError<SettingsError>()("Settings
   override get message() {
     return `${this.setting}: ${this.reason}`
   }
-}
-
-/** A queue that a process serves, and how many of its tasks it runs at once. */
-export interface Subscription {
-  readonly queue: string
-  readonly concurrency: number
-}
-
-/** How many worker processes a node keeps. */
-export interface WorkerRange {
-  readonly min: number
-  readonly max: number
 }
 
 /** All settings, as they were read. Each says its variable, its unit, its default, and what it costs to change. */
@@ -271,95 +271,8 @@ export interface SettingsShape {
   readonly logFormat: "json" | "logfmt" | "pretty" | undefined
 }
 
-/** How many tasks of one queue a process runs at once when nobody says: agent work mostly waits for others. */
-export const concurrencyDefault = 32
-
-const concurrencyMax = 10_000
-
 /** One row a setting: its variable, what it is when unset, and how its text is read or why it cannot be. */
 type Row<A> = readonly [variable: string, otherwise: A, read: (text: string) => Result.Result<A, string>]
-
-const text = (value: string) => (value === "" ? Result.fail("must not be empty") : Result.succeed(value))
-
-const namespace = (value: string) =>
-  /^[A-Za-z0-9_.-]{1,64}$/.test(value)
-    ? Result.succeed(value)
-    : Result.fail(`"${value}" is not 1 to 64 of A-Z a-z 0-9 _ . -`)
-
-const whole = (minimum: number, maximum: number) => (value: string) => {
-  const number = Number(value)
-  return /^\d+$/.test(value) && number >= minimum && number <= maximum
-    ? Result.succeed(number)
-    : Result.fail(`"${value}" is not a whole number from ${minimum} to ${maximum}`)
-}
-
-const workersMax = 256
-
-const workers = (value: string): Result.Result<WorkerRange, string> => {
-  const [, least, most = least] = /^(\d+)(?:\.\.(\d+))?$/.exec(value) ?? []
-  const [min, max] = [Number(least), Number(most)]
-  return min >= 1 && max <= workersMax && min <= max
-    ? Result.succeed({ min, max })
-    : Result.fail(
-        `"${value}" is neither a whole number from 1 to ${workersMax} nor a range of them such as 2..8`
-      )
-}
-
-const atLeast = (least: Duration.Duration) => (value: string) =>
-  Option.match(Duration.fromInput(value as Duration.Input), {
-    onNone: () => Result.fail(`"${value}" is not a duration such as "15 seconds"`),
-    onSome: (duration) =>
-      !Duration.isFinite(duration)
-        ? Result.fail(`"${value}" has no end`)
-        : Duration.isLessThan(duration, least)
-          ? Result.fail(`"${value}" is less than ${Duration.format(least)}`)
-          : Result.succeed(duration)
-  })
-
-const subscriptions = (value: string): Result.Result<ReadonlyArray<Subscription>, string> => {
-  const parts = value.split(",").map((part) => {
-    const [queue = "", count = String(concurrencyDefault), ...rest] = part.trim().split(":")
-    const concurrency = Number(count)
-    return Schema.is(QueueName)(queue) &&
-      rest.length === 0 &&
-      /^\d+$/.test(count) &&
-      concurrency > 0 &&
-      concurrency <= concurrencyMax
-      ? Result.succeed({ queue, concurrency })
-      : Result.fail(
-          `"${part}" is not queue:concurrency, as in documents:8 (1 to ${concurrencyMax} at a time)`
-        )
-  })
-  const names = parts.flatMap((part) => (Result.isSuccess(part) ? [part.success.queue] : []))
-  const twice = names.find((name, at) => names.indexOf(name) !== at)
-  return twice === undefined ? Result.all(parts) : Result.fail(`queue ${twice} is named twice`)
-}
-
-const oneOf =
-  <const Words extends ReadonlyArray<string>>(...words: Words) =>
-  (value: string): Result.Result<Words[number], string> =>
-    words.includes(value) ? Result.succeed(value) : Result.fail(`"${value}" is none of ${words.join(", ")}`)
-
-/** A URL's origin as browsers send it: nothing after the host. */
-const isOrigin = (text: string) => {
-  const url = URL.parse(text)
-  return url !== null && /^https?:$/.test(url.protocol) && url.origin === text
-}
-
-const originList = (value: string): Result.Result<ReadonlyArray<string>, string> => {
-  const all = value.split(",").map((part) => part.trim())
-  const bad = all.find((origin) => !isOrigin(origin))
-  return bad === undefined
-    ? Result.succeed(all)
-    : Result.fail(`"${bad}" is not an origin such as https://app.example.com`)
-}
-
-const levels = { debug: "Debug", info: "Info", warn: "Warn", error: "Error", none: "None" } as const
-
-const level = (value: string): Result.Result<LogLevel.LogLevel, string> =>
-  Object.hasOwn(levels, value)
-    ? Result.succeed(levels[value as keyof typeof levels])
-    : Result.fail(`"${value}" is none of ${Object.keys(levels).join(", ")}`)
 
 export const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> } = {
   redisUrl: ["REDIS_URL", undefined, (value) => Result.map(text(value), (url) => Redacted.make(url))],

@@ -16,7 +16,7 @@ import type {
   StepError,
   Writing
 } from "./current-task.ts"
-import type { AgentAddress } from "./store.ts"
+import type { AgentAddress } from "./mailbox.ts"
 
 declare const types: unique symbol
 

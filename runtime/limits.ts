@@ -8,7 +8,8 @@
  * There are two layers, Redis and memory; one suite holds both to what is written here.
  */
 import { Context, type Effect } from "effect"
-import type { StoreError, WorkerId } from "./store.ts"
+import type { StoreError } from "./store.ts"
+import type { WorkerId } from "./turn.ts"
 import type { Partition } from "./task.ts"
 
 /** Where limits are kept: no queue's name begins with a sign, so none has this partition. */

@@ -5,7 +5,9 @@
  * cursor says where to go on. What changes something may be said again without harm, where it does not say otherwise.
  */
 import { Context, type Effect } from "effect"
-import type { Box, Depth, StoreError, WorkerId } from "./store.ts"
+import type { Depth, StoreError } from "./store.ts"
+import type { WorkerId } from "./turn.ts"
+import type { Box } from "./mailbox.ts"
 import type { Entry, Partition, TaskId } from "./task.ts"
 
 /**

@@ -6,7 +6,7 @@
  * left to say at the end but what was used otherwise than counted. `runtime/lua/limit-take.lua` writes the same.
  */
 import type { LimitRequest, Used } from "./limits.ts"
-import type { WorkerId } from "./store.ts"
+import type { WorkerId } from "./turn.ts"
 
 /** What a permit took of one limit. */
 interface Share {

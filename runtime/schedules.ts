@@ -9,7 +9,8 @@
  * Redis and memory; one suite holds both to what is written here.
  */
 import { Context, type Effect, type Scope } from "effect"
-import type { NewTask, StoreError } from "./store.ts"
+import type { StoreError } from "./store.ts"
+import type { NewTask } from "./mailbox.ts"
 import type { Partition } from "./task.ts"
 
 /** Where schedules are kept: no queue's name begins with a sign, so none has this partition. */

@@ -4,7 +4,8 @@
  * Each write is fenced: only the worker that holds the entry may make it. Whatever is here goes with the task's end.
  */
 import { Context, type Effect, Schema } from "effect"
-import type { StoreError, WorkerId } from "./store.ts"
+import type { StoreError } from "./store.ts"
+import type { WorkerId } from "./turn.ts"
 import type { Entry, Partition, TaskId } from "./task.ts"
 
 /** The entry is not this worker's any more. Nothing was written. */

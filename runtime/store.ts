@@ -11,7 +11,9 @@
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
 import type { PayloadUnreadable } from "./encryption/key-ring.ts"
+import type { Message, NewTask } from "./mailbox.ts"
 import type { Entry, Lane, Partition, TaskId } from "./task.ts"
+import type { Turn, TurnReply, WorkerId } from "./turn.ts"
 
 /** The store did not answer in time, or refused. What was being done may have happened: say it again. */
 export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
@@ -72,199 +74,6 @@ export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", {
     return `worker ${this.worker} lost its lease`
   }
 }
-
-/** A process incarnation: never reused, not even by the same process after it was fenced. */
-export type WorkerId = string
-
-// ---------------------------------------------------------------------------------------------------------
-// Submit
-// ---------------------------------------------------------------------------------------------------------
-
-export interface NewTask {
-  readonly entry: Entry
-  readonly record: string
-  /** When it becomes due: at once, after a delay in milliseconds, or at a Unix time in milliseconds. */
-  readonly due?: { readonly afterMs: number } | { readonly at: number }
-  /** The box it waits in instead of a lane; its entry and record then have a capital lane letter. */
-  readonly box?: Box
-  /** What it does where its box has work: it is refused, or cancels the first that runs. Heeded by `Admission`. */
-  readonly arrival?: "reject" | "interrupt"
-  /** The task that waits for its end. */
-  readonly parent?: TaskId
-  /** It is expired if it has not started by then, in Unix milliseconds. */
-  readonly expiresAt?: number
-  /** It has failed if it has not ended by then, in Unix milliseconds. */
-  readonly deadlineAt?: number
-  /** Its end is to be told to a URL, which its record names. */
-  readonly callback?: true
-}
-
-/** Whether nothing is to be said of a task but where it waits: those of one submit come first. */
-export const isPlain = (task: NewTask): boolean =>
-  task.due === undefined &&
-  task.box === undefined &&
-  task.parent === undefined &&
-  task.expiresAt === undefined &&
-  task.deadlineAt === undefined &&
-  task.callback === undefined
-
-/** The mailbox of one key, with or without limits; what the newest submit says of it counts while it has work. */
-export interface Box {
-  /** `<ring>|<key>`; a ring has no `|`. */
-  readonly name: string
-  /** How many of its tasks run at once; 0 for as many as there are workers for. */
-  readonly limit: number
-  /** Whether a task that is to be tried again keeps the later ones of its box waiting. */
-  readonly ordered: boolean
-}
-
-/** What the box of an agent is called after its ring. A key of a caller's cannot begin so. */
-export const agentBoxKey = (agent: AgentAddress): string => `~${agent}`
-
-/** The agent that a box is of, if it is one's. It hands out up to a quantum of messages, to be run one after the other. */
-export const agentOfBox = (box: string): AgentAddress | undefined => /^[^|]*\|~([^/]+\/.*)$/s.exec(box)?.[1]
-
-/** What the box of a key is called after its ring: another tenant than `default` has boxes of its own. No agent's box is called so. */
-export const boxKeyOf = (key: string, tenant: string | undefined): string =>
-  tenant === undefined ? key : `~/${tenant}/${key}`
-
-/** The ring a box belongs to: its limits and what they cost, or `""` without limits. */
-export const ringOf = (box: string): string => box.slice(0, box.indexOf("|"))
-
-// ---------------------------------------------------------------------------------------------------------
-// The turn
-// ---------------------------------------------------------------------------------------------------------
-
-/** What a message did to its agent: stored with the message's end, or not at all. */
-export interface Act {
-  /** The agent's address. */
-  readonly agent: AgentAddress
-  /**
-   * The revision of the state, timers included, with which it was handled: the entry of the message that wrote it, or `"0"`.
-   * Where that is no longer the one that is there the message is handled again: its entry is lost.
-   */
-  readonly base: string
-  /** The state as JSON, and its version; `undefined` when it did not change. */
-  readonly state: { readonly json: string; readonly version: number } | undefined
-  readonly timers: ReadonlyArray<TimerChange>
-  /** What it sends, to be relayed from the outbox. */
-  readonly sent: ReadonlyArray<Extract<Message, { readonly kind: "submit" }>>
-}
-
-/** `<name>/<key>`: what an agent is addressed by. A name has no slash. */
-export type AgentAddress = string
-
-/** A timer of an agent: the delayed message under a name. Names have no line break. */
-export type TimerChange =
-  /** This message takes the place of the earlier one of the name. */
-  | { readonly kind: "set"; readonly name: string; readonly ulid: string }
-  /** The message of the name is cancelled. */
-  | { readonly kind: "clear"; readonly name: string }
-  /** This was the message of the name. */
-  | { readonly kind: "fired"; readonly name: string }
-
-/** How one claimed entry ends its run. */
-export type Settlement =
-  /** The task is over: `record` (letter S, F, C or E) takes the place of its envelope; F is a dead letter too. */
-  | { readonly kind: "end"; readonly entry: Entry; readonly record: string; readonly act?: Act }
-  /** The task runs again, `delayMs` from now: `record` (letter Q, the next run) takes the place of the old one. */
-  | { readonly kind: "retry"; readonly entry: Entry; readonly record: string; readonly delayMs: number }
-  /** The worker gives the task back unfinished: it goes to the head of its lane, under its next run. */
-  | { readonly kind: "release"; readonly entry: Entry }
-  /**
-   * The task waits for children that it adopted: `record` (letter Q, the next run) takes the place of the old one, and
-   * that run starts when all of these have ended, at once if they have already.
-   */
-  | {
-      readonly kind: "wait"
-      readonly entry: Entry
-      readonly record: string
-      readonly children: ReadonlyArray<TaskId>
-    }
-
-export interface Turn {
-  readonly worker: WorkerId
-  readonly leaseMs: number
-
-  /** The first turn of an incarnation registers it; a later one finds it registered or is `Fenced`. */
-  readonly join: boolean
-
-  /**
-   * Redis's time as the worker expects it, 0 when it does not know. When they differ by more than
-   * `clockJumpMs`, no other worker's lease is judged in this turn.
-   */
-  readonly expectedNow: number
-
-  /** How many tasks to hand out at most: as many as can start running now. */
-  readonly want: number
-
-  /** How many of them come first from the lanes below `urgent`, whatever waits above. */
-  readonly share: readonly [high: number, normal: number, low: number]
-
-  /** Whether one of them may be a suspect, whose workers died twice: true when this worker runs none. */
-  readonly suspect: boolean
-
-  /** Rings with limits, each with how many permits this worker has for it; other such rings are left alone. */
-  readonly permits: ReadonlyArray<readonly [ring: string, count: number]>
-
-  /** Rings whose limits allow nothing now, each with the milliseconds after which it may be asked for again. */
-  readonly deferred: ReadonlyArray<readonly [ring: string, afterMs: number]>
-
-  /** What this worker says of itself, as JSON; `undefined` when that was said lately. */
-  readonly about: string | undefined
-
-  /** An earlier turn may have got no answer: settlements may be repeated, and `held` is to be told. */
-  readonly again: boolean
-
-  readonly settled: ReadonlyArray<Settlement>
-
-  /** Settled entries that had a note, or a stream of events: what belongs to them is tidied up. */
-  readonly noted: ReadonlyArray<Entry>
-  readonly streamed: ReadonlyArray<Entry>
-
-  /** JSON notes on entries that have been running for a while: start, progress. */
-  readonly notes: ReadonlyArray<readonly [Entry, string]>
-
-  /** Reply channels, each with the ended entries whose results those who listen there wait for. */
-  readonly hints: ReadonlyArray<readonly [channel: string, entries: ReadonlyArray<Entry>]>
-}
-
-export interface Claim {
-  readonly entry: Entry
-  readonly record: string
-  /** The ring it was taken from, one of `permits`. */
-  readonly ring?: string
-}
-
-export interface TurnReply {
-  /** Unix milliseconds on Redis's clock. */
-  readonly now: number
-  /** When the next delayed entry of the partition is due; `undefined` when none is. */
-  readonly nextDue: number | undefined
-  /** Settled or noted entries that were not this worker's any more. Nothing of theirs was written. */
-  readonly lost: ReadonlyArray<Entry>
-  readonly claimed: ReadonlyArray<Claim>
-  /** Rings with limits that have work now, each with how much of it, up to 250; permits for them are worth asking for. */
-  readonly rings: ReadonlyArray<readonly [ring: string, waiting: number]>
-  /** Whether the outbox has messages to be relayed. */
-  readonly outbox: boolean
-  /** Agents of whom messages were claimed from their boxes, each with the revision of its state. */
-  readonly agents: ReadonlyArray<readonly [agent: AgentAddress, revision: string]>
-  /** With `again`: every entry the worker holds after this turn, `claimed` aside. Empty otherwise. */
-  readonly held: ReadonlyArray<Entry>
-}
-
-/** A jump of Redis's clock that is no mere delay of an answer, in milliseconds. */
-export const clockJumpMs = 1_000
-
-/** A task with so many worker deaths is a suspect: a worker runs one of them at a time. */
-export const crashesSuspect = 2
-
-/** How many tasks of one box are claimed before the next box of its ring has its turn. */
-export const quantum = 10
-
-/** How many worker deaths make a task a dead letter: one that kills its workers must not take the pool down. */
-export const crashesMax = 3
 
 // ---------------------------------------------------------------------------------------------------------
 // Reading
@@ -358,15 +167,6 @@ export type Cancelled =
   /** It had ended before, and stays as it was. */
   | { readonly kind: "ended"; readonly record: string }
   | { readonly kind: "missing" }
-
-/** What one partition has to tell another, or itself. Doing it twice is harmless. */
-export type Message =
-  | { readonly kind: "ended"; readonly child: TaskId; readonly parent: TaskId }
-  | { readonly kind: "cancel"; readonly task: TaskId }
-  /** It has ended, and its end is to be told to a URL. */
-  | { readonly kind: "callback"; readonly task: TaskId }
-  /** A task that was acknowledged, and is to be stored there. */
-  | { readonly kind: "submit"; readonly partition: Partition; readonly task: NewTask }
 
 export interface Depth {
   readonly lanes: Readonly<Record<Lane, number>>

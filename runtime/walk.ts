@@ -8,7 +8,8 @@
 import { Effect } from "effect"
 import { hashOfBox, type ListName, lists, type Place, readCursor, writeCursor } from "./cursor.ts"
 import { type Piece, pieceMax, type Shelf } from "./operations.ts"
-import { StoreError, type WorkerId } from "./store.ts"
+import { StoreError } from "./store.ts"
+import type { WorkerId } from "./turn.ts"
 import { type Entry, idIn, type Partition, ulidOfEntry } from "./task.ts"
 
 type Read<A> = Effect.Effect<A, StoreError>

@@ -8,7 +8,7 @@
  */
 import { Effect, Exit, Fiber, Schedule, type Scope } from "effect"
 import { Agents, type StoredAgent } from "../../runtime/agents.ts"
-import type { AgentAddress } from "../../runtime/store.ts"
+import type { AgentAddress } from "../../runtime/mailbox.ts"
 import type { Entry, Partition } from "../../runtime/task.ts"
 
 /** How many agents' states are kept at most; over it the one that was idle longest goes. */

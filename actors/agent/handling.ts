@@ -9,7 +9,7 @@ import type { AgentDefinition, MessageJson } from "../../runtime/agent.ts"
 import type { StoredAgent } from "../../runtime/agents.ts"
 import { unfinished } from "../../runtime/fault.ts"
 import type { Checked, MessageSpec } from "../../runtime/handler.ts"
-import type { AgentAddress } from "../../runtime/store.ts"
+import type { AgentAddress } from "../../runtime/mailbox.ts"
 import { carriedIn } from "../../runtime/telemetry/trace-context.ts"
 import { submittedAt, ulidOfEntry } from "../../runtime/task.ts"
 import {

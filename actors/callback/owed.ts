@@ -6,7 +6,8 @@
  */
 import { Effect, Option } from "effect"
 import { Handlers } from "../../runtime/registry.ts"
-import { type NewTask, Store, type StoreError } from "../../runtime/store.ts"
+import { Store, type StoreError } from "../../runtime/store.ts"
+import type { NewTask } from "../../runtime/mailbox.ts"
 import {
   decodeRecord,
   encodeRecord,

@@ -6,7 +6,7 @@
  */
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { addressOf } from "../../runtime/current-agent.ts"
-import { type AgentAddress, agentBoxKey, type Box, boxKeyOf } from "../../runtime/store.ts"
+import { type AgentAddress, agentBoxKey, type Box, boxKeyOf } from "../../runtime/mailbox.ts"
 import type { Lane } from "../../runtime/task.ts"
 import { ringOfLimits } from "./rings.ts"
 

@@ -4,16 +4,14 @@
 import { Effect, Exit, Result, Schema } from "effect"
 import { Admission } from "../../runtime/admission.ts"
 import {
-  type AgentAddress,
   type AgentBusy,
-  type Box,
   type AgentQuarantined,
-  agentOfBox,
   QueueFull,
   Store,
   type StoreError,
   type StoreFull
 } from "../../runtime/store.ts"
+import { type AgentAddress, type Box, agentOfBox } from "../../runtime/mailbox.ts"
 import { idIn, type Partition, partitionOfId, type State, TaskId, ulidOfId } from "../../runtime/task.ts"
 import { standingOf } from "../../runtime/view.ts"
 import { batchMax, makeOutbox, type Outbox, untilAnswered } from "./outbox.ts"

@@ -5,7 +5,8 @@
  * of another one; a task that is there already is not stored twice.
  */
 import { Context, type Effect } from "effect"
-import type { AgentQuarantined, NewTask, QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
+import type { AgentQuarantined, QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
+import type { NewTask } from "../../runtime/mailbox.ts"
 import type { TaskId } from "../../runtime/task.ts"
 
 /** A task that has passed every check, as it will be stored. */

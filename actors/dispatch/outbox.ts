@@ -6,14 +6,8 @@
  * that happens.
  */
 import { Cause, Duration, Effect, Exit, Option, Schedule } from "effect"
-import {
-  AgentQuarantined,
-  type NewTask,
-  QueueFull,
-  Store,
-  StoreError,
-  type StoreFull
-} from "../../runtime/store.ts"
+import { AgentQuarantined, QueueFull, Store, StoreError, type StoreFull } from "../../runtime/store.ts"
+import type { NewTask } from "../../runtime/mailbox.ts"
 import type { Partition } from "../../runtime/task.ts"
 
 /** How many tasks, and how many characters of them, one script stores at most. */

@@ -10,7 +10,7 @@ import type { Fault, Misfit, TaskDefinition } from "../../runtime/handler.ts"
 import { faultsOf } from "../../runtime/input.ts"
 import type { Handlers, UnknownHandler } from "../../runtime/registry.ts"
 import type { Route } from "../../runtime/routes.ts"
-import type { Box, NewTask } from "../../runtime/store.ts"
+import type { Box, NewTask } from "../../runtime/mailbox.ts"
 import {
   encodeRecord,
   entryOf,

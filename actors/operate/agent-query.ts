@@ -1,6 +1,6 @@
 /** Which agents are asked for, and where an earlier page ended: decisions over plain values. */
 import { Result, Schema } from "effect"
-import type { AgentAddress } from "../../runtime/store.ts"
+import type { AgentAddress } from "../../runtime/mailbox.ts"
 import { QueueName } from "../../runtime/task.ts"
 import { Key } from "../dispatch/new-task.ts"
 import { type QueryRefused, reader, refuseField } from "./fields.ts"

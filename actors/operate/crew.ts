@@ -1,7 +1,7 @@
 /** Who belongs to a system: the workers of all queues, each once, and the nodes. A decision over plain values. */
 import type { NodeName, NodeState } from "../../runtime/members.ts"
 import type { WorkerState } from "../../runtime/operations.ts"
-import type { WorkerId } from "../../runtime/store.ts"
+import type { WorkerId } from "../../runtime/turn.ts"
 import { idIn, type Partition, queueOf, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
 
 /** A worker as people and programs see it. Times in Unix milliseconds. What it has not said yet is absent. */

@@ -5,7 +5,7 @@
  * runs write; the attempts it may fail are counted anew.
  */
 import type { Revival } from "../../runtime/operations.ts"
-import type { Box } from "../../runtime/store.ts"
+import type { Box } from "../../runtime/mailbox.ts"
 import {
   decodeRecord,
   encodeRecord,

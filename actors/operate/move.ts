@@ -13,14 +13,8 @@
 import { Effect, Result, Schedule, Schema } from "effect"
 import { Operations } from "../../runtime/operations.ts"
 import { Handlers } from "../../runtime/registry.ts"
-import {
-  type Box,
-  type NewTask,
-  QueueFull,
-  Store,
-  type StoreError,
-  type StoreFull
-} from "../../runtime/store.ts"
+import { QueueFull, Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
+import type { Box, NewTask } from "../../runtime/mailbox.ts"
 import {
   decodeRecord,
   encodeRecord,

@@ -17,7 +17,9 @@ import {
 import type { Steps } from "../../runtime/steps.ts"
 import { addressOf } from "../../runtime/current-agent.ts"
 import type { Named } from "../../runtime/named.ts"
-import { agentBoxKey, boxKeyOf, type Store, type WorkerId } from "../../runtime/store.ts"
+import type { Store } from "../../runtime/store.ts"
+import type { WorkerId } from "../../runtime/turn.ts"
+import { agentBoxKey, boxKeyOf } from "../../runtime/mailbox.ts"
 import {
   type Entry,
   type Envelope,

@@ -10,7 +10,8 @@
  */
 import { Clock, Context, Effect, Latch, Schedule, type Scope } from "effect"
 import { AttemptOver, EventRefused } from "../../runtime/handler.ts"
-import { type EventKind, type NewEvent, Store, type WorkerId } from "../../runtime/store.ts"
+import { type EventKind, type NewEvent, Store } from "../../runtime/store.ts"
+import type { WorkerId } from "../../runtime/turn.ts"
 import { type Entry, idIn, type Partition, runOfEntry, ulidOfEntry } from "../../runtime/task.ts"
 
 /** The largest event, in characters of JSON. A larger one is refused; the run may go on. */

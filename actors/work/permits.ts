@@ -8,7 +8,8 @@
  */
 import { Cause, Clock, Effect, Exit, Fiber, Queue, Schedule, type Scope } from "effect"
 import { type LimitRequest, Limits, type Used } from "../../runtime/limits.ts"
-import { StoreError, type WorkerId } from "../../runtime/store.ts"
+import { StoreError } from "../../runtime/store.ts"
+import type { WorkerId } from "../../runtime/turn.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
 
 /** How many permits are taken, and how many are ended, by one call. */

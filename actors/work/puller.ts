@@ -17,18 +17,8 @@ import type { Handlers } from "../../runtime/registry.ts"
 import { counter } from "../../runtime/telemetry/instruments.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
-import {
-  type Bell,
-  bellWaitMaxMs,
-  crashesSuspect,
-  Fenced,
-  type Order,
-  Store,
-  StoreError,
-  type Turn,
-  type TurnReply,
-  type WorkerId
-} from "../../runtime/store.ts"
+import { type Bell, bellWaitMaxMs, Fenced, type Order, Store, StoreError } from "../../runtime/store.ts"
+import { type WorkerId, crashesSuspect, type Turn, type TurnReply } from "../../runtime/turn.ts"
 import { crashesOf, type Entry, idIn, type Partition, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
 import type { Services } from "./attempt.ts"
 import type { Offspring } from "../dispatch/offspring.ts"

@@ -7,7 +7,8 @@
 import { Effect, Schedule, Schema } from "effect"
 import { AttemptOver, StepChanged, type StepError, StepTooLarge } from "../../runtime/handler.ts"
 import { type Step, StepRefused, type Steps } from "../../runtime/steps.ts"
-import type { StoreError, WorkerId } from "../../runtime/store.ts"
+import type { StoreError } from "../../runtime/store.ts"
+import type { WorkerId } from "../../runtime/turn.ts"
 import { type Entry, idIn, type Partition, runOfEntry, TaskId, ulidOfEntry } from "../../runtime/task.ts"
 
 /** The largest result of a step, and of all steps of a task, in characters of JSON. */

@@ -7,7 +7,8 @@
  * loses nothing and any other may go on.
  */
 import { Effect } from "effect"
-import { type Message, type NewTask, Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
+import { Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
+import type { Message, NewTask } from "../../runtime/mailbox.ts"
 import { type Partition, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import { owedFor, webhooksPartition } from "../callback/owed.ts"
 

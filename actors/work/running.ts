@@ -4,7 +4,7 @@
 import { Cause, type Effect, Exit, type Fiber } from "effect"
 import { describe } from "../../runtime/fault.ts"
 import type { Limit } from "../../runtime/handler.ts"
-import type { Settlement } from "../../runtime/store.ts"
+import type { Settlement } from "../../runtime/turn.ts"
 import type { Span } from "../../runtime/telemetry/tracing.ts"
 import type { Acting } from "../agent/act.ts"
 import type { Came, Waiting } from "../agent/cells.ts"

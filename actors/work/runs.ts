@@ -8,16 +8,18 @@ import { Effect, Exit, Fiber, Random, type Scope } from "effect"
 import { type AgentDefinition, isAgentDefinition } from "../../runtime/agent.ts"
 import type { Agents } from "../../runtime/agents.ts"
 import { addressOf } from "../../runtime/current-agent.ts"
-import type { LogLevel, TaskDefinition } from "../../runtime/handler.ts"
+import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { Steps } from "../../runtime/steps.ts"
-import { type AgentAddress, type Claim, type Settlement, Store, type WorkerId } from "../../runtime/store.ts"
+import { Store } from "../../runtime/store.ts"
+import type { WorkerId, Claim, Settlement } from "../../runtime/turn.ts"
+import type { AgentAddress } from "../../runtime/mailbox.ts"
 import { decodeRecord, type Entry, type Partition, readEnvelope } from "../../runtime/task.ts"
 import { type Came, type Cells, openCells, type Waiting } from "../agent/cells.ts"
 import { handle, leftBehind, type Mail } from "../agent/handling.ts"
 import { attempt, type Ending, type Services, type Started, startPlain } from "./attempt.ts"
 import { makeBatches } from "./batches.ts"
-import { type Keeping, Run, type RunOf, type Writes } from "./context.ts"
+import { type Keeping, Run, type RunOf } from "./context.ts"
 import { type Emitter, openEmitter } from "./emitter.ts"
 import { Offspring } from "../dispatch/offspring.ts"
 import {
@@ -28,27 +30,18 @@ import {
   isGone,
   missing,
   noteDueMono,
-  noteEveryMs,
   type Running,
   type Stop,
   unreadable
 } from "./running.ts"
 import { type Cool, coolOf, type Settled, waitOf } from "./settled.ts"
 import { outcomeOf, settlementOf } from "./settlement.ts"
-import { runFields } from "../../runtime/telemetry/logs.ts"
 import { Tracing } from "../../runtime/telemetry/tracing.ts"
 import { beginRun, endRun } from "./traced.ts"
+import { RunWrites, type Writing } from "./writes.ts"
 
 export type { Stop } from "./running.ts"
 export type { Settled } from "./settled.ts"
-
-/** What a handler says is said to its operators as well as to those who follow its task. */
-const logAt = {
-  debug: Effect.logDebug,
-  info: Effect.logInfo,
-  warn: Effect.logWarning,
-  error: Effect.logError
-} as const satisfies Record<LogLevel, (message: string) => Effect.Effect<void>>
 
 /** How long one that is over for us, and has not ended, is waited for when all are to end. */
 const leaveMax = "5 seconds"
@@ -124,6 +117,15 @@ export const openRuns = Effect.fnUntraced(function* (
     worker,
     onLost: (entry) => interrupt(entry, "lost")
   })
+  const writing: Writing = {
+    partition,
+    worker,
+    emitter,
+    fork,
+    dueBy,
+    onChange,
+    onLost: (entry) => interrupt(entry, "lost")
+  }
   const batches = makeBatches(fork)
   const cells = yield* openCells({ partition, mono, holdsLease: options.holdsLease })
 
@@ -223,51 +225,6 @@ export const openRuns = Effect.fnUntraced(function* (
     const flushed = emitter.flushed(run.entry)
     if (flushed === undefined) settleEnding(run, exit)
     else fork(Effect.map(flushed, () => settleEnding(run, exit)))
-  }
-
-  /** What a run writes goes through here; made once for all runs, each of which is handed to it. */
-  class RunWrites implements Writes {
-    readonly #run: Running
-
-    constructor(run: Running) {
-      this.#run = run
-    }
-
-    progress(fraction: number, message: string | undefined) {
-      const run = this.#run
-      run.progress = { fraction, ...(message === undefined ? {} : { message }) }
-      run.noteDue = true
-      if (run.notedMono > 0) {
-        dueBy(run.notedMono + noteEveryMs)
-        onChange()
-      }
-      return emitter.emit(run.entry, "progress", run.progress)
-    }
-
-    log(message: string, level: LogLevel) {
-      const { entry, envelope, trace } = this.#run
-      const fields = runFields({ partition, worker, entry, envelope: { ...envelope, ...trace?.carried } })
-      fork(Effect.annotateLogs(logAt[level](message), fields))
-      return emitter.emit(this.#run.entry, "log", { level, message })
-    }
-
-    emit(chunk: unknown) {
-      return emitter.emit(this.#run.entry, "chunk", chunk)
-    }
-
-    // Nobody waits for it: a step counts once it is remembered.
-    stepped(step: { readonly number: number; readonly name: string }) {
-      fork(Effect.ignore(emitter.emit(this.#run.entry, "step", step)))
-    }
-
-    spend(limit: string, amount: number) {
-      const { used } = this.#run
-      this.#run.used = { ...used, [limit]: (used?.[limit] ?? 0) + amount }
-    }
-
-    lost() {
-      interrupt(this.#run.entry, "lost")
-    }
   }
 
   const gather = (
@@ -374,7 +331,7 @@ export const openRuns = Effect.fnUntraced(function* (
     dueBy(firstDueMono(run))
     if (envelope.sealed !== undefined) return launch(run, Effect.succeed(unreadable))
     if (definition === undefined) return launch(run, Effect.succeed(missing(envelope.name)))
-    const writes = new RunWrites(run)
+    const writes = new RunWrites(run, writing)
     const plain = { definition, partition, worker, entry, envelope, ring, writes, keeping, services }
     const of = tracing.on ? tracedOf(run, plain) : plain
     if (isAgentDefinition(definition)) post(run, definition, of)

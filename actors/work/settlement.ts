@@ -13,7 +13,7 @@ import {
   retryPolicy,
   saysBackoff
 } from "../../runtime/retry.ts"
-import type { Settlement, WorkerId } from "../../runtime/store.ts"
+import type { WorkerId, Settlement } from "../../runtime/turn.ts"
 import {
   encodeRecord,
   type Entry,

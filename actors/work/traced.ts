@@ -4,7 +4,7 @@
  */
 import type { Span, Tracing } from "../../runtime/telemetry/tracing.ts"
 import { carriedIn } from "../../runtime/telemetry/trace-context.ts"
-import type { Settlement } from "../../runtime/store.ts"
+import type { Settlement } from "../../runtime/turn.ts"
 import {
   decodeRecord,
   type Entry,

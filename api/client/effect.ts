@@ -34,7 +34,8 @@ import { ScheduleOperator } from "../../actors/schedule/operator.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import * as Tree from "../../actors/tree.ts"
 import type { Admission } from "../../runtime/admission.ts"
-import { Settings, SettingsError, type SettingsShape, type Subscription } from "../../runtime/config.ts"
+import { Settings, SettingsError, type SettingsShape } from "../../runtime/config.ts"
+import type { Subscription } from "../../runtime/setting-texts.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
@@ -240,13 +241,10 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
     return submission(task, input, options)
   }
 
+  const describeAll = ({ input, task, ...options }: Submission<Named>) => describe(task, input, options)
   /** One of a batch, of which mostly nothing is said but what to do, with what. */
   const describeOne = (one: Submission<Named>) => {
-    for (const field in one) {
-      if (field === "task" || field === "input") continue
-      const { input, task, ...options } = one
-      return describe(task, input, options)
-    }
+    for (const field in one) if (field !== "task" && field !== "input") return describeAll(one)
     return describe(one.task, one.input)
   }
 

@@ -13,18 +13,9 @@ import { LifecycleLog } from "../lifecycle.ts"
 import { Operations } from "../operations.ts"
 import { type Change, Schedules, type StoredSchedule } from "../schedules.ts"
 import { type Step, Steps } from "../steps.ts"
-import {
-  type Act,
-  type AgentAddress,
-  type Claim,
-  type Hint,
-  type Message,
-  type NewTask,
-  type Settlement,
-  Store,
-  StoreError,
-  type TaskEvent
-} from "../store.ts"
+import { type Hint, Store, StoreError, type TaskEvent } from "../store.ts"
+import type { AgentAddress, Message, NewTask } from "../mailbox.ts"
+import type { Act, Claim, Settlement } from "../turn.ts"
 import { idIn, type Partition, runOfEntry, type TaskId, ulidOfEntry } from "../task.ts"
 import { isSealed, type KeyRing, type PayloadUnreadable } from "./key-ring.ts"
 import { openEnded, openHead, openRecord, sealReason, sealRecord } from "./records.ts"

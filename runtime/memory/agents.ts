@@ -2,7 +2,7 @@
 import { Clock, Duration, Effect, Layer } from "effect"
 import { type AgentFound, Agents, agentsPageMax, type StoredAgent } from "../agents.ts"
 import { Settings } from "../config.ts"
-import { agentBoxKey } from "../store.ts"
+import { agentBoxKey } from "../mailbox.ts"
 import { ulidOfEntry } from "../task.ts"
 import type { AgentCell } from "./cells.ts"
 import { Heaps } from "./heap.ts"

@@ -2,7 +2,8 @@
  * Boxes and rings in memory: who waits in which, which of them have work and room, and whose turn it is. The readable
  * specification of `runtime/lua/lib/boxes.lua`.
  */
-import { type AgentAddress, agentOfBox, type Box, quantum, ringOf } from "../store.ts"
+import { type AgentAddress, agentOfBox, type Box, ringOf } from "../mailbox.ts"
+import { quantum } from "../turn.ts"
 import { crashesOf, type Entry, isBoxed, laneOfEntry, nextRun, ulidOfEntry } from "../task.ts"
 
 import { Cells } from "./cells.ts"

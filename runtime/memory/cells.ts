@@ -3,17 +3,9 @@
  * written, and how new tasks are stored (`runtime/lua/lib/records.lua`, `keep.lua`).
  */
 import { Latch, Queue } from "effect"
-import {
-  type AgentAddress,
-  type Hint,
-  type Message,
-  type News,
-  type NewTask,
-  type Order,
-  QueueFull,
-  type TaskEvent,
-  type WorkerId
-} from "../store.ts"
+import { type Hint, type News, type Order, QueueFull, type TaskEvent } from "../store.ts"
+import type { WorkerId } from "../turn.ts"
+import type { AgentAddress, Message, NewTask } from "../mailbox.ts"
 import {
   decodeRecord,
   type Entry,

@@ -3,7 +3,8 @@
  * `end-early.lua` and `give-back.lua` in `runtime/lua/lib`.
  */
 import { Context, Effect, Layer } from "effect"
-import { type Act, agentBoxKey, agentOfBox, crashesMax, crashesSuspect, type WorkerId } from "../store.ts"
+import { type WorkerId, type Act, crashesMax, crashesSuspect } from "../turn.ts"
+import { agentBoxKey, agentOfBox } from "../mailbox.ts"
 import {
   decodeRecord,
   encodeRecord,

@@ -1,7 +1,7 @@
 /** Steps in memory: the readable specification of `runtime/lua/step-remember.lua`. */
 import { Effect, Layer } from "effect"
 import { type Step, StepRefused, Steps } from "../steps.ts"
-import type { WorkerId } from "../store.ts"
+import type { WorkerId } from "../turn.ts"
 import { type Entry, type Partition, type TaskId, ulidOfEntry } from "../task.ts"
 import { Heaps } from "./heap.ts"
 

@@ -8,22 +8,19 @@
 import { Clock, Duration, Effect, Layer, Queue } from "effect"
 import { Settings } from "../config.ts"
 import {
-  agentBoxKey,
-  agentOfBox,
   AgentQuarantined,
   bellWaitMaxMs,
   eventsMax,
   type Found,
   type Hint,
   hintEventMax,
-  isPlain,
-  type Message,
   type Order,
   Store,
   streamIdleMs,
-  type TaskEvent,
-  type WorkerId
+  type TaskEvent
 } from "../store.ts"
+import type { WorkerId } from "../turn.ts"
+import { agentBoxKey, agentOfBox, isPlain, type Message } from "../mailbox.ts"
 import {
   decodeRecord,
   type Entry,

@@ -1,16 +1,8 @@
 /** The turn in memory: the readable specification of `runtime/lua/worker-turn.lua`, in the same order. */
 import { Effect } from "effect"
-import {
-  type Act,
-  type AgentAddress,
-  clockJumpMs,
-  Fenced,
-  hintRecordMax,
-  type News,
-  type Settlement,
-  type Turn,
-  type TurnReply
-} from "../store.ts"
+import { Fenced, hintRecordMax, type News } from "../store.ts"
+import type { AgentAddress } from "../mailbox.ts"
+import { type Act, clockJumpMs, type Settlement, type Turn, type TurnReply } from "../turn.ts"
 import {
   decodeRecord,
   type Entry,

@@ -2,7 +2,7 @@
 import { Duration, Effect, Layer } from "effect"
 import { type AgentFound, Agents, agentsPageMax, type StoredAgent } from "../agents.ts"
 import { Settings } from "../config.ts"
-import { agentBoxKey } from "../store.ts"
+import { agentBoxKey } from "../mailbox.ts"
 import { during, Scripted } from "./scripted.ts"
 
 const timerField = "timer:"

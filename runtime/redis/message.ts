@@ -1,5 +1,5 @@
 /** The messages of an outbox, a line each, as they lie there and as they are read. */
-import type { Message, NewTask } from "../store.ts"
+import type { Message, NewTask } from "../mailbox.ts"
 import type { TaskId } from "../task.ts"
 
 /** A message of the outbox as it is read. */

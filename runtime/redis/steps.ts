@@ -1,7 +1,7 @@
 /** Steps in Redis: a hash per task, written by one script. */
 import { Effect, Layer } from "effect"
 import { type Step, StepRefused, Steps } from "../steps.ts"
-import type { WorkerId } from "../store.ts"
+import type { WorkerId } from "../turn.ts"
 import type { Entry, Partition } from "../task.ts"
 import { during, Scripted } from "./scripted.ts"
 

@@ -14,8 +14,6 @@ import {
   hintEventMax,
   Fenced,
   type Found,
-  isPlain,
-  type NewTask,
   QueueFull,
   Store,
   StoreError,
@@ -23,6 +21,7 @@ import {
   streamIdleMs,
   type TaskEvent
 } from "../store.ts"
+import { isPlain, type NewTask } from "../mailbox.ts"
 import { lanes, type Partition, partitionOfId, type TaskId, ulidOfId } from "../task.ts"
 import type { RedisError } from "./link.ts"
 import { openBell, openInbox, openOrders } from "./listening.ts"

@@ -9,7 +9,7 @@ import {
   type TimerChange,
   type Turn,
   type TurnReply
-} from "../store.ts"
+} from "../turn.ts"
 import { lineOf } from "./message.ts"
 
 export type TurnScriptReply = [

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { Duration, Effect, Layer, Redacted } from "effect"
-import { concurrencyDefault, type Environment, Settings, type SettingsShape } from "../../runtime/config.ts"
+import { type Environment, Settings, type SettingsShape } from "../../runtime/config.ts"
+import { concurrencyDefault } from "../../runtime/setting-texts.ts"
 import { nearest } from "../../runtime/nearest.ts"
 import { it } from "../support/effect.ts"
 

@@ -6,14 +6,9 @@
 import { Effect } from "effect"
 import { Admission } from "../../runtime/admission.ts"
 import { Agents } from "../../runtime/agents.ts"
-import {
-  type Act,
-  agentBoxKey,
-  type Settlement,
-  Store,
-  type StoreError,
-  type TimerChange
-} from "../../runtime/store.ts"
+import { Store, type StoreError } from "../../runtime/store.ts"
+import { agentBoxKey } from "../../runtime/mailbox.ts"
+import type { Act, Settlement, TimerChange } from "../../runtime/turn.ts"
 import { type Entry, ulidOfEntry } from "../../runtime/task.ts"
 import { chanceOf } from "../support/chance.ts"
 import { elsewhere, partition, type StoreUnderTest } from "../support/stores.ts"

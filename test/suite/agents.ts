@@ -3,15 +3,9 @@ import { describe, expect } from "bun:test"
 import { Effect } from "effect"
 import { Admission } from "../../runtime/admission.ts"
 import { Agents } from "../../runtime/agents.ts"
-import {
-  type Act,
-  AgentBusy,
-  agentBoxKey,
-  AgentQuarantined,
-  quantum,
-  Store,
-  type TurnReply
-} from "../../runtime/store.ts"
+import { AgentBusy, AgentQuarantined, Store } from "../../runtime/store.ts"
+import { agentBoxKey } from "../../runtime/mailbox.ts"
+import { type Act, quantum, type TurnReply } from "../../runtime/turn.ts"
 import { type Entry, nextRun, ulidOfEntry } from "../../runtime/task.ts"
 import { advance, letterOf, promisesOn, type StoreWith } from "../support/promises.ts"
 import { elsewhere, partition } from "../support/stores.ts"

@@ -1,7 +1,9 @@
 /** What every store promises of tasks with a key or limits: their order, their room, and that nobody waits for others. */
 import { describe, expect } from "bun:test"
 import { Effect } from "effect"
-import { type Box, quantum, Store, type Turn } from "../../runtime/store.ts"
+import { Store } from "../../runtime/store.ts"
+import type { Box } from "../../runtime/mailbox.ts"
+import { quantum, type Turn } from "../../runtime/turn.ts"
 import { type Entry, nextRun, ulidOfEntry } from "../../runtime/task.ts"
 import { advance, boxOf, promisesOn, type StoreWith } from "../support/promises.ts"
 import { Bell, partition } from "../support/stores.ts"

@@ -4,7 +4,9 @@
  */
 import { Effect } from "effect"
 import { Operations, type Shelf } from "../../runtime/operations.ts"
-import { type Box, type Settlement, Store } from "../../runtime/store.ts"
+import { Store } from "../../runtime/store.ts"
+import type { Box } from "../../runtime/mailbox.ts"
+import type { Settlement } from "../../runtime/turn.ts"
 import { decodeRecord, encodeRecord, type Entry, lanes, nextRun } from "../../runtime/task.ts"
 import { type OperationsUnderTest, walked } from "../support/operations.ts"
 import { partition } from "../support/stores.ts"

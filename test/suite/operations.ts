@@ -3,7 +3,8 @@ import { describe, expect } from "bun:test"
 import { Duration, Effect, Fiber, type Layer, type Scope } from "effect"
 import type { SettingsShape } from "../../runtime/config.ts"
 import { Operations, type QueueLimits, type Shelf } from "../../runtime/operations.ts"
-import { type Box, QueueFull, Store, StoreError } from "../../runtime/store.ts"
+import { QueueFull, Store, StoreError } from "../../runtime/store.ts"
+import type { Box } from "../../runtime/mailbox.ts"
 import {
   decodeRecord,
   encodeRecord,

@@ -3,7 +3,8 @@ import { describe, expect } from "bun:test"
 import { Effect, type Layer } from "effect"
 import type { SettingsShape } from "../../runtime/config.ts"
 import { type Step, StepRefused, Steps } from "../../runtime/steps.ts"
-import { type Settlement, Store } from "../../runtime/store.ts"
+import { Store } from "../../runtime/store.ts"
+import type { Settlement } from "../../runtime/turn.ts"
 import {
   encodeRecord,
   type Entry,

@@ -1,7 +1,8 @@
 /** What every store promises of tasks that kill their workers, and of those that happen to run beside them. */
 import { describe, expect } from "bun:test"
 import { Effect } from "effect"
-import { crashesMax, Store } from "../../runtime/store.ts"
+import { Store } from "../../runtime/store.ts"
+import { crashesMax } from "../../runtime/turn.ts"
 import { type Entry, nextRun, ulidOfEntry } from "../../runtime/task.ts"
 import { boxOf, letterOf, promisesOn, type StoreWith } from "../support/promises.ts"
 import { Bell, partition } from "../support/stores.ts"

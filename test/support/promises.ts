@@ -1,7 +1,7 @@
 /** How a suite states what every store promises: a sentence, and what shows it, in a namespace and on a clock of its own. */
 import { type Duration, Effect, type Layer, type Scope } from "effect"
 import type { SettingsShape } from "../../runtime/config.ts"
-import type { Box } from "../../runtime/store.ts"
+import type { Box } from "../../runtime/mailbox.ts"
 import { it } from "./effect.ts"
 import type { StoreUnderTest } from "./stores.ts"
 import { found, headerOf } from "./tasks.ts"

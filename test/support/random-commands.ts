@@ -2,15 +2,9 @@
  * Makes commands at random that mean something: it follows what the store answers, so that workers settle what they
  * hold or once held, say turns again whose answers they never saw, and append to streams where they left off.
  */
-import {
-  clockJumpMs,
-  type Message,
-  type NewEvent,
-  type NewTask,
-  type Settlement,
-  type Turn,
-  type TurnReply
-} from "../../runtime/store.ts"
+import type { NewEvent } from "../../runtime/store.ts"
+import type { Message, NewTask } from "../../runtime/mailbox.ts"
+import { clockJumpMs, type Settlement, type Turn, type TurnReply } from "../../runtime/turn.ts"
 import { decodeRecord, encodeRecord, type Entry, ulidOfEntry } from "../../runtime/task.ts"
 import { chanceOf } from "./chance.ts"
 import { type Command, type InboxName, inboxNames, type Reply } from "./commands.ts"

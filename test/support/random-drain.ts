@@ -1,5 +1,7 @@
 /** Brings a random sequence to its end, after which no key must be left. */
-import type { Found, Message, TurnReply } from "../../runtime/store.ts"
+import type { Found } from "../../runtime/store.ts"
+import type { Message } from "../../runtime/mailbox.ts"
+import type { TurnReply } from "../../runtime/turn.ts"
 import type { Entry } from "../../runtime/task.ts"
 import type { Command, Reply } from "./commands.ts"
 import { undo } from "./random-operator.ts"

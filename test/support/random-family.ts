@@ -2,7 +2,8 @@
  * Parents and children of random sequences: runs adopt children, most of which are submitted next, and wait for some of
  * them; parents in other partitions are told through the outbox, and everybody may be told twice.
  */
-import type { Message, Settlement } from "../../runtime/store.ts"
+import type { Message } from "../../runtime/mailbox.ts"
+import type { Settlement } from "../../runtime/turn.ts"
 import { type Entry, idIn, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
 import type { Chance } from "./chance.ts"
 import type { Command } from "./commands.ts"

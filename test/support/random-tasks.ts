@@ -1,5 +1,5 @@
 /** New tasks of random sequences: with lanes, delays, boxes, alarms and parents, as chance has it. */
-import type { Box, NewTask } from "../../runtime/store.ts"
+import type { Box, NewTask } from "../../runtime/mailbox.ts"
 import { lanes } from "../../runtime/task.ts"
 import type { Chance } from "./chance.ts"
 import { aTask, type TestTask, ulidAt } from "./tasks.ts"

@@ -1,6 +1,8 @@
 /** Tasks, turns and records for tests: what a test does not care about is filled in here. */
 import { Effect } from "effect"
-import { type Claim, type NewTask, type Settlement, Store, type Turn } from "../../runtime/store.ts"
+import { Store } from "../../runtime/store.ts"
+import type { NewTask } from "../../runtime/mailbox.ts"
+import type { Claim, Settlement, Turn } from "../../runtime/turn.ts"
 import {
   decodeRecord,
   encodeRecord,

@@ -1,6 +1,7 @@
 /** A worker that does nothing by itself: a test claims, emits and settles for it, turn by turn. */
 import { Effect } from "effect"
-import { type EventKind, type NewEvent, type Settlement, Store, type Turn } from "../../runtime/store.ts"
+import { type EventKind, type NewEvent, Store } from "../../runtime/store.ts"
+import type { Settlement, Turn } from "../../runtime/turn.ts"
 import {
   decodeRecord,
   encodeRecord,

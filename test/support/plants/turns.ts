@@ -159,7 +159,11 @@ export const turnPlants: ReadonlyArray<Plant> = [
 
   // Events, hints, the sweep.
   plant("a run that is over goes on appending", "if member == 0 then", "if false then"),
-  plant("an event said again is stored again", `redis.pcall("XADD", stream, run .. seq,`, `redis.pcall("XADD", stream, run .. "*",`),
+  plant(
+    "an event said again is stored again",
+    `redis.pcall("XADD", stream, run .. seq,`,
+    `redis.pcall("XADD", stream, run .. "*",`
+  ),
   plant("a worker is not told that it lost a run", "return lost\n", "return {}\n"),
   plant(
     "those who watch are not told of events",
