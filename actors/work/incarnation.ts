@@ -38,6 +38,8 @@ const freshId = (): WorkerId =>
 export const live = Effect.fnUntraced(function* (options: {
   readonly queues: ReadonlyArray<Subscription>
   readonly services: Services
+  /** The incarnation before it ended with an error: others may have been out of reach of the store as well. */
+  readonly afterOutage: boolean
   /** What is said of the worker besides what is the same for all of its incarnations. */
   readonly about: () => Pick<WorkerAbout, "startedAt" | "done" | "draining">
   readonly onBegin: (incarnation: Incarnation) => void
@@ -81,6 +83,7 @@ export const live = Effect.fnUntraced(function* (options: {
         concurrency,
         lease: settings.lease,
         heartbeat: settings.heartbeat,
+        afterOutage: options.afterOutage,
         onPermits: options.onPermits,
         services,
         about: () => about(concurrency)

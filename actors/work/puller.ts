@@ -91,6 +91,8 @@ export interface PullerOptions {
   readonly lease: Duration.Duration
   /** How often it says something of itself, at most a third of the lease. */
   readonly heartbeat: Duration.Duration
+  /** The store was out of reach just now: it judges nobody for a lease, as after an outage that it has seen itself. */
+  readonly afterOutage: boolean
   readonly services: Services
   /** What its worker says of itself. */
   readonly about: () => unknown
@@ -142,7 +144,7 @@ export const openPuller = Effect.fnUntraced(function* (
   let leaseUntilMono = Number.NEGATIVE_INFINITY
   const holdsLease = () => mono() < leaseUntilMono
   /** Until then no other worker's lease is judged: after an outage all of them seem to have run out. */
-  let judgeFromMono = 0
+  let judgeFromMono = options.afterOutage ? Number.POSITIVE_INFINITY : 0
   let clockOffset: number | undefined
   let nextDue: number | undefined
   let backoffMs = 0
@@ -254,7 +256,7 @@ export const openPuller = Effect.fnUntraced(function* (
     want,
     join: !joined,
     again,
-    expectedNow: clockOffset === undefined ? 0 : mono() < judgeFromMono ? -1 : redisNow(),
+    expectedNow: mono() < judgeFromMono ? -1 : clockOffset === undefined ? 0 : redisNow(),
     ...sayingsOf(said),
     notes: runs.takeNotes(notesMax),
     share: sharesOf(claimed, want),
@@ -275,7 +277,8 @@ export const openPuller = Effect.fnUntraced(function* (
   const takeReply = (turn: Turn, reply: TurnReply) => {
     const now = mono()
     clockOffset = reply.now - now
-    if (now - lastAnswerMono > leaseMs / 2 && lastAnswerMono > 0) judgeFromMono = now + leaseMs
+    const wasOut = lastAnswerMono === 0 ? options.afterOutage : now - lastAnswerMono > leaseMs / 2
+    if (wasOut) judgeFromMono = now + leaseMs
     lastAnswerMono = now
     nextDue = reply.nextDue
     joined = true

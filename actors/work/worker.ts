@@ -118,6 +118,8 @@ export const open = Effect.fnUntraced(function* ({
   const running = () => pullers.reduce((sum, puller) => sum + puller.running(), 0)
   const permits = () => pullers.flatMap((puller) => puller.permits())
   const startedAt = yield* Clock.currentTimeMillis
+  /** Whether an incarnation has ended with an error. */
+  let afterOutage = false
 
   const obey = (order: Order) => {
     if (order.kind === "drain") {
@@ -133,6 +135,7 @@ export const open = Effect.fnUntraced(function* ({
     return live({
       queues,
       services: services!,
+      afterOutage,
       about: () => ({ startedAt, done: done(), draining: draining || stopping }),
       onBegin: onIncarnation,
       onPermits: () => onPermits(permits()),
@@ -173,6 +176,7 @@ export const open = Effect.fnUntraced(function* ({
       handle: {
         Begin: (_, { beside }) => beside(incarnation),
         Over: ({ error }, { timers }) => {
+          afterOutage = true
           if (error._tag === "Fenced") lostLease()
           return stopping
             ? Effect.andThen(Effect.logError(error.message), fenced.open)

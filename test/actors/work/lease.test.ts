@@ -86,6 +86,30 @@ for (const lease of ["1 second", "3 seconds", "15 seconds"] as const) {
   }
 }
 
+it.effect("a worker that could not reach the store at first judges nobody for a lease, and then all", () => {
+  const turns: Array<Turn> = []
+  let opened = 0
+  const late = working("3 seconds", (store) => ({
+    orders: (worker, partitions) =>
+      opened++ === 0
+        ? Effect.fail(new StoreError({ operation: "Store.orders", cause: "no answer" }))
+        : store.orders(worker, partitions),
+    turn: (partition, turn) => Effect.suspend(() => (turns.push(turn), store.turn(partition, turn)))
+  }))
+  return Effect.gen(function* () {
+    yield* TestClock.setTime(startOfTime)
+    yield* Effect.gen(function* () {
+      yield* pass("2 seconds")
+      expect(turns.length).toBeGreaterThan(1)
+      expect(turns.filter(({ expectedNow }) => expectedNow >= 0)).toEqual([])
+
+      const before = turns.length
+      yield* pass("4 seconds")
+      expect(turns.slice(before).some(({ expectedNow }) => expectedNow > 0)).toBe(true)
+    }).pipe(Effect.provide(late))
+  })
+})
+
 it.effect(
   "a worker that cannot hear one of its bells at first claims nothing, and costs no task a run",
   () => {
