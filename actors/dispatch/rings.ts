@@ -19,18 +19,6 @@ const amountOf = ({ amount, name }: Limit, input: unknown): number => {
   return rounded(said)
 }
 
-/**
- * The ring of tasks with these limits: their names, each with `*<amount>` where it takes more or less than 1 of a
- * rate, in one order whatever theirs is. Throws `TypeError` when `amount` gives no number for the input.
- */
-export const ringOfLimits = (limits: ReadonlyArray<Limit>, input: unknown): string => {
-  const there = fixedRings.get(limits)
-  if (there !== undefined) return there
-  const ring = makeRing(limits, input)
-  if (limits.every(({ amount }) => typeof amount !== "function")) fixedRings.set(limits, ring)
-  return ring
-}
-
 /** Rings that are the same whatever the input is. */
 const fixedRings = new WeakMap<ReadonlyArray<Limit>, string>()
 
@@ -42,6 +30,18 @@ const makeRing = (limits: ReadonlyArray<Limit>, input: unknown): string =>
     })
     .toSorted()
     .join("+")
+
+/**
+ * The ring of tasks with these limits: their names, each with `*<amount>` where it takes more or less than 1 of a
+ * rate, in one order whatever theirs is. Throws `TypeError` when `amount` gives no number for the input.
+ */
+export const ringOfLimits = (limits: ReadonlyArray<Limit>, input: unknown): string => {
+  const there = fixedRings.get(limits)
+  if (there !== undefined) return there
+  const ring = makeRing(limits, input)
+  if (limits.every(({ amount }) => typeof amount !== "function")) fixedRings.set(limits, ring)
+  return ring
+}
 
 /**
  * What to ask for a ring: of each of its limits, what the first handler says that says it. `undefined` when one of

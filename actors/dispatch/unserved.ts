@@ -70,6 +70,11 @@ export const makeUnserved = Effect.fnUntraced(function* (lookout: Lookout) {
     return `${why}: the task waits until one does`
   }
 
+  const withWarning = (one: Prepared, submitted: Submitted): Submitted => ({
+    ...submitted,
+    warning: warningOf(one)
+  })
+
   /** Tells the log, unless it was told of this handler lately. */
   const tell = (one: Prepared) => {
     const now = clock.currentTimeMillisUnsafe()
@@ -93,7 +98,7 @@ export const makeUnserved = Effect.fnUntraced(function* (lookout: Lookout) {
   const warned = (one: Prepared, submitted: Submitted, known = isServed(one)): Submitted => {
     if (submitted.existing === true || known !== false) return submitted
     tell(one)
-    return { ...submitted, warning: warningOf(one) }
+    return withWarning(one, submitted)
   }
 
   const unchanged = (submitted: Submitted) => submitted
@@ -102,7 +107,7 @@ export const makeUnserved = Effect.fnUntraced(function* (lookout: Lookout) {
     if (known === true) return unchanged
     if (known === undefined || unserved === "refuse") return undefined
     tell(one)
-    return (submitted) => ({ ...submitted, warning: warningOf(one) })
+    return (submitted) => withWarning(one, submitted)
   }
 
   const noWorker = ({ handler, id }: Prepared) => new NoWorker({ handler, queue: queueOf(partitionOfId(id)) })

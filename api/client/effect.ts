@@ -241,10 +241,10 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
     return submission(task, input, options)
   }
 
-  const describeAll = ({ input, task, ...options }: Submission<Named>) => describe(task, input, options)
+  const describeFully = ({ input, task, ...options }: Submission<Named>) => describe(task, input, options)
   /** One of a batch, of which mostly nothing is said but what to do, with what. */
   const describeOne = (one: Submission<Named>) => {
-    for (const field in one) if (field !== "task" && field !== "input") return describeAll(one)
+    for (const field in one) if (field !== "task" && field !== "input") return describeFully(one)
     return describe(one.task, one.input)
   }
 
