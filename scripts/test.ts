@@ -23,22 +23,46 @@ const shards = async (): Promise<ReadonlyArray<ReadonlyArray<string>>> => {
   return [others, ["test/crash/"]]
 }
 
+/** What a run has printed so far; hands it on at once where no two print at once. */
+const printed = (child: Bun.Subprocess<"ignore", "pipe", "pipe">, handOn: boolean) => {
+  const output = { text: "", ended: Promise.resolve() }
+  const read = async (from: ReadableStream<Uint8Array>) => {
+    const decoder = new TextDecoder()
+    for await (const bytes of from) {
+      if (handOn) process.stdout.write(bytes)
+      output.text += decoder.decode(bytes, { stream: true })
+    }
+  }
+  output.ended = Promise.all([read(child.stdout), read(child.stderr)]).then(() => {})
+  return output
+}
+
+/** Each test that failed, with what was printed since the one before it. */
+const failuresOf = (output: string): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  let since: Array<string> = []
+  for (const line of Bun.stripANSI(output).split("\n")) {
+    since.push(line)
+    const outcome = /^\((fail|pass|skip|todo)\)/.exec(line)?.[1]
+    if (outcome === "fail") found.push(since.join("\n").trim())
+    if (outcome !== undefined) since = []
+  }
+  return found
+}
+
 const folder = await mkdtemp(join(tmpdir(), "troupe-test-"))
 
 const runs = (await shards()).map((args, at) => {
   const report = join(folder, `${at}.xml`)
-  // Two that print at once could not be read.
-  const log = at === 0 ? undefined : join(folder, `${at}.log`)
-  const out = log === undefined ? ("inherit" as const) : Bun.file(log)
   const child = Bun.spawn(
     [
       ...[process.execPath, "test", "--timeout=20000"],
       ...["--reporter=junit", `--reporter-outfile=${report}`],
       ...args
     ],
-    { stdin: "ignore", stdout: out, stderr: out }
+    { stdin: "ignore", stdout: "pipe", stderr: "pipe" }
   )
-  return { child, report, log }
+  return { at, child, output: printed(child, at === 0), report }
 })
 // The terminal sends Ctrl-C to the children as well; we stay to say how far they came.
 process.on("SIGINT", () => {})
@@ -47,9 +71,13 @@ process.on("SIGTERM", () => {
 })
 
 let [passed, failed, skipped] = [0, 0, 0]
-for (const { child, log, report } of runs) {
+const told: Array<string> = []
+for (const { at, child, output, report } of runs) {
   const status = await child.exited
-  if (log !== undefined) process.stdout.write(await Bun.file(log).text())
+  // A process that a test has left behind would keep the pipe open.
+  await Promise.race([output.ended, Bun.sleep(1000)])
+  if (at > 0) process.stdout.write(output.text)
+  told.push(...failuresOf(output.text))
   // The totals stand on the root element.
   const totals = (
     await Bun.file(report)
@@ -64,5 +92,6 @@ for (const { child, log, report } of runs) {
 }
 await rm(folder, { recursive: true })
 
-console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`)
-process.exitCode = failed > 0 || passed === 0 ? 1 : 0
+const once = told.length > 0 ? `\nWhat failed, once more:\n\n${told.join("\n\n")}\n\n` : ""
+const closing = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}\n`
+process.stdout.write(once + closing, () => process.exit(failed > 0 || passed === 0 ? 1 : 0))
