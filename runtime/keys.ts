@@ -138,19 +138,31 @@ export const partitionKeys = (namespace: string, partition: Partition): Partitio
 }
 
 /**
- * The same table as Lua source, put before every script: `key.live`, `key.task(segment)`, and so on. Most calls of a
- * script name a few of them, so the names are made when they are asked for.
+ * The same table as Lua source, put before all scripts: `keys_of(base)` is what a script calls `key`, so that it has
+ * `key.live`, `key.task(segment)`, and so on. Names are made when they are first asked for, and kept for the next call.
  */
-export const luaKeys = [
-  "local base = KEYS[1]",
-  `local families = { ${families.map((family) => `${family} = true`).join(", ")} }`,
-  "local key = setmetatable({}, { __index = function(names, name)",
-  "  local made = families[name] and function(member) return base .. name .. ':' .. member end or base .. name",
-  "  rawset(names, name, made)",
-  "  return made",
-  "end })",
-  `local lanes = { ${lanes.map((lane) => `'${lane}'`).join(", ")} }`
-].join("\n")
+export const luaKeys = `
+local lanes = { ${lanes.map((lane) => `"${lane}"`).join(", ")} }
+local families = { ${families.map((family) => `${family} = true`).join(", ")} }
+local kept, kept_count, kept_max = {}, 0, 1000
+
+local function keys_of(base)
+  if kept[base] then
+    return kept[base]
+  end
+  -- A stranger may ask for tasks of ever new queues.
+  if kept_count == kept_max then
+    kept, kept_count = {}, 0
+  end
+  kept_count = kept_count + 1
+  kept[base] = setmetatable({}, { __index = function(names, name)
+    local made = families[name] and function(member) return base .. name .. ":" .. member end or base .. name
+    rawset(names, name, made)
+    return made
+  end })
+  return kept[base]
+end
+`
 
 /** A pattern of all keys of a namespace, for commands that take one. */
 export const patternOf = (namespace: string): string => `${namespace.replaceAll(/[\\*?[\]]/g, "\\$&")}:{*`

@@ -1,5 +1,5 @@
 /**
- * Reads every Lua script as Redis will get it, and names what Redis would complain of only when it comes to
+ * Reads the library of Lua scripts as Redis will get it, and names what Redis would complain of only when it comes to
  * that line: a name that nobody defined. And what no Redis would load: a syntax error.
  */
 import { parse, type Chunk, type Identifier } from "luaparse"
@@ -7,7 +7,7 @@ import { buildScripts } from "../runtime/redis/scripts.ts"
 
 /** What Redis gives a script. */
 const given = new Set(
-  `KEYS ARGV redis cjson cmsgpack struct bit math string table
+  `redis cjson cmsgpack struct bit math string table
   assert error ipairs next pairs pcall rawset select setmetatable tonumber tostring type unpack`.split(/\s+/)
 )
 
@@ -31,9 +31,11 @@ const problemsOf = (script: string): ReadonlyArray<Problem> => {
   }
 }
 
-for (const { name, text: script } of Object.values(buildScripts())) {
-  for (const { line, text } of problemsOf(script)) {
-    console.error(`${name}: ${text}, in: ${script.split("\n")[line - 1]?.trim()}`)
-    process.exitCode = 1
-  }
+const { text: library } = buildScripts()
+// Lua knows no line that begins with #.
+const lines = library.split("\n").slice(1)
+for (const { line, text } of problemsOf(lines.join("\n"))) {
+  const made = lines.slice(0, line).findLast((each) => each.startsWith("make["))
+  console.error(`${made?.split('"')[1]}: ${text}, in: ${lines[line - 1]?.trim()}`)
+  process.exitCode = 1
 }

@@ -127,13 +127,13 @@ end
 
 local before = redis.call("ZRANGE", key.later, 0, 0)[1]
 if superseded then
-  local error = '{"type":"Superseded","message":"' .. partition .. "." .. id .. ' has taken its place"}'
+  local error = '{"type":"Superseded","message":"' .. partition_name() .. "." .. id .. ' has taken its place"}'
   end_early({ superseded }, "C", error, now, retention)
 end
 if ARGV[12] == "interrupt" then
   local taken = redis.call("SMEMBERS", key.taken(box))
   table.sort(taken)
-  local error = '{"type":"Interrupted","message":"' .. partition .. "." .. id .. ' has come"}'
+  local error = '{"type":"Interrupted","message":"' .. partition_name() .. "." .. id .. ' has come"}'
   end_early({ taken[1] and id_of(taken[1]) }, "C", error, now, retention)
 end
 keep_records({ [sub(entry, 1, 8)] = { id, ARGV[2] } })

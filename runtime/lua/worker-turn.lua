@@ -67,6 +67,13 @@ if ARGV[5] == "0" and (not registered or tonumber(registered) == 0) then
   return -1
 end
 
+-- What operators set. It says whether somebody listens, too, which settling wants to know.
+local control = want > 0
+  and redis.call("HMGET", key.control, "paused", "concurrency", "rateCount", "rateMs", "rateUsed", "listened") or {}
+if want > 0 then
+  listened_by(control[6])
+end
+
 -- Where each list of arguments starts.
 local widths, starts, at = { 2, 3, 3, 1, 2, 1, 1, 2, 2, 2, 6, 2 }, {}, 26
 for list = 1, #widths do
@@ -324,8 +331,6 @@ end
 
 -- Claim.
 local claims, given_up, asked = {}, false, want
-local control = want > 0
-  and redis.call("HMGET", key.control, "paused", "concurrency", "rateCount", "rateMs", "rateUsed", "listened") or {}
 local paused, capped = control[1] == "1", false
 if paused then
   want = 0
@@ -384,12 +389,18 @@ if some_special and want > 0 and ARGV[12] == "1" then
     end
   end
 end
-if want > 0 and ARGV[11] ~= "" then
+local lane_keys = {}
+for place, lane in ipairs(lanes) do
+  lane_keys[place] = key.lane(lane)
+end
+-- How many lanes have something: what is alone shares with nobody.
+local filled = want > 0 and redis.call("EXISTS", unpack(lane_keys)) or 0
+if filled > (some_special and 0 or 1) and ARGV[11] ~= "" then
   local place = 1
   for count in string.gmatch(ARGV[11], "%d+") do
     place = place + 1
     count = math.min(tonumber(count), want)
-    claim(count > 0 and redis.call("LPOP", key.lane(lanes[place]), count) or {})
+    claim(count > 0 and redis.call("LPOP", lane_keys[place], count) or {})
   end
 end
 
@@ -407,9 +418,12 @@ end
 -- number of times.
 local rounds = stale_rounds
 local function claim_lanes(most, first, last)
+  if filled == 0 then
+    return
+  end
   local enough, arguments = want - most, { "LMPOP", last - first + 1 }
-  for lane = first, last do
-    arguments[#arguments + 1] = key.lane(lanes[lane])
+  for place = first, last do
+    arguments[#arguments + 1] = lane_keys[place]
   end
   local size = #arguments
   arguments[size + 1], arguments[size + 2] = "LEFT", "COUNT"
@@ -419,9 +433,12 @@ local function claim_lanes(most, first, last)
     if not popped then
       return
     end
-    rounds = claim(popped[2]) == #popped[2] and rounds or rounds - 1
+    local entries, asked_for = popped[2], want - enough
+    rounds = claim(entries) == #entries and rounds or rounds - 1
     if rounds == 0 then
       given_up = true
+      return
+    elseif filled == 1 and #entries < asked_for then
       return
     end
   end
@@ -478,12 +495,8 @@ end
 -- Work is left only where all that was asked for was there, or where the search among stale entries was given up; a
 -- full worker leaves the limited rings to others.
 local function work_is_left()
-  for _, lane in ipairs(lanes) do
-    if redis.call("LLEN", key.lane(lane)) > 0 then
-      return true
-    end
-  end
-  return some_special
+  return redis.call("EXISTS", unpack(lane_keys)) > 0
+    or some_special
     and (redis.call("EXISTS", key.ready(""), key.suspects) > 0 or (some_ring and asked == 0))
 end
 if suspects_left or (not paused and not capped and (want == 0 or given_up) and work_is_left()) then

@@ -9,7 +9,6 @@ import { Cause, Clock, Effect, Latch, Schedule, Schema, type Scope } from "effec
 import { Redis } from "ioredis"
 import { type RedisAddress, RedisUnusable } from "./address.ts"
 import { checkServer } from "./server.ts"
-import type { Scripts } from "./scripts.ts"
 import { counter } from "../telemetry/instruments.ts"
 
 /** Redis did not answer in time, or refused the command; `cause` says which. */
@@ -47,8 +46,6 @@ export interface LinkOptions {
   /** Shown by `CLIENT LIST`. */
   readonly name: string
   readonly address: RedisAddress
-  /** Loaded on every connect, since the script cache of a server is volatile. */
-  readonly scripts?: Scripts
   /** Runs on every fresh client before it is used; `first` says whether it is the first one. */
   readonly onConnect?: (client: Redis, first: boolean) => Promise<unknown>
 }
@@ -70,7 +67,6 @@ const connect = (options: LinkOptions, first: boolean): Effect.Effect<Redis, Red
     const build = async () => {
       await client.connect()
       await checkServer(client)
-      for (const script of Object.values(options.scripts ?? {})) await client.script("LOAD", script.text)
       await options.onConnect?.(client, first)
       return client
     }

@@ -10,7 +10,7 @@ import { counter, perName, timer } from "../telemetry/instruments.ts"
 import type { Partition } from "../task.ts"
 import { type RedisAddress, readAddress } from "./address.ts"
 import { openLink, type RedisError } from "./link.ts"
-import { buildScripts, type ScriptName, type Scripts } from "./scripts.ts"
+import { buildScripts, libraryPrefix, type ScriptName, type Scripts } from "./scripts.ts"
 
 /** How many partitions' keys are kept at hand. */
 const keptKeysMax = 1_000
@@ -42,6 +42,34 @@ const timesOf = perName((script: ScriptName) => ({
   failed: counter("troupe_redis_script_errors_total", { script })
 }))
 
+/** How many versions of the library Redis keeps, each of about 1 MiB: at the limit a new one takes the place of all. */
+const librariesMax = 4
+
+const failsWith = (text: string) => (error: unknown) => error instanceof Error && error.message.includes(text)
+const isUnknown = failsWith("Function not found")
+const isGone = failsWith("Library not found")
+const isFull = failsWith("OOM ")
+
+/** Ignores one kind of failure. */
+const unless = (isExpected: (error: unknown) => boolean) => (error: unknown) => {
+  if (!isExpected(error)) throw error
+}
+
+/**
+ * Loads the library where it is not there: Redis keeps it with the data, so it is gone with them, or when somebody
+ * flushes it. While its memory is full Redis loads none; then the library stays away.
+ */
+const provide = async (client: Redis, { library, text }: Scripts): Promise<void> => {
+  const found = await client.function("LIST", "LIBRARYNAME", `${libraryPrefix}*`)
+  const names = (found as ReadonlyArray<ReadonlyArray<string>>).map(([, name]) => name!)
+  if (names.includes(library)) return
+  // Those of other versions may be in use: whoever misses one loads it anew.
+  if (names.length >= librariesMax) {
+    await Promise.all(names.map((name) => client.function("DELETE", name).catch(unless(isGone))))
+  }
+  await client.function("LOAD", "REPLACE", text).catch(unless(isFull))
+}
+
 const make = (scripts: Scripts) =>
   Effect.gen(function* () {
     const settings = yield* Settings
@@ -59,26 +87,34 @@ const make = (scripts: Scripts) =>
       keys.set(partition, made)
       return made
     }
-    const link = yield* openLink({ name: "troupe", address, scripts })
+    const link = yield* openLink({ name: "troupe", address, onConnect: (client) => provide(client, scripts) })
 
-    const evalsha = (client: Redis, name: ScriptName, base: string, args: ReadonlyArray<string | number>) =>
-      client.evalsha(scripts[name].sha, 1, base, ...args)
-
-    /** NOSCRIPT says that nothing ran (someone flushed the cache), so loading and running it is no repetition. */
+    let providing: Promise<void> | undefined
+    /** Nothing has run where a function was not found, so that to run it is no repetition. */
+    const runUnknown = async (client: Redis, name: ScriptName, args: ReadonlyArray<string | number>) => {
+      providing ??= provide(client, scripts).finally(() => (providing = undefined))
+      await providing
+      try {
+        return await client.fcall(scripts.functions[name], 1, ...args)
+      } catch (error) {
+        if (!isUnknown(error)) throw error
+        return client.eval(scripts.alone[name], 1, ...args)
+      }
+    }
     const run = <A>(name: ScriptName, partition: Partition, args: ReadonlyArray<string | number>) =>
       link.call(async (client) => {
-        const { base } = keysOf(partition)
         const { failed, took } = timesOf(name)
+        const all = [keysOf(partition).base, ...args]
         const start = performance.now()
         try {
-          return (await evalsha(client, name, base, args)) as A
+          const answer = client.fcall(scripts.functions[name], 1, ...all)
+          return (await answer.catch((error: unknown) => {
+            unless(isUnknown)(error)
+            return runUnknown(client, name, all)
+          })) as A
         } catch (error) {
-          if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) {
-            failed()
-            throw error
-          }
-          await client.script("LOAD", scripts[name].text)
-          return (await evalsha(client, name, base, args)) as A
+          failed()
+          throw error
         } finally {
           took((performance.now() - start) / 1_000)
         }

@@ -1,8 +1,10 @@
 /**
  * The Lua scripts, ready to be sent: every atomic thing the product can do to Redis.
  *
- * A script is a file in `runtime/lua`, named `<noun>-<verb>`; its header is its contract. Before it stand the table
- * of keys and the pieces from `runtime/lua/lib` that it includes. It is called by the SHA-1 of that text.
+ * A script is a file in `runtime/lua`, named `<noun>-<verb>`; its header is its contract. All of them are one library
+ * of Redis functions, which Redis compiles once: a call runs the body of its script, and finds the functions of the
+ * pieces from `runtime/lua/lib` that it includes as they were made at its first call. So what a piece keeps during a
+ * call it sets in `at_start`. The library is named after its text, so that versions live beside each other.
  */
 import { luaKeys } from "../keys.ts"
 import accessChange from "../lua/access-change.lua" with { type: "text" }
@@ -72,12 +74,6 @@ import workerList from "../lua/worker-list.lua" with { type: "text" }
 import workerRenew from "../lua/worker-renew.lua" with { type: "text" }
 import workerTurn from "../lua/worker-turn.lua" with { type: "text" }
 import { sha1 } from "../digest.ts"
-
-export interface Script {
-  readonly name: string
-  readonly text: string
-  readonly sha: string
-}
 
 const pieces = {
   agents,
@@ -152,18 +148,90 @@ const sources = {
   "worker-turn": workerTurn
 }
 export type ScriptName = keyof typeof sources
-export type Scripts = Readonly<Record<ScriptName, Script>>
+
+export interface Scripts {
+  /** The library's name: `troupe_<version>`, with a version that its text alone decides. */
+  readonly library: string
+  readonly text: string
+  /** What `FCALL` calls each script by: `troupe_<script>_<version>`. */
+  readonly functions: Readonly<Record<ScriptName, string>>
+  /** Each script for itself, as `EVAL` takes it: slower, but it runs where Redis has no room for a library. */
+  readonly alone: Readonly<Record<ScriptName, string>>
+}
+
+/** What all of the library's names begin with. */
+export const libraryPrefix = "troupe_"
+
+const includes = /^--- @include "(.+)"\n/gm
+
+/** What is not for Redis, which keeps the text. */
+const comments = /^ *--\[\[\n[^]*?^\]\]\n|^ *--.*\n|^\n/gm
+
+/** A function that makes the script when it is called first: while a library loads, Lua's own tables are not there yet. */
+const scriptOf = (name: string, source: string, instead: Partial<Record<Piece, string>>): string => {
+  const body = source.slice(source.indexOf("\n") + 1).replaceAll(includes, "")
+  const included = [...source.matchAll(includes)].map(
+    ([, piece]) => instead[piece as Piece] ?? pieces[piece as Piece]
+  )
+  return `
+make["${name}"] = function()
+local KEYS, ARGV, base, key
+local starts = {}
+local function at_start(start)
+  starts[#starts + 1] = start
+end
+${included.join("\n")}
+local function run()
+${body}
+end
+return function(keys, args)
+  KEYS, ARGV, base, key = keys, args, keys[1], keys_of(keys[1])
+  for i = 1, #starts do
+    starts[i]()
+  end
+  return run()
+end
+end
+`
+}
+
+/** What a script may do: its first line says so, in words that scripts and functions share. */
+const flagsOf = (source: string): string => /^#!lua(?: flags=(\S+))?\n/.exec(source)?.[1] ?? ""
+
+const registration = (name: string, source: string, called: string): string => {
+  const flags = flagsOf(source).split(",").filter(Boolean)
+  return `redis.register_function {
+  function_name = "${called}", flags = { ${flags.map((flag) => `"${flag}"`).join(", ")} },
+  callback = function(keys, args)
+    made["${name}"] = made["${name}"] or make["${name}"]()
+    return made["${name}"](keys, args)
+  end
+}
+`
+}
 
 /** The scripts, with some pieces replaced: a test stands in for the clock that way. */
 export const buildScripts = (instead: Partial<Record<Piece, string>> = {}): Scripts => {
-  const build = (name: string, source: string): Script => {
-    const [flags, ...body] = source.split("\n")
-    const text = [flags, luaKeys, ...body]
-      .join("\n")
-      .replaceAll(/^--- @include "(.+)"$/gm, (_, piece: Piece) => instead[piece] ?? pieces[piece])
-    return { name, text, sha: sha1(text) }
-  }
-  return Object.fromEntries(
-    Object.entries(sources).map(([name, source]) => [name, build(name, source)])
-  ) as Record<ScriptName, Script>
+  const head = `${luaKeys}local make, made = {}, {}\n`
+  const all = Object.entries(sources).map(([name, source]) => ({
+    name,
+    source,
+    made: scriptOf(name, source, instead)
+  }))
+  const everyOne = <A>(of: (script: (typeof all)[number]) => A) =>
+    Object.fromEntries(all.map((script) => [script.name, of(script)])) as Record<ScriptName, A>
+
+  const body = [head, ...all.map(({ made }) => made)].join("").replaceAll(comments, "")
+  const version = sha1(body).slice(0, 12)
+  const library = `${libraryPrefix}${version}`
+  const functions = everyOne(({ name }) => `${libraryPrefix}${name.replaceAll("-", "_")}_${version}`)
+  const registered = all.map(({ name, source }) => registration(name, source, functions[name as ScriptName]))
+  const alone = everyOne(({ made, name, source }) => {
+    const flags = flagsOf(source)
+    return `#!lua${flags && ` flags=${flags}`}\n${head}${made}return make["${name}"]()(KEYS, ARGV)\n`.replaceAll(
+      comments,
+      ""
+    )
+  })
+  return { library, text: `#!lua name=${library}\n${body}${registered.join("")}`, functions, alone }
 }

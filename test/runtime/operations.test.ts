@@ -61,7 +61,7 @@ describe("operations in Redis", () => {
     Effect.promise(async () => {
       const entries = (await client.slowlog("GET", -1)) as Array<[number, number, number, Array<string>]>
       await client.slowlog("RESET")
-      return Map.groupBy(entries, ([, , , [name, sha]]) => (name === "evalsha" ? sha! : name!))
+      return Map.groupBy(entries, ([, , , [name, script]]) => (name === "fcall" ? script! : name!))
     })
 
   const median = (numbers: ReadonlyArray<number>) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!

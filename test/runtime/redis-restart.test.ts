@@ -9,6 +9,7 @@ import { idIn, ulidOfEntry } from "../../runtime/task.ts"
 import { it } from "../support/effect.ts"
 import { aServer, settingsFor } from "../support/server.ts"
 import { partition } from "../support/stores.ts"
+import { scriptsOnTestTime } from "../support/time.ts"
 import { aTask, aTurn, aUlid, claim, end, found, release, submit, tasks, turn } from "../support/tasks.ts"
 
 /** A server of the test's own, and a store on it that is never restarted. */
@@ -159,7 +160,7 @@ describe("a store", () => {
   it.live("loads its scripts again when somebody has flushed them", () =>
     withStore(
       Effect.fnUntraced(function* ({ client, store }) {
-        const flush = Effect.promise(() => client.script("FLUSH"))
+        const flush = Effect.promise(() => client.function("FLUSH"))
         const task = aTask()
         const [entry, id] = [task.entry, idIn(partition, task.ulid)]
 
@@ -177,6 +178,29 @@ describe("a store", () => {
         for (const call of calls) yield* Effect.andThen(flush, call)
 
         expect(yield* store.events(id, { run: 0, seq: 0 }, 10)).toHaveLength(1)
+      })
+    )
+  )
+
+  it.live("keeps a few versions of its scripts in Redis, whichever come", () =>
+    withStore(
+      Effect.fnUntraced(function* ({ client, server }) {
+        const librariesOf = Effect.promise(
+          () => client.function("LIST") as Promise<ReadonlyArray<ReadonlyArray<string>>>
+        )
+        for (const version of [1, 2, 3]) {
+          const text = `#!lua name=troupe_${version}\nredis.register_function("troupe_a_${version}", function() end)`
+          yield* Effect.promise(() => client.function("LOAD", text))
+        }
+        expect(yield* librariesOf).toHaveLength(4)
+        const newer = scriptsOnTestTime
+
+        yield* Layer.build(RedisStore.layer(newer).pipe(Layer.provide(settingsFor(server.url))))
+        expect((yield* librariesOf).map(([, name]) => name)).toEqual([newer.library])
+
+        yield* submit(aTask())
+        expect(yield* claim("w", 1)).toHaveLength(1)
+        expect(yield* librariesOf).toHaveLength(2)
       })
     )
   )
@@ -283,25 +307,29 @@ describe("a store whose Redis has no memory left", () => {
     )
   )
 
-  it.live("claims, settles, releases, reaps and renews all the same", () =>
-    withStore(
-      Effect.fnUntraced(function* ({ client, store }) {
-        yield* submit(...tasks(4))
-        const [ended, buried, released] = yield* claim("w", 3)
-        yield* full(client)
+  for (const flushed of [false, true]) {
+    const lost = flushed ? ", where Redis has lost the scripts and has no room for them" : ""
+    it.live(`claims, settles, releases, reaps and renews all the same${lost}`, () =>
+      withStore(
+        Effect.fnUntraced(function* ({ client, store }) {
+          yield* submit(...tasks(4))
+          const [ended, buried, released] = yield* claim("w", 3)
+          yield* full(client)
+          if (flushed) yield* Effect.promise(() => client.function("FLUSH"))
 
-        const { lost } = yield* turn("w", {
-          settled: [end(ended!), end(buried!, "F"), release(released!)],
-          want: 2
+          const { lost } = yield* turn("w", {
+            settled: [end(ended!), end(buried!, "F"), release(released!)],
+            want: 2
+          })
+
+          expect(lost).toEqual([])
+          expect(yield* store.depth(partition)).toMatchObject({ held: 2, dead: 1 })
+          yield* store.evict(partition, "w")
+          expect(yield* claim("v", 5)).toHaveLength(2)
         })
-
-        expect(lost).toEqual([])
-        expect(yield* store.depth(partition)).toMatchObject({ held: 2, dead: 1 })
-        yield* store.evict(partition, "w")
-        expect(yield* claim("v", 5)).toHaveLength(2)
-      })
+      )
     )
-  )
+  }
 
   it.live("gives results to those who wait for them", () =>
     withStore(

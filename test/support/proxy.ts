@@ -43,11 +43,13 @@ const momentMs = 20
 /** Confirmations of these come as pushes, and nothing else answers them. */
 const unanswered = /^s?(un)?subscribe$/i
 
-const namesOfShas = new Map(Object.values(buildScripts()).map(({ name, sha }) => [sha, name as ScriptName]))
+const scriptsCalled = new Map(
+  Object.entries(buildScripts().functions).map(([script, called]) => [called, script as ScriptName])
+)
 
 const requestOf = (words: ReadonlyArray<string>): ScriptRequest | undefined => {
-  const script = words[0]?.toLowerCase() === "evalsha" ? namesOfShas.get(words[1]!) : undefined
-  // After the SHA come the number of keys and the one key.
+  const script = words[0]?.toLowerCase() === "fcall" ? scriptsCalled.get(words[1]!) : undefined
+  // After the name come the number of keys and the one key.
   return script === undefined ? undefined : { script, base: words[3]!, args: words.slice(4) }
 }
 

@@ -2,7 +2,10 @@
 --
 -- A message counts only on the state it was handled with, timers included. The revision of a state is the entry of the
 -- message that wrote it, so the next message knows it before it is stored.
-local revisions, written = {}, {}
+local revisions, written
+at_start(function()
+  revisions, written = {}, {}
+end)
 
 -- Whether the state that a message was handled with is the one that is there, with all that this turn has accepted.
 local function is_of_this_state(agent, base)

@@ -11,7 +11,10 @@ local function agent_of(name)
 end
 
 -- Agents whose messages were claimed, each followed by the revision of its state.
-local activated = {}
+local activated
+at_start(function()
+  activated = {}
+end)
 
 -- Whether a worker died with the task of this record.
 local function has_crashed(record)
@@ -38,6 +41,9 @@ local function read_box(config)
 end
 
 local some_paused
+at_start(function()
+  some_paused = nil
+end)
 local function is_paused(name)
   if some_paused == nil then
     some_paused = redis.call("EXISTS", key.pausedKeys) == 1

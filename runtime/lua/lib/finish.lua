@@ -1,6 +1,8 @@
 -- What goes on when tasks end. Needs: calls, records, lives, watchers, bell, boxes.
 
-local partition = string.match(base, "{(.-)}")
+local function partition_name()
+  return string.match(base, "{(.-)}")
+end
 
 local counter_of, minutes_kept = { C = "cancelled", E = "expired", F = "failed", R = "reaped" }, 7200000
 
@@ -59,6 +61,7 @@ end
 
 -- What a task's end means for others beside its box: its parent, its children, its guards, its alarms, its callback.
 local function untie(id, record, lines)
+  local partition = partition_name()
   for line in string.gmatch(lines, "[^\n]+") do
     local kind, rest = sub(line, 1, 1), sub(line, 2)
     if kind == "p" then

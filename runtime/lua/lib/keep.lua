@@ -45,8 +45,12 @@ end
 
 -- Gathers tasks for `keep_records` and their lanes. Tasks of one submit mostly share a segment and a lane: what is gathered
 -- for both goes on until it changes.
-local writes, lists = {}, {}
+local writes, lists
 local segment, write, lane, list
+at_start(function()
+  writes, lists = {}, {}
+  segment, write, lane, list = nil, nil, nil, nil
+end)
 
 local function keep(entry, record)
   if not segment or find(entry, segment, 1, true) ~= 1 then

@@ -3,7 +3,10 @@
 -- A script looks once whether somebody does, in a read that it makes anyway where it has one. `control.listened` is
 -- `<until> <epoch>`, in Unix milliseconds; within an epoch the notes are numbered from 1 without a gap.
 local lives_max, lives_kept, head_max = 10000, 90000, 4096
-local listened_epoch, lived_at, lives_hinted = nil, nil, false
+local listened_epoch, lived_at, lives_hinted
+at_start(function()
+  listened_epoch, lived_at, lives_hinted = nil, nil, false
+end)
 
 -- Takes what `control.listened` says; one that nobody has renewed goes.
 local function listened_by(text)

@@ -7,7 +7,10 @@ local function tie(id, line)
 end
 
 -- What is said of new tasks, gathered for `store_ties`: their lines, alarms, and boxes.
-local tied, alarms, said, boxes_said = {}, {}, {}, {}
+local tied, alarms, said, boxes_said
+at_start(function()
+  tied, alarms, said, boxes_said = {}, {}, {}, {}
+end)
 
 -- Says of a box what the newest submit says: `limit`, and `o` when it is ordered.
 local function set_box(name, limit, ordered)

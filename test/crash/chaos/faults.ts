@@ -261,9 +261,9 @@ export const faults: Readonly<Record<string, FaultSpec>> = {
   "kill Redis": named(redisKill, 4),
   "pause Redis": named(redisPause, 3),
   "power loss": shimmed(powerLoss, 4),
-  "script flush": named(
+  "function flush": named(
     ofAll(async ({ server }) => {
-      await server.client.script("FLUSH")
+      await server.client.function("FLUSH")
       return "all"
     }),
     3

@@ -153,7 +153,11 @@ export const boxPlants: ReadonlyArray<Plant> = [
   plant("a suspect gives its room up", "          keeps[#runs + 1] = true\n", ""),
 
   // Shares, pauses, caps.
-  plant("lower lanes get no share", `if want > 0 and ARGV[11] ~= "" then`, "if false then"),
+  plant(
+    "lower lanes get no share",
+    `if filled > (some_special and 0 or 1) and ARGV[11] ~= "" then`,
+    "if false then"
+  ),
   plant(
     "a share is more than was wanted",
     "count = math.min(tonumber(count), want)",

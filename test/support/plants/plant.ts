@@ -1,5 +1,6 @@
 /** A bug to plant in the scripts: lines of Lua as they stand, and what a tired hand might have written. */
-import type { Script, Scripts } from "../../../runtime/redis/scripts.ts"
+import { sha1 } from "../../../runtime/digest.ts"
+import { libraryPrefix, type Scripts } from "../../../runtime/redis/scripts.ts"
 
 export interface Plant {
   readonly bug: string
@@ -12,13 +13,14 @@ export const plant = (bug: string, line: string, instead: string): Plant => ({
   changes: [[line, instead]]
 })
 
-/** The scripts with a bug in them. */
+/** The scripts with a bug in them, wherever its lines stand; a version of their own. */
 export const withPlant = (scripts: Scripts, { bug, changes }: Plant): Scripts => {
-  const lost = changes.find(([line]) => !Object.values(scripts).some(({ text }) => text.includes(line)))
+  const lost = changes.find(([line]) => !scripts.text.includes(line))
   if (lost !== undefined) throw new Error(`there is no longer a line in which to plant: ${bug}`)
-  const planted = Object.entries(scripts).map(([name, script]): readonly [string, Script] => {
-    const text = changes.reduce((text, [line, instead]) => text.replace(line, () => instead), script.text)
-    return [name, { ...script, text, sha: new Bun.CryptoHasher("sha1").update(text).digest("hex") }]
-  })
-  return Object.fromEntries(planted) as unknown as Scripts
+  const planted = changes.reduce(
+    (text, [line, instead]) => text.replaceAll(line, () => instead),
+    scripts.text
+  )
+  const [version, its] = [scripts.library.slice(libraryPrefix.length), sha1(planted).slice(0, 12)]
+  return JSON.parse(JSON.stringify({ ...scripts, text: planted }).replaceAll(version, its)) as Scripts
 }
