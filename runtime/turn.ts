@@ -62,9 +62,13 @@ export interface Turn {
 
   /**
    * Redis's time as the worker expects it, 0 when it does not know. When they differ by more than
-   * `clockJumpMs`, no other worker's lease is judged in this turn.
+   * `clockJumpMs`, no other worker's lease is judged in this turn; where the clock was set back, none lasts longer than
+   * this one's from now.
    */
   readonly expectedNow: number
+
+  /** Whether another worker's lease may be judged: not while all seem to have run out, after an outage. */
+  readonly judges: boolean
 
   /** How many tasks to hand out at most: as many as can start running now. */
   readonly want: number

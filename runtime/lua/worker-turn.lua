@@ -10,7 +10,7 @@
   ARGV[1]   worker       string   the worker incarnation
   ARGV[2]   lease        ms       how long its claims stay its own from now
   ARGV[3]   want         integer  tasks to hand out at most
-  ARGV[4]   expected     ms       Redis's time as the worker expects it; 0: not known
+  ARGV[4]   expected     ms       Redis's time as the worker expects it; 0: not known; negative: it judges no lease now
   ARGV[5]   join         0 | 1    1: register this incarnation
   ARGV[6]   again        0 | 1    1: an earlier turn got no answer
   ARGV[7]   retention    ms       how long outcomes and streams are kept
@@ -262,8 +262,9 @@ redis.call("ZADD", key.workers, now + lease, worker)
 if ARGV[13] ~= "" then
   redis.call("HSET", key.about, worker, ARGV[13])
 end
-local calm = expected == 0 or math.abs(now - expected) <= tonumber(ARGV[10])
-if not calm and now < expected then
+local jump = tonumber(ARGV[10])
+local calm = expected == 0 or math.abs(now - expected) <= jump
+if math.abs(expected) - now > jump then
   -- On a clock that was set back the dead would live on: nobody has more than a lease from now.
   for _, other in ipairs(redis.call("ZRANGEBYSCORE", key.workers, "(" .. digits(now + lease), "+inf")) do
     redis.call("ZADD", key.workers, now + lease, other)

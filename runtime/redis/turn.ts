@@ -85,7 +85,7 @@ export const turnArguments = (turn: Turn, retentionMs: number): ReadonlyArray<st
     turn.worker,
     turn.leaseMs,
     turn.want,
-    turn.expectedNow,
+    turn.judges ? turn.expectedNow : -Math.max(1, turn.expectedNow),
     turn.join ? 1 : 0,
     turn.again ? 1 : 0,
     retentionMs,

@@ -522,20 +522,33 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
       expect(yield* found(ulidOfEntry(entry))).toMatchObject({ place: { kind: "held", worker: "w" } })
     })
 
-    promise("gives nobody more than a lease from a clock that was set back", function* () {
-      const { now } = yield* turn("w", { leaseMs: 3_600_000 })
-      yield* submit(aTask())
-      const [entry] = yield* Effect.map(turn("w", { want: 1, leaseMs: 3_600_000 }), ({ claimed }) =>
-        entriesOf(claimed)
-      )
+    promise("judges no lease in a turn that is not to", function* () {
+      const entry = yield* heldOne("w")
+      yield* advance("1 hour")
 
-      yield* turn("v", { expectedNow: now + 3_590_000, leaseMs: 10_000 })
-      yield* advance(9_999)
-      expect((yield* turn("v", { want: 1 })).claimed).toEqual([])
-      yield* advance(1)
+      expect((yield* turn("v", { want: 1, judges: false })).claimed).toEqual([])
 
-      expect(entriesOf((yield* turn("v", { want: 1 })).claimed)).toEqual([nextRun(entry!)])
+      expect(entriesOf((yield* turn("v", { want: 1 })).claimed)).toEqual([nextRun(entry)])
     })
+
+    for (const judges of [true, false])
+      promise(
+        `gives nobody more than a lease from a clock that was set back, where it ${judges ? "judges" : "does not judge"} leases`,
+        function* () {
+          const { now } = yield* turn("w", { leaseMs: 3_600_000 })
+          yield* submit(aTask())
+          const [entry] = yield* Effect.map(turn("w", { want: 1, leaseMs: 3_600_000 }), ({ claimed }) =>
+            entriesOf(claimed)
+          )
+
+          yield* turn("v", { expectedNow: now + 3_590_000, judges, leaseMs: 10_000 })
+          yield* advance(9_999)
+          expect((yield* turn("v", { want: 1 })).claimed).toEqual([])
+          yield* advance(1)
+
+          expect(entriesOf((yield* turn("v", { want: 1 })).claimed)).toEqual([nextRun(entry!)])
+        }
+      )
 
     promise("judges leases again in the next turn, which expects the new time", function* () {
       const entry = yield* heldOne("w")

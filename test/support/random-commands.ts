@@ -127,13 +127,17 @@ export const aSequence = (seed: number): Sequence => {
     const others = entriesFor(worker, 0.2).filter((entry) => !settledEntries.includes(entry))
     const notes = others.map((entry) => [entry, JSON.stringify({ note: ++outcomes })] as const)
     for (const entry of others) noted.add(entry)
+    const leaseMs = one(leasesMs)
+    // A worker that was fenced and does not know it, or one that is told to go on under its old name.
+    const join = !worker.joined && !chance.of(0.05)
+    const expectedNow = chance.of(0.7) ? 0 : now + one([0, 500, -clockJumpMs, clockJumpMs + 1, 60_000])
     return {
       do: "turn",
       turn: aTurn(worker.name, {
-        leaseMs: one(leasesMs),
-        // A worker that was fenced and does not know it, or one that is told to go on under its old name.
-        join: !worker.joined && !chance.of(0.05),
-        expectedNow: chance.of(0.7) ? 0 : now + one([0, 500, -clockJumpMs, clockJumpMs + 1, 60_000]),
+        leaseMs,
+        join,
+        expectedNow,
+        judges: expectedNow % 3 !== 1,
         want: crowd ? one([0, 20, 100, 100]) : swift ? 3 : one([0, 1, 2, 3, 4]),
         share: chance.of(0.3) ? [below(2), below(2), below(2)] : [0, 0, 0],
         suspect: chance.of(0.7),

@@ -101,6 +101,7 @@ export const aTurn = (worker: string, over: Partial<Turn> = {}): Turn => ({
   leaseMs: 10_000,
   join: true,
   expectedNow: 0,
+  judges: true,
   want: 0,
   share: [0, 0, 0],
   suspect: true,

@@ -107,13 +107,23 @@ export const turnPlants: ReadonlyArray<Plant> = [
   ),
   plant(
     "the dead live on when the clock was set back",
-    "if not calm and now < expected then",
+    "if math.abs(expected) - now > jump then",
     "if false then"
   ),
   plant(
     "a lease is cut when the clock went ahead",
-    "if not calm and now < expected then",
-    "if not calm then"
+    "if math.abs(expected) - now > jump then",
+    "if math.abs(math.abs(expected) - now) > jump then"
+  ),
+  plant(
+    "who judges no lease does not see that the clock was set back",
+    "if math.abs(expected) - now > jump then",
+    "if expected - now > jump then"
+  ),
+  plant(
+    "leases are judged by one that is not to",
+    "or math.abs(now - expected) <= jump",
+    "or math.abs(now - math.abs(expected)) <= jump"
   ),
   plant("a lease ends a moment late", "calm and deadline <= now", "calm and deadline < now"),
   plant(
