@@ -73,9 +73,10 @@ export interface DriverPlan {
   readonly calls: number
   readonly perSecond: number
   readonly mix: Mix
+  /** How many tasks a batch has. */
+  readonly batch: number
 }
 
-const batchSize = 10
 const keysEach = 8
 const agentsEach = 6
 
@@ -97,7 +98,7 @@ const pick = (chance: Chance, mix: Mix): Kind => {
 
 /** The submits of one call, and what else there is to it. */
 export const stepsOf = (
-  { mix, number, seed }: DriverPlan,
+  { batch, mix, number, seed }: DriverPlan,
   place: number
 ): {
   readonly kind: Kind
@@ -121,7 +122,7 @@ export const stepsOf = (
         steps: one({ name: "chaos.plain" }, undefined, { ms: chance.one([0, 5, 100, 400]) })
       }
     case "batch": {
-      const steps = Array.from({ length: batchSize }, (_, at) => {
+      const steps = Array.from({ length: batch }, (_, at) => {
         const each = `${label}-${at}`
         return { label: each, ask: { name: "chaos.plain", input: { label: each } } }
       })
@@ -224,10 +225,10 @@ export const stepsOf = (
   }
 }
 
-/** How many tasks a call of a mix comes to, about. */
-export const tasksPerCall = (mix: Mix): number => {
+/** How many tasks a call of a mix comes to, about, where a batch has so many. */
+export const tasksPerCall = (mix: Mix, batch: number): number => {
   const shares = Object.entries(mix) as ReadonlyArray<readonly [Kind, number]>
-  const tasksOf: Mix = { batch: batchSize, conflict: 1, refused: 0, parent: 3, told: 2, peek: 0 }
+  const tasksOf: Mix = { batch, conflict: 1, refused: 0, parent: 3, told: 2, peek: 0 }
   const total = shares.reduce((sum, [, share]) => sum + share, 0)
   return shares.reduce((sum, [kind, share]) => sum + share * (tasksOf[kind] ?? 1), 0) / total
 }

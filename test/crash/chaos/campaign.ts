@@ -20,8 +20,10 @@ import { all } from "./workload.ts"
 
 export interface CampaignOptions {
   readonly seed: number
-  /** How many calls are made by all submitters, within how long; a call is mostly a task, and sometimes ten. */
+  /** How many calls are made by all submitters, within how long; a call is mostly a task, and sometimes a batch. */
   readonly calls: number
+  /** How many tasks a batch has; default 10. */
+  readonly batch?: number
   readonly seconds: number
   readonly faults: number
   /** The program, as one file. */
@@ -43,6 +45,8 @@ export interface CampaignOptions {
   readonly patienceMs?: number
   readonly say?: (line: string) => void
 }
+
+export const batchDefault = 10
 
 const stallLookMs = 20
 
@@ -102,7 +106,15 @@ const folderFor = () => {
 }
 
 export const runCampaign = async (options: CampaignOptions) => {
-  const { calls, leaseMs = 3_000, mix = everything, say = () => {}, seconds, seed } = options
+  const {
+    batch = batchDefault,
+    calls,
+    leaseMs = 3_000,
+    mix = everything,
+    say = () => {},
+    seconds,
+    seed
+  } = options
   const patienceMs = options.patienceMs ?? patienceDefaultMs
   const ways = options.submitters ?? ["library", "http", "named"]
   const folder = folderFor()
@@ -182,7 +194,7 @@ export const runCampaign = async (options: CampaignOptions) => {
     for (const [number, way] of ways.entries()) {
       const each = Math.ceil(calls / ways.length)
       const tenant = tenants[number % tenants.length]!
-      system.submit({ number, seed, tenant, calls: each, perSecond: each / seconds, mix }, way)
+      system.submit({ number, seed, tenant, calls: each, perSecond: each / seconds, mix, batch }, way)
     }
 
     await system.submitting()

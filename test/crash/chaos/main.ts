@@ -4,14 +4,14 @@
  *     bun run chaos                                  20 000 tasks and 60 faults
  *     bun run chaos --seed 7                         the same again
  *     bun run chaos --seed 7 --minutes 30            as many as that time takes
- *     bun run chaos --tasks 1000000 --faults 1000
+ *     bun run chaos --tasks 1000000 --faults 1000 --batch 200 --minutes 40
  *     bun run chaos planted                          every planted bug is to be found
  *
  * Ends with 0 when no promise was broken; else it prints what was, the seed, the commit, and what happened when.
  */
 import { parseArgs } from "node:util"
 import { Bundles } from "./bundle.ts"
-import { runCampaign } from "./campaign.ts"
+import { batchDefault, runCampaign } from "./campaign.ts"
 import { everything, tasksPerCall } from "./calls.ts"
 import type { Fsync } from "./server.ts"
 
@@ -29,6 +29,7 @@ const { positionals, values } = parseArgs({
     minutes: { type: "string" },
     tasks: { type: "string" },
     faults: { type: "string" },
+    batch: { type: "string" },
     only: { type: "string", multiple: true },
     fsync: { type: "string", default: "always" },
     json: { type: "boolean", default: false }
@@ -57,12 +58,14 @@ const campaign = async () => {
     number("faults", values.faults) ?? (minutes === undefined ? 60 : (minutes * 60) / secondsPerFault)
   const seconds =
     minutes === undefined ? Math.max(tasks / tasksPerSecond, faults * secondsPerFault) : minutes * 60
+  const batch = number("batch", values.batch) ?? batchDefault
   const what = `seed ${seed}, commit ${commit()}, ${tasks} tasks, ${Math.floor(faults)} faults`
   console.log(`${what}, within ${Math.round(seconds)} s`)
   const bundles = new Bundles()
   const report = await runCampaign({
     seed,
-    calls: Math.ceil((tasks / tasksPerCall(everything)) * (1 + refusedShare)),
+    calls: Math.ceil((tasks / tasksPerCall(everything, batch)) * (1 + refusedShare)),
+    batch,
     seconds,
     faults: Math.floor(faults),
     program: await bundles.sound(),
@@ -82,7 +85,9 @@ const campaign = async () => {
   for (const { invariant, what } of violations.slice(0, shown)) console.log(`${invariant.padEnd(5)} ${what}`)
   if (violations.length > shown) console.log(`… and ${violations.length - shown} more`)
   console.log(`\n${violations.length} promises were broken: ${what}`)
-  console.log(`again: bun run chaos --seed ${seed} --tasks ${tasks} --faults ${Math.floor(faults)}`)
+  console.log(
+    `again: bun run chaos --seed ${seed} --tasks ${tasks} --faults ${Math.floor(faults)} --batch ${batch}`
+  )
   console.log(report.said)
   return 1
 }
