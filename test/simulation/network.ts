@@ -37,6 +37,8 @@ export interface Told {
   /** Something happened to a process that may cost runs. */
   readonly blow: (process: Process, op: "cut" | "paused") => void
   readonly kill: (process: Process) => void
+  /** What a process had said before it died has reached the store only now: it may have prolonged its lease. */
+  readonly late: () => void
 }
 
 export class Network {
@@ -106,6 +108,7 @@ export class Network {
         world.after(untilKnown + world.random() * lateMaxMs, () => {
           this.late -= 1
           perform()
+          if (!process.isAlive) this.#told.late()
         })
         unknown("runs late", untilKnown)
       } else if (fate < lost + unanswered + late + fatal) {

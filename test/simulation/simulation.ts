@@ -102,6 +102,7 @@ class Simulation {
   #processes = 0
   /** Whether what dies is started again. */
   restarts = true
+  #isHealed = false
   /** Who was told to stop. */
   readonly #stopped = new Set<Process>()
   /** The clients that have not been told all they asked for, and live or will be started again. */
@@ -112,7 +113,10 @@ class Simulation {
     this.world = new World(plan.seed, traces)
     this.network = new Network(this.world, {
       blow: (process, op) => this.note({ op, process: process.name }),
-      kill: (process) => this.kill(process)
+      kill: (process) => this.kill(process),
+      late: () => {
+        if (this.#isHealed) this.heal("late call")
+      }
     })
     this.server = new Server(this.#process("redis"), this.network, settings)
     plant?.(this.server.stored)
@@ -256,6 +260,13 @@ class Simulation {
     return this.world.run(until, { at: startMs + atMs, steps: stepsMax })
   }
 
+  /** From now on nothing is broken, as far as is known. */
+  heal(name: string): void {
+    if (this.#isHealed) this.note({ op: "fault", phase: "begin", name })
+    this.#isHealed = true
+    this.note({ op: "fault", phase: "healed", name })
+  }
+
   elapsedMs(): number {
     return this.world.now - startMs
   }
@@ -273,7 +284,7 @@ const play = (simulation: Simulation, plan: Plan): void => {
   // Everything works again.
   network.weather = fine
   network.isDown = false
-  simulation.note({ op: "fault", phase: "healed", name: "all" })
+  simulation.heal("all")
   for (const { process } of [...simulation.workers, ...simulation.clients])
     if (process.isPaused) world.resume(process)
   if (plan.mode === "liveness") {
