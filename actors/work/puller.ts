@@ -9,7 +9,7 @@
  * Its state is plain values. Whatever changes them calls `change`, and `advance` then does all that follows: no
  * fiber waits for the next turn, since a wake-up of each would cost more than the turn.
  */
-import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, type Scope } from "effect"
+import { Cause, Clock, Deferred, Duration, Effect, Exit, type Scope } from "effect"
 import type { Agents } from "../../runtime/agents.ts"
 import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
@@ -23,10 +23,13 @@ import { crashesOf, type Entry, idIn, type Partition, type TaskId, ulidOfEntry }
 import type { Services } from "./attempt.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
 import { openBooks } from "./books.ts"
+import { openFlights } from "./flights.ts"
+import { Lease } from "./lease.ts"
 import { relay } from "./relay.ts"
 import { openRuns } from "./runs.ts"
 import { type Settled, sayingsOf } from "./settled.ts"
 import { sharesOf } from "./share.ts"
+import { openWaking } from "./waking.ts"
 
 /** How much one turn carries at most. A script over these stays under 5 ms. */
 const claimMax = 250
@@ -51,9 +54,6 @@ const beatsPerLease = 6
 
 const unanswered = counter("troupe_turns_unanswered_total")
 const notRelayed = counter("troupe_outbox_failures_total")
-
-/** How long it waits after the bell could not be heard, in milliseconds. */
-const deafMs = 100
 
 export interface Puller {
   readonly partition: Partition
@@ -112,7 +112,8 @@ export const openPuller = Effect.fnUntraced(function* (
   const heartbeatMs = Duration.toMillis(options.heartbeat)
   const store = yield* Store
   const fenced = yield* Deferred.make<never, Fenced>()
-  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const flights = yield* openFlights
+  const { fly, send } = flights
 
   /** What has finished and is to be said; and what is being said in a turn on its way. */
   let settled: Array<Settled> = []
@@ -137,35 +138,11 @@ export const openPuller = Effect.fnUntraced(function* (
   let resting = false
   /** Whether permits came, or were refused, that no turn has heard of yet. */
   let permitsNews = false
-  let listening = false
   let lastTurnMono = 0
-  let lastAnswerMono = 0
-  /** Until then its claims are its own, as far as it knows. A process that stood still may find that this is over. */
-  let leaseUntilMono = Number.NEGATIVE_INFINITY
-  const holdsLease = () => mono() < leaseUntilMono
-  /** Until then no other worker's lease is judged: after an outage all of them seem to have run out. */
-  let judgeFromMono = options.afterOutage ? Number.POSITIVE_INFINITY : 0
-  let clockOffset: number | undefined
-  let nextDue: number | undefined
   let backoffMs = 0
 
-  const clock = yield* Clock.Clock
-  const mono = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-  const redisNow = (at = mono()) =>
-    Math.round(clockOffset === undefined ? clock.currentTimeMillisUnsafe() : clockOffset + at)
-
-  /** Effects on their way; they end with the puller. */
-  const flying = new Set<Fiber.Fiber<unknown, unknown>>()
-  let closed = false
-  const fly = <A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void) => {
-    const fiber = run(effect)
-    flying.add(fiber)
-    fiber.addObserver((exit) => {
-      flying.delete(fiber)
-      if (!closed) then(exit)
-    })
-    return fiber
-  }
+  const lease = new Lease({ clock: yield* Clock.Clock, leaseMs, afterOutage: options.afterOutage })
+  const { mono, redisNow } = lease
 
   // A batch that finishes in one tick is said in one turn; where nothing runs, nothing more will finish.
   let soon = false
@@ -187,7 +164,7 @@ export const openPuller = Effect.fnUntraced(function* (
     services,
     mono,
     redisNow,
-    holdsLease: () => holdsLease(),
+    holdsLease: lease.isHeld,
     onSettled: (one) => {
       settled.push(one)
       books.settled(one)
@@ -219,10 +196,9 @@ export const openPuller = Effect.fnUntraced(function* (
   const advance = () => {
     soon = false
     laterOn = false
-    if (closed) return
+    if (flights.isClosed()) return
     while (inFlight < flightsMax && !resting && hasReason()) takeTurn()
     listen()
-    awaitDue()
     for (const waiter of waiters) {
       if (!waiter.holds()) continue
       waiters.delete(waiter)
@@ -256,8 +232,7 @@ export const openPuller = Effect.fnUntraced(function* (
     want,
     join: !joined,
     again,
-    expectedNow: clockOffset === undefined ? 0 : redisNow(),
-    judges: mono() >= judgeFromMono,
+    ...lease.said,
     ...sayingsOf(said),
     notes: runs.takeNotes(notesMax),
     share: sharesOf(claimed, want),
@@ -275,13 +250,10 @@ export const openPuller = Effect.fnUntraced(function* (
     }
   }
 
-  const takeReply = (turn: Turn, reply: TurnReply) => {
+  const takeReply = (turn: Turn, reply: TurnReply, sentMono: number) => {
     const now = mono()
-    clockOffset = reply.now - now
-    const wasOut = lastAnswerMono === 0 ? options.afterOutage : now - lastAnswerMono > leaseMs / 2
-    if (wasOut) judgeFromMono = now + leaseMs
-    lastAnswerMono = now
-    nextDue = reply.nextDue
+    lease.answered(sentMono, reply.now)
+    waking.nextDue = reply.nextDue
     joined = true
     backoffMs = 0
     if (turn.want > 0) claimers = reply.claimed.length === turn.want ? 2 : 0
@@ -289,7 +261,7 @@ export const openPuller = Effect.fnUntraced(function* (
     runs.activated(reply.agents)
     if (reply.lost.length > 0) refuse(turn, new Set(reply.lost))
     // A reply that was read late may tell of claims that are somebody else's by now: what is held is asked for again.
-    const claims = holdsLease() ? reply.claimed : []
+    const claims = lease.isHeld() ? reply.claimed : []
     for (const claim of claims) {
       if (handing) {
         release(claim.entry)
@@ -303,8 +275,8 @@ export const openPuller = Effect.fnUntraced(function* (
       books.permits.want(ring, Math.min(waiting, free()), Math.min(waiting, concurrency))
     for (const entry of reply.lost) runs.interrupt(entry, "lost")
     if (reply.outbox) carry()
-    if (!holdsLease()) again = true
-    if (!turn.again || !holdsLease()) return
+    if (!lease.isHeld()) again = true
+    if (!turn.again || !lease.isHeld()) return
     again = false
     // What was cancelled while no order could be heard is not held any more.
     const held = new Set([...reply.held, ...reply.claimed.map(({ entry }) => entry)])
@@ -331,7 +303,7 @@ export const openPuller = Effect.fnUntraced(function* (
       carrying = false
       if (Exit.isFailure(exit)) {
         notRelayed()
-        run(tell(Effect.logWarning("the outbox waits to be relayed", exit.cause)))
+        send(tell(Effect.logWarning("the outbox waits to be relayed", exit.cause)))
       } else if (exit.value) carry()
     })
   }
@@ -383,15 +355,14 @@ export const openPuller = Effect.fnUntraced(function* (
       if (want > 0) claiming -= 1
       saying.delete(said)
       if (Exit.isSuccess(exit)) {
-        leaseUntilMono = Math.max(leaseUntilMono, sentMono + leaseMs)
-        takeReply(turn, exit.value)
+        takeReply(turn, exit.value, sentMono)
       } else {
         books.permits.turned(turn.permits)
         const error = Cause.squash(exit.cause)
         if (error instanceof Fenced) giveUp(error)
         else {
           settled = [...said, ...settled]
-          if (!(error instanceof StoreError)) run(tell(Effect.logError("a turn failed", exit.cause)))
+          if (!(error instanceof StoreError)) send(tell(Effect.logError("a turn failed", exit.cause)))
           rest(error instanceof StoreError ? error : new StoreError({ operation: "turn", cause: error }))
         }
       }
@@ -412,41 +383,14 @@ export const openPuller = Effect.fnUntraced(function* (
     change()
   }
 
+  const waking = openWaking({ flights, bell, redisNow, tell, wake, change })
   // What is on its way ends before everything else is closed.
-  yield* Effect.addFinalizer(() => {
-    closed = true
-    return Fiber.interruptAll(flying)
-  })
-  /** Waits for the bell while there is room and the lanes were found empty. */
+  yield* Effect.addFinalizer(() => flights.close)
+  /** Waits for the bell while there is room and the lanes were found empty, and for the next delayed task. */
   const listen = () => {
-    const idle = joined && !owed && claimers === 0 && claiming === 0 && free() > 0
-    if (listening || draining || left || !idle) return
-    listening = true
-    const deaf = (error: StoreError) =>
-      Effect.andThen(tell(Effect.logWarning(error.message)), Effect.sleep(deafMs))
-    fly(bell.wait(bellWaitMaxMs).pipe(Effect.catch(deaf)), () => {
-      listening = false
-      wake()
-    })
-  }
-
-  let armedDue: number | undefined
-  let alarm: Fiber.Fiber<void> | undefined
-  /** Takes a turn when the next delayed task is due. Its answer names the one after it, or the same one again. */
-  const awaitDue = () => {
-    const answered = !owed && claiming === 0
-    if (nextDue === undefined || draining || left || !answered) return
-    if (armedDue !== undefined && armedDue <= nextDue) return
-    if (alarm !== undefined) run(Fiber.interrupt(alarm))
-    const due = nextDue
-    armedDue = due
-    alarm = fly(Effect.sleep(Math.max(1, due - redisNow())), (exit) => {
-      // A later alarm has taken its place.
-      if (armedDue !== due || Exit.isFailure(exit)) return
-      armedDue = undefined
-      if (nextDue !== undefined && nextDue <= due) wake()
-      else change()
-    })
+    if (draining || left || owed || claiming > 0) return
+    if (joined && claimers === 0 && free() > 0) waking.listen()
+    if (waking.nextDue !== undefined) waking.await(waking.nextDue)
   }
 
   const forever = (what: string, step: Effect.Effect<void>) =>
@@ -488,7 +432,9 @@ export const openPuller = Effect.fnUntraced(function* (
   /** Once nothing of this incarnation counts any more, there is nothing to wait for. */
   const unlessOver = (effect: Effect.Effect<void>) =>
     Effect.suspend(() =>
-      left || closed ? Effect.void : Effect.raceFirst(effect, Effect.ignore(Deferred.await(fenced)))
+      left || flights.isClosed()
+        ? Effect.void
+        : Effect.raceFirst(effect, Effect.ignore(Deferred.await(fenced)))
     )
 
   const stopClaiming = () => {
@@ -513,7 +459,7 @@ export const openPuller = Effect.fnUntraced(function* (
 
   const leave = Effect.suspend(() => {
     // One that was fenced has nothing left to hand back.
-    if (left || closed) return Effect.void
+    if (left || flights.isClosed()) return Effect.void
     left = true
     return Effect.ignore(store.leave(partition, worker))
   })

@@ -1,0 +1,62 @@
+/**
+ * What one incarnation knows of times: its own lease, Redis's clock, and whether it may judge the leases of others.
+ *
+ * All of it is told by answers to turns, on this process's monotonic clock: a process that stood still finds that its
+ * lease is over, and a Redis whose clock was set does not.
+ */
+import type { Clock } from "effect"
+
+export interface LeaseOptions {
+  readonly clock: Clock.Clock
+  readonly leaseMs: number
+  /** The store was out of reach just now: nobody is judged for a lease, as after an outage that was seen. */
+  readonly afterOutage: boolean
+}
+
+export class Lease {
+  readonly #clock: Clock.Clock
+  readonly #leaseMs: number
+  readonly #afterOutage: boolean
+  #lastAnswerMono: number | undefined
+  /** Until then its claims are its own, as far as it knows. */
+  #untilMono = Number.NEGATIVE_INFINITY
+  /** Until then no other worker's lease is judged: after an outage all of them seem to have run out. */
+  #judgeFromMono: number
+  /** Redis's Unix milliseconds less ours. */
+  #offset: number | undefined
+
+  constructor({ afterOutage, clock, leaseMs }: LeaseOptions) {
+    this.#clock = clock
+    this.#leaseMs = leaseMs
+    this.#afterOutage = afterOutage
+    this.#judgeFromMono = afterOutage ? Number.POSITIVE_INFINITY : 0
+  }
+
+  /** Milliseconds on this process's monotonic clock. */
+  readonly mono = (): number => Number(this.#clock.monotonicTimeNanosUnsafe()) / 1e6
+
+  /** Unix milliseconds on Redis's clock at such a time; on ours while Redis's is not known. */
+  readonly redisNow = (mono = this.mono()): number =>
+    Math.round(this.#offset === undefined ? this.#clock.currentTimeMillisUnsafe() : this.#offset + mono)
+
+  readonly isHeld = (): boolean => this.mono() < this.#untilMono
+
+  /** What a turn says of times. */
+  get said(): { readonly expectedNow: number; readonly judges: boolean } {
+    return {
+      expectedNow: this.#offset === undefined ? 0 : this.redisNow(),
+      judges: this.mono() >= this.#judgeFromMono
+    }
+  }
+
+  /** A turn that was sent then, and had this time in its answer, has renewed the lease. */
+  answered(sentMono: number, redisNow: number): void {
+    const now = this.mono()
+    this.#untilMono = Math.max(this.#untilMono, sentMono + this.#leaseMs)
+    this.#offset = redisNow - now
+    const last = this.#lastAnswerMono
+    const wasOut = last === undefined ? this.#afterOutage : now - last > this.#leaseMs / 2
+    if (wasOut) this.#judgeFromMono = now + this.#leaseMs
+    this.#lastAnswerMono = now
+  }
+}
