@@ -55,19 +55,25 @@ export const lookAt = (
       { op: "stream", task, events }
     ]
   })
-  const memories = Object.keys(queues).flatMap((queue) =>
-    [...heaps.look(partitionOf(queue)).agents].flatMap(
-      ([address, { state }]): ReadonlyArray<HistoryEvent> => {
-        const [name = "", key = ""] = address.split("/")
-        if (state === undefined || key.endsWith("-timers")) return []
-        const labels = JSON.parse(state.json) as ReadonlyArray<string>
-        return [
-          name === "sim.notebook"
-            ? { op: "memory", agent: key, labels }
-            : { op: "memory", agent: `${key}'s ledger`, labels, of: key }
+  const agents = Object.keys(queues).flatMap((queue) =>
+    [...heaps.look(partitionOf(queue)).agents].flatMap(([address, { state }]) => {
+      const [name = "", key = ""] = address.split("/")
+      return state === undefined
+        ? []
+        : [{ name, key, labels: JSON.parse(state.json) as ReadonlyArray<string> }]
+    })
+  )
+  const ledgers = new Map(
+    agents.flatMap(({ key, labels, name }) => (name === "sim.ledger" ? [[key, labels]] : []))
+  )
+  const memories = agents.flatMap(({ key, labels, name }): ReadonlyArray<HistoryEvent> =>
+    name === "sim.notebook"
+      ? [
+          { op: "memory", agent: key, labels },
+          // One that was never told anything is not there.
+          { op: "memory", agent: `${key}'s ledger`, labels: ledgers.get(key) ?? [], of: key }
         ]
-      }
-    )
+      : []
   )
   return [...ends, ...memories]
 }

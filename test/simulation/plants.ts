@@ -191,6 +191,15 @@ export const plants: ReadonlyArray<Plant> = [
     }
   },
   {
+    bug: "what a message sends is not stored",
+    plant: beforeTurns((_, turn) => ({
+      ...turn,
+      settled: turn.settled.map((one) =>
+        one.kind === "end" && one.act !== undefined ? { ...one, act: { ...one.act, sent: [] } } : one
+      )
+    }))
+  },
+  {
     bug: "an idempotency key is forgotten at once",
     plant: ({ heaps, of }) => {
       const admission = of(Admission)
