@@ -31,6 +31,11 @@ import timers from "../lua/lib/timers.lua" with { type: "text" }
 import records from "../lua/lib/records.lua" with { type: "text" }
 import sizes from "../lua/lib/sizes.lua" with { type: "text" }
 import watchers from "../lua/lib/watchers.lua" with { type: "text" }
+import claim from "../lua/lib/claim.lua" with { type: "text" }
+import leases from "../lua/lib/leases.lua" with { type: "text" }
+import promote from "../lua/lib/promote.lua" with { type: "text" }
+import settle from "../lua/lib/settle.lua" with { type: "text" }
+import turn from "../lua/lib/turn.lua" with { type: "text" }
 import window from "../lua/lib/window.lua" with { type: "text" }
 import letterBury from "../lua/letter-bury.lua" with { type: "text" }
 import letterRevive from "../lua/letter-revive.lua" with { type: "text" }
@@ -92,6 +97,11 @@ const pieces = {
   timers,
   sizes,
   watchers,
+  claim,
+  leases,
+  promote,
+  settle,
+  turn,
   window
 }
 export type Piece = keyof typeof pieces
@@ -176,9 +186,9 @@ const scriptOf = (name: string, source: string, instead: Partial<Record<Piece, s
   return `
 make["${name}"] = function()
 local KEYS, ARGV, base, key
-local starts = {}
-local function at_start(start)
-  starts[#starts + 1] = start
+local start_steps = {}
+local function at_start(step)
+  start_steps[#start_steps + 1] = step
 end
 ${included.join("\n")}
 local function run()
@@ -186,8 +196,8 @@ ${body}
 end
 return function(keys, args)
   KEYS, ARGV, base, key = keys, args, keys[1], keys_of(keys[1])
-  for i = 1, #starts do
-    starts[i]()
+  for i = 1, #start_steps do
+    start_steps[i]()
   end
   return run()
 end

@@ -128,12 +128,12 @@ export const boxPlants: ReadonlyArray<Plant> = [
   plant("permits are not counted", "math.min(tonumber(ARGV[i + 1]), want), held", "want, held"),
   plant(
     "claims with permits are not counted as claims",
-    "local count = claim_ring(ARGV[i], math.min(tonumber(ARGV[i + 1]), want), held, claims)\n  want = want - count",
+    "local count = claim_ring(ARGV[i], math.min(tonumber(ARGV[i + 1]), want), held, claims)\n    want = want - count",
     "local count = claim_ring(ARGV[i], math.min(tonumber(ARGV[i + 1]), want), held, claims)"
   ),
   plant("a deferral is not heard", `"XX", now + tonumber(ARGV[i + 1])`, `"XX", now`),
   plant("a ring that has no work is deferred", `key.rings, "XX", now`, "key.rings, now"),
-  plant("the end of a deferral is not told", "if next_ring[2] and (next_due", "if false and (next_due"),
+  plant("the end of a deferral is not told", "return next_ring[2] and sooner", "return false and sooner"),
   plant("a full worker keeps what is limited to itself", "(some_ring and asked == 0)", "false"),
 
   // Suspects.
@@ -164,7 +164,7 @@ export const boxPlants: ReadonlyArray<Plant> = [
     "count = tonumber(count)"
   ),
   plant("a share goes to the lane above", "  local place = 1\n", "  local place = 0\n"),
-  plant("a paused queue hands out", `control[1] == "1", false`, "false, false"),
+  plant("a paused queue hands out", `paused = control[1] == "1"`, "paused = false"),
   plant("a paused queue rings all the time", "(not paused and not capped and", "(not capped and"),
   plant("so many at once is not heeded", "elseif control[2] then", "elseif false then"),
   plant(

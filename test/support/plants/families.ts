@@ -9,8 +9,8 @@ export const familyPlants: ReadonlyArray<Plant> = [
     "if first then"
   ),
   plant("an expiry ends a task that has run", `"^Q(%a1)%."`, `"^Q(%a%d+)%."`),
-  plant("nothing expires", "    if #unstarted > 0 then\n", "    if false then\n"),
-  plant("a deadline is not heeded", "    if #overdue > 0 then\n", "    if false then\n"),
+  plant("nothing expires", "  if #unstarted > 0 then\n", "  if false then\n"),
+  plant("a deadline is not heeded", "  if #overdue > 0 then\n", "  if false then\n"),
   plant("an alarm outlives its task", `      redis.call("ZREM", key.later, "!" .. id, "#" .. id)\n`, ""),
   plant("a task outlives what is to be tidied", `    send("HDEL", key.ties, tied)\n`, ""),
 
@@ -72,7 +72,7 @@ export const familyPlants: ReadonlyArray<Plant> = [
     `  redis.call("SREM", key.children(parent), child)\n`,
     ""
   ),
-  plant("who waits for nobody waits for ever", "      put({ parent[1] }, true)\n", ""),
+  plant("who waits for nobody waits for ever", "    put({ parent[1] }, true)\n", ""),
   plant(
     "a wait forgets its outcome",
     "parents[#parents + 1] = { goes_on(entry, ARGV[i + 1]), ARGV[i + 2] }",

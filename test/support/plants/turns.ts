@@ -44,12 +44,12 @@ export const turnPlants: ReadonlyArray<Plant> = [
   plant("a worker that was evicted goes on", " or tonumber(registered) == 0", ""),
   plant(
     "a settlement said again does not know its own outcome",
-    "if present[i] ~= expect[i] then",
+    "if present[i] ~= expected_records[i] then",
     "if true then"
   ),
   plant(
     "a settlement said again takes any outcome for its own",
-    "if present[i] ~= expect[i] then",
+    "if present[i] ~= expected_records[i] then",
     "if not present[i] then"
   ),
   plant(
@@ -132,7 +132,7 @@ export const turnPlants: ReadonlyArray<Plant> = [
     `redis.call("SRANDMEMBER", key.held(dead), reap_max)`
   ),
   plant("a crowd's second piece is forgotten", "if #theirs < reap_max then", "if true then"),
-  plant("nobody is told of another dead worker", "  if expired() then\n    ring()\n  end\n", ""),
+  plant("nobody is told of another dead worker", "    if expired(calm) then\n      ring()\n    end\n", ""),
   plant(
     "a worker that leaves takes its tasks along",
     ` and redis.call("EXISTS", key.held(ARGV[1])) == 0`,
@@ -144,11 +144,11 @@ export const turnPlants: ReadonlyArray<Plant> = [
   {
     bug: "a task is promoted before it is due",
     changes: [
-      ["if next_due <= now then", "if next_due <= now + 500 then"],
+      ["if first < 0 or first > now then", "if first < 0 or first > now + 500 then"],
       [`"-inf", now, "LIMIT", 0, promote_max`, `"-inf", now + 500, "LIMIT", 0, promote_max`]
     ]
   },
-  plant("the next due time is the one that has just passed", "next_due = tonumber(head[2] or -1)", ""),
+  plant("the next due time is the one that has just passed", "  return next_due()\n", "  return first\n"),
   plant(
     "the newest is claimed first",
     `arguments[size + 2] = "LEFT", "COUNT"`,
@@ -187,8 +187,8 @@ export const turnPlants: ReadonlyArray<Plant> = [
   {
     bug: "a hint brings along an outcome that was refused",
     changes: [
-      ["  for k = 1, count do\n    outcomes", "  for k = 17, starts[2] - 1, 2 do\n    outcomes"],
-      ["outcomes[settled[k]] = records[k]", "outcomes[ARGV[k]] = ARGV[k + 1]"]
+      ["  for k = 1, count do\n    of", "  for k = starts[1], starts[2] - 1, 2 do\n    of"],
+      ["of[settled[k]] = outcomes[k]", "of[ARGV[k]] = ARGV[k + 1]"]
     ]
   },
   plant("a watch outlives its task", "if last then", "if false then"),
