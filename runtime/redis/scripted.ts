@@ -98,7 +98,7 @@ const make = (scripts: Scripts) =>
         return await client.fcall(scripts.functions[name], 1, ...args)
       } catch (error) {
         if (!isUnknown(error)) throw error
-        return client.eval(scripts.alone[name], 1, ...args)
+        return client.eval(scripts.alone(name), 1, ...args)
       }
     }
     const run = <A>(name: ScriptName, partition: Partition, args: ReadonlyArray<string | number>) =>

@@ -165,34 +165,31 @@ export interface Scripts {
   readonly text: string
   /** What `FCALL` calls each script by: `troupe_<script>_<version>`. */
   readonly functions: Readonly<Record<ScriptName, string>>
-  /** Each script for itself, as `EVAL` takes it: slower, but it runs where Redis has no room for a library. */
-  readonly alone: Readonly<Record<ScriptName, string>>
+  /** A script for itself, as `EVAL` takes it: slower, but it runs where Redis has no room for a library. */
+  readonly alone: (script: ScriptName) => string
 }
 
 /** What all of the library's names begin with. */
 export const libraryPrefix = "troupe_"
 
-const includes = /^--- @include "(.+)"\n/gm
+const includes = /^--- @include "(.+)"$/gm
 
 /** What is not for Redis, which keeps the text. */
 const comments = /^ *--\[\[\n[^]*?^\]\]\n|^ *--.*\n|^\n/gm
 
+const bare = (source: string): string => source.replaceAll(comments, "")
+
 /** A function that makes the script when it is called first: while a library loads, Lua's own tables are not there yet. */
-const scriptOf = (name: string, source: string, instead: Partial<Record<Piece, string>>): string => {
-  const body = source.slice(source.indexOf("\n") + 1).replaceAll(includes, "")
-  const included = [...source.matchAll(includes)].map(
-    ([, piece]) => instead[piece as Piece] ?? pieces[piece as Piece]
-  )
-  return `
+const scriptOf = (name: string, source: string, pieces: Readonly<Record<string, string>>): string => `
 make["${name}"] = function()
 local KEYS, ARGV, base, key
 local start_steps = {}
 local function at_start(step)
   start_steps[#start_steps + 1] = step
 end
-${included.join("\n")}
+${[...source.matchAll(includes)].map(([, piece]) => pieces[piece!]).join("\n")}
 local function run()
-${body}
+${bare(source.slice(source.indexOf("\n") + 1))}
 end
 return function(keys, args)
   KEYS, ARGV, base, key = keys, args, keys[1], keys_of(keys[1])
@@ -203,7 +200,6 @@ return function(keys, args)
 end
 end
 `
-}
 
 /** What a script may do: its first line says so, in words that scripts and functions share. */
 const flagsOf = (source: string): string => /^#!lua(?: flags=(\S+))?\n/.exec(source)?.[1] ?? ""
@@ -222,26 +218,30 @@ const registration = (name: string, source: string, called: string): string => {
 
 /** The scripts, with some pieces replaced: a test stands in for the clock that way. */
 export const buildScripts = (instead: Partial<Record<Piece, string>> = {}): Scripts => {
+  const bares = Object.fromEntries(
+    Object.entries({ ...pieces, ...instead }).map(([piece, source]) => [piece, bare(source)])
+  )
   const head = `${luaKeys}local make, made = {}, {}\n`
   const all = Object.entries(sources).map(([name, source]) => ({
-    name,
+    name: name as ScriptName,
     source,
-    made: scriptOf(name, source, instead)
+    script: scriptOf(name, source, bares)
   }))
-  const everyOne = <A>(of: (script: (typeof all)[number]) => A) =>
-    Object.fromEntries(all.map((script) => [script.name, of(script)])) as Record<ScriptName, A>
-
-  const body = [head, ...all.map(({ made }) => made)].join("").replaceAll(comments, "")
+  const body = `${head}${all.map(({ script }) => script).join("")}`
   const version = sha1(body).slice(0, 12)
   const library = `${libraryPrefix}${version}`
-  const functions = everyOne(({ name }) => `${libraryPrefix}${name.replaceAll("-", "_")}_${version}`)
-  const registered = all.map(({ name, source }) => registration(name, source, functions[name as ScriptName]))
-  const alone = everyOne(({ made, name, source }) => {
-    const flags = flagsOf(source)
-    return `#!lua${flags && ` flags=${flags}`}\n${head}${made}return make["${name}"]()(KEYS, ARGV)\n`.replaceAll(
-      comments,
-      ""
-    )
-  })
-  return { library, text: `#!lua name=${library}\n${body}${registered.join("")}`, functions, alone }
+  const functions = Object.fromEntries(
+    all.map(({ name }) => [name, `${libraryPrefix}${name.replaceAll("-", "_")}_${version}`])
+  ) as Record<ScriptName, string>
+  const registered = all.map(({ name, source }) => registration(name, source, functions[name]))
+  return {
+    library,
+    text: `#!lua name=${library}\n${body}${registered.join("")}`,
+    functions,
+    alone: (name) => {
+      const { script, source } = all.find((one) => one.name === name)!
+      const flags = flagsOf(source)
+      return `#!lua${flags && ` flags=${flags}`}\n${head}${script}return make["${name}"]()(KEYS, ARGV)\n`
+    }
+  }
 }

@@ -22,5 +22,13 @@ export const withPlant = (scripts: Scripts, { bug, changes }: Plant): Scripts =>
     scripts.text
   )
   const [version, its] = [scripts.library.slice(libraryPrefix.length), sha1(planted).slice(0, 12)]
-  return JSON.parse(JSON.stringify({ ...scripts, text: planted }).replaceAll(version, its)) as Scripts
+  const renamed = (text: string) => text.replaceAll(version, its)
+  return {
+    ...scripts,
+    library: renamed(scripts.library),
+    text: renamed(planted),
+    functions: Object.fromEntries(
+      Object.entries(scripts.functions).map(([script, called]) => [script, renamed(called)])
+    ) as Scripts["functions"]
+  }
 }
