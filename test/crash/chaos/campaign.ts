@@ -78,22 +78,28 @@ const writtenBy = (folder: string) =>
     0
   )
 
-/** What goes on forever is progress, too: it is waited for so many times as long. */
+/** What goes on forever is progress, too: it is waited for so many times as long, or as long again as it was to take. */
 const quietsMax = 10
 
-/** Waits for something, for as long as there is progress toward it. */
-const unlessQuiet = async (done: Promise<unknown>, progress: () => number, quietMs: number) => {
+/** Waits for something, for as long as there is progress toward it; says whether it is done. */
+const unlessQuiet = async (
+  done: Promise<unknown>,
+  progress: () => number,
+  quietMs: number,
+  plannedMs: number
+): Promise<boolean> => {
   let isDone = false
   void done.then(() => {
     isDone = true
   })
   let [last, since] = [progress(), performance.now()]
-  const until = since + quietsMax * quietMs
+  const until = since + Math.max(quietsMax * quietMs, plannedMs)
   while (!isDone && performance.now() - since < quietMs && performance.now() < until) {
     await Bun.sleep(quietLookMs)
     const now = progress()
     if (now !== last) [last, since] = [now, performance.now()]
   }
+  return isDone
 }
 
 const folderFor = () => {
@@ -230,10 +236,13 @@ export const runCampaign = async (options: CampaignOptions) => {
     note({ op: "fault", phase: "begin", name })
     server.catchUp()
     note({ op: "fault", phase: "healed", name })
-    await unlessQuiet(system.submitted(), () => writtenBy(system.histories), patienceMs)
+    const written = () => writtenBy(system.histories)
+    const isSubmitted = await unlessQuiet(system.submitted(), written, patienceMs, seconds * 1_000)
     if (options.schedules !== false)
       for (const id of ["run-all", "skip"]) await troupe.schedules.delete(id).catch(() => {})
-    say(`all was submitted after ${(sinceMs() / 1_000).toFixed(1)} s`)
+    // What came while it is looked at would not be seen to end.
+    if (!isSubmitted) await system.dismiss()
+    say(`${isSubmitted ? "all" : "NOT all"} was submitted after ${(sinceMs() / 1_000).toFixed(1)} s`)
     const { without } = await lookAtAll(
       system,
       (tenant) => troupes.get(tenant)!,

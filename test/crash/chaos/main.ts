@@ -81,9 +81,11 @@ const campaign = async () => {
     console.log(`no promise was broken (${what}, ${report.seconds} s)`)
     return 0
   }
-  const shown = 50
-  for (const { invariant, what } of violations.slice(0, shown)) console.log(`${invariant.padEnd(5)} ${what}`)
-  if (violations.length > shown) console.log(`… and ${violations.length - shown} more`)
+  const shown = 20
+  for (const [invariant, all] of Map.groupBy(violations, ({ invariant }) => invariant)) {
+    for (const { what } of all.slice(0, shown)) console.log(`${invariant.padEnd(5)} ${what}`)
+    if (all.length > shown) console.log(`${invariant.padEnd(5)} … and ${all.length - shown} more`)
+  }
   console.log(`\n${violations.length} promises were broken: ${what}`)
   console.log(
     `again: bun run chaos --seed ${seed} --tasks ${tasks} --faults ${Math.floor(faults)} --batch ${batch}`

@@ -174,6 +174,7 @@ export const startSystem = async (options: SystemOptions) => {
     await begun("the node to be up", () => /Serving at/.test(all.get("node")!.said))
   }
 
+  let isDismissed = false
   const submitters: Array<Promise<void>> = []
   const plans: Array<string> = []
   /** Starts a submitter and, when it is killed, again, until it is done. */
@@ -193,7 +194,7 @@ export const startSystem = async (options: SystemOptions) => {
     const ended = (before: Kept) => {
       if (before.child.exitCode === 0) return done.resolve()
       setTimeout(() => {
-        if (!isOver) start()
+        if (!isOver && !isDismissed) start()
       }, restartMs)
     }
     start()
@@ -229,6 +230,13 @@ export const startSystem = async (options: SystemOptions) => {
     submitting: () =>
       begun("the submitters to begin", () => plans.every((name) => existsSync(`${histories}/${name}`))),
     submitted: () => Promise.all(submitters),
+    /** Ends those that are not done: what they were still to submit is not submitted. */
+    dismiss: async () => {
+      isDismissed = true
+      const left = [...all.values()].filter(({ role }) => role === "submitter").map(({ child }) => child)
+      for (const child of left) child.kill("SIGKILL")
+      await Promise.all(left.map(({ exited }) => exited))
+    },
     pidOf: (name: string) => all.get(name)?.child.pid,
     node: () => all.get("node")?.child.pid,
     nodeWorkers: () => pidsOfNode("worker"),

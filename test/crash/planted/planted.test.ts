@@ -45,3 +45,16 @@ test("there are at least twenty bugs to be found, each with a name of its own", 
   expect(plants.length).toBeGreaterThanOrEqual(20)
   expect(new Set(plants.map(({ bug }) => bug)).size).toBe(plants.length)
 })
+
+test("each line in which a bug is planted is there", async () => {
+  const missing = await Promise.all(
+    plants.flatMap(({ changes }) =>
+      changes.map(async ({ file, line }) =>
+        (await Bun.file(`${import.meta.dir}/../../../${file}`).text()).includes(line)
+          ? []
+          : [`${file}: ${line}`]
+      )
+    )
+  )
+  expect(missing.flat()).toEqual([])
+})

@@ -29,7 +29,7 @@ export const plants: ReadonlyArray<Plant> = [
   {
     bug: "the fence is dropped: whatever a worker names is its own",
     changes: [
-      lua("worker-turn", "return members[place] == 1", "return true"),
+      lua("lib/settle", "return members[place] == 1", "return true"),
       lua("worker-turn", "(not registered or tonumber(registered) == 0)", "false")
     ],
     breaks: ["I2", "I3"],
@@ -171,7 +171,7 @@ export const plants: ReadonlyArray<Plant> = [
   {
     bug: "what a dead worker held goes with it",
     changes: [
-      lua("worker-turn", "  give_back(theirs, dead, now, retention, crashes_suspect, crashes_max)\n", "")
+      lua("lib/leases", "  give_back(theirs, dead, now, retention, crashes_suspect, crashes_max)\n", "")
     ],
     breaks: ["I1"],
     campaign: { mix: { plain: 1, speech: 1 }, sure: [[0, killWorker]] }
@@ -256,7 +256,7 @@ export const plants: ReadonlyArray<Plant> = [
   },
   {
     bug: "what an agent tells others is lost",
-    changes: [lua("worker-turn", '      redis.call("RPUSH", key.outbox, ARGV[i + 1])\n', "")],
+    changes: [lua("lib/settle", '      redis.call("RPUSH", key.outbox, ARGV[i + 1])\n', "")],
     breaks: ["kept"],
     campaign: { mix: { told: 1 } }
   },
