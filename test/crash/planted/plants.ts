@@ -210,7 +210,7 @@ export const plants: ReadonlyArray<Plant> = [
       )
     ],
     breaks: ["I5"],
-    campaign: { mix: { keyed: 1 } }
+    campaign: { mix: { keyed: 1 }, calls: 640 }
   },
   {
     bug: "idempotency keys are not looked at",
