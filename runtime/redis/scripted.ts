@@ -89,28 +89,30 @@ const make = (scripts: Scripts) =>
     }
     const link = yield* openLink({ name: "troupe", address, onConnect: (client) => provide(client, scripts) })
 
+    const fcall = (client: Redis, name: ScriptName, base: string, args: ReadonlyArray<string | number>) =>
+      client.fcall(scripts.functions[name], 1, base, ...args)
+
     let providing: Promise<void> | undefined
     /** Nothing has run where a function was not found, so that to run it is no repetition. */
-    const runUnknown = async (client: Redis, name: ScriptName, args: ReadonlyArray<string | number>) => {
+    const runUnknown: typeof fcall = async (client, name, base, args) => {
       providing ??= provide(client, scripts).finally(() => (providing = undefined))
       await providing
       try {
-        return await client.fcall(scripts.functions[name], 1, ...args)
+        return await fcall(client, name, base, args)
       } catch (error) {
         if (!isUnknown(error)) throw error
-        return client.eval(scripts.alone(name), 1, ...args)
+        return client.eval(scripts.alone(name), 1, base, ...args)
       }
     }
     const run = <A>(name: ScriptName, partition: Partition, args: ReadonlyArray<string | number>) =>
       link.call(async (client) => {
         const { failed, took } = timesOf(name)
-        const all = [keysOf(partition).base, ...args]
+        const { base } = keysOf(partition)
         const start = performance.now()
         try {
-          const answer = client.fcall(scripts.functions[name], 1, ...all)
-          return (await answer.catch((error: unknown) => {
+          return (await fcall(client, name, base, args).catch((error: unknown) => {
             unless(isUnknown)(error)
-            return runUnknown(client, name, all)
+            return runUnknown(client, name, base, args)
           })) as A
         } catch (error) {
           failed()
