@@ -61,11 +61,15 @@ const overLine = (limits: Layer.Layer<Limits | TestTime>) =>
 
 type Tools = Limits | TestTime | Line
 
+/** How long something may take that should hold at once, in milliseconds: Redis may be busy with others. */
+const patienceMs = 10_000
+
 /** Steps until something holds, however the effects on their way are scheduled. */
 const until = (holds: Effect.Effect<boolean, StoreError, Limits>) =>
   Effect.gen(function* () {
-    for (let step = 0; !(yield* holds); step++) {
-      if (step === 10_000) return yield* Effect.die(new Error("it never came to hold"))
+    const giveUpAt = performance.now() + patienceMs
+    while (!(yield* holds)) {
+      if (performance.now() > giveUpAt) return yield* Effect.die(new Error("it never came to hold"))
       yield* Effect.yieldNow
     }
   })
