@@ -20,6 +20,7 @@
  * | `dead`             | zset   | id of a dead letter → time of death                      | member: purged or too old    |
  * | `letters`          | hash   | id → record of a dead letter                             | with its member of `dead`    |
  * | `bell`             | list   | at most one token; idle workers block on it              | popped                       |
+ * | `standby`          | list   | workers that may be handed a new task, longest left      | handed one, or takes a turn  |
  * | `events:<id>`      | stream | `<run>-<seq>` → progress, logs and chunks of a task      | retention after the end      |
  * | `watched`          | hash   | id → reply channels of those who follow a live task      | field: the task ends         |
  * | `segments`         | zset   | segments with records, all of score 0                    | member: its segment goes     |
@@ -57,7 +58,7 @@
  * | `agents`           | zset   | addresses of agents with a hash, all of score 0          | member: with its hash        |
  * | `lifecycle`        | stream | `<epoch>-<n>` → what became of tasks, while listened to  | nobody listens any more      |
  * | `lives`            | –      | channel: there is something new in `lifecycle`           | nothing is stored            |
- * | `orders:<worker>`  | –      | channel: entries to stop, and `drain`                    | nothing is stored            |
+ * | `orders:<worker>`  | –      | channel: entries to stop, a task to run, and `drain`     | nothing is stored            |
  * | `access`           | hash   | id → JSON of an access key; `salt`                       | never: revoked keys stay too |
  * | `ticket:<digest>`  | string | JSON of what a ticket is good for                        | taken, or after seconds      |
  * | `rate:<key>`       | hash   | what is left of a key's requests, and since when         | all of it is there again     |
@@ -74,6 +75,7 @@ const fixed = [
   "dead",
   "letters",
   "bell",
+  "standby",
   "watched",
   "segments",
   "boxes",

@@ -13,7 +13,7 @@ import { Context, type Effect, Schema, type Scope } from "effect"
 import type { PayloadUnreadable } from "./encryption/key-ring.ts"
 import type { Message, NewTask } from "./mailbox.ts"
 import type { Entry, Lane, Partition, TaskId } from "./task.ts"
-import type { Turn, TurnReply, WorkerId } from "./turn.ts"
+import type { Claim, Turn, TurnReply, WorkerId } from "./turn.ts"
 
 /** The store did not answer in time, or refused. What was being done may have happened: say it again. */
 export class StoreError extends Schema.TaggedError<StoreError>()("StoreError", {
@@ -154,10 +154,14 @@ export interface Bell {
   readonly wait: (maxMs: number) => Effect.Effect<void, StoreError>
 }
 
-/** What a worker is told while it runs: to stop a run at once, to drain, or that news may have been missed. */
+/** What a worker is told while it runs. */
 export type Order =
+  /** It has claimed this: a submit has handed it over, since the worker waited. */
+  | { readonly kind: "run"; readonly partition: Partition; readonly claim: Claim }
+  /** A run is to stop at once. */
   | { readonly kind: "stop"; readonly partition: Partition; readonly entry: Entry }
   | { readonly kind: "drain" }
+  /** News may have been missed. */
   | { readonly kind: "all" }
 
 /** What came of a cancel. */
@@ -186,7 +190,8 @@ export class Store extends Context.Service<
     /**
      * Stores tasks and puts them where they wait. All of them, or none. Repeatable as a whole: a call whose first
      * task is already there has been here, and stores nothing, so that one which Redis runs late, long after it was
-     * given up and said again, does no harm. With `owed` they were acknowledged before, and no bound refuses them.
+     * given up and said again, does no harm. A plain one that comes alone while nothing waits goes straight to a worker
+     * that has nothing to do, if there is one, with an order to run it. With `owed` they were acknowledged before, and no bound refuses them.
      */
     readonly submit: (
       partition: Partition,
@@ -303,6 +308,13 @@ export class Store extends Context.Service<
     readonly ping: Effect.Effect<void, StoreError>
   }
 >()("troupe/Store") {}
+
+/**
+ * How much of a lease of so many milliseconds a worker must have left for a submit to hand it a task. One that stands by takes
+ * a turn each second: where that was longer ago, it may be frozen, and another one is asked, or the task waits in its lane.
+ */
+export const standbyLeftOf = (leaseMs: number): number => Math.max(0, leaseMs - standbyMaxMs)
+const standbyMaxMs = 2_500
 
 /** The longest a bell is waited for, in milliseconds: an idle worker looks for itself that often. */
 export const bellWaitMaxMs = 1_000

@@ -76,6 +76,12 @@ export interface Turn {
   /** How many of them come first from the lanes below `urgent`, whatever waits above. */
   readonly share: readonly [high: number, normal: number, low: number]
 
+  /** Whether an earlier turn may have had it stand by: it does no more. */
+  readonly stoodBy: boolean
+
+  /** Whether a submit may hand it a task once this turn has found less than it wants (`TurnReply.standsBy`). */
+  readonly standsBy: boolean
+
   /** Whether one of them may be a suspect, whose workers died twice: true when this worker runs none. */
   readonly suspect: boolean
 
@@ -121,6 +127,10 @@ export interface TurnReply {
   readonly claimed: ReadonlyArray<Claim>
   /** Rings with limits that have work now, each with how much of it, up to 250; permits for them are worth asking for. */
   readonly rings: ReadonlyArray<readonly [ring: string, waiting: number]>
+  /** A submit has handed it a task while it stood by, and one less was claimed: the order to run it comes, or has come. */
+  readonly handed: boolean
+  /** From now on a submit may hand it a task. */
+  readonly standsBy: boolean
   /** Whether the outbox has messages to be relayed. */
   readonly outbox: boolean
   /** Agents of whom messages were claimed from their boxes, each with the revision of its state. */

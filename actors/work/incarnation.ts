@@ -91,7 +91,11 @@ export const live = Effect.fnUntraced(function* (options: {
     { concurrency: "unbounded" }
   )
   options.onPullers(pullers)
-  yield* Effect.forkScoped(Effect.forever(Effect.flatMap(next, options.onOrder)))
+  const hear = (order: Order) =>
+    order.kind === "run"
+      ? Effect.sync(() => pullers.find(({ partition }) => partition === order.partition)?.hand(order.claim))
+      : options.onOrder(order)
+  yield* Effect.forkScoped(Effect.forever(Effect.flatMap(next, hear)))
   yield* Effect.logInfo(
     `worker ${worker} serves ${queues.map((q) => `${q.queue}:${q.concurrency}`).join(", ")}`
   )

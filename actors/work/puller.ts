@@ -18,12 +18,13 @@ import { counter } from "../../runtime/telemetry/instruments.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
 import { type Bell, bellWaitMaxMs, Fenced, type Order, Store, StoreError } from "../../runtime/store.ts"
-import { type WorkerId, crashesSuspect, type Turn, type TurnReply } from "../../runtime/turn.ts"
+import { type Claim, type WorkerId, crashesSuspect, type Turn, type TurnReply } from "../../runtime/turn.ts"
 import { crashesOf, type Entry, idIn, type Partition, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
 import type { Services } from "./attempt.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
 import { openBooks } from "./books.ts"
 import { openFlights } from "./flights.ts"
+import { Handover } from "./handover.ts"
 import { Lease } from "./lease.ts"
 import { relay } from "./relay.ts"
 import { openRuns } from "./runs.ts"
@@ -73,6 +74,8 @@ export interface Puller {
   readonly tasks: () => ReadonlyArray<TaskId>
   /** Obeys an order to this worker. */
   readonly obey: (order: Order) => void
+  /** Runs what a submit has handed to it, unless it was given back meanwhile. */
+  readonly hand: (claim: Claim) => void
   readonly running: () => number
   /** Whether nothing runs, and nothing is on its way. */
   readonly idle: () => boolean
@@ -131,6 +134,7 @@ export const openPuller = Effect.fnUntraced(function* (
   let again = true
   let joined = false
   let draining = false
+  const handover = new Handover()
   /** Whether what runs is handed back, and with it what is still claimed. */
   let handing = false
   /** Whether it has left or was fenced: from then on a turn would only find that it is not registered. */
@@ -210,7 +214,12 @@ export const openPuller = Effect.fnUntraced(function* (
   // Turns
   // -------------------------------------------------------------------------------------------------------
 
-  const free = () => concurrency - runs.size() - reserved
+  const free = () => concurrency - runs.size() - reserved - handover.owed
+
+  const isIdle = () => runs.size() === 0 && settled.length === 0 && inFlight === 0
+
+  /** Whether nothing will run here unless something new is submitted. */
+  const mayStandBy = () => runs.size() === 0 && inFlight === 0 && joined && !again && !draining
 
   const renewDue = () =>
     mono() - lastTurnMono > Math.min(leaseMs / beatsPerLease, heartbeatMs, 2 * bellWaitMaxMs)
@@ -223,6 +232,7 @@ export const openPuller = Effect.fnUntraced(function* (
     if (again) return inFlight === 0
     // While a turn is on its way, permits ride in the next one anyway.
     if (permitsNews && inFlight === 0 && !draining && free() > 0) return true
+    if (mayStandBy() && settled.length === 0 && free() > 0 && !handover.standsBy) return true
     return settled.length > 0 || owed || mayClaim() || runs.noteIsDue() || renewDue()
   }
 
@@ -233,6 +243,7 @@ export const openPuller = Effect.fnUntraced(function* (
     join: !joined,
     again,
     ...lease.said,
+    ...handover.say(mayStandBy()),
     ...sayingsOf(said),
     notes: runs.takeNotes(notesMax),
     share: sharesOf(claimed, want),
@@ -253,6 +264,8 @@ export const openPuller = Effect.fnUntraced(function* (
   const takeReply = (turn: Turn, reply: TurnReply, sentMono: number) => {
     const now = mono()
     lease.answered(sentMono, reply.now)
+    handover.answered(turn, reply, now)
+    if (handover.isOverdue(now)) again = true
     waking.nextDue = reply.nextDue
     joined = true
     backoffMs = 0
@@ -282,7 +295,9 @@ export const openPuller = Effect.fnUntraced(function* (
     const held = new Set([...reply.held, ...reply.claimed.map(({ entry }) => entry)])
     for (const entry of runs.entries()) if (!held.has(entry)) runs.interrupt(entry, "lost")
     const known = new Set([settled, ...saying].flat().map(({ settlement }) => settlement.entry))
-    for (const entry of reply.held) if (!runs.has(entry) && !known.has(entry)) release(entry)
+    const unknown = reply.held.filter((entry) => !runs.has(entry) && !known.has(entry))
+    for (const entry of unknown) release(entry)
+    handover.gaveBack(unknown)
   }
 
   /** Hands back what was never started. */
@@ -358,6 +373,7 @@ export const openPuller = Effect.fnUntraced(function* (
         takeReply(turn, exit.value, sentMono)
       } else {
         books.permits.turned(turn.permits)
+        handover.unanswered(turn)
         const error = Cause.squash(exit.cause)
         if (error instanceof Fenced) giveUp(error)
         else {
@@ -439,6 +455,8 @@ export const openPuller = Effect.fnUntraced(function* (
 
   const stopClaiming = () => {
     draining = true
+    // A turn of its own takes back that it waits, and what it was handed without having heard of it.
+    if (handover.standsBy || handover.owed > 0) again = true
     aboutMono = Number.NEGATIVE_INFINITY
     owed = true
     change()
@@ -472,6 +490,18 @@ export const openPuller = Effect.fnUntraced(function* (
     change()
   }
 
+  const hand = (claim: Claim) => {
+    if (left || runs.has(claim.entry) || !handover.hears(claim.entry)) return
+    // Late as this is, it may be somebody else's by now: what is held is asked for.
+    if (!lease.isHeld()) again = true
+    else if (handing) release(claim.entry)
+    else {
+      claimed += 1
+      runs.start(claim, mono(), books.claimed(claim))
+    }
+    change()
+  }
+
   return {
     partition,
     fenced: Deferred.await(fenced),
@@ -482,8 +512,9 @@ export const openPuller = Effect.fnUntraced(function* (
     leave,
     tasks: () => runs.entries().map((entry) => idIn(partition, ulidOfEntry(entry))),
     obey,
+    hand,
     running: () => runs.size(),
-    idle: () => runs.size() === 0 && settled.length === 0 && inFlight === 0,
+    idle: isIdle,
     done: runs.done,
     permits: books.permits.out
   }

@@ -126,6 +126,12 @@ const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Service"] => 
         }),
         (reply) => ({ ...reply, claimed: reply.claimed.map((claim) => openClaim(partition, claim)) })
       ),
+    orders: (worker, partitions) =>
+      Effect.map(store.orders(worker, partitions), ({ next }) => ({
+        next: Effect.map(next, (order) =>
+          order.kind === "run" ? { ...order, claim: openClaim(order.partition, order.claim) } : order
+        )
+      })),
     cancel: (partition, ulid, reason) =>
       Effect.map(store.cancel(partition, ulid, sealReason(ring, partition, reason)), (cancelled) =>
         cancelled.kind === "ended"

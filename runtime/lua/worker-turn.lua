@@ -20,25 +20,28 @@
   ARGV[11]  share        text     how many to claim first from high, normal and low: three numbers; "" for none
   ARGV[12]  suspect      0 | 1    1: one suspect may be among the claims
   ARGV[13]  about        JSON     what the worker says of itself; "" when it says nothing
-  ARGV[14]  ended        integer  then, after all counts, as many of  entry, record
-  ARGV[15]  retried      integer  as many of  entry, delay in ms, record
-  ARGV[16]  waiting      integer  as many of  entry, record, children separated by blanks
-  ARGV[17]  released     integer  as many of  entry
-  ARGV[18]  notes        integer  as many of  entry, JSON
-  ARGV[19]  noted        integer  as many of  entry
-  ARGV[20]  streamed     integer  as many of  entry
-  ARGV[21]  hints        integer  as many of  reply channel, ended entries separated by blanks
-  ARGV[22]  permits      integer  as many of  ring, how many may be claimed from it
-  ARGV[23]  deferred     integer  as many of  ring, ms after which it may be asked for
-  ARGV[24]  acts         integer  as many of  ended entry, address of its agent, revision it was handled with, state as
+  ARGV[14]  stood by     0 | 1    1: an earlier turn may have had it stand by
+  ARGV[15]  stands by    0 | 1    1: from the end of this turn on it may be handed one, if it has found less than it wants
+  ARGV[16]  ended        integer  then, after all counts, as many of  entry, record
+  ARGV[17]  retried      integer  as many of  entry, delay in ms, record
+  ARGV[18]  waiting      integer  as many of  entry, record, children separated by blanks
+  ARGV[19]  released     integer  as many of  entry
+  ARGV[20]  notes        integer  as many of  entry, JSON
+  ARGV[21]  noted        integer  as many of  entry
+  ARGV[22]  streamed     integer  as many of  entry
+  ARGV[23]  hints        integer  as many of  reply channel, ended entries separated by blanks
+  ARGV[24]  permits      integer  as many of  ring, how many may be claimed from it
+  ARGV[25]  deferred     integer  as many of  ring, ms after which it may be asked for
+  ARGV[26]  acts         integer  as many of  ended entry, address of its agent, revision it was handled with, state as
                                   JSON or "" when it did not change, version of the state, timers a line each
-  ARGV[25]  sent         integer  as many of  ended entry, line of the outbox
+  ARGV[27]  sent         integer  as many of  ended entry, line of the outbox
 
   Returns
     -1  the incarnation is not registered; nothing was written
     {now, next due or -1, lost entries, claimed (entry, record)*, with again all other held entries, rings that have
     work (ring, how much)*, how many of the last claims came from each ring of the permits, 1 when the outbox is not empty,
-    agents whose messages were claimed (address, revision of its state)*}
+    agents whose messages were claimed (address, revision of its state)*, 1 when it was handed a task while it
+    stood by, 1 when it stands by from now on}
 ]]
 --- @include "clock"
 --- @include "calls"
@@ -64,10 +67,12 @@ if ARGV[5] == "0" and (not registered or tonumber(registered) == 0) then
   return -1
 end
 
+stand_down()
 read_control()
 settle()
 renew()
 local due = claim_all(promote())
+stand_by()
 tell_waiting()
 
 -- All that is held beside what was just claimed.
@@ -84,4 +89,4 @@ if again then
   end
 end
 local outbox = some_special and redis.call("EXISTS", key.outbox) or 0
-return { now, due, lost, claims, also, rings, from_rings, outbox, activated }
+return { now, due, lost, claims, also, rings, from_rings, outbox, activated, handed, stands_by }

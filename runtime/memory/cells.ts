@@ -22,6 +22,10 @@ import type { Life } from "../lifecycle.ts"
 import type { Window } from "../window.ts"
 import { byScore, type Scores } from "./scores.ts"
 
+/** A larger record is not handed over, in bytes; and how many workers a submit tries. */
+const handRecordMax = 4_096
+const handTries = 4
+
 /** What `boxes` holds of a box. */
 export interface BoxState {
   limit: number
@@ -69,6 +73,8 @@ export class Cells {
   readonly letters = new Map<string, string>()
   readonly events = new Map<string, { readonly list: Array<TaskEvent>; goesAt: number }>()
   readonly watched = new Map<string, Array<string>>()
+  /** Workers that may be handed a new task, the longest waiting first. */
+  standby: Array<WorkerId> = []
   readonly bell = Latch.makeUnsafe(false)
   readonly boxes = new Map<string, BoxState>()
   readonly box = new Map<string, Array<Entry>>()
@@ -125,9 +131,41 @@ export class Cells {
     for (const queue of this.#channels.lives) Queue.offerUnsafe(queue, this.partition)
   }
 
-  order(worker: WorkerId, order: Order): void {
+  /** Says whether somebody hears it. */
+  order(worker: WorkerId, order: Order): boolean {
     const queue = this.#channels.orders.get(worker)
-    if (queue !== undefined) Queue.offerUnsafe(queue, order)
+    return queue !== undefined && Queue.offerUnsafe(queue, order)
+  }
+
+  /** Hands it nothing more, and says whether it stood by. */
+  standDown(worker: WorkerId): boolean {
+    const others = this.standby.filter((other) => other !== worker)
+    const stoodBy = others.length < this.standby.length
+    this.standby = others
+    return stoodBy
+  }
+
+  /** Hands a new task to a worker that stands by, if nothing else does (`runtime/lua/lib/hand.lua`). */
+  hand({ entry, record }: NewTask, now: number, leastMs: number): WorkerId | undefined {
+    const isGoverned =
+      this.control.get("paused") === "1" || this.control.has("concurrency") || this.control.has("rateCount")
+    const someWait =
+      Object.values(this.lanes).some((lane) => lane.length > 0) ||
+      (this.ready.get("")?.length ?? 0) > 0 ||
+      this.suspects.length > 0
+    if (isGoverned || someWait || Buffer.byteLength(record) > handRecordMax) return undefined
+    const outOfReach: Array<WorkerId> = []
+    let handedTo: WorkerId | undefined
+    for (let tried = 0; tried < handTries && handedTo === undefined && this.standby.length > 0; tried++) {
+      const worker = this.standby.shift()!
+      const deadline = this.workers.get(worker) ?? 0
+      const order: Order = { kind: "run", partition: this.partition, claim: { entry, record } }
+      if (deadline > now + leastMs && this.order(worker, order)) handedTo = worker
+      else if (deadline > 0) outOfReach.push(worker)
+    }
+    this.standby.push(...outOfReach)
+    if (handedTo !== undefined) this.heldBy(handedTo).add(entry)
+    return handedTo
   }
 
   recordOf(ulid: string): string | undefined {

@@ -1,5 +1,7 @@
 /** What becomes of tasks is noted in memory: the readable specification of `runtime/lua/lib/lives.lua`. */
 import { cutHead, type LifeKind, livesMax } from "../lifecycle.ts"
+import { type Entry, runOfEntry, ulidOfEntry } from "../task.ts"
+import type { WorkerId } from "../turn.ts"
 import type { Cells } from "./cells.ts"
 
 /** What `control.listened` says, while that holds; one that nobody has renewed goes. */
@@ -38,3 +40,18 @@ export const noteLife = (
   if (lifecycle.length > livesMax) lifecycle.splice(0, lifecycle.length - livesMax)
   cells.tellListeners()
 }
+
+/** Notes that a worker has claimed a task. */
+export const noteStart = (
+  cells: Cells,
+  now: number,
+  { entry, record }: { readonly entry: Entry; readonly record: string },
+  worker: WorkerId
+): void =>
+  noteLife(cells, now, {
+    kind: "started",
+    ulid: ulidOfEntry(entry),
+    attempt: runOfEntry(entry),
+    record,
+    more: JSON.stringify({ worker })
+  })

@@ -15,6 +15,7 @@ import {
   type Hint,
   hintEventMax,
   type Order,
+  standbyLeftOf,
   Store,
   streamIdleMs,
   type TaskEvent
@@ -33,13 +34,14 @@ import {
 import { upkeepPause } from "../upkeep.ts"
 import { entryOfHeader } from "./cells.ts"
 import { type Heap, Heaps } from "./heap.ts"
-import { noteLife } from "./lives.ts"
+import { noteLife, noteStart } from "./lives.ts"
 import { add, byScore } from "./scores.ts"
 import { takeTurn } from "./turn.ts"
 
 const make = Effect.gen(function* () {
   const settings = yield* Settings
   const retentionMs = Duration.toMillis(settings.retention)
+  const standbyLeft = standbyLeftOf(Duration.toMillis(settings.lease))
   const deadRetentionMs = Duration.toMillis(settings.deadRetention)
   const { channels, look: lookAt, of: heapOf } = yield* Heaps
   const clock = Effect.map(Clock.currentTimeMillis, Math.floor)
@@ -60,9 +62,12 @@ const make = Effect.gen(function* () {
     }
     const next = () => byScore(heap.later)[0]?.[0]
     const before = next()
+    const [only] = tasks
+    const isAlone = tasks.length === 1 && isPlain(only!) && options?.owed !== true
+    const worker = isAlone ? heap.hand(only!, now, standbyLeft) : undefined
     const ordered = [...tasks.filter(isPlain), ...tasks.filter((task) => !isPlain(task))]
     for (const task of ordered) heap.keep(task)
-    for (const { due, entry } of ordered) {
+    for (const { due, entry } of worker === undefined ? ordered : []) {
       if (due === undefined) {
         heap.put([entry], false)
         heap.ring()
@@ -73,6 +78,7 @@ const make = Effect.gen(function* () {
       const kind = due === undefined ? "submitted" : "scheduled"
       noteLife(heap, now, { kind, ulid: ulidOfEntry(entry), attempt: 0, record })
     }
+    if (worker !== undefined) noteStart(heap, now, only!, worker)
   })
 
   const turn: Store["Service"]["turn"] = (partition, turn) =>
@@ -82,6 +88,7 @@ const make = Effect.gen(function* () {
     Effect.sync(() => {
       const heap = heapOf(partition)
       if (!heap.workers.has(worker)) return
+      heap.standDown(worker)
       if (leaves && heap.heldBy(worker).size === 0) {
         heap.workers.delete(worker)
         heap.about.delete(worker)

@@ -15,7 +15,7 @@ import {
 } from "../task.ts"
 import { entryOfHeader } from "./cells.ts"
 import type { Heap } from "./heap.ts"
-import { noteLife } from "./lives.ts"
+import { noteLife, noteStart } from "./lives.ts"
 import { add, live, room, roomAfter, type Window } from "../window.ts"
 import { byScore } from "./scores.ts"
 
@@ -140,6 +140,7 @@ const reap = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
   if (theirs.length < reapMax) {
     heap.workers.delete(worker)
     heap.about.delete(worker)
+    heap.standDown(worker)
     heap.held.delete(worker)
     heap.countEnds("R", 1, now)
   }
@@ -170,14 +171,15 @@ const promote = ({ heap, now, retentionMs }: Circumstances) => {
 }
 
 /** Claims by priority, with the shares of lower lanes, boxes, and rings that the worker has permits for. */
-const claim = ({ heap, now }: Circumstances, turn: Turn) => {
+const claim = ({ heap, now }: Circumstances, turn: Turn, handed: boolean) => {
   const held = heap.heldBy(turn.worker)
   const claimed: Array<{ readonly entry: Entry; readonly ring?: string }> = []
   const agents: Array<readonly [AgentAddress, string]> = []
   const activated = (agent: AgentAddress) =>
     void agents.push([agent, heap.agents.get(agent)?.revision ?? "0"])
-  let { want } = turn
-  const paused = turn.want > 0 && heap.control.get("paused") === "1"
+  let want = Math.max(0, turn.want - (handed ? 1 : 0))
+  const looks = want > 0
+  const paused = looks && heap.control.get("paused") === "1"
   const concurrency = heap.control.get("concurrency")
   let capped = false
   if (paused) want = 0
@@ -188,7 +190,7 @@ const claim = ({ heap, now }: Circumstances, turn: Turn) => {
     want = Math.min(want, allowed)
   }
   // A queue's own rate: never more than so many claims in any so many milliseconds.
-  const rateCount = turn.want > 0 && !paused ? heap.control.get("rateCount") : undefined
+  const rateCount = looks && !paused ? heap.control.get("rateCount") : undefined
   let nextRoom: number | undefined
   let lately: Window | undefined
   if (rateCount !== undefined) {
@@ -284,6 +286,8 @@ export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply
     const { worker } = turn
     // One that was evicted (deadline 0) is over, though nobody has reaped it yet.
     if (!turn.join && (heap.workers.get(worker) ?? 0) === 0) return new Fenced({ worker })
+    // What it was handed before takes up what it wants; while it takes a turn it is handed nothing.
+    const handed = turn.stoodBy && !heap.standDown(worker)
     const { lost, outcomes } = settle(at, turn)
     heap.workers.set(worker, now + turn.leaseMs)
     if (turn.about !== undefined) heap.about.set(worker, turn.about)
@@ -291,12 +295,9 @@ export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply
     promote(at)
 
     const before = [...heap.heldBy(worker)]
-    const { agents, claimed, left, nextRoom, paused, suspectsLeft } = claim(at, turn)
+    const { agents, claimed, left, nextRoom, paused, suspectsLeft } = claim(at, turn, handed)
     for (const { entry } of claimed) {
-      const ulid = ulidOfEntry(entry)
-      const more = JSON.stringify({ worker })
-      const life = { ulid, attempt: runOfEntry(entry), record: heap.recordOf(ulid)!, more }
-      noteLife(heap, now, { ...life, kind: "started" })
+      noteStart(heap, now, { entry, record: heap.recordOf(ulidOfEntry(entry))! }, worker)
     }
     const { nextRing, rings } = lookAtRings(at, turn, paused)
     const works =
@@ -305,6 +306,9 @@ export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply
       heap.suspects.length > 0 ||
       (rings.length > 0 && turn.want === 0)
     if (suspectsLeft || (left && works)) heap.ring()
+
+    const standsBy = turn.standsBy && claimed.length + (handed ? 1 : 0) < turn.want
+    if (standsBy) heap.standby.push(worker)
 
     const newsOf = (entry: Entry): News => ({ ulid: ulidOfEntry(entry), record: outcomes.get(entry) })
     for (const [inbox, entries] of turn.hints) heap.tell(inbox, entries.map(newsOf))
@@ -316,6 +320,8 @@ export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply
       lost,
       claimed: claimed.map((one) => ({ ...one, record: heap.recordOf(ulidOfEntry(one.entry))! })),
       rings,
+      handed,
+      standsBy,
       outbox: heap.outbox.length > 0,
       agents,
       held: turn.again ? before : []

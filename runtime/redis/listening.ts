@@ -40,6 +40,14 @@ const newsOf = (line: string): News => {
   return { ulid, record: undefined, event }
 }
 
+/** What a worker is told: `stop <entry>`, `run <entry> <record>`, `drain`. */
+export const orderOf = (partition: Partition, message: string): Order => {
+  const [kind, entry = ""] = message.split(" ", 2)
+  if (kind === "stop") return { kind, partition, entry }
+  if (kind !== "run") return { kind: "drain" }
+  return { kind, partition, claim: { entry, record: message.slice(kind.length + entry.length + 2) } }
+}
+
 type Listening = Pick<Scripted["Service"], "address" | "keysOf">
 
 export const openOrders = ({ address, keysOf }: Listening): Store["Service"]["orders"] =>
@@ -52,8 +60,7 @@ export const openOrders = ({ address, keysOf }: Listening): Store["Service"]["or
       onConnect: async (client, first) => {
         client.on("smessage", (channel: string, message: string) => {
           const partition = channels.get(channel)!
-          const [kind, entry] = message.split(" ")
-          Queue.offerUnsafe(heard, kind === "stop" ? { kind, partition, entry: entry! } : { kind: "drain" })
+          Queue.offerUnsafe(heard, orderOf(partition, message))
         })
         for (const channel of channels.keys()) await client.ssubscribe(channel)
         if (!first) Queue.offerUnsafe(heard, { kind: "all" })

@@ -23,6 +23,7 @@ import clock from "../lua/lib/clock.lua" with { type: "text" }
 import endEarly from "../lua/lib/end-early.lua" with { type: "text" }
 import finish from "../lua/lib/finish.lua" with { type: "text" }
 import giveBack from "../lua/lib/give-back.lua" with { type: "text" }
+import hand from "../lua/lib/hand.lua" with { type: "text" }
 import keep from "../lua/lib/keep.lua" with { type: "text" }
 import limit from "../lua/lib/limit.lua" with { type: "text" }
 import lives from "../lua/lib/lives.lua" with { type: "text" }
@@ -89,6 +90,7 @@ const pieces = {
   "end-early": endEarly,
   finish,
   "give-back": giveBack,
+  hand,
   keep,
   limit,
   lives,

@@ -22,7 +22,9 @@ export type TurnScriptReply = [
   /** For each ring of the permits: where its claims begin, and how many they are. */
   fromRings: Array<number>,
   outbox: 0 | 1,
-  agents: Array<string>
+  agents: Array<string>,
+  handed: 0 | 1,
+  standsBy: 0 | 1
 ]
 
 /** A list of claims as the turn's script gives it: entry, record, entry, record, … */
@@ -95,6 +97,8 @@ export const turnArguments = (turn: Turn, retentionMs: number): ReadonlyArray<st
     turn.share.some((count) => count > 0) ? turn.share.join(" ") : "",
     turn.suspect ? 1 : 0,
     turn.about ?? "",
+    turn.stoodBy ? 1 : 0,
+    turn.standsBy ? 1 : 0,
     ended.length / 2,
     retried.length / 3,
     waiting.length / 3,
@@ -127,7 +131,7 @@ export const turnArguments = (turn: Turn, retentionMs: number): ReadonlyArray<st
 
 /** What it answers, to the turn that was taken. */
 export const turnReplyOf = (
-  [now, nextDue, lost, claimed, held, rings, fromRings, outbox, agents]: TurnScriptReply,
+  [now, nextDue, lost, claimed, held, rings, fromRings, outbox, agents, handed, standsBy]: TurnScriptReply,
   { permits }: Turn
 ): TurnReply => ({
   now,
@@ -139,6 +143,8 @@ export const turnReplyOf = (
     fromRings
   ),
   rings: pairsOf(rings),
+  handed: handed === 1,
+  standsBy: standsBy === 1,
   outbox: outbox === 1,
   agents: agents.flatMap((agent, at) => (at % 2 === 0 ? [[agent, agents[at + 1]!] as const] : [])),
   held

@@ -72,6 +72,23 @@ export const lifecycleSuite = (name: string, storeWith: StoreWith): void => {
       )
     })
 
+    promise(
+      "tells of a task that is handed to a worker that it was submitted, and then that it started",
+      function* () {
+        const place = yield* listen
+        yield* (yield* Store).orders("w", [partition])
+        yield* turn("w", { leaseMs: 15_000, want: 1, standsBy: true })
+        yield* submit(aTask())
+
+        const lives = yield* readAfter(place)
+
+        expect(lives.map(({ attempt, kind, more }) => [kind, attempt, more])).toEqual([
+          ["submitted", 0, ""],
+          ["started", 1, '{"worker":"w"}']
+        ])
+      }
+    )
+
     promise("tells how tasks end that no worker ends", function* () {
       const place = yield* listen
       const store = yield* Store

@@ -80,8 +80,8 @@ export interface HearingInbox {
 export interface Stage {
   readonly partition: Partition
   readonly inboxes: Readonly<Record<InboxName, HearingInbox>>
-  /** The entries that a worker was told to stop, until it is told to drain. */
-  readonly stopsUntilDrain: (worker: Obedient) => Effect.Effect<ReadonlyArray<Entry>>
+  /** What a worker was told to stop and to run, until it is told to drain. */
+  readonly ordersUntilDrain: (worker: Obedient) => Effect.Effect<ReadonlyArray<string>>
   readonly keys: Effect.Effect<ReadonlyArray<string>>
 }
 
@@ -127,7 +127,7 @@ const moved = (from: Partition, to: Partition) => {
 }
 
 /** Runs a command on the stores at hand. A failure is a reply too. */
-export const runOn = ({ inboxes, keys, partition, stopsUntilDrain }: Stage) => {
+export const runOn = ({ inboxes, keys, ordersUntilDrain, partition }: Stage) => {
   const [there, back] = [moved(home, partition), moved(partition, home)]
 
   const execute = Effect.fnUntraced(function* (command: Command) {
@@ -223,7 +223,7 @@ export const runOn = ({ inboxes, keys, partition, stopsUntilDrain }: Stage) => {
         yield* Effect.forEach(obedient, (worker) => operations.drain(partition, worker), {
           concurrency: "unbounded"
         })
-        return yield* Effect.forEach(obedient, stopsUntilDrain)
+        return yield* Effect.forEach(obedient, ordersUntilDrain)
       }
       case "look":
         return yield* keys

@@ -150,6 +150,7 @@ export const everything = Effect.gen(function* () {
   // One of these runs, and one waits for it.
   yield* submit(...tasks(2, { box: box("|a") }), aTask({ box: box(`|${paused}`) }))
   yield* claimed("w")
+  yield* turn("i", { want: 1, suspect: false, standsBy: true })
   yield* submit(aTask(), aTask({ box: box("|b") }), aTask({ box: box("openai|c", 0) }))
 })
 
@@ -160,6 +161,7 @@ export const theEnd = Effect.gen(function* () {
   yield* operations.limit(partition, {})
   yield* operations.pause(partition, false, paused)
   yield* store.evict(partition, "w")
+  yield* store.leave(partition, "i")
   yield* Agents.use((agents) =>
     agents.stop(partition, agent, { box: `|${agentBoxKey(agent)}`, reason: "no more" })
   )

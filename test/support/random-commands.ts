@@ -8,6 +8,7 @@ import { clockJumpMs, type Settlement, type Turn, type TurnReply } from "../../r
 import { decodeRecord, encodeRecord, type Entry, ulidOfEntry } from "../../runtime/task.ts"
 import { chanceOf } from "./chance.ts"
 import { type Command, type InboxName, inboxNames, type Reply } from "./commands.ts"
+import { handoverBy } from "./random-handover.ts"
 import { familyBy } from "./random-family.ts"
 import { operatorBy } from "./random-operator.ts"
 import { drain } from "./random-drain.ts"
@@ -60,10 +61,12 @@ export const aSequence = (seed: number): Sequence => {
   const hasWatchers = chance.of(0.5)
   const hasOperator = !crowd && !swift && chance.of(0.4)
   const hasCancels = chance.of(0.4)
+  const handover = handoverBy(chanceOf(~seed), tasks.ulids)
   const submits: Array<ReadonlyArray<NewTask>> = []
   const workers: Array<Worker> = Array.from({ length: crowd || swift || chance.of(0.6) ? 2 : 3 }, (_, at) =>
     aWorker(`w${at}`)
   )
+  if (handover.hasDeaf) workers.push(aWorker("deaf"))
   /** Every entry that was ever handed out, with its record. */
   const records = new Map<Entry, string>()
   const seqs = new Map<Entry, number>()
@@ -83,7 +86,7 @@ export const aSequence = (seed: number): Sequence => {
       return { do: "submit", tasks: one(chance.of(0.5) ? submits : submits.slice(-5)) }
     const made = Array.from({ length: count }, () => tasks.aNewTask(now, hasFamily ? family.aStranger() : {}))
     submits.push(made)
-    return { do: "submit", tasks: made }
+    return handover.submits({ do: "submit", tasks: made })
   }
 
   /** Entries, mostly of those that the worker runs; now and then of those that somebody ran. */
@@ -118,7 +121,16 @@ export const aSequence = (seed: number): Sequence => {
       const want = below(4)
       return {
         do: "turn",
-        turn: aTurn(worker.name, { leaseMs: 3_000, join, want, again: true, settled, noted, streamed })
+        turn: aTurn(worker.name, {
+          leaseMs: 3_000,
+          join,
+          want,
+          again: true,
+          ...handover.said(),
+          settled,
+          noted,
+          streamed
+        })
       }
     }
     const settledEntries = entriesFor(worker, crowd ? 0.05 : swift ? 0.8 : 0.5)
@@ -143,6 +155,7 @@ export const aSequence = (seed: number): Sequence => {
         suspect: chance.of(0.7),
         permits: tasks.boxed && chance.of(0.5) ? [[limitedRing, below(3)]] : [],
         deferred: tasks.boxed && chance.of(0.2) ? [[limitedRing, one([0, 500, 3_000])]] : [],
+        ...handover.said(),
         about: chance.of(0.1) ? JSON.stringify({ done: ++outcomes }) : undefined,
         again: chance.of(0.1),
         settled,
@@ -268,8 +281,13 @@ export const aSequence = (seed: number): Sequence => {
     }
     worker.unanswered = undefined
     worker.joined = true
+    planned.push(...handover.after(turn, reply))
     for (const { entry } of turn.settled) worker.runs.delete(entry)
     for (const entry of reply.lost) if (chance.of(0.8)) worker.runs.delete(entry)
+    for (const entry of reply.held) {
+      const record = records.get(entry) ?? handover.recordOf(entry)
+      if (record !== undefined) records.set(entry, record)
+    }
     for (const entry of [...reply.claimed.map(({ entry }) => entry), ...reply.held]) worker.runs.add(entry)
   }
 
@@ -282,7 +300,12 @@ export const aSequence = (seed: number): Sequence => {
       planned.push({ do: "listen" })
     if (command.do === "turn" && chance.of(0.15)) planned.push({ do: "listen" })
     if (command.do === "turn") observeTurn(command.turn, reply as TurnReply | { readonly failed: string })
-    else if (command.do === "outbox") family.sees(reply as ReadonlyArray<Message>)
+    else if (command.do === "obey") {
+      for (const [name, entry] of handover.handed(reply as ReadonlyArray<ReadonlyArray<string>>)) {
+        records.set(entry, handover.recordOf(entry)!)
+        workers.find((worker) => worker.name === name)?.runs.add(entry)
+      }
+    } else if (command.do === "outbox") family.sees(reply as ReadonlyArray<Message>)
     else if (command.do === "advance") now += command.ms
     // Nobody says a submit again for as long as its tasks are kept.
     else if (command.do === "sweep") submits.length = 0

@@ -7,10 +7,10 @@ import { Settings } from "../../runtime/config.ts"
 import { partitionKeys } from "../../runtime/keys.ts"
 import { Operations } from "../../runtime/operations.ts"
 import type { Scripts } from "../../runtime/redis/scripts.ts"
+import { orderOf } from "../../runtime/redis/listening.ts"
 import * as RedisStore from "../../runtime/redis/stores.ts"
 import { Steps } from "../../runtime/steps.ts"
 import { type Inbox, type News, type Order, Store } from "../../runtime/store.ts"
-import type { Entry } from "../../runtime/task.ts"
 import type { Side } from "../suite/store-sequences.ts"
 import { type HearingInbox, obedient, type Obedient, runOn } from "./commands.ts"
 import { deadRetentionMs, retentionMs } from "./random-commands.ts"
@@ -18,7 +18,12 @@ import { redisSettings } from "./redis.ts"
 import { aClient, Bell, memoryStore, partition, redisTimeOf } from "./stores.ts"
 import { TestTime } from "./time.ts"
 
-const settings = { retention: Duration.millis(retentionMs), deadRetention: Duration.millis(deadRetentionMs) }
+const settings = {
+  // So that a worker with a lease of a second stands by for half of it.
+  lease: Duration.seconds(3),
+  retention: Duration.millis(retentionMs),
+  deadRetention: Duration.millis(deadRetentionMs)
+}
 
 /** Collects ULIDs from `next` until `mark` is among them. */
 const hearing = (name: string, next: Effect.Effect<ReadonlyArray<string>>): HearingInbox => ({
@@ -30,13 +35,14 @@ const hearing = (name: string, next: Effect.Effect<ReadonlyArray<string>>): Hear
   })
 })
 
-/** Collects the entries that are to be stopped from `next`, until it is told to drain. */
-const stopsFrom = Effect.fnUntraced(function* (next: Effect.Effect<Order>) {
-  const entries: Array<Entry> = []
+/** Collects what is to be stopped and run from `next`, until it is told to drain. */
+const ordersFrom = Effect.fnUntraced(function* (next: Effect.Effect<Order>) {
+  const heard: Array<string> = []
   for (;;) {
     const order = yield* next
-    if (order.kind === "drain") return entries
-    if (order.kind === "stop") entries.push(order.entry)
+    if (order.kind === "drain") return heard
+    if (order.kind === "stop") heard.push(`stop ${order.entry}`)
+    if (order.kind === "run") heard.push(`run ${order.claim.entry} ${order.claim.record}`)
   }
 })
 
@@ -63,7 +69,7 @@ export const memorySide: Side = {
     const run = runOn({
       partition,
       inboxes,
-      stopsUntilDrain: (worker) => stopsFrom(heard.get(worker)!),
+      ordersUntilDrain: (worker) => ordersFrom(heard.get(worker)!),
       keys: Effect.succeed([])
     })
     // Redis drops a stream when its time comes, even if the clock is set back later; memory when it next looks.
@@ -90,9 +96,7 @@ export const openRedisSide = Effect.fnUntraced(function* (scripts: Scripts) {
   const ear = yield* aClient
   const orders = new Map<string, Queue.Queue<Order>>()
   ear.on("smessage", (channel: string, message: string) => {
-    const [kind, entry] = message.split(" ")
-    const order: Order = kind === "stop" ? { kind, partition, entry: entry! } : { kind: "drain" }
-    Queue.offerUnsafe(orders.get(channel)!, order)
+    Queue.offerUnsafe(orders.get(channel)!, orderOf(partition, message))
   })
 
   /** An inbox whose hints are handed on by partition. */
@@ -153,7 +157,7 @@ export const openRedisSide = Effect.fnUntraced(function* (scripts: Scripts) {
       const run = runOn({
         partition,
         inboxes,
-        stopsUntilDrain: (worker) => stopsFrom(Queue.take(orders.get(channelOf(worker))!)),
+        ordersUntilDrain: (worker) => ordersFrom(Queue.take(orders.get(channelOf(worker))!)),
         keys
       })
       return (command) => Effect.provideContext(run(command), tools)

@@ -104,6 +104,8 @@ export const aTurn = (worker: string, over: Partial<Turn> = {}): Turn => ({
   judges: true,
   want: 0,
   share: [0, 0, 0],
+  stoodBy: false,
+  standsBy: false,
   suspect: true,
   permits: [],
   deferred: [],

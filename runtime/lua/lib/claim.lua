@@ -1,11 +1,12 @@
 -- Claims what a turn's worker can start now, within the queue's bounds. Needs: turn, calls, records, lives, bell, boxes,
 -- window.
 --
--- `claims` are the entries and their records, in the order of their starts. `from_rings` says of each ring of the permits where
+-- `claims` are the entries and their records, in the order of their starts. `handed` is 1 when a submit has handed this worker
+-- a task since its last turn, and `stands_by` when one may from now on. `from_rings` says of each ring of the permits where
 -- its claims begin, and how many they are. `rings` are those that have work, and how much.
 local stale_rounds, rings_max, ring_waiting_max = 8, 16, 250
 
-local claims, from_rings, rings, some_ring
+local claims, from_rings, rings, some_ring, handed, stands_by
 -- How many are still wanted, and how many were asked for.
 local want, asked
 -- What operators set; whether it hands out nothing, or less than was asked for.
@@ -17,7 +18,7 @@ local lane_keys, filled, some_special
 -- How often entries of tasks that ended may still be passed over, and whether the search was given up.
 local rounds, given_up, suspects_left
 at_start(function()
-  claims, from_rings, rings, some_ring = {}, {}, {}, false
+  claims, from_rings, rings, some_ring, handed, stands_by = {}, {}, {}, false, 0, 0
   want = tonumber(ARGV[3])
   asked, control, paused, capped, rate = want, {}, false, false, nil
   rounds, given_up, suspects_left = stale_rounds, false, false
@@ -26,6 +27,21 @@ at_start(function()
     lane_keys[place] = key.lane(lane)
   end
 end)
+
+-- A worker that takes a turn is handed nothing meanwhile. What it was handed before takes up what it wants.
+local function stand_down()
+  if ARGV[14] == "1" and redis.call("LREM", key.standby, 0, worker) == 0 then
+    handed, want = 1, math.max(0, want - 1)
+  end
+end
+
+-- One that found less than it wants may be handed a task.
+local function stand_by()
+  if ARGV[15] == "1" and #claims / 2 + handed < asked then
+    redis.call("RPUSH", key.standby, worker)
+    stands_by = 1
+  end
+end
 
 -- It says whether somebody listens, too, which settling wants to know.
 local function read_control()
@@ -165,7 +181,7 @@ local function note_starts()
     listened_by(control[6])
   end
   for i = 1, listened_epoch and #claims or 0, 2 do
-    note_life("started", id_of(claims[i]), run_of(claims[i]), claims[i + 1], '{"worker":"' .. worker .. '"}')
+    note_start(claims[i], claims[i + 1], worker)
   end
 end
 

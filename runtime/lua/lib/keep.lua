@@ -1,10 +1,18 @@
 -- Stores new tasks. Needs: clock, calls, records, lives.
 
+-- Whether it hands out nothing, or so much at a time at most; known once refusal was asked for.
+local is_governed
+at_start(function()
+  is_governed = true
+end)
+
 -- Why the partition takes no more tasks: the letter of a bound (d: depth, a: age, k: a key's depth) and its number; or
 -- nothing. `boxes` is how many would wait in which box.
 local function refusal(count, boxes)
-  local bounds = redis.call("HMGET", key.control, "maxDepth", "maxAgeMs", "maxKeyDepth", "living", "listened")
+  local bounds = redis.call(
+    "HMGET", key.control, "maxDepth", "maxAgeMs", "maxKeyDepth", "living", "listened", "paused", "concurrency", "rateCount")
   listened_by(bounds[5])
+  is_governed = bounds[6] == "1" or bounds[7] or bounds[8]
   if bounds[1] and tonumber(bounds[4] or 0) + count > tonumber(bounds[1]) then
     return "d", bounds[1]
   end

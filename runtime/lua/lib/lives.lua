@@ -50,6 +50,10 @@ local function note_life(kind, id, attempt, record, more)
   end
 end
 
+local function note_start(entry, record, worker)
+  note_life("started", id_of(entry), run_of(entry), record, '{"worker":"' .. worker .. '"}')
+end
+
 local lives_at_end = { S = "completed", F = "failed", C = "cancelled", E = "expired" }
 
 -- Notes the ends of tasks; one that has failed for good is a dead letter too.

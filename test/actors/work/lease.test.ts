@@ -1,32 +1,14 @@
 /** A worker renews its lease so often that it never takes its own quiet for an outage, in which it would judge nobody. */
 import { expect } from "bun:test"
-import { Duration, Effect, Layer } from "effect"
+import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as Dispatcher from "../../../actors/dispatch/dispatcher.ts"
-import * as Replies from "../../../actors/dispatch/replies.ts"
-import { Shutdown } from "../../../actors/shutdown.ts"
-import * as Worker from "../../../actors/work/worker.ts"
 import { defineTask } from "../../../runtime/handler.ts"
-import * as Memory from "../../../runtime/memory/stores.ts"
-import { Handlers } from "../../../runtime/registry.ts"
-import { Store, StoreError } from "../../../runtime/store.ts"
+import { StoreError } from "../../../runtime/store.ts"
 import type { Turn } from "../../../runtime/turn.ts"
 import { it } from "../../support/effect.ts"
-import { memorySettings } from "../../support/redis.ts"
 import { startOfTime } from "../../support/time.ts"
-
-/** What is to happen at this time of the test's clock happens. */
-const settle = Effect.promise(async () => {
-  for (let n = 0; n < 5; n++) await new Promise(setImmediate)
-})
-
-const pass = Effect.fnUntraced(function* (time: Duration.Input) {
-  const step = 10
-  for (let passed = 0; passed < Duration.toMillis(time); passed += step) {
-    yield* TestClock.adjust(step)
-    yield* settle
-  }
-})
+import { pass, settle, working } from "../../support/working.ts"
 
 /** Lasts until it is told to stop. */
 const lasts = defineTask({
@@ -38,32 +20,9 @@ const lasts = defineTask({
   }
 })
 
-/** A worker with room for one task of each queue, whose store is changed. */
-const working = (
-  lease: Duration.Input,
-  change: (store: Store["Service"]) => Partial<Store["Service"]>,
-  queues: ReadonlyArray<string> = ["default"]
-) => {
-  const changed = Layer.effect(
-    Store,
-    Store.useSync((store) => Store.of({ ...store, ...change(store) }))
-  )
-  const settings = memorySettings({
-    lease: Duration.fromInputUnsafe(lease),
-    drain: Duration.zero,
-    queues: queues.map((queue) => ({ queue, concurrency: 1 }))
-  })
-  const base = Layer.merge(Layer.provideMerge(Shutdown.layer, settings), Handlers.layer({ given: [lasts] }))
-  return Layer.mergeAll(Dispatcher.layer, Worker.layer().pipe(Layer.provide(changed))).pipe(
-    Layer.provideMerge(Replies.layer),
-    Layer.provideMerge(Memory.layer),
-    Layer.provideMerge(base)
-  )
-}
-
 /** Its turns are written down. */
 const recorded = (lease: Duration.Input, turns: Array<Turn>) =>
-  working(lease, (store) => ({
+  working([lasts], lease, (store) => ({
     turn: (partition, turn) => Effect.suspend(() => (turns.push(turn), store.turn(partition, turn)))
   }))
 
@@ -89,7 +48,7 @@ for (const lease of ["1 second", "3 seconds", "15 seconds"] as const) {
 it.effect("a worker that could not reach the store at first judges nobody for a lease, and then all", () => {
   const turns: Array<Turn> = []
   let opened = 0
-  const late = working("3 seconds", (store) => ({
+  const late = working([lasts], "3 seconds", (store) => ({
     orders: (worker, partitions) =>
       opened++ === 0
         ? Effect.fail(new StoreError({ operation: "Store.orders", cause: "no answer" }))
@@ -115,6 +74,7 @@ it.effect(
   () => {
     const bells: Array<string> = []
     const deaf = working(
+      [lasts],
       "15 seconds",
       ({ bell }) => ({
         bell: ([partition]) => {

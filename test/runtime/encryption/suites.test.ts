@@ -5,6 +5,7 @@ import type { SettingsShape } from "../../../runtime/config.ts"
 import { readKeyRing } from "../../../runtime/encryption/key-ring.ts"
 import { agentsSuite } from "../../suite/agents.ts"
 import { earlyEndsSuite } from "../../suite/early-ends.ts"
+import { handoverSuite } from "../../suite/handover.ts"
 import { stepsSuite } from "../../suite/steps.ts"
 import { lifecycleSuite } from "../../suite/lifecycle.ts"
 import { storeSuite } from "../../suite/store.ts"
@@ -19,4 +20,5 @@ stepsSuite("Redis, sealed", sealed)
 agentsSuite("Redis, sealed", sealed)
 earlyEndsSuite("Redis, sealed", sealed)
 waitingSuite("Redis, sealed", sealed)
+handoverSuite("Redis, sealed", sealed)
 lifecycleSuite("Redis, sealed", sealed)
