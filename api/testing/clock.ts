@@ -14,7 +14,7 @@ import { IsUpkeep } from "../../runtime/upkeep.ts"
 const monotonicStartMs = 1_000
 
 /** One run of a task. */
-export type RunKey = `${TaskId}#${number}`
+export type RunKey = `${TaskId}#${number}` | `layer#${number}`
 
 export const runKey = (id: TaskId, attempt: number): RunKey => `${id}#${attempt}`
 

@@ -3,9 +3,10 @@
  *
  * A definition is watched by one that does the same; the task's own record says nothing of it.
  */
-import { Cause, Effect, Exit } from "effect"
+import { Cause, Effect, Exit, Layer } from "effect"
 import { Suspended } from "../../actors/work/recall.ts"
 import {
+  type AgentBody,
   type Attempt,
   type Body,
   CurrentTask,
@@ -43,9 +44,11 @@ export interface Spy {
   readonly watch: (definition: TaskDefinition) => TaskDefinition
   /** All runs of the handler of this name, in the order of their starts. */
   readonly runs: (name: string) => ReadonlyArray<HandlerRun>
-  /** Those that have started and not ended. */
+  /** Those that have started and not ended, and the layers that are being built for handlers. */
   readonly running: () => Iterable<RunKey>
 }
+
+type AnyLayer = NonNullable<AgentBody["layer"]>
 
 export interface SpyOptions {
   readonly now: () => number
@@ -110,6 +113,31 @@ export const makeSpy = ({ now, onEnd }: SpyOptions): Spy => {
       Effect.sync(() => end(endedBy(exit)))
     )
 
+  const layers = new WeakMap<AnyLayer, AnyLayer>()
+  let layersSeen = 0
+  /** The same layer; while it is built, it is waited for as a handler is that runs. */
+  const layerOf = (layer: AnyLayer | undefined): AnyLayer | undefined => {
+    if (layer === undefined) return undefined
+    const there = layers.get(layer)
+    if (there !== undefined) return there
+    const key: RunKey = `layer#${++layersSeen}`
+    const ended = Effect.sync(() => {
+      running.delete(key)
+      onEnd()
+    })
+    const watched: AnyLayer = Layer.fromBuild((memoMap, scope) =>
+      Effect.suspend(() => {
+        running.add(key)
+        return Layer.buildWithMemoMap(layer, memoMap, scope)
+      }).pipe(
+        Effect.provideService(RunOfFiber, key),
+        Effect.onExit(() => ended)
+      )
+    )
+    layers.set(layer, watched)
+    return watched
+  }
+
   const messageOf = (name: string, message: string, spec: MessageSpec): MessageSpec => ({
     ...spec,
     handle: (input: unknown, ctx: Attempt) => {
@@ -145,6 +173,7 @@ export const makeSpy = ({ now, onEnd }: SpyOptions): Spy => {
       case "effect":
         return {
           ...body,
+          layer: layerOf(body.layer),
           run: (input: unknown) =>
             Effect.flatMap(CurrentTask, (task) =>
               throughEffect(body.run(input), start(name, task, { input }))
@@ -154,7 +183,7 @@ export const makeSpy = ({ now, onEnd }: SpyOptions): Spy => {
         const messages = [...body.messages].map(
           ([message, spec]) => [message, messageOf(name, message, spec)] as const
         )
-        return { ...body, messages: new Map(messages) }
+        return { ...body, layer: layerOf(body.layer), messages: new Map(messages) }
       }
     }
   }

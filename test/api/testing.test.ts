@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { Clock, Effect, Fiber, Metric } from "effect"
+import { Clock, Context, Effect, Fiber, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import { defineTask, TaskFailed, Troupe } from "../../api/client/effect.ts"
 import { testTroupe, TestTroupe, type TroupeUnderTest } from "../../api/testing/index.ts"
@@ -73,6 +73,24 @@ describe("a system under test", () => {
     for (const task of tasks) expect(await task.state()).toBe("succeeded")
     // No time of the test passed while it was waited for.
     expect(troupe.runs(waits).map(({ finishedAt }) => finishedAt! - start)).toEqual([0, hour])
+  })
+
+  test("waits for what a handler needs, which takes real time to be there", async () => {
+    class Thing extends Context.Service<Thing, string>()("test/Thing") {}
+    const needs = defineTask.effect({
+      name: "needs",
+      layer: Layer.effect(
+        Thing,
+        Effect.promise(() => Bun.sleep(30).then(() => "a thing"))
+      ),
+      run: () => Thing
+    })
+    await using troupe = await testTroupe({ handlers: [needs] })
+    const start = troupe.now()
+    const task = await troupe.submit(needs, {})
+    await troupe.idle()
+    expect(await task.result()).toBe("a thing")
+    expect(troupe.now()).toBe(start)
   })
 
   test("goes on without one that waits for the test, once nothing was heard of it", async () => {

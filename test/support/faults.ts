@@ -17,9 +17,9 @@ const isOfMain = ({ base }: ScriptRequest) => base.includes("{main.")
 /** What a worker of the crash tests' workload sends. */
 export const ofWorker: Readonly<Record<string, Place>> = {
   "the turn in which it joins and claims": { script: "worker-turn", which: isOfMain },
-  "a turn in which tasks end": { script: "worker-turn", which: brings(13) },
-  "a turn in which a task is to be tried again": { script: "worker-turn", which: brings(14) },
-  "a turn in which a parent begins to wait": { script: "worker-turn", which: brings(15) },
+  "a turn in which tasks end": { script: "worker-turn", which: brings(15) },
+  "a turn in which a task is to be tried again": { script: "worker-turn", which: brings(16) },
+  "a turn in which a parent begins to wait": { script: "worker-turn", which: brings(17) },
   "event-append": { script: "event-append" },
   "step-remember": { script: "step-remember" },
   "task-submit of a child": { script: "task-place" },
@@ -32,7 +32,7 @@ export const ofWorker: Readonly<Record<string, Place>> = {
 /** What a worker sends that handles agents' messages. */
 export const ofAgents: Readonly<Record<string, Place>> = {
   "the turn in which it joins and claims": { script: "worker-turn", which: isOfMain },
-  "a turn in which messages end": { script: "worker-turn", which: brings(23) },
+  "a turn in which messages end": { script: "worker-turn", which: brings(25) },
   "task-place of a message that an agent sent": { script: "task-place", which: ({ args }) => args[0] === "1" }
 }
 
