@@ -56,6 +56,16 @@ const good: ReadonlyArray<HistoryEvent> = [
   a2.end
 ]
 
+/** Three workers died; the first of them so many milliseconds before the submit. */
+const buriedAfter = (ms: number): ReadonlyArray<HistoryEvent> => [
+  { ...paused, ns: 0 },
+  ...submit("c").map((event) => ({ ...event, ns: ms * 1e6 })),
+  killed,
+  c1.start,
+  killed,
+  failed
+]
+
 const goodCancel: ReadonlyArray<HistoryEvent> = [
   ...submit("c", { state: "cancelled" }),
   c1.start,
@@ -65,6 +75,7 @@ const goodCancel: ReadonlyArray<HistoryEvent> = [
 
 const goods: Readonly<Record<string, ReadonlyArray<HistoryEvent>>> = {
   "a worker died, and another one finished": good,
+  "a worker was frozen when a task was handed to it, and two more died with it": buriedAfter(3_999),
   "nobody heard of a submit that was not stored": [invoke("a")],
   "nobody heard of a submit that was stored, and ran": [invoke("a"), a1.start, a1.returned, a1.end],
   "a process that stood still began late what it had been given": [
@@ -320,6 +331,7 @@ const bads: ReadonlyArray<readonly [Violation["invariant"], string, ReadonlyArra
     [...submit("a", { state: "failed" }), a1.start, a1.returned, a1.end]
   ],
   ["I6", "a neighbour of the poison is buried with it", [...submit("c"), c1.start, failed]],
+  ["I6", "a death of long ago buries a task", buriedAfter(4_001)],
   ["I11", "a cancelled task succeeds", [...goodCancel, c1.end]],
   ["I11", "what a cancelled run writes is accepted", [...goodCancel, ...c1.write("emit", "x"), cancelled]],
   [

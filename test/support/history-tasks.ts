@@ -1,11 +1,15 @@
 /** Whether tasks came to what was promised of them: one end each, fenced attempts, order, bounds, cancels, refusals. */
-import type { Accepted, Facts, TaskFacts } from "./history-facts.ts"
+import type { Blow, Call } from "./history.ts"
+import type { Accepted, Facts, Placed, TaskFacts } from "./history-facts.ts"
 
 /** Errors of a task that its submit should have been refused with. */
 const refusals = ["InputInvalid", "UnknownHandler", "SubmitRefused"]
 
 /** A task whose workers died so often is a dead letter, whatever it would have come to. */
 const deathsMax = 3
+
+/** How long a worker may be dead and still be handed a task, in milliseconds: 2.5 s after its last turn, and a slow network. */
+const unknownDeathMaxMs = 4_000
 
 const unique = <A>(values: Iterable<A>) => [...new Set(values)]
 
@@ -103,6 +107,17 @@ export const ordered = ({ labels, memories, tasks }: Facts) => {
   return [...outOfTurn, ...remembered]
 }
 
+/**
+ * Whether a death may have cost a task a run: one after its submit; or one so shortly before that nobody knew of it, since
+ * whoever stands by is handed a task.
+ */
+const mayHaveHit = (death: Placed<Blow>, submit: Placed<Call> | undefined) =>
+  submit === undefined ||
+  death.place > submit.place ||
+  death.ns === undefined ||
+  submit.ns === undefined ||
+  submit.ns - death.ns < unknownDeathMaxMs * 1e6
+
 /** No more attempts than allowed; what is to end badly does, and what stands beside it does not. */
 export const bounded = ({ blowCount, blows, labels, tasks, wasHit }: Facts) => {
   const deaths = [...blows.values()].flat().filter(({ op }) => op !== "cut")
@@ -119,9 +134,9 @@ export const bounded = ({ blowCount, blows, labels, tasks, wasHit }: Facts) => {
             : starts.filter((start, at) => wasHit(start, starts[at + 1])).length)
     const states = state.split("|")
     const otherwise = ends.find((end) => !states.includes(end.state))
-    const since = invoked?.place ?? 0
     const isBuried =
-      otherwise?.error === "WorkerLost" && deaths.filter(({ place }) => place > since).length >= deathsMax
+      otherwise?.error === "WorkerLost" &&
+      deaths.filter((death) => mayHaveHit(death, invoked)).length >= deathsMax
     return [
       ...(starts.length > most ? [`${task} ran ${starts.length} times, and at most ${most} were due`] : []),
       ...(otherwise === undefined || isBuried
