@@ -23,10 +23,11 @@ import { crashesOf, type Entry, idIn, type Partition, type TaskId, ulidOfEntry }
 import type { Services } from "./attempt.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
 import { openBooks } from "./books.ts"
+import { openCarrying } from "./carrying.ts"
+import { Conditions } from "./conditions.ts"
 import { openFlights } from "./flights.ts"
 import { Handover } from "./handover.ts"
 import { Lease } from "./lease.ts"
-import { relay } from "./relay.ts"
 import { openRuns } from "./runs.ts"
 import { type Settled, sayingsOf } from "./settled.ts"
 import { sharesOf } from "./share.ts"
@@ -54,7 +55,6 @@ const backoffMaxMs = 1_000
 const beatsPerLease = 6
 
 const unanswered = counter("troupe_turns_unanswered_total")
-const notRelayed = counter("troupe_outbox_failures_total")
 
 export interface Puller {
   readonly partition: Partition
@@ -117,6 +117,8 @@ export const openPuller = Effect.fnUntraced(function* (
   const fenced = yield* Deferred.make<never, Fenced>()
   const flights = yield* openFlights
   const { fly, send } = flights
+  const tell = (log: Effect.Effect<void>) => Effect.annotateLogs(log, { partition, worker })
+  const carry = openCarrying({ flights, store, partition, tell })
 
   /** What has finished and is to be said; and what is being said in a turn on its way. */
   let settled: Array<Settled> = []
@@ -188,14 +190,8 @@ export const openPuller = Effect.fnUntraced(function* (
     }
   })
 
-  const waiters = new Set<{ readonly holds: () => boolean; readonly resume: () => void }>()
-  const until = (holds: () => boolean) =>
-    Effect.callback<void>((resume) => {
-      const waiter = { holds, resume: () => resume(Effect.void) }
-      waiters.add(waiter)
-      change()
-      return Effect.sync(() => waiters.delete(waiter))
-    })
+  const conditions = new Conditions()
+  const until = (holds: () => boolean) => conditions.until(holds, change)
 
   const advance = () => {
     soon = false
@@ -203,11 +199,7 @@ export const openPuller = Effect.fnUntraced(function* (
     if (flights.isClosed()) return
     while (inFlight < flightsMax && !resting && hasReason()) takeTurn()
     listen()
-    for (const waiter of waiters) {
-      if (!waiter.holds()) continue
-      waiters.delete(waiter)
-      waiter.resume()
-    }
+    conditions.look()
   }
 
   // -------------------------------------------------------------------------------------------------------
@@ -309,20 +301,6 @@ export const openPuller = Effect.fnUntraced(function* (
       reply: undefined
     })
 
-  let carrying = false
-  /** Carries the outbox away, beside the turns. */
-  const carry = () => {
-    if (carrying) return
-    carrying = true
-    fly(Effect.provideService(relay(partition), Store, store), (exit) => {
-      carrying = false
-      if (Exit.isFailure(exit)) {
-        notRelayed()
-        send(tell(Effect.logWarning("the outbox waits to be relayed", exit.cause)))
-      } else if (exit.value) carry()
-    })
-  }
-
   let aboutMono = Number.NEGATIVE_INFINITY
   /** What this worker says of itself, now and then. */
   const aboutNow = () => {
@@ -389,8 +367,6 @@ export const openPuller = Effect.fnUntraced(function* (
   // -------------------------------------------------------------------------------------------------------
   // What leads to turns
   // -------------------------------------------------------------------------------------------------------
-
-  const tell = (log: Effect.Effect<void>) => Effect.annotateLogs(log, { partition, worker })
 
   /** Something may wait in the lanes: a turn is owed. */
   const wake = () => {

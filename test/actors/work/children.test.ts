@@ -123,13 +123,11 @@ for (const [store, system] of [
     })
 
     it.live("is seen to wait, and holds no worker meanwhile", () => {
-      let opened = false
+      const gate = Promise.withResolvers<void>()
       const slow = defineTask({
         name: "slow",
         queue: "other",
-        run: async () => {
-          while (!opened) await Bun.sleep(1)
-        }
+        run: () => gate.promise
       })
       const handler = parent(async (ctx) => ctx.all([await ctx.submit(slow, null)]))
       return Effect.gen(function* () {
@@ -144,7 +142,7 @@ for (const [store, system] of [
         expect(yield* ask({ name: "double", input: { n: 3 } })).toMatchObject({ output: 6 })
         expect(yield* (yield* Store).depth(partitionOf("default"))).toMatchObject({ waiting: 1, held: 0 })
 
-        opened = true
+        gate.resolve()
         expect(yield* result(id)).toMatchObject({ output: [null] })
       }).pipe(
         Effect.provide(
@@ -250,15 +248,12 @@ for (const [store, system] of [
     })
 
     it.live("chains them beside each other: a chain has its numbers from the start", () => {
-      let opened = false
+      const gate = Promise.withResolvers<void>()
       const slow = defineTask({
         name: "slow",
         input: z.number(),
         queue: "other",
-        run: async (n) => {
-          while (!opened) await Bun.sleep(1)
-          return n
-        }
+        run: (n) => gate.promise.then(() => n)
       })
       const handler = parent((ctx) =>
         // However the one goes on, the other finds its own children.
@@ -275,7 +270,7 @@ for (const [store, system] of [
         const steps = yield* (yield* Steps).recall(partitionOfId(id), ulidOfId(id))
         expect(steps.map(({ number }) => number)).toEqual([0, 3])
 
-        opened = true
+        gate.resolve()
         expect(yield* result(id)).toMatchObject({ output: [1, 2] })
       }).pipe(Effect.provide(system([handler, slow])))
     })
