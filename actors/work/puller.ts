@@ -55,6 +55,7 @@ const backoffMaxMs = 1_000
 const beatsPerLease = 6
 
 const unanswered = counter("troupe_turns_unanswered_total")
+const givenBack = counter("troupe_claims_given_back_total")
 
 export interface Puller {
   readonly partition: Partition
@@ -289,6 +290,7 @@ export const openPuller = Effect.fnUntraced(function* (
     const known = new Set([settled, ...saying].flat().map(({ settlement }) => settlement.entry))
     const unknown = reply.held.filter((entry) => !runs.has(entry) && !known.has(entry))
     for (const entry of unknown) release(entry)
+    if (unknown.length > 0) givenBack(unknown.length)
     handover.gaveBack(unknown)
   }
 

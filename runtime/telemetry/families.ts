@@ -122,6 +122,10 @@ export const families = {
   troupe_redis_reconnects_total: counter("process", "Connections to Redis that were built anew.", "link"),
   troupe_leases_fenced_total: counter("process", "Times a worker found that its lease was lost."),
   troupe_turns_unanswered_total: counter("process", "Turns of a worker that got no answer in time."),
+  troupe_claims_given_back_total: counter(
+    "process",
+    "Claims that a worker held and had not heard of, since an answer or an order was lost."
+  ),
   troupe_outbox_failures_total: counter("process", "Times an outbox could not be relayed."),
   troupe_child_restarts_total: counter(
     "process",
