@@ -20,7 +20,7 @@
  * | `dead`             | zset   | id of a dead letter → time of death                      | member: purged or too old    |
  * | `letters`          | hash   | id → record of a dead letter                             | with its member of `dead`    |
  * | `bell`             | list   | at most one token; idle workers block on it              | popped                       |
- * | `standby`          | list   | workers that may be handed a new task, longest left      | handed one, or takes a turn  |
+ * | `standby`          | zset   | worker that may be handed a new task → since when        | member: handed, takes a turn |
  * | `events:<id>`      | stream | `<run>-<seq>` → progress, logs and chunks of a task      | retention after the end      |
  * | `watched`          | hash   | id → reply channels of those who follow a live task      | field: the task ends         |
  * | `segments`         | zset   | segments with records, all of score 0                    | member: its segment goes     |

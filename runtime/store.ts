@@ -156,8 +156,8 @@ export interface Bell {
 
 /** What a worker is told while it runs. */
 export type Order =
-  /** It has claimed this: a submit has handed it over, since the worker waited. */
-  | { readonly kind: "run"; readonly partition: Partition; readonly claim: Claim }
+  /** It has claimed this: a submit has handed it over, while the worker stood by since this time on Redis's clock. */
+  | { readonly kind: "run"; readonly partition: Partition; readonly since: number; readonly claim: Claim }
   /** A run is to stop at once. */
   | { readonly kind: "stop"; readonly partition: Partition; readonly entry: Entry }
   | { readonly kind: "drain" }
@@ -308,13 +308,6 @@ export class Store extends Context.Service<
     readonly ping: Effect.Effect<void, StoreError>
   }
 >()("troupe/Store") {}
-
-/**
- * How much of a lease of so many milliseconds a worker must have left for a submit to hand it a task. One that stands by takes
- * a turn each second: where that was longer ago, it may be frozen, and another one is asked, or the task waits in its lane.
- */
-export const standbyLeftOf = (leaseMs: number): number => Math.max(0, leaseMs - standbyMaxMs)
-const standbyMaxMs = 2_500
 
 /** The longest a bell is waited for, in milliseconds: an idle worker looks for itself that often. */
 export const bellWaitMaxMs = 1_000

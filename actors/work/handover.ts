@@ -7,7 +7,6 @@
  * is not obeyed when it comes after all.
  */
 import type { Turn, TurnReply } from "../../runtime/turn.ts"
-import type { Entry } from "../../runtime/task.ts"
 
 /** How long an order may be on its way once an answer has told of it, in milliseconds; then it is taken for lost. */
 const orderMaxMs = 1_000
@@ -21,8 +20,8 @@ export class Handover {
   #owedMono = 0
   /** Whether a turn is on its way that says something of it. */
   #speaks = false
-  /** What the last turns that asked for everything gave back. */
-  #givenBack: ReadonlySet<Entry> = new Set()
+  /** When a turn asked for everything last, on Redis's clock: what was handed to it before is known, or was given back. */
+  #settledAt = 0
 
   get standsBy(): boolean {
     return this.#standsBy
@@ -42,8 +41,10 @@ export class Handover {
   }
 
   answered(turn: Turn, reply: TurnReply, nowMono: number): void {
-    if (turn.again) this.#owed = 0
-    else if (reply.handed) {
+    if (turn.again) {
+      this.#owed = 0
+      this.#settledAt = reply.now
+    } else if (reply.handed) {
       if (this.#owed === 0) this.#owedMono = nowMono
       this.#owed += 1
     }
@@ -66,13 +67,9 @@ export class Handover {
     return this.#owed > 0 && nowMono - this.#owedMono > orderMaxMs
   }
 
-  gaveBack(entries: ReadonlyArray<Entry>): void {
-    this.#givenBack = new Set(entries)
-  }
-
-  /** An order to run this has come. Says whether to obey it. */
-  hears(entry: Entry): boolean {
-    if (this.#givenBack.has(entry)) return false
+  /** An order has come, for which it stood by since then on Redis's clock. Says whether to obey it. */
+  hears(since: number): boolean {
+    if (since < this.#settledAt) return false
     this.#owed -= 1
     if (!this.#speaks) this.#settle()
     return true

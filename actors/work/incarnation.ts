@@ -93,7 +93,7 @@ export const live = Effect.fnUntraced(function* (options: {
   options.onPullers(pullers)
   const hear = (order: Order) =>
     order.kind === "run"
-      ? Effect.sync(() => pullers.find(({ partition }) => partition === order.partition)?.hand(order.claim))
+      ? Effect.sync(() => pullers.find(({ partition }) => partition === order.partition)?.hand(order))
       : options.onOrder(order)
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(next, hear)))
   yield* Effect.logInfo(

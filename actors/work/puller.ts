@@ -18,7 +18,7 @@ import { counter } from "../../runtime/telemetry/instruments.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
 import { type Bell, bellWaitMaxMs, Fenced, type Order, Store, StoreError } from "../../runtime/store.ts"
-import { type Claim, type WorkerId, crashesSuspect, type Turn, type TurnReply } from "../../runtime/turn.ts"
+import { type WorkerId, crashesSuspect, type Turn, type TurnReply } from "../../runtime/turn.ts"
 import { crashesOf, type Entry, idIn, type Partition, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
 import type { Services } from "./attempt.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
@@ -76,7 +76,7 @@ export interface Puller {
   /** Obeys an order to this worker. */
   readonly obey: (order: Order) => void
   /** Runs what a submit has handed to it, unless it was given back meanwhile. */
-  readonly hand: (claim: Claim) => void
+  readonly hand: (order: Extract<Order, { readonly kind: "run" }>) => void
   readonly running: () => number
   /** Whether nothing runs, and nothing is on its way. */
   readonly idle: () => boolean
@@ -291,7 +291,6 @@ export const openPuller = Effect.fnUntraced(function* (
     const unknown = reply.held.filter((entry) => !runs.has(entry) && !known.has(entry))
     for (const entry of unknown) release(entry)
     if (unknown.length > 0) givenBack(unknown.length)
-    handover.gaveBack(unknown)
   }
 
   /** Hands back what was never started. */
@@ -468,8 +467,8 @@ export const openPuller = Effect.fnUntraced(function* (
     change()
   }
 
-  const hand = (claim: Claim) => {
-    if (left || runs.has(claim.entry) || !handover.hears(claim.entry)) return
+  const hand: Puller["hand"] = ({ claim, since }) => {
+    if (left || runs.has(claim.entry) || !handover.hears(since)) return
     // Late as this is, it may be somebody else's by now: what is held is asked for.
     if (!lease.isHeld()) again = true
     else if (handing) release(claim.entry)

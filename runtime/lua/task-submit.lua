@@ -9,7 +9,6 @@
 
   KEYS[1]  base   string   the partition's key prefix
   ARGV[1]  count  integer  how many tasks there are
-  ARGV[2]  left   ms       how much a worker must have left of its lease to be handed a task
   then for each of those  entry, record
 
   Returns how many were stored; or what refuses them: {"d" | "a", limit}, the bound of depth, age.
@@ -22,15 +21,15 @@
 --- @include "keep"
 --- @include "hand"
 
-if #ARGV < 3 or records_or_letters_of({ ARGV[3] })[1] then
+if #ARGV < 2 or records_or_letters_of({ ARGV[2] })[1] then
   return 0
 end
 local bound, limit = refusal(tonumber(ARGV[1]), {})
 if bound then
   return { bound, limit }
 end
-local worker = ARGV[1] == "1" and hand(ARGV[3], ARGV[4], tonumber(ARGV[2]))
-for at = 3, #ARGV, 2 do
+local worker = ARGV[1] == "1" and hand(ARGV[2], ARGV[3])
+for at = 2, #ARGV, 2 do
   keep(ARGV[at], ARGV[at + 1])
   if not worker then
     queue(ARGV[at])
@@ -43,10 +42,10 @@ end
 if not worker then
   ring()
 end
-for at = 3, listened_epoch and #ARGV or 0, 2 do
+for at = 2, listened_epoch and #ARGV or 0, 2 do
   note_life("submitted", id_of(ARGV[at]), 0, ARGV[at + 1], "")
 end
 if worker and listened_epoch then
-  note_start(ARGV[3], ARGV[4], worker)
+  note_start(ARGV[2], ARGV[3], worker)
 end
 return stored

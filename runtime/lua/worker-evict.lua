@@ -14,7 +14,7 @@
 if not redis.call("ZSCORE", key.workers, ARGV[1]) then
   return 0
 end
-redis.call("LREM", key.standby, 0, ARGV[1])
+redis.call("ZREM", key.standby, ARGV[1])
 if ARGV[2] == "1" and redis.call("EXISTS", key.held(ARGV[1])) == 0 then
   redis.call("ZREM", key.workers, ARGV[1])
   redis.call("HDEL", key.about, ARGV[1])

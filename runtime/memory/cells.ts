@@ -22,9 +22,13 @@ import type { Life } from "../lifecycle.ts"
 import type { Window } from "../window.ts"
 import { byScore, type Scores } from "./scores.ts"
 
-/** A larger record is not handed over, in bytes; and how many workers a submit tries. */
+/**
+ * A larger record is not handed over, in bytes. How many workers a submit tries, and how long it believes that one stands by
+ * which should have taken a turn meanwhile, in milliseconds.
+ */
 const handRecordMax = 4_096
 const handTries = 4
+const standbyMaxMs = 2_500
 
 /** What `boxes` holds of a box. */
 export interface BoxState {
@@ -73,8 +77,7 @@ export class Cells {
   readonly letters = new Map<string, string>()
   readonly events = new Map<string, { readonly list: Array<TaskEvent>; goesAt: number }>()
   readonly watched = new Map<string, Array<string>>()
-  /** Workers that may be handed a new task, the longest waiting first. */
-  standby: Array<WorkerId> = []
+  readonly standby: Scores = new Map()
   readonly bell = Latch.makeUnsafe(false)
   readonly boxes = new Map<string, BoxState>()
   readonly box = new Map<string, Array<Entry>>()
@@ -137,16 +140,8 @@ export class Cells {
     return queue !== undefined && Queue.offerUnsafe(queue, order)
   }
 
-  /** Hands it nothing more, and says whether it stood by. */
-  standDown(worker: WorkerId): boolean {
-    const others = this.standby.filter((other) => other !== worker)
-    const stoodBy = others.length < this.standby.length
-    this.standby = others
-    return stoodBy
-  }
-
-  /** Hands a new task to a worker that stands by, if nothing else does (`runtime/lua/lib/hand.lua`). */
-  hand({ entry, record }: NewTask, now: number, leastMs: number): WorkerId | undefined {
+  /** Hands a new task to the worker that has stood by the longest, if nothing else waits (`runtime/lua/lib/hand.lua`). */
+  hand({ entry, record }: NewTask, now: number): WorkerId | undefined {
     const isGoverned =
       this.control.get("paused") === "1" || this.control.has("concurrency") || this.control.has("rateCount")
     const someWait =
@@ -154,18 +149,17 @@ export class Cells {
       (this.ready.get("")?.length ?? 0) > 0 ||
       this.suspects.length > 0
     if (isGoverned || someWait || Buffer.byteLength(record) > handRecordMax) return undefined
-    const outOfReach: Array<WorkerId> = []
-    let handedTo: WorkerId | undefined
-    for (let tried = 0; tried < handTries && handedTo === undefined && this.standby.length > 0; tried++) {
-      const worker = this.standby.shift()!
-      const deadline = this.workers.get(worker) ?? 0
-      const order: Order = { kind: "run", partition: this.partition, claim: { entry, record } }
-      if (deadline > now + leastMs && this.order(worker, order)) handedTo = worker
-      else if (deadline > 0) outOfReach.push(worker)
-    }
-    this.standby.push(...outOfReach)
-    if (handedTo !== undefined) this.heldBy(handedTo).add(entry)
-    return handedTo
+    const { partition } = this
+    const worker = byScore(this.standby)
+      .filter(([, since]) => Math.abs(now - since) <= standbyMaxMs)
+      .slice(0, handTries)
+      .find(([worker, since]) =>
+        this.order(worker, { kind: "run", partition, since, claim: { entry, record } })
+      )?.[0]
+    if (worker === undefined) return undefined
+    this.standby.delete(worker)
+    this.heldBy(worker).add(entry)
+    return worker
   }
 
   recordOf(ulid: string): string | undefined {

@@ -15,7 +15,6 @@ import {
   type Hint,
   hintEventMax,
   type Order,
-  standbyLeftOf,
   Store,
   streamIdleMs,
   type TaskEvent
@@ -41,7 +40,6 @@ import { takeTurn } from "./turn.ts"
 const make = Effect.gen(function* () {
   const settings = yield* Settings
   const retentionMs = Duration.toMillis(settings.retention)
-  const standbyLeft = standbyLeftOf(Duration.toMillis(settings.lease))
   const deadRetentionMs = Duration.toMillis(settings.deadRetention)
   const { channels, look: lookAt, of: heapOf } = yield* Heaps
   const clock = Effect.map(Clock.currentTimeMillis, Math.floor)
@@ -64,7 +62,7 @@ const make = Effect.gen(function* () {
     const before = next()
     const [only] = tasks
     const isAlone = tasks.length === 1 && isPlain(only!) && options?.owed !== true
-    const worker = isAlone ? heap.hand(only!, now, standbyLeft) : undefined
+    const worker = isAlone ? heap.hand(only!, now) : undefined
     const ordered = [...tasks.filter(isPlain), ...tasks.filter((task) => !isPlain(task))]
     for (const task of ordered) heap.keep(task)
     for (const { due, entry } of worker === undefined ? ordered : []) {
@@ -88,7 +86,7 @@ const make = Effect.gen(function* () {
     Effect.sync(() => {
       const heap = heapOf(partition)
       if (!heap.workers.has(worker)) return
-      heap.standDown(worker)
+      heap.standby.delete(worker)
       if (leaves && heap.heldBy(worker).size === 0) {
         heap.workers.delete(worker)
         heap.about.delete(worker)

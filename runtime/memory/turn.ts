@@ -140,7 +140,7 @@ const reap = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
   if (theirs.length < reapMax) {
     heap.workers.delete(worker)
     heap.about.delete(worker)
-    heap.standDown(worker)
+    heap.standby.delete(worker)
     heap.held.delete(worker)
     heap.countEnds("R", 1, now)
   }
@@ -287,7 +287,7 @@ export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply
     // One that was evicted (deadline 0) is over, though nobody has reaped it yet.
     if (!turn.join && (heap.workers.get(worker) ?? 0) === 0) return new Fenced({ worker })
     // What it was handed before takes up what it wants; while it takes a turn it is handed nothing.
-    const handed = turn.stoodBy && !heap.standDown(worker)
+    const handed = turn.stoodBy && !heap.standby.delete(worker)
     const { lost, outcomes } = settle(at, turn)
     heap.workers.set(worker, now + turn.leaseMs)
     if (turn.about !== undefined) heap.about.set(worker, turn.about)
@@ -308,7 +308,7 @@ export const takeTurn = (at: Circumstances, turn: Turn): Effect.Effect<TurnReply
     if (suspectsLeft || (left && works)) heap.ring()
 
     const standsBy = turn.standsBy && claimed.length + (handed ? 1 : 0) < turn.want
-    if (standsBy) heap.standby.push(worker)
+    if (standsBy) heap.standby.set(worker, now)
 
     const newsOf = (entry: Entry): News => ({ ulid: ulidOfEntry(entry), record: outcomes.get(entry) })
     for (const [inbox, entries] of turn.hints) heap.tell(inbox, entries.map(newsOf))

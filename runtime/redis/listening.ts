@@ -40,12 +40,13 @@ const newsOf = (line: string): News => {
   return { ulid, record: undefined, event }
 }
 
-/** What a worker is told: `stop <entry>`, `run <entry> <record>`, `drain`. */
+/** What a worker is told: `stop <entry>`, `run <since> <entry> <record>`, `drain`. */
 export const orderOf = (partition: Partition, message: string): Order => {
-  const [kind, entry = ""] = message.split(" ", 2)
-  if (kind === "stop") return { kind, partition, entry }
+  const [kind, first = "", entry = ""] = message.split(" ", 3)
+  if (kind === "stop") return { kind, partition, entry: first }
   if (kind !== "run") return { kind: "drain" }
-  return { kind, partition, claim: { entry, record: message.slice(kind.length + entry.length + 2) } }
+  const record = message.slice(kind.length + first.length + entry.length + 3)
+  return { kind, partition, since: Number(first), claim: { entry, record } }
 }
 
 type Listening = Pick<Scripted["Service"], "address" | "keysOf">

@@ -15,7 +15,6 @@ import {
   Fenced,
   type Found,
   QueueFull,
-  standbyLeftOf,
   Store,
   StoreError,
   StoreFull,
@@ -111,7 +110,6 @@ const make = Effect.gen(function* () {
   const scripted = yield* Scripted
   const { call, keysOf, run } = scripted
   const retentionMs = Duration.toMillis(settings.retention)
-  const standbyLeft = standbyLeftOf(Duration.toMillis(settings.lease))
   const streamMs = Math.max(retentionMs, streamIdleMs)
 
   const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks, options) {
@@ -124,7 +122,7 @@ const make = Effect.gen(function* () {
     const count = plain.length / 2
     const [script, args] =
       others.length === 0 && options === undefined
-        ? (["task-submit", [count, standbyLeft, ...plain]] as const)
+        ? (["task-submit", [count, ...plain]] as const)
         : (["task-place", [options === undefined ? 0 : 1, count, ...plain, ...groupsOf(others)]] as const)
     const reply = yield* run<number | [string, string]>(script, partition, args).pipe(
       Effect.mapError((error) =>

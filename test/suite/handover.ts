@@ -1,11 +1,12 @@
 /** What every store promises of tasks that a submit hands to a worker which stands by, past the lanes. */
 import { describe, expect } from "bun:test"
-import { Duration, Effect } from "effect"
+import { Effect } from "effect"
 import { Operations } from "../../runtime/operations.ts"
 import { Store } from "../../runtime/store.ts"
 import { nextRun, ulidOfEntry } from "../../runtime/task.ts"
 import { advance, boxOf, promisesOn, type StoreWith } from "../support/promises.ts"
 import { Bell, partition } from "../support/stores.ts"
+import { startOfTime } from "../support/time.ts"
 import { aTask, claim, end, entriesOf, found, submit, tasks, turn } from "../support/tasks.ts"
 
 /** Workers hear their orders, have nothing to do, and stand by in this order. */
@@ -14,6 +15,7 @@ const standingBy = Effect.fnUntraced(function* (...workers: ReadonlyArray<string
   const heard = []
   for (const worker of workers) {
     heard.push(yield* store.orders(worker, [partition]))
+    yield* advance(1)
     expect(yield* turn(worker, { want: 2, standsBy: true })).toMatchObject({ claimed: [], standsBy: true })
   }
   return heard as [(typeof heard)[number], ...typeof heard]
@@ -22,7 +24,7 @@ const standingBy = Effect.fnUntraced(function* (...workers: ReadonlyArray<string
 const placeOf = (entry: string) => Effect.map(found(ulidOfEntry(entry)), (task) => task?.place)
 
 export const handoverSuite = (name: string, storeWith: StoreWith): void => {
-  const promise = promisesOn((over) => storeWith({ lease: Duration.seconds(10), ...over }))
+  const promise = promisesOn(storeWith)
 
   describe(`a hand-over, in ${name}`, () => {
     promise("makes a task the claim of the worker that stands by, and orders it to be run", function* () {
@@ -32,7 +34,12 @@ export const handoverSuite = (name: string, storeWith: StoreWith): void => {
       yield* submit(task)
 
       const { entry, record } = task
-      expect(yield* orders.next).toEqual({ kind: "run", partition, claim: { entry, record } })
+      expect(yield* orders.next).toEqual({
+        kind: "run",
+        partition,
+        since: startOfTime + 1,
+        claim: { entry, record }
+      })
       expect(yield* placeOf(entry)).toEqual({ kind: "held", worker: "w", note: undefined })
       expect(yield* (yield* Bell).rang).toBe(false)
       expect((yield* turn("w", { settled: [end(entry)] })).lost).toEqual([])
@@ -131,7 +138,7 @@ export const handoverSuite = (name: string, storeWith: StoreWith): void => {
       yield* standingBy("evicted", "left", "frozen")
       yield* (yield* Store).evict(partition, "evicted")
       yield* (yield* Store).leave(partition, "left")
-      yield* advance(2_500)
+      yield* advance(2_501)
       const task = aTask()
 
       yield* submit(task)

@@ -77,7 +77,7 @@ export const lifecycleSuite = (name: string, storeWith: StoreWith): void => {
       function* () {
         const place = yield* listen
         yield* (yield* Store).orders("w", [partition])
-        yield* turn("w", { leaseMs: 15_000, want: 1, standsBy: true })
+        yield* turn("w", { want: 1, standsBy: true })
         yield* submit(aTask())
 
         const lives = yield* readAfter(place)

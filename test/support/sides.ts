@@ -19,8 +19,6 @@ import { aClient, Bell, memoryStore, partition, redisTimeOf } from "./stores.ts"
 import { TestTime } from "./time.ts"
 
 const settings = {
-  // So that a worker with a lease of a second stands by for half of it.
-  lease: Duration.seconds(3),
   retention: Duration.millis(retentionMs),
   deadRetention: Duration.millis(deadRetentionMs)
 }
@@ -42,7 +40,8 @@ const ordersFrom = Effect.fnUntraced(function* (next: Effect.Effect<Order>) {
     const order = yield* next
     if (order.kind === "drain") return heard
     if (order.kind === "stop") heard.push(`stop ${order.entry}`)
-    if (order.kind === "run") heard.push(`run ${order.claim.entry} ${order.claim.record}`)
+    if (order.kind === "run")
+      heard.push(`run ${order.claim.entry} since ${order.since} ${order.claim.record}`)
   }
 })
 

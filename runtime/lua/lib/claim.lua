@@ -30,7 +30,7 @@ end)
 
 -- A worker that takes a turn is handed nothing meanwhile. What it was handed before takes up what it wants.
 local function stand_down()
-  if ARGV[14] == "1" and redis.call("LREM", key.standby, 0, worker) == 0 then
+  if ARGV[14] == "1" and redis.call("ZREM", key.standby, worker) == 0 then
     handed, want = 1, math.max(0, want - 1)
   end
 end
@@ -38,7 +38,7 @@ end
 -- One that found less than it wants may be handed a task.
 local function stand_by()
   if ARGV[15] == "1" and #claims / 2 + handed < asked then
-    redis.call("RPUSH", key.standby, worker)
+    redis.call("ZADD", key.standby, now, worker)
     stands_by = 1
   end
 end

@@ -18,7 +18,7 @@ local function reap(dead)
   if #theirs < reap_max then
     redis.call("ZREM", key.workers, dead)
     redis.call("HDEL", key.about, dead)
-    redis.call("LREM", key.standby, 0, dead)
+    redis.call("ZREM", key.standby, dead)
     count_ends("R", 1, now)
   end
 end

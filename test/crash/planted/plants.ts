@@ -98,7 +98,7 @@ export const plants: ReadonlyArray<Plant> = [
   {
     bug: "a submit that is said again is stored again",
     changes: [
-      lua("task-submit", "if #ARGV < 3 or records_or_letters_of({ ARGV[3] })[1] then", "if #ARGV < 3 then")
+      lua("task-submit", "if #ARGV < 2 or records_or_letters_of({ ARGV[2] })[1] then", "if #ARGV < 2 then")
     ],
     breaks: ["I3", "I6"],
     campaign: { mix: { nap: 1 }, sure: [[0, deaf]] }

@@ -6,36 +6,20 @@ export const handoverPlants: ReadonlyArray<Plant> = [
   plant("a queue hands over what it is to hold back", "if is_governed or #record", "if #record"),
   plant(
     "what is handed over is not held",
-    `      redis.call("SADD", key.held(worker), entry)\n      hand_to`,
-    "      hand_to"
+    `      redis.call("SADD", key.held(worker), entry)\n      return`,
+    "      return"
   ),
-  plant("what waits is passed", "elseif some_wait() then", "elseif false then"),
-  plant(
-    "who could not be handed anything for what waits is forgotten",
-    `      redis.call("LPUSH", key.standby, worker)\n`,
-    ""
-  ),
-  plant(
-    "a worker whose lease is over is handed a task",
-    "deadline > clock() + least and",
-    "deadline > 0 and"
-  ),
-  plant(
-    "a worker that was not heard of is handed a task",
-    "deadline > clock() + least and",
-    "deadline > clock() and"
-  ),
+  plant("what waits is passed", " == 0 or some_wait() then", " == 0 then"),
+  plant("a worker that was not heard of is handed a task", "digits(now - standby_max)", `"-inf"`),
+  plant("a worker that is ahead of the clock is handed a task", "digits(now + standby_max)", `"+inf"`),
   plant(
     "who hears no orders is handed a task",
-    `"run " .. entry .. " " .. record) > 0`,
-    `"run " .. entry .. " " .. record) >= 0`
+    `entry .. " " .. record) > 0`,
+    `entry .. " " .. record) >= 0`
   ),
-  plant("who hears no orders is forgotten", "elseif deadline > 0 then", "elseif false then"),
-  plant(
-    "the one that came last is handed a task first",
-    `redis.call("LPOP", key.standby)`,
-    `redis.call("RPOP", key.standby)`
-  ),
+  plant("an order does not say since when", `"run " .. since`, `"run 0"`),
+  plant("only one worker is tried", `"LIMIT", 0, hand_tries`, `"LIMIT", 0, 1`),
+  plant("who was handed a task stands by", `      redis.call("ZREM", key.standby, worker)\n`, ""),
   plant(
     "what is handed over waits in its lane, too",
     "  if not worker then\n    queue(ARGV[at])\n  end\n",
@@ -48,6 +32,6 @@ export const handoverPlants: ReadonlyArray<Plant> = [
     "handed = 1"
   ),
   plant("a worker without room stands by", " and #claims / 2 + handed < asked", ""),
-  plant("a worker that has left stands by", `redis.call("LREM", key.standby, 0, ARGV[1])\n`, ""),
-  plant("a dead worker stands by", `    redis.call("LREM", key.standby, 0, dead)\n`, "")
+  plant("a worker that has left stands by", `redis.call("ZREM", key.standby, ARGV[1])\n`, ""),
+  plant("a dead worker stands by", `    redis.call("ZREM", key.standby, dead)\n`, "")
 ]

@@ -5,13 +5,13 @@ export const turnPlants: ReadonlyArray<Plant> = [
   // Submit.
   plant(
     "a submit said again stores its tasks twice",
-    "if #ARGV < 3 or records_or_letters_of({ ARGV[3] })[1] then",
-    "if #ARGV < 3 then"
+    "if #ARGV < 2 or records_or_letters_of({ ARGV[2] })[1] then",
+    "if #ARGV < 2 then"
   ),
   plant(
     "a submit said again does not see dead letters",
-    "records_or_letters_of({ ARGV[3] })",
-    "records_of({ ARGV[3] })"
+    "records_or_letters_of({ ARGV[2] })",
+    "records_of({ ARGV[2] })"
   ),
   plant(
     "a segment that gets a task stays marked to be dropped",
