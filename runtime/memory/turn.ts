@@ -122,10 +122,14 @@ const settle = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
 const reap = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
   const isOnTime = turn.expectedNow === 0 || Math.abs(now - turn.expectedNow) <= clockJumpMs
   const calm = turn.judges && isOnTime
-  if (!isOnTime && now < turn.expectedNow) {
-    // On a clock that was set back the dead would live on: nobody has more than a lease from now.
-    for (const [other, deadline] of heap.workers)
-      heap.workers.set(other, Math.min(deadline, now + turn.leaseMs))
+  if (turn.join || (!isOnTime && now < turn.expectedNow)) {
+    // On a clock that was set back the dead would live on: nobody has more than its lease from now. Who has just joined
+    // cannot know whether it was, and there may be nobody else.
+    for (const [other, deadline] of heap.workers) {
+      if (deadline <= now + turn.leaseMs) continue
+      const { leaseMs = turn.leaseMs } = JSON.parse(heap.about.get(other) ?? "{}") as { leaseMs?: number }
+      heap.workers.set(other, Math.min(deadline, now + leaseMs))
+    }
   }
   const dead = () => {
     const [first, deadline] = byScore(heap.workers)[0]!

@@ -7,7 +7,9 @@
  * lease and two seconds, and end all of it.
  */
 import { Context, Duration, Effect, type Exit, Layer } from "effect"
+import { Agents } from "../../runtime/agents.ts"
 import { Settings } from "../../runtime/config.ts"
+import { agentBoxKey } from "../../runtime/mailbox.ts"
 import { Operations } from "../../runtime/operations.ts"
 import { Schedules } from "../../runtime/schedules.ts"
 import { Store } from "../../runtime/store.ts"
@@ -55,6 +57,9 @@ const endsWithinMs = 90_000
 
 /** When all that is past its retention is gone at the latest, in milliseconds. */
 const sweptWithinMs = 15_000
+
+/** How often somebody looks for agents in quarantine, in milliseconds. */
+const operatorEveryMs = 1_000
 
 /** Of how many seeds one waits for the janitor. */
 const janitorEvery = 10
@@ -291,6 +296,11 @@ const play = (simulation: Simulation, plan: Plan): void => {
     simulation.restarts = false
     if (!simulation.workers.some(({ process }) => process.isAlive)) simulation.startWorker(0)
   }
+  const operate = () => {
+    server.now(resumed(server.stored))
+    world.after(operatorEveryMs, operate)
+  }
+  operate()
   const healedMs = simulation.elapsedMs()
   simulation.run(() => simulation.isAnswered(), healedMs + endsWithinMs)
   server.now(undone(server.stored))
@@ -305,6 +315,21 @@ const play = (simulation: Simulation, plan: Plan): void => {
   simulation.run(() => left().length === 0, simulation.elapsedMs() + sweptWithinMs)
   for (const what of left()) simulation.failures.push({ invariant: "I10", what })
 }
+
+/** An agent one of whose messages went with its workers is in quarantine, as it should be, until an operator comes. */
+const resumed = ({ heaps, of }: Stored) =>
+  Effect.forEach(
+    heaps
+      .all()
+      .flatMap(({ agents, partition }) =>
+        [...agents].flatMap(([agent, { quarantined }]) =>
+          quarantined === undefined ? [] : [[partition, agent] as const]
+        )
+      ),
+    ([partition, agent]) =>
+      of(Agents).resume(partition, agent, { box: `|${agentBoxKey(agent)}`, reset: false }),
+    { discard: true }
+  ).pipe(Effect.orDie)
 
 /** What the janitor does. */
 const swept = (stored: Stored) =>

@@ -550,6 +550,36 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
         }
       )
 
+    promise(
+      "gives nobody more than a lease where all who know that the clock was set back are gone",
+      function* () {
+        const entry = yield* heldOne("w")
+        yield* (yield* TestTime).setBack("1 hour")
+
+        yield* turn("v", { leaseMs: 10_000 })
+        yield* advance(9_999)
+        expect((yield* turn("v", { want: 1, join: false })).claimed).toEqual([])
+        yield* advance(1)
+
+        expect(entriesOf((yield* turn("v", { want: 1, join: false })).claimed)).toEqual([nextRun(entry)])
+      }
+    )
+
+    promise("leaves a worker with a longer lease of its own all of it when another one joins", function* () {
+      const leaseMs = 60_000
+      yield* submit(aTask())
+      const { claimed } = yield* turn("w", { want: 1, leaseMs, about: JSON.stringify({ leaseMs }) })
+      yield* turn("v", { leaseMs: 10_000 })
+      yield* advance(59_999)
+
+      expect((yield* turn("v", { want: 1, join: false })).claimed).toEqual([])
+      yield* advance(1)
+
+      expect(entriesOf((yield* turn("v", { want: 1, join: false })).claimed)).toEqual([
+        nextRun(claimed[0]!.entry)
+      ])
+    })
+
     promise("judges leases again in the next turn, which expects the new time", function* () {
       const entry = yield* heldOne("w")
       yield* advance("1 hour")

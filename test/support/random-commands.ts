@@ -156,7 +156,7 @@ export const aSequence = (seed: number): Sequence => {
         permits: tasks.boxed && chance.of(0.5) ? [[limitedRing, below(3)]] : [],
         deferred: tasks.boxed && chance.of(0.2) ? [[limitedRing, one([0, 500, 3_000])]] : [],
         ...handover.said(),
-        about: chance.of(0.1) ? JSON.stringify({ done: ++outcomes }) : undefined,
+        about: chance.of(0.1) ? JSON.stringify({ done: ++outcomes, leaseMs }) : undefined,
         again: chance.of(0.1),
         settled,
         noted: settledEntries.filter((entry) => noted.has(entry)),

@@ -23,17 +23,27 @@ local function reap(dead)
   end
 end
 
+-- On a clock that was set back the dead would live on: nobody has more than its lease from now. Who has just joined cannot
+-- know whether it was, and there may be nobody else.
+local function cut_leases()
+  local others = redis.call("ZRANGEBYSCORE", key.workers, "(" .. digits(now + lease), "+inf", "WITHSCORES")
+  for i = 1, #others, 2 do
+    local about = redis.call("HGET", key.about, others[i]) or ""
+    local last = now + (tonumber(string.match(about, '"leaseMs":(%d+)')) or lease)
+    if tonumber(others[i + 1]) > last then
+      redis.call("ZADD", key.workers, last, others[i])
+    end
+  end
+end
+
 local function renew()
   redis.call("ZADD", key.workers, now + lease, worker)
   if ARGV[13] ~= "" then
     redis.call("HSET", key.about, worker, ARGV[13])
   end
   local calm = expected == 0 or math.abs(now - expected) <= jump
-  if math.abs(expected) - now > jump then
-    -- On a clock that was set back the dead would live on: nobody has more than a lease from now.
-    for _, other in ipairs(redis.call("ZRANGEBYSCORE", key.workers, "(" .. digits(now + lease), "+inf")) do
-      redis.call("ZADD", key.workers, now + lease, other)
-    end
+  if ARGV[5] == "1" or math.abs(expected) - now > jump then
+    cut_leases()
   end
   local dead = expired(calm)
   if dead then

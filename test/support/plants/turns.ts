@@ -105,20 +105,26 @@ export const turnPlants: ReadonlyArray<Plant> = [
     "deadline == 0 or (calm and deadline <= now)",
     "calm and deadline <= now"
   ),
+  plant("the dead live on when the clock was set back", " or math.abs(expected) - now > jump then", " then"),
   plant(
-    "the dead live on when the clock was set back",
-    "if math.abs(expected) - now > jump then",
-    "if false then"
+    "the dead live on when the clock was set back and all others are new",
+    `if ARGV[5] == "1" or math.abs(expected) - now`,
+    "if math.abs(expected) - now"
+  ),
+  plant(
+    "another worker's longer lease is cut",
+    `(tonumber(string.match(about, '"leaseMs":(%d+)')) or lease)`,
+    "lease"
   ),
   plant(
     "a lease is cut when the clock went ahead",
-    "if math.abs(expected) - now > jump then",
-    "if math.abs(math.abs(expected) - now) > jump then"
+    "or math.abs(expected) - now > jump then",
+    "or math.abs(math.abs(expected) - now) > jump then"
   ),
   plant(
     "who judges no lease does not see that the clock was set back",
-    "if math.abs(expected) - now > jump then",
-    "if expected - now > jump then"
+    "or math.abs(expected) - now > jump then",
+    "or expected - now > jump then"
   ),
   plant(
     "leases are judged by one that is not to",
