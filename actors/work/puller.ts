@@ -432,7 +432,7 @@ export const openPuller = Effect.fnUntraced(function* (
 
   const stopClaiming = () => {
     draining = true
-    // A turn of its own takes back that it waits, and what it was handed without having heard of it.
+    // A turn of its own takes back that it stands by, and what it was handed without having heard of it.
     if (handover.standsBy || handover.owed > 0) again = true
     aboutMono = Number.NEGATIVE_INFINITY
     owed = true
