@@ -71,7 +71,7 @@ export class Handover {
   hears(since: number): boolean {
     if (since < this.#settledAt) return false
     this.#owed -= 1
-    if (!this.#speaks) this.#settle()
+    this.#settle()
     return true
   }
 

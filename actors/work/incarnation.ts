@@ -91,9 +91,12 @@ export const live = Effect.fnUntraced(function* (options: {
     { concurrency: "unbounded" }
   )
   options.onPullers(pullers)
+  // What is to be run is hot, and goes past the mailbox of the worker.
   const hear = (order: Order) =>
     order.kind === "run"
-      ? Effect.sync(() => pullers.find(({ partition }) => partition === order.partition)?.hand(order))
+      ? Effect.sync(() => {
+          for (const puller of pullers) puller.obey(order)
+        })
       : options.onOrder(order)
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(next, hear)))
   yield* Effect.logInfo(

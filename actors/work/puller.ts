@@ -18,7 +18,7 @@ import { counter } from "../../runtime/telemetry/instruments.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
 import { type Bell, bellWaitMaxMs, Fenced, type Order, Store, StoreError } from "../../runtime/store.ts"
-import { type WorkerId, crashesSuspect, type Turn, type TurnReply } from "../../runtime/turn.ts"
+import { type Claim, type WorkerId, crashesSuspect, type Turn, type TurnReply } from "../../runtime/turn.ts"
 import { crashesOf, type Entry, idIn, type Partition, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
 import type { Services } from "./attempt.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
@@ -73,10 +73,8 @@ export interface Puller {
   readonly leave: Effect.Effect<void>
   /** The tasks that run. */
   readonly tasks: () => ReadonlyArray<TaskId>
-  /** Obeys an order to this worker. */
+  /** Obeys an order to this worker. What it was handed by a submit is run, unless it was given back meanwhile. */
   readonly obey: (order: Order) => void
-  /** Runs what a submit has handed to it, unless it was given back meanwhile. */
-  readonly hand: (order: Extract<Order, { readonly kind: "run" }>) => void
   readonly running: () => number
   /** Whether nothing runs, and nothing is on its way. */
   readonly idle: () => boolean
@@ -254,6 +252,23 @@ export const openPuller = Effect.fnUntraced(function* (
     }
   }
 
+  /** Starts what was claimed, unless it was read so late that it may be somebody else's by now: what is held is asked for. */
+  const accept = (claims: ReadonlyArray<Claim>, now: number) => {
+    claimed += claims.length
+    if (!lease.isHeld()) {
+      again = true
+      return
+    }
+    for (const claim of claims) {
+      if (handing) {
+        release(claim.entry)
+        continue
+      }
+      if (crashesOf(claim.record) >= crashesSuspect) suspect = claim.entry
+      runs.start(claim, now, books.claimed(claim))
+    }
+  }
+
   const takeReply = (turn: Turn, reply: TurnReply, sentMono: number) => {
     const now = mono()
     lease.answered(sentMono, reply.now)
@@ -263,19 +278,9 @@ export const openPuller = Effect.fnUntraced(function* (
     joined = true
     backoffMs = 0
     if (turn.want > 0) claimers = reply.claimed.length === turn.want ? 2 : 0
-    claimed += reply.claimed.length
     runs.activated(reply.agents)
     if (reply.lost.length > 0) refuse(turn, new Set(reply.lost))
-    // A reply that was read late may tell of claims that are somebody else's by now: what is held is asked for again.
-    const claims = lease.isHeld() ? reply.claimed : []
-    for (const claim of claims) {
-      if (handing) {
-        release(claim.entry)
-        continue
-      }
-      if (crashesOf(claim.record) >= crashesSuspect) suspect = claim.entry
-      runs.start(claim, now, books.claimed(claim))
-    }
+    accept(reply.claimed, now)
     books.permits.turned(turn.permits)
     for (const [ring, waiting] of reply.rings)
       books.permits.want(ring, Math.min(waiting, free()), Math.min(waiting, concurrency))
@@ -460,21 +465,19 @@ export const openPuller = Effect.fnUntraced(function* (
   })
 
   const obey = (order: Order) => {
-    if (order.kind === "stop") {
-      if (order.partition === partition) runs.interrupt(order.entry, "cancelled")
-    } else if (order.kind === "drain") return stopClaiming()
-    else again = true
-    change()
-  }
-
-  const hand: Puller["hand"] = ({ claim, since }) => {
-    if (left || runs.has(claim.entry) || !handover.hears(since)) return
-    // Late as this is, it may be somebody else's by now: what is held is asked for.
-    if (!lease.isHeld()) again = true
-    else if (handing) release(claim.entry)
-    else {
-      claimed += 1
-      runs.start(claim, mono(), books.claimed(claim))
+    if ("partition" in order && order.partition !== partition) return
+    switch (order.kind) {
+      case "run":
+        if (left || runs.has(order.claim.entry) || !handover.hears(order.since)) return
+        accept([order.claim], mono())
+        break
+      case "stop":
+        runs.interrupt(order.entry, "cancelled")
+        break
+      case "drain":
+        return stopClaiming()
+      case "all":
+        again = true
     }
     change()
   }
@@ -489,7 +492,6 @@ export const openPuller = Effect.fnUntraced(function* (
     leave,
     tasks: () => runs.entries().map((entry) => idIn(partition, ulidOfEntry(entry))),
     obey,
-    hand,
     running: () => runs.size(),
     idle: isIdle,
     done: runs.done,

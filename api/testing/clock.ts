@@ -13,7 +13,7 @@ import { IsUpkeep } from "../../runtime/upkeep.ts"
 /** What the monotonic clock shows at first, in milliseconds: not 0, which would be before anything was. */
 const monotonicStartMs = 1_000
 
-/** One run of a task. */
+/** One run of a task, or the building of what handlers need. */
 export type RunKey = `${TaskId}#${number}` | `layer#${number}`
 
 export const runKey = (id: TaskId, attempt: number): RunKey => `${id}#${attempt}`

@@ -13,6 +13,12 @@ import { startOfTime } from "./time.ts"
 /** No other task of a sequence has a number as high. */
 const firstNumber = 2_000_000_000
 
+/** Takes back what came between. */
+const letGo: ReadonlyArray<Command> = [
+  { do: "pause", paused: false },
+  { do: "limit", limits: {} }
+]
+
 export const handoverBy = (chance: Chance, ulids: Array<string>) => {
   const isAbout = chance.of(0.3)
   /** The records of tasks as they were submitted: what is handed over is in no claim. */
@@ -60,15 +66,11 @@ export const handoverBy = (chance: Chance, ulids: Array<string>) => {
     /** What comes after a turn. */
     after: ({ worker }: Turn, { standsBy }: TurnReply): ReadonlyArray<Command> => {
       if (!standsBy || chance.of(0.4)) return []
-      const [held, free]: [Command, Command] = [
-        { do: "pause", paused: false },
-        { do: "limit", limits: {} }
-      ]
       return [
         ...between(worker),
         aSubmit(1),
         ...(chance.of(0.5) ? [{ do: "obey" } as const] : []),
-        ...(chance.of(0.5) ? [held, free] : [])
+        ...(chance.of(0.5) ? letGo : [])
       ]
     },
     recordOf: (entry: Entry) => submitted.get(entry),

@@ -18,10 +18,7 @@ import { redisSettings } from "./redis.ts"
 import { aClient, Bell, memoryStore, partition, redisTimeOf } from "./stores.ts"
 import { TestTime } from "./time.ts"
 
-const settings = {
-  retention: Duration.millis(retentionMs),
-  deadRetention: Duration.millis(deadRetentionMs)
-}
+const settings = { retention: Duration.millis(retentionMs), deadRetention: Duration.millis(deadRetentionMs) }
 
 /** Collects ULIDs from `next` until `mark` is among them. */
 const hearing = (name: string, next: Effect.Effect<ReadonlyArray<string>>): HearingInbox => ({

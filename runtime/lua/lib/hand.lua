@@ -1,5 +1,5 @@
 -- Hands a new task to a worker that stands by for one: it is that worker's claim from here on, and goes along with the order to
--- run it, so that no turn is taken for it. Needs: clock, calls, records, lives, keep.
+-- run it, so that no turn is taken for it. Needs: clock, keep.
 local hand_record_max, hand_tries, standby_max = 4096, 4, 2500
 
 -- What waits already goes first.

@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import * as Dispatcher from "../../../actors/dispatch/dispatcher.ts"
 import { Handover } from "../../../actors/work/handover.ts"
 import { defineTask } from "../../../runtime/handler.ts"
-import type { Order, Store } from "../../../runtime/store.ts"
+import type { Order } from "../../../runtime/store.ts"
 import type { Turn, TurnReply } from "../../../runtime/turn.ts"
 import { it } from "../../support/effect.ts"
 import { aTurn } from "../../support/tasks.ts"
@@ -112,19 +112,22 @@ describe("what a worker knows of hand-overs", () => {
 const quick = defineTask({ name: "quick", run: () => "done" })
 
 describe("a worker that has nothing to do", () => {
-  /** Its turns and their answers are written down. */
+  type Log = Array<{ readonly turn: Turn; readonly reply: TurnReply }>
+
+  /** Its turns and their answers are written down, and its orders are heard as the test has it. */
   const watched = (
-    log: Array<{ turn: Turn; reply: TurnReply }>,
-    change: (store: Store["Service"]) => object = () => ({})
+    log: Log,
+    hearing: (next: Effect.Effect<Order>) => Effect.Effect<Order> = (next) => next
   ) =>
     working([quick], "15 seconds", (store) => ({
       turn: (partition, turn) =>
         Effect.tap(store.turn(partition, turn), (reply) => Effect.sync(() => log.push({ turn, reply }))),
-      ...change(store)
+      orders: (worker, partitions) =>
+        Effect.map(store.orders(worker, partitions), ({ next }) => ({ next: hearing(next) }))
     }))
 
   it.effect("is handed a single task, and takes no turn but the one that ends it", () => {
-    const log: Array<{ turn: Turn; reply: TurnReply }> = []
+    const log: Log = []
     return Effect.gen(function* () {
       yield* TestClock.setTime(startOfTime)
       yield* Effect.gen(function* () {
@@ -144,19 +147,16 @@ describe("a worker that has nothing to do", () => {
   })
 
   it.effect("gives back within seconds what it was handed and never heard of, and somebody runs it", () => {
-    const log: Array<{ turn: Turn; reply: TurnReply }> = []
+    const log: Log = []
     let lost = 0
-    const deaf = watched(log, (store) => ({
-      orders: (worker: string, partitions: ReadonlyArray<string>) =>
-        Effect.map(store.orders(worker, partitions), ({ next }) => {
-          const heard: Effect.Effect<Order> = Effect.flatMap(next, (order) => {
-            if (order.kind !== "run" || lost > 0) return Effect.succeed(order)
-            lost += 1
-            return heard
-          })
-          return { next: heard }
-        })
-    }))
+    const deaf = watched(log, (next) => {
+      const heard: Effect.Effect<Order> = Effect.flatMap(next, (order) => {
+        if (order.kind !== "run" || lost > 0) return Effect.succeed(order)
+        lost += 1
+        return heard
+      })
+      return heard
+    })
     return Effect.gen(function* () {
       yield* TestClock.setTime(startOfTime)
       yield* Effect.gen(function* () {
@@ -175,17 +175,14 @@ describe("a worker that has nothing to do", () => {
   })
 
   it.effect("does not run what it gave back when the order comes after all", () => {
-    const log: Array<{ turn: Turn; reply: TurnReply }> = []
+    const log: Log = []
     const late = Latch.makeUnsafe(false)
     const entries: Array<string> = []
-    const slow = watched(log, (store) => ({
-      orders: (worker: string, partitions: ReadonlyArray<string>) =>
-        Effect.map(store.orders(worker, partitions), ({ next }) => ({
-          next: Effect.tap(next, (order) =>
-            order.kind === "run" && entries.push(order.claim.entry) === 1 ? late.await : Effect.void
-          )
-        }))
-    }))
+    const slow = watched(log, (next) =>
+      Effect.tap(next, (order) =>
+        order.kind === "run" && entries.push(order.claim.entry) === 1 ? late.await : Effect.void
+      )
+    )
     return Effect.gen(function* () {
       yield* TestClock.setTime(startOfTime)
       yield* Effect.gen(function* () {
