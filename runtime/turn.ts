@@ -70,7 +70,7 @@ export interface Turn {
   /** Whether another worker's lease may be judged: not while all seem to have run out, after an outage. */
   readonly judges: boolean
 
-  /** How many tasks to hand out at most: as many as can start running now. */
+  /** How many tasks to hand out at most: as many as can start running when the answer is there. */
   readonly want: number
 
   /** How many of them come first from the lanes below `urgent`, whatever waits above. */

@@ -14,6 +14,9 @@ import type { Partition } from "../../runtime/task.ts"
 export const batchMax = 1_000
 const batchCharactersMax = 4 * 1024 * 1024
 
+/** Batches share a script up to so many tasks: while Redis stores those, the next ones are made. */
+const gatherMax = 100
+
 /** How many scripts of one partition are on their way at once. */
 const flightsMax = 4
 
@@ -76,7 +79,7 @@ export const makeOutbox: Effect.Effect<Outbox, never, Store> = Effect.gen(functi
     for (const batch of waiting) {
       if (
         count > 0 &&
-        (tasks + batch.tasks.length > batchMax || characters + batch.characters > batchCharactersMax)
+        (tasks + batch.tasks.length > gatherMax || characters + batch.characters > batchCharactersMax)
       )
         break
       tasks += batch.tasks.length

@@ -20,6 +20,8 @@ export interface Books {
   readonly permits: Permits
   /** A run was claimed; gives the permit that it was claimed with, if it needs one. */
   readonly claimed: (claim: Claim) => string | undefined
+  readonly started: () => void
+  /** It has ended, or will not start. */
   readonly settled: (one: Settled) => void
   /** Ends the permits of runs that are no longer there. */
   readonly look: (isThere: (entry: Entry) => boolean) => void
@@ -80,11 +82,11 @@ export const openBooks = Effect.fnUntraced(function* (
   return {
     permits,
     claimed: ({ entry, ring }) => {
-      tally.add(partition, "started", 1)
       const permit = ring === undefined ? undefined : permits.claimed(ring)
       if (permit !== undefined) permitted.set(entry, permit)
       return permit
     },
+    started: () => tally.add(partition, "started", 1),
     settled: (one) => {
       count(one)
       end(one.settlement.entry, one.used)

@@ -18,8 +18,8 @@ import { counter } from "../../runtime/telemetry/instruments.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
 import { type Bell, bellWaitMaxMs, Fenced, type Order, Store, StoreError } from "../../runtime/store.ts"
-import { type Claim, type WorkerId, crashesSuspect, type Turn, type TurnReply } from "../../runtime/turn.ts"
-import { crashesOf, type Entry, idIn, type Partition, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
+import type { Claim, Turn, TurnReply, WorkerId } from "../../runtime/turn.ts"
+import { type Entry, idIn, type Partition, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
 import type { Services } from "./attempt.ts"
 import type { Offspring } from "../dispatch/offspring.ts"
 import { openBooks } from "./books.ts"
@@ -27,6 +27,7 @@ import { openCarrying } from "./carrying.ts"
 import { Conditions } from "./conditions.ts"
 import { openFlights } from "./flights.ts"
 import { Handover } from "./handover.ts"
+import { Holdings, releaseOf } from "./holdings.ts"
 import { Lease } from "./lease.ts"
 import { openRuns } from "./runs.ts"
 import { type Settled, sayingsOf } from "./settled.ts"
@@ -127,17 +128,14 @@ export const openPuller = Effect.fnUntraced(function* (
   /** How many turns may claim at once: two while the lanes gave all that was asked for, one to see, none. */
   let claimers: 0 | 1 | 2 = 1
   let claiming = 0
-  /** How many tasks it has claimed, and the suspect it runs, if it runs one. */
+  /** How many tasks it has claimed. */
   let claimed = 0
-  let suspect: Entry | undefined
   /** Whether a token of the bell was taken, or something fell due, for which a turn is owed. */
   let owed = false
   let again = true
   let joined = false
   let draining = false
   const handover = new Handover()
-  /** Whether what runs is handed back, and with it what is still claimed. */
-  let handing = false
   /** Whether it has left or was fenced: from then on a turn would only find that it is not registered. */
   let left = false
   let resting = false
@@ -153,14 +151,15 @@ export const openPuller = Effect.fnUntraced(function* (
   let soon = false
   let laterOn = false
   const change = () => {
-    if (runs.size() === 0) {
-      if (soon) return
-      soon = true
-      queueMicrotask(advance)
-    } else if (!laterOn) {
-      laterOn = true
-      setImmediate(advance)
-    }
+    if (holdings.size > 0) return later()
+    if (soon) return
+    soon = true
+    queueMicrotask(advance)
+  }
+  const later = () => {
+    if (laterOn) return
+    laterOn = true
+    setImmediate(tick)
   }
 
   const runs = yield* openRuns({
@@ -170,10 +169,7 @@ export const openPuller = Effect.fnUntraced(function* (
     mono,
     redisNow,
     holdsLease: lease.isHeld,
-    onSettled: (one) => {
-      settled.push(one)
-      books.settled(one)
-    },
+    onSettled: (one) => keep(one),
     onChange: () => change()
   })
 
@@ -189,14 +185,37 @@ export const openPuller = Effect.fnUntraced(function* (
     }
   })
 
+  const keep = (one: Settled) => {
+    settled.push(one)
+    books.settled(one)
+  }
+
+  const holdings = new Holdings({
+    places: concurrency,
+    runs,
+    books,
+    mono,
+    holdsLease: lease.isHeld,
+    onRelease: keep
+  })
+
   const conditions = new Conditions()
   const until = (holds: () => boolean) => conditions.until(holds, change)
 
+  const tick = () => {
+    laterOn = false
+    holdings.ticked()
+    advance()
+  }
+
   const advance = () => {
     soon = false
-    laterOn = false
     if (flights.isClosed()) return
-    while (inFlight < flightsMax && !resting && hasReason()) takeTurn()
+    // One a tick: two that leave together are answered together, and until then there is nothing to run.
+    if (mayFly()) {
+      takeTurn()
+      if (mayFly()) later()
+    }
     listen()
     conditions.look()
   }
@@ -205,17 +224,21 @@ export const openPuller = Effect.fnUntraced(function* (
   // Turns
   // -------------------------------------------------------------------------------------------------------
 
-  const free = () => concurrency - runs.size() - reserved - handover.owed
+  const free = () => concurrency - holdings.size - reserved - handover.owed
 
-  const isIdle = () => runs.size() === 0 && settled.length === 0 && inFlight === 0
+  /** How many a turn may claim, beside what others on their way may have claimed. */
+  const claimable = () =>
+    holdings.isSwift ? concurrency - handover.owed : Math.min(free(), Math.ceil(concurrency / 2))
+
+  const isIdle = () => holdings.size === 0 && settled.length === 0 && inFlight === 0
 
   /** Whether nothing will run here unless something new is submitted. */
-  const mayStandBy = () => runs.size() === 0 && inFlight === 0 && joined && !again && !draining
+  const mayStandBy = () => holdings.size === 0 && inFlight === 0 && joined && !again && !draining
 
   const renewDue = () =>
     mono() - lastTurnMono > Math.min(leaseMs / beatsPerLease, heartbeatMs, 2 * bellWaitMaxMs)
 
-  const mayClaim = () => claiming < claimers && !draining && free() > 0
+  const mayClaim = () => claiming < claimers && !draining && claimable() > 0
 
   const hasReason = (): boolean => {
     if (left) return false
@@ -227,7 +250,9 @@ export const openPuller = Effect.fnUntraced(function* (
     return settled.length > 0 || owed || mayClaim() || runs.noteIsDue() || renewDue()
   }
 
-  const compose = (said: ReadonlyArray<Settled>, want: number): Turn => ({
+  const mayFly = () => inFlight < flightsMax && !resting && hasReason()
+
+  const compose = (said: ReadonlyArray<Settled>, want: number, permits: Turn["permits"]): Turn => ({
     worker,
     leaseMs,
     want,
@@ -238,8 +263,8 @@ export const openPuller = Effect.fnUntraced(function* (
     ...sayingsOf(said),
     notes: runs.takeNotes(notesMax),
     share: sharesOf(claimed, want),
-    suspect: suspect === undefined || !runs.has(suspect),
-    permits: want > 0 ? books.permits.have() : [],
+    suspect: !holdings.hasSuspect,
+    permits,
     deferred: books.permits.deferred(),
     about: aboutNow()
   })
@@ -253,20 +278,10 @@ export const openPuller = Effect.fnUntraced(function* (
   }
 
   /** Starts what was claimed, unless it was read so late that it may be somebody else's by now: what is held is asked for. */
-  const accept = (claims: ReadonlyArray<Claim>, now: number) => {
+  const accept = (claims: ReadonlyArray<Claim>) => {
     claimed += claims.length
-    if (!lease.isHeld()) {
-      again = true
-      return
-    }
-    for (const claim of claims) {
-      if (handing) {
-        release(claim.entry)
-        continue
-      }
-      if (crashesOf(claim.record) >= crashesSuspect) suspect = claim.entry
-      runs.start(claim, now, books.claimed(claim))
-    }
+    if (lease.isHeld()) holdings.accept(claims)
+    else again = true
   }
 
   const takeReply = (turn: Turn, reply: TurnReply, sentMono: number) => {
@@ -280,32 +295,23 @@ export const openPuller = Effect.fnUntraced(function* (
     if (turn.want > 0) claimers = reply.claimed.length === turn.want ? 2 : 0
     runs.activated(reply.agents)
     if (reply.lost.length > 0) refuse(turn, new Set(reply.lost))
-    accept(reply.claimed, now)
+    accept(reply.claimed)
     books.permits.turned(turn.permits)
     for (const [ring, waiting] of reply.rings)
       books.permits.want(ring, Math.min(waiting, free()), Math.min(waiting, concurrency))
-    for (const entry of reply.lost) runs.interrupt(entry, "lost")
+    for (const entry of reply.lost) holdings.stop(entry, "lost")
     if (reply.outbox) carry()
     if (!lease.isHeld()) again = true
     if (!turn.again || !lease.isHeld()) return
     again = false
     // What was cancelled while no order could be heard is not held any more.
-    const held = new Set([...reply.held, ...reply.claimed.map(({ entry }) => entry)])
-    for (const entry of runs.entries()) if (!held.has(entry)) runs.interrupt(entry, "lost")
-    const known = new Set([settled, ...saying].flat().map(({ settlement }) => settlement.entry))
-    const unknown = reply.held.filter((entry) => !runs.has(entry) && !known.has(entry))
-    for (const entry of unknown) release(entry)
+    holdings.keep(new Set([...reply.held, ...reply.claimed.map(({ entry }) => entry)]))
+    const said = [settled, ...saying].flat().map(({ settlement }) => settlement.entry)
+    const known = new Set([...holdings.entries(), ...said])
+    const unknown = reply.held.filter((entry) => !known.has(entry))
+    for (const entry of unknown) settled.push(releaseOf(entry))
     if (unknown.length > 0) givenBack(unknown.length)
   }
-
-  /** Hands back what was never started. */
-  const release = (entry: Entry) =>
-    void settled.push({
-      settlement: { kind: "release", entry },
-      noted: false,
-      streamed: false,
-      reply: undefined
-    })
 
   let aboutMono = Number.NEGATIVE_INFINITY
   /** What this worker says of itself, now and then. */
@@ -319,7 +325,7 @@ export const openPuller = Effect.fnUntraced(function* (
   /** Ends everything without a word: none of it is ours any more. */
   const giveUp = (error: Fenced) => {
     left = true
-    for (const entry of runs.entries()) runs.interrupt(entry, "lost")
+    holdings.keep(new Set())
     settled = []
     Deferred.doneUnsafe(fenced, Effect.fail(error))
   }
@@ -337,10 +343,13 @@ export const openPuller = Effect.fnUntraced(function* (
   }
 
   const takeTurn = () => {
-    const want = draining ? 0 : Math.max(0, Math.min(free(), claimMax, Math.ceil(concurrency / 2)))
+    const wanted = (room: number) => (draining ? 0 : Math.max(0, Math.min(room, claimMax)))
+    // Places that limits have granted are not asked for twice.
+    const permits = wanted(free()) > 0 ? books.permits.have() : []
+    const want = wanted(permits.length > 0 ? free() : claimable())
     if (want > 0) claiming += 1
     const said = settled.splice(0, settleMax)
-    const turn = compose(said, want)
+    const turn = compose(said, want, permits)
     saying.add(said)
     owed = false
     permitsNews = false
@@ -409,7 +418,7 @@ export const openPuller = Effect.fnUntraced(function* (
       else yield* restMs === Number.POSITIVE_INFINITY ? sooner : Effect.timeoutOption(sooner, restMs)
       runs.look()
       // What was lost or cancelled ends without a word.
-      books.look(runs.has)
+      books.look(holdings.has)
       change()
     })
   )
@@ -447,7 +456,7 @@ export const openPuller = Effect.fnUntraced(function* (
   const finished = unlessOver(until(() => runs.size() === 0 && inFlight === 0))
 
   const handBack = Effect.suspend(() => {
-    handing = true
+    holdings.close()
     for (const entry of runs.entries()) runs.interrupt(entry, "drain")
     return unlessOver(until(() => runs.size() === 0))
   })
@@ -468,11 +477,11 @@ export const openPuller = Effect.fnUntraced(function* (
     if ("partition" in order && order.partition !== partition) return
     switch (order.kind) {
       case "run":
-        if (left || runs.has(order.claim.entry) || !handover.hears(order.since)) return
-        accept([order.claim], mono())
+        if (left || holdings.has(order.claim.entry) || !handover.hears(order.since)) return
+        accept([order.claim])
         break
       case "stop":
-        runs.interrupt(order.entry, "cancelled")
+        holdings.stop(order.entry, "cancelled")
         break
       case "drain":
         return stopClaiming()

@@ -126,6 +126,10 @@ export const families = {
     "process",
     "Claims that a worker held and had not heard of, since an answer or an order was lost."
   ),
+  troupe_claims_crowded_total: counter(
+    "process",
+    "Claims that found no free place when they came, and went back to their mailboxes."
+  ),
   troupe_outbox_failures_total: counter("process", "Times an outbox could not be relayed."),
   troupe_child_restarts_total: counter(
     "process",
