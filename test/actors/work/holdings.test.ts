@@ -116,7 +116,10 @@ describe("a worker with one place", () => {
     await run()
     running -= 1
   }
-  const tick = () => new Promise<void>((resolve) => void setImmediate(resolve))
+  const tick = () =>
+    new Promise<void>((resolve) => {
+      setImmediate(resolve)
+    })
   const quick = defineTask({ name: "quick", run: () => counted(() => {}) })
   const waits = defineTask({
     name: "waits",
