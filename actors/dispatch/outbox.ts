@@ -1,6 +1,6 @@
 /**
- * Gathers the submits of one process into as few scripts as possible: those of the same tick share one, and while
- * some are on their way the next gather. Nothing waits for a timer.
+ * Gathers the submits of one process into few scripts: those of the same tick share some, and while these are on their way
+ * the next gather. Nothing waits for a timer.
  *
  * A script that got no answer is said again until `submitMax` is over; its tasks are stored once however often
  * that happens.
@@ -14,7 +14,7 @@ import type { Partition } from "../../runtime/task.ts"
 export const batchMax = 1_000
 const batchCharactersMax = 4 * 1024 * 1024
 
-/** Batches share a script up to so many tasks: while Redis stores those, the next ones are made. */
+/** Batches share a script up to so many tasks: while Redis stores those, the next ones are made. A larger one goes alone. */
 const gatherMax = 100
 
 /** How many scripts of one partition are on their way at once. */

@@ -3,7 +3,7 @@
  * answer is here, and what cannot is handed back at once, so that nothing waits behind it.
  *
  * Where runs end in the tick that started them, every answer finds all places free. Then each turn on its way may ask for
- * all of them; otherwise they share them.
+ * all of them; otherwise they share them. A tick that computes for long is no such tick: others could have run its tasks.
  */
 import { counter } from "../../runtime/telemetry/instruments.ts"
 import { type Claim, crashesSuspect } from "../../runtime/turn.ts"
@@ -12,8 +12,9 @@ import type { Books } from "./books.ts"
 import type { Runs, Stop } from "./runs.ts"
 import type { Settled } from "./settled.ts"
 
-/** So many ticks in a row must have ended all that they started before places are asked for twice. */
+/** So many ticks in a row must have ended all that they started, each within so many milliseconds. */
 const ticksMin = 4
+const tickMaxMs = 10
 
 const crowded = counter("troupe_claims_crowded_total")
 
@@ -39,8 +40,8 @@ export class Holdings {
   /** What came with answers of this tick and found no place yet. */
   #arrived: Array<Arrived> = []
   #suspect: Entry | undefined
-  /** Whether something was started in this tick, and how many ticks in a row have ended what they started. */
-  #started = false
+  /** When the first was started in this tick, and how many ticks in a row have soon ended what they started. */
+  #startedMono: number | undefined
   #ticks = 0
   #closed = false
 
@@ -79,8 +80,12 @@ export class Holdings {
 
   /** A tick is over: what still finds no place is handed back. */
   ticked(): void {
-    if (this.#started) this.#ticks = this.#options.runs.size() === 0 ? this.#ticks + 1 : 0
-    this.#started = false
+    const { mono, runs } = this.#options
+    if (this.#startedMono !== undefined) {
+      const swift = runs.size() === 0 && mono() - this.#startedMono <= tickMaxMs
+      this.#ticks = swift ? this.#ticks + 1 : 0
+      this.#startedMono = undefined
+    }
     if (this.#arrived.length === 0) return
     this.#start()
     const left = this.#arrived.splice(0)
@@ -110,7 +115,7 @@ export class Holdings {
     if (this.#closed || !holdsLease()) return
     const now = mono()
     for (const { claim, permit } of this.#arrived.splice(0, Math.max(0, places - runs.size()))) {
-      this.#started = true
+      this.#startedMono ??= now
       books.started()
       runs.start(claim, now, permit)
     }

@@ -24,6 +24,7 @@ export interface Wish {
     | "schedule"
     | "pause"
     | "ask"
+    | "burst"
   readonly waitMs: number
   readonly delayMs: number | undefined
   /** Whether it is said again until an answer is heard. */
@@ -38,7 +39,19 @@ export interface Wish {
 
 const kinds: ReadonlyArray<Wish["kind"]> = [
   ...(["quick", "quick", "steps", "steps", "stubborn", "flaky", "failing", "limited"] as const),
-  ...(["parent", "keyed", "keyed", "keyed", "agent", "agent", "agent", "schedule", "pause", "ask"] as const)
+  ...([
+    "parent",
+    "keyed",
+    "keyed",
+    "keyed",
+    "agent",
+    "agent",
+    "agent",
+    "schedule",
+    "pause",
+    "ask",
+    "burst"
+  ] as const)
 ]
 
 /** So many wishes within so many milliseconds. */
@@ -58,6 +71,9 @@ export const wishesOf = (chance: Chance, count: number, withinMs: number): Reado
       followed: chance.of(0.15)
     }
   })
+
+/** How many tasks a burst has that end at once, and how many after them that do not. */
+const burst = { swift: 24, lasting: 8 }
 
 /** Keys and agents that wishes share, so that they meet. */
 export const keys = ["a", "b"]
@@ -175,6 +191,8 @@ export const scriptOf =
         case "agent":
           // What belongs together is said one after the other, elsewhere.
           return Effect.undefined
+        case "burst":
+          return inOne(wish)
         case "ask":
           return Effect.as(
             Effect.ignore(troupe.ask(workload.quick, { label, waitMs }, { timeout: "5 seconds" })),
@@ -203,6 +221,29 @@ export const scriptOf =
           })
       }
     }
+
+    /** Whoever runs these has claimed the last of them for places that seemed to come free. */
+    const inOne = Effect.fnUntraced(function* ({ label, waitMs }: Wish) {
+      const inputs = Array.from({ length: burst.swift + burst.lasting }, (_, at) => ({
+        label: `${label}/${at}`,
+        waitMs: at < burst.swift ? 0 : waitMs
+      }))
+      for (const { label } of inputs)
+        note({ op: "submit", phase: "invoke", label, terms: { state: "succeeded" } })
+      const answer = yield* Effect.result(
+        troupe.submitAll(inputs.map((input) => ({ task: workload.quick, input })))
+      )
+      for (const [at, { label }] of inputs.entries()) {
+        if (Result.isFailure(answer)) {
+          note({ op: "submit", phase: isUnknown(answer.failure) ? "unknown" : "fail", label })
+          continue
+        }
+        const one = answer.success[at]!
+        if (Result.isSuccess(one)) note({ op: "submit", phase: "ok", label, task: one.success.id })
+        else note({ op: "submit", phase: "fail", label })
+      }
+      return undefined
+    })
 
     const wished = Effect.fnUntraced(function* (wish: Wish) {
       yield* Effect.sleep(wish.afterMs)

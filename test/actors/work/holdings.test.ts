@@ -21,6 +21,7 @@ describe("what a worker holds", () => {
     const stopped: Array<readonly [Entry, Stop]> = []
     const released: Array<Entry> = []
     const lease = { held: true }
+    const clock = { mono: 0 }
     const holdings = new Holdings({
       places: 2,
       runs: {
@@ -31,12 +32,13 @@ describe("what a worker holds", () => {
         interrupt: (entry, why) => void (running.delete(entry) && stopped.push([entry, why]))
       },
       books: { claimed: () => undefined, started: () => {} },
-      mono: () => 0,
+      mono: () => clock.mono,
       holdsLease: () => lease.held,
       onRelease: ({ settlement }) => void released.push(settlement.entry)
     })
     const claims: ReadonlyArray<Claim> = tasks(4).map(({ entry, record }) => ({ entry, record }))
-    return { claims, entries: claims.map(({ entry }) => entry), holdings, lease, released, running, stopped }
+    const entries = claims.map(({ entry }) => entry)
+    return { claims, clock, entries, holdings, lease, released, running, stopped }
   }
 
   test("starts no more than it has places for, and hands back the rest after the tick in which they came", () => {
@@ -92,17 +94,22 @@ describe("what a worker holds", () => {
   })
 
   test("is swift once some ticks in a row have ended all they started, and not from the first that has not", () => {
-    const { claims, holdings, running } = opened()
-    const tick = (ended: boolean) => {
+    const { claims, clock, holdings, running } = opened()
+    const tick = (ended: boolean, tookMs = 0) => {
       holdings.accept(claims.slice(0, 1))
+      clock.mono += tookMs
       if (ended) running.clear()
       holdings.ticked()
       return holdings.isSwift
     }
-    expect([tick(true), tick(true), tick(true), tick(true)]).toEqual([false, false, false, true])
+    const four = () => [tick(true), tick(true), tick(true), tick(true)]
+    expect(four()).toEqual([false, false, false, true])
     holdings.ticked()
-    expect(holdings.isSwift).toBe(true)
+    expect(tick(true, 10)).toBe(true)
     expect(tick(false)).toBe(false)
+    running.clear()
+    expect(four()).toEqual([false, false, false, true])
+    expect(tick(true, 11)).toBe(false)
   })
 })
 
