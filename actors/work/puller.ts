@@ -204,6 +204,7 @@ export const openPuller = Effect.fnUntraced(function* (
 
   const tick = () => {
     laterOn = false
+    if (flights.isClosed()) return
     holdings.ticked()
     advance()
   }
