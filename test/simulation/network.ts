@@ -4,8 +4,8 @@
  *
  * To the caller a call without an answer is a `StoreError`, whatever has become of it, as with a real Redis.
  */
-import { Effect, Exit } from "effect"
-import { StoreError } from "../../runtime/store.ts"
+import { Cause, Effect, Exit, Option } from "effect"
+import { Fenced, StoreError } from "../../runtime/store.ts"
 import type { Process } from "./process.ts"
 import type { World } from "./world.ts"
 
@@ -27,6 +27,8 @@ export interface Weather {
 
 export const fine: Weather = { lost: 0, unanswered: 0, late: 0, fatal: 0, unheard: 0, slow: 0 }
 
+const isFenced = (error: unknown) => error instanceof Fenced
+
 /** How long a caller waits for an answer, in milliseconds. */
 const patienceMs = 2_000
 /** How much later than that a call may still run. */
@@ -35,7 +37,7 @@ const slowMaxMs = 400
 
 export interface Told {
   /** Something happened to a process that may cost runs. */
-  readonly blow: (process: Process, op: "cut" | "paused") => void
+  readonly blow: (process: Process, op: "cut" | "paused" | "fenced") => void
   readonly kill: (process: Process) => void
   /** What a process had said before it died has reached the store only now: it may have prolonged its lease. */
   readonly late: () => void
@@ -83,6 +85,9 @@ export class Network {
         )
       const perform = (): Exit.Exit<A, E> => {
         const exit = run()
+        // Its claims went back as a dead worker's: one that heard nothing for a lease counts as dead.
+        if (Exit.isFailure(exit) && Option.exists(Cause.findErrorOption(exit.cause), isFenced))
+          this.#told.blow(process, "fenced")
         world.say(`${process.name} ${operation} ${Exit.isSuccess(exit) ? "done" : "refused"}`, said(about))
         return exit
       }

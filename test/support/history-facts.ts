@@ -160,6 +160,7 @@ export const factsOf = (history: ReadonlyArray<HistoryEvent>) => {
       case "killed":
       case "cut":
       case "paused":
+      case "fenced":
         hit({ ...event, place })
         return
       case "stall": {

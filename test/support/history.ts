@@ -70,7 +70,7 @@ export interface Write extends Written {
  * by a signal or because it heard nothing, and may then begin late what it had been given before. To `*`: to all.
  */
 export interface Blow extends Written {
-  readonly op: "killed" | "cut" | "paused"
+  readonly op: "killed" | "cut" | "paused" | "fenced"
   readonly process: string
 }
 
