@@ -10,7 +10,7 @@ import { type Claim, crashesSuspect } from "../../runtime/turn.ts"
 import { crashesOf, type Entry } from "../../runtime/task.ts"
 import type { Books } from "./books.ts"
 import type { Runs, Stop } from "./runs.ts"
-import type { Settled } from "./settled.ts"
+import { releaseOf, type Settled } from "./settled.ts"
 
 /** So many ticks in a row must have ended all that they started, each within so many milliseconds. */
 const ticksMin = 4
@@ -121,11 +121,3 @@ export class Holdings {
     }
   }
 }
-
-/** What is said of a claim that was not started. */
-export const releaseOf = (entry: Entry): Settled => ({
-  settlement: { kind: "release", entry },
-  noted: false,
-  streamed: false,
-  reply: undefined
-})

@@ -30,6 +30,14 @@ export interface Cool {
   readonly forMs: number
 }
 
+/** What is said of a claim that was not started. */
+export const releaseOf = (entry: Entry): Settled => ({
+  settlement: { kind: "release", entry },
+  noted: false,
+  streamed: false,
+  reply: undefined
+})
+
 /** When a run became due, in Unix milliseconds; `undefined` after one that was lost, handed back, or waited. */
 const dueOf = ({ dueAt, past }: Envelope, entry: Entry): number | undefined => {
   if (runOfEntry(entry) === 1) return dueAt ?? submittedAt(ulidOfEntry(entry))
