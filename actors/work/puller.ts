@@ -227,9 +227,9 @@ export const openPuller = Effect.fnUntraced(function* (
 
   const free = () => concurrency - holdings.size - reserved - handover.owed
 
-  /** How many a turn may claim, beside what others on their way may have claimed. */
-  const claimable = () =>
-    holdings.isSwift ? concurrency - handover.owed : Math.min(free(), Math.ceil(concurrency / 2))
+  /** A turn's share of the free places, and how many it may claim beside what others on their way may have claimed. */
+  const shared = () => Math.min(free(), Math.ceil(concurrency / 2))
+  const claimable = () => (holdings.isSwift ? concurrency - handover.owed : shared())
 
   const isIdle = () => holdings.size === 0 && settled.length === 0 && inFlight === 0
 
@@ -347,7 +347,7 @@ export const openPuller = Effect.fnUntraced(function* (
     const wanted = (room: number) => (draining ? 0 : Math.max(0, Math.min(room, claimMax)))
     // Places that limits have granted are not asked for twice.
     const permits = wanted(free()) > 0 ? books.permits.have() : []
-    const want = wanted(permits.length > 0 ? free() : claimable())
+    const want = wanted(permits.length > 0 ? shared() : claimable())
     if (want > 0) claiming += 1
     const said = settled.splice(0, settleMax)
     const turn = compose(said, want, permits)

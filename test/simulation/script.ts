@@ -106,6 +106,12 @@ export const scriptOf =
         }
       })
 
+    /** What came of a submit. */
+    const heard = (label: string, answer: Result.Result<{ readonly id: string }, unknown>) => {
+      if (Result.isSuccess(answer)) note({ op: "submit", phase: "ok", label, task: answer.success.id })
+      else note({ op: "submit", phase: isUnknown(answer.failure) ? "unknown" : "fail", label })
+    }
+
     const submit = Effect.fnUntraced(function* (
       { guarded, label, twice }: Wish,
       terms: Terms,
@@ -119,15 +125,14 @@ export const scriptOf =
         terms: { ...terms, ...guard, ...(guarded ? { work: label } : {}) }
       })
       const answer = yield* guarded ? untilAnswered(ask(guard)) : Effect.result(ask(guard))
+      heard(label, answer)
       if (Result.isSuccess(answer)) {
-        note({ op: "submit", phase: "ok", label, task: answer.success.id })
         if (guarded && twice) {
           const second = yield* untilAnswered(ask(guard))
-          if (Result.isSuccess(second)) note({ op: "submit", phase: "ok", label, task: second.success.id })
+          if (Result.isSuccess(second)) heard(label, second)
         }
         return answer.success.id
       }
-      note({ op: "submit", phase: isUnknown(answer.failure) ? "unknown" : "fail", label })
       return undefined
     })
 
@@ -233,15 +238,8 @@ export const scriptOf =
       const answer = yield* Effect.result(
         troupe.submitAll(inputs.map((input) => ({ task: workload.quick, input })))
       )
-      for (const [at, { label }] of inputs.entries()) {
-        if (Result.isFailure(answer)) {
-          note({ op: "submit", phase: isUnknown(answer.failure) ? "unknown" : "fail", label })
-          continue
-        }
-        const one = answer.success[at]!
-        if (Result.isSuccess(one)) note({ op: "submit", phase: "ok", label, task: one.success.id })
-        else note({ op: "submit", phase: "fail", label })
-      }
+      for (const [at, { label }] of inputs.entries())
+        heard(label, Result.isFailure(answer) ? Result.fail(answer.failure) : answer.success[at]!)
       return undefined
     })
 

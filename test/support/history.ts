@@ -67,7 +67,8 @@ export interface Write extends Written {
 
 /**
  * Something happened to a process that may cost runs: it was killed, or a connection of its was cut; or it was paused,
- * by a signal or because it heard nothing, and may then begin late what it had been given before. To `*`: to all.
+ * by a signal or because it heard nothing, and may then begin late what it had been given before; or it was found to have lost
+ * its lease, so that its claims went back as those of one that died. To `*`: to all.
  */
 export interface Blow extends Written {
   readonly op: "killed" | "cut" | "paused" | "fenced"

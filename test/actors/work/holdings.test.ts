@@ -182,23 +182,19 @@ describe("a worker with one place", () => {
       )
     })
 
-  it.effect("has two turns claim for it while its runs end at once, and runs one at a time", () =>
-    Effect.gen(function* () {
-      yield* submitAll("quick", 100)
-      yield* idle
-      expect(claimingMost).toBe(2)
-      expect(most).toBe(1)
-    }).pipe(during)
-  )
-
-  it.effect("has one claim for it while its runs wait for something", () =>
-    Effect.gen(function* () {
-      yield* submitAll("waits", 100)
-      yield* idle
-      expect(claimingMost).toBe(1)
-      expect(most).toBe(1)
-    }).pipe(during)
-  )
+  for (const [sentence, name, turns] of [
+    ["has two turns claim for it while its runs end at once", "quick", 2],
+    ["has one claim for it while its runs wait for something", "waits", 1]
+  ] as const) {
+    it.effect(`${sentence}, and runs one at a time`, () =>
+      Effect.gen(function* () {
+        yield* submitAll(name, 100)
+        yield* idle
+        expect(claimingMost).toBe(turns)
+        expect(most).toBe(1)
+      }).pipe(during)
+    )
+  }
 
   it.effect("keeps nothing waiting when its runs turn out to last", () =>
     Effect.gen(function* () {
