@@ -4,7 +4,7 @@
  * One turn settles what has finished, renews the lease, and claims what is next; `Store.turn` takes it.
  */
 import type { AgentAddress, Message } from "./mailbox.ts"
-import type { Entry, TaskId } from "./task.ts"
+import { type Entry, isBoxed, type TaskId } from "./task.ts"
 
 /** A process incarnation: never reused, not even by the same process after it was fenced. */
 export type WorkerId = string
@@ -52,6 +52,13 @@ export type Settlement =
       readonly record: string
       readonly children: ReadonlyArray<TaskId>
     }
+
+/**
+ * Whether nothing is to be said of an end but its record: it is that of a first run from a lane, and not of a dead letter. All
+ * that are so are settled before the others.
+ */
+export const isPlainEnd = ({ act, entry, record }: Extract<Settlement, { kind: "end" }>): boolean =>
+  act === undefined && record[0] !== "F" && record[2] === "1" && record[3] === "." && !isBoxed(entry)
 
 export interface Turn {
   readonly worker: WorkerId

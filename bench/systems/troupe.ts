@@ -84,8 +84,7 @@ export const troupe: System = {
     }
   },
 
-  // The hash counts the living tasks of each segment, and has no field for one without.
-  unended: (redis) => redis.hlen(partition.live),
+  unended: async (redis) => Number(await redis.hget(partition.control, "living")),
 
   kept: async (redis) => {
     let count = 0

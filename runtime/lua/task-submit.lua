@@ -7,9 +7,11 @@
   and stores nothing. It always looks: a call whose connection was given up may still lie in the server's buffer
   and run after its own repetition. It may not run when memory is full: Redis refuses it before its first write.
 
-  KEYS[1]  base   string   the partition's key prefix
-  ARGV[1]  count  integer  how many tasks there are
-  then for each of those  entry, record
+  KEYS[1]  base      string   the partition's key prefix
+  ARGV[1]  count     integer  how many tasks there are
+  ARGV[2]  segments  integer  how many segments they belong to
+  then for each of those      its name, how many of them belong to it; then for each of these  id, record
+  then for each lane that gets some of them: its name, how many; then those entries
 
   Returns how many were stored; or what refuses them: {"d" | "a", limit}, the bound of depth, age.
 ]]
@@ -21,31 +23,40 @@
 --- @include "keep"
 --- @include "hand"
 
-if #ARGV < 2 or records_or_letters_of({ ARGV[2] })[1] then
+if #ARGV < 5 or records_or_letters_of({ ARGV[5] })[1] then
   return 0
 end
-local bound, limit = refusal(tonumber(ARGV[1]), {})
+local count = tonumber(ARGV[1])
+local bound, limit = refusal(count, {})
 if bound then
   return { bound, limit }
 end
-local worker = ARGV[1] == "1" and hand(ARGV[2], ARGV[3])
-for at = 2, #ARGV, 2 do
-  keep(ARGV[at], ARGV[at + 1])
-  if not worker then
-    queue(ARGV[at])
-  end
+
+-- The tasks of a segment, or of a lane, lie one after the other, so that Redis is told all of them in one go.
+local at, parts = 3, {}
+for _ = 1, tonumber(ARGV[2]) do
+  local first, last = at + 2, at + 1 + 2 * tonumber(ARGV[at + 1])
+  keep_part(ARGV[at], ARGV, first, last)
+  parts[#parts + 1] = { first, last }
+  at = last + 1
 end
-local stored = keep_records(writes)
-for name, entries in pairs(lists) do
-  send("RPUSH", key.lane(name), entries)
-end
+local worker = count == 1 and hand(ARGV[at + 2], ARGV[6])
 if not worker then
+  while at <= #ARGV do
+    local first, last = at + 2, at + 1 + tonumber(ARGV[at + 1])
+    send_part("RPUSH", key.lane(ARGV[at]), ARGV, first, last)
+    at = last + 1
+  end
   ring()
 end
-for at = 2, listened_epoch and #ARGV or 0, 2 do
-  note_life("submitted", id_of(ARGV[at]), 0, ARGV[at + 1], "")
+if listened_epoch then
+  for _, part in ipairs(parts) do
+    for i = part[1], part[2], 2 do
+      note_life("submitted", ARGV[i], 0, ARGV[i + 1], "")
+    end
+  end
+  if worker then
+    note_start(ARGV[at + 2], ARGV[6], worker)
+  end
 end
-if worker and listened_epoch then
-  note_start(ARGV[2], ARGV[3], worker)
-end
-return stored
+return count

@@ -35,6 +35,8 @@
   ARGV[26]  acts         integer  as many of  ended entry, address of its agent, revision it was handled with, state as
                                   JSON or "" when it did not change, version of the state, timers a line each
   ARGV[27]  sent         integer  as many of  ended entry, line of the outbox
+  ARGV[28]  plain        integer  as many of  entry  of a first run from a lane that has ended, but not as a dead letter;
+                                  then for each segment of those its name, how many, and as many of  id, record
 
   Returns
     -1  the incarnation is not registered; nothing was written

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { Fenced, hintRecordMax, type News } from "../store.ts"
 import type { AgentAddress } from "../mailbox.ts"
-import { type Act, clockJumpMs, type Settlement, type Turn, type TurnReply } from "../turn.ts"
+import { type Act, clockJumpMs, isPlainEnd, type Settlement, type Turn, type TurnReply } from "../turn.ts"
 import {
   decodeRecord,
   type Entry,
@@ -59,6 +59,13 @@ const settle = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
     if (!there) lost.push(entry)
     return false
   })
+  // What is plain comes first, as there.
+  const plain = wereHeld.flatMap((settlement) =>
+    settlement.kind === "end" && isPlainEnd(settlement)
+      ? [[ulidOfEntry(settlement.entry), settlement.record] as const]
+      : []
+  )
+  heap.finish(plain, now, retentionMs)
   for (const settlement of wereHeld) {
     const { entry } = settlement
     if (settlement.kind === "end") {
@@ -73,7 +80,7 @@ const settle = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
         acts.push([entry, act])
         if (act.state !== undefined || act.timers.length > 0) heap.agentCell(act.agent).revision = entry
       }
-      ended.push([ulidOfEntry(entry), settlement.record])
+      if (!isPlainEnd(settlement)) ended.push([ulidOfEntry(entry), settlement.record])
       if (settlement.record.length <= hintRecordMax) outcomes.set(entry, settlement.record)
     } else if (settlement.kind === "release") released.push(entry)
     else goesOn.push(settlement)

@@ -22,12 +22,34 @@ import {
   type TaskEvent
 } from "../store.ts"
 import { isPlain, type NewTask } from "../mailbox.ts"
-import { lanes, type Partition, partitionOfId, type TaskId, ulidOfId } from "../task.ts"
+import {
+  laneOfEntry,
+  lanes,
+  type Partition,
+  partitionOfId,
+  segmentOf,
+  type TaskId,
+  ulidOfEntry,
+  ulidOfId
+} from "../task.ts"
 import type { RedisError } from "./link.ts"
 import { openBell, openInbox, openOrders } from "./listening.ts"
 import { lineOf, messageOf } from "./message.ts"
+import { Parts } from "./parts.ts"
 import { during, Scripted } from "./scripted.ts"
 import { turnArguments, turnReplyOf, type TurnScriptReply } from "./turn.ts"
+
+/** Plain tasks, as the script that stores only such is given them: records by segment, entries by lane. */
+const layOut = (tasks: ReadonlyArray<NewTask>): ReadonlyArray<string | number> => {
+  const records = new Parts()
+  const entries = new Parts()
+  for (const { entry, record } of tasks) {
+    records.of(segmentOf(entry)).push(ulidOfEntry(entry), record)
+    entries.of(laneOfEntry(entry)).push(entry)
+  }
+  const head: ReadonlyArray<string | number> = [tasks.length, records.size]
+  return head.concat(records.flat(2), entries.flat(1))
+}
 
 /** What is said of a task beside its entry and its record, as the scripts that store tasks are given it. */
 const partsOf = (task: NewTask): ReadonlyArray<string | number> => [
@@ -113,17 +135,20 @@ const make = Effect.gen(function* () {
   const streamMs = Math.max(retentionMs, streamIdleMs)
 
   const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks, options) {
-    const plain: Array<string | number> = []
-    const others: Array<NewTask> = []
-    for (const task of tasks) {
-      if (isPlain(task)) plain.push(task.entry, task.record)
-      else others.push(task)
-    }
-    const count = plain.length / 2
+    const plain = tasks.filter(isPlain)
+    const others = tasks.filter((task) => !isPlain(task))
     const [script, args] =
       others.length === 0 && options === undefined
-        ? (["task-submit", [count, ...plain]] as const)
-        : (["task-place", [options === undefined ? 0 : 1, count, ...plain, ...groupsOf(others)]] as const)
+        ? (["task-submit", layOut(plain)] as const)
+        : ([
+            "task-place",
+            [
+              options === undefined ? 0 : 1,
+              plain.length,
+              ...plain.flatMap(({ entry, record }) => [entry, record]),
+              ...groupsOf(others)
+            ]
+          ] as const)
     const reply = yield* run<number | [string, string]>(script, partition, args).pipe(
       Effect.mapError((error) =>
         isFull(error) ? new StoreFull() : new StoreError({ operation: "Store.submit", cause: error.cause })

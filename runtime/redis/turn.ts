@@ -6,11 +6,14 @@ import {
   clockJumpMs,
   crashesMax,
   crashesSuspect,
+  isPlainEnd,
   type TimerChange,
   type Turn,
   type TurnReply
 } from "../turn.ts"
+import { segmentOf, ulidOfEntry } from "../task.ts"
 import { lineOf } from "./message.ts"
+import { Parts } from "./parts.ts"
 
 export type TurnScriptReply = [
   now: number,
@@ -71,9 +74,16 @@ export const turnArguments = (turn: Turn, retentionMs: number): ReadonlyArray<st
   const released: Array<string | number> = []
   const acts: Array<string | number> = []
   const sent: Array<string | number> = []
+  const plain: Array<string | number> = []
+  const records = new Parts()
   for (const settlement of turn.settled) {
     const { entry } = settlement
     if (settlement.kind === "end") {
+      if (isPlainEnd(settlement)) {
+        plain.push(entry)
+        records.of(segmentOf(entry)).push(ulidOfEntry(entry), settlement.record)
+        continue
+      }
       ended.push(entry, settlement.record)
       if (settlement.act === undefined) continue
       const { agent, base, state, timers } = settlement.act
@@ -110,7 +120,8 @@ export const turnArguments = (turn: Turn, retentionMs: number): ReadonlyArray<st
     turn.permits.length,
     turn.deferred.length,
     acts.length / 6,
-    sent.length / 2
+    sent.length / 2,
+    plain.length
   ]
   // Concatenated, since a spread of so many costs a pass of its own.
   return head.concat(
@@ -125,7 +136,9 @@ export const turnArguments = (turn: Turn, retentionMs: number): ReadonlyArray<st
     turn.permits.flat(),
     turn.deferred.flat(),
     acts,
-    sent
+    sent,
+    plain,
+    records.flat(2)
   )
 }
 

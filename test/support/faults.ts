@@ -17,7 +17,8 @@ const isOfMain = ({ base }: ScriptRequest) => base.includes("{main.")
 /** What a worker of the crash tests' workload sends. */
 export const ofWorker: Readonly<Record<string, Place>> = {
   "the turn in which it joins and claims": { script: "worker-turn", which: isOfMain },
-  "a turn in which tasks end": { script: "worker-turn", which: brings(15) },
+  "a turn in which tasks end of which more is to be said": { script: "worker-turn", which: brings(15) },
+  "a turn in which tasks end": { script: "worker-turn", which: brings(27) },
   "a turn in which a task is to be tried again": { script: "worker-turn", which: brings(16) },
   "a turn in which a parent begins to wait": { script: "worker-turn", which: brings(17) },
   "event-append": { script: "event-append" },

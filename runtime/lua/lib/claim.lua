@@ -86,20 +86,23 @@ end
 
 -- Takes entries that were popped, and says how many of them are of living tasks.
 local function claim(entries)
-  local found, valid, size, total = records_of(entries), {}, 0, #claims
+  local found, valid, total = records_of(entries), entries, #claims
   for i = 1, #entries do
-    local entry = entries[i]
-    if is_current(found[i], entry) then
-      size = size + 1
-      valid[size] = entry
+    local entry, record = entries[i], found[i]
+    if is_current(record, entry) then
       claims[total + 1] = entry
-      claims[total + 2] = found[i]
+      claims[total + 2] = record
       total = total + 2
+      if valid ~= entries then
+        valid[#valid + 1] = entry
+      end
+    elseif valid == entries then
+      valid = { unpack(entries, 1, i - 1) }
     end
   end
   send("SADD", held, valid)
-  want = want - size
-  return size
+  want = want - #valid
+  return #valid
 end
 
 local function claim_suspect()

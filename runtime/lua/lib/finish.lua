@@ -97,8 +97,70 @@ local function untie(id, record, lines)
   end
 end
 
--- Ends living tasks: each record takes the place of the envelope, or becomes a dead letter (state letter F). A
--- segment without living tasks gets its time to go; its own expiry is an hour later, should no janitor live.
+-- A segment has fewer living tasks. One without any gets its time to go; its own expiry is an hour later, should no
+-- janitor live.
+local function leave_segment(segment, count, now, retention)
+  if redis.call("HINCRBY", key.live, segment, -count) <= 0 then
+    redis.call("HDEL", key.live, segment)
+    if redis.call("PEXPIRE", key.task(segment), digits(retention + 3600000)) == 1 then
+      redis.call("ZADD", key.kept, now + retention, segment)
+    else
+      redis.call("ZREM", key.segments, segment)
+    end
+  end
+end
+
+local function leave_partition(count)
+  if redis.call("HINCRBY", key.control, "living", -count) <= 0 then
+    redis.call("HDEL", key.control, "living")
+  end
+end
+
+-- What the ends of tasks mean for their boxes and for others.
+local function follow_ties(ids, records, now)
+  local tied, others, boxed, names, before, name, more = {}, {}, {}, {}, nil, nil, nil
+  for i, lines in ipairs(ask("HMGET", key.ties, ids)) do
+    if lines then
+      tied[#tied + 1] = ids[i]
+      -- Neighbours mostly say the same.
+      if lines ~= before then
+        before, name, more = lines, read_lines(lines)
+        if name and not boxed[name] then
+          names[#names + 1], boxed[name] = name, {}
+        end
+      end
+      if name then
+        table.insert(boxed[name], i)
+      end
+      if more then
+        others[#others + 1], others[#others + 2] = i, lines
+      end
+    end
+  end
+  leave_boxes(boxed, names, ids, records, now)
+  for k = 1, #others, 2 do
+    untie(ids[others[k]], records[others[k]], others[k + 1])
+  end
+  send("HDEL", key.ties, tied)
+end
+
+-- What follows from the ends of tasks, once they are stored.
+local function follow_ends(ids, records, now)
+  if is_listened() then
+    note_ends(ids, records)
+  end
+  tell_watchers(ids, true)
+  if redis.call("EXISTS", key.ties) == 1 then
+    follow_ties(ids, records, now)
+  end
+end
+
+-- Whether anything may follow.
+local function some_follow()
+  return is_listened() or redis.call("EXISTS", key.watched, key.ties) > 0
+end
+
+-- Ends living tasks: each record takes the place of the envelope, or becomes a dead letter (state letter F).
 local function finish(ids, records, now, retention)
   local letters, deaths = {}, {}
   for segment, positions in pairs(by_segment(ids)) do
@@ -122,51 +184,12 @@ local function finish(ids, records, now, retention)
         size = size + 2
       end
     end
-    local task = key.task(segment)
-    send("HSET", task, kept)
-    send("HDEL", task, buried)
-    if redis.call("HINCRBY", key.live, segment, -#positions) <= 0 then
-      redis.call("HDEL", key.live, segment)
-      if redis.call("PEXPIRE", task, digits(retention + 3600000)) == 1 then
-        redis.call("ZADD", key.kept, now + retention, segment)
-      else
-        redis.call("ZREM", key.segments, segment)
-      end
-    end
+    send("HSET", key.task(segment), kept)
+    send("HDEL", key.task(segment), buried)
+    leave_segment(segment, #positions, now, retention)
   end
-  if redis.call("HINCRBY", key.control, "living", -#ids) <= 0 then
-    redis.call("HDEL", key.control, "living")
-  end
+  leave_partition(#ids)
   send("HSET", key.letters, letters)
   send("ZADD", key.dead, deaths)
-  if is_listened() then
-    note_ends(ids, records)
-  end
-  tell_watchers(ids, true)
-  if redis.call("EXISTS", key.ties) == 1 then
-    local tied, others, boxed, names, before, name, more = {}, {}, {}, {}, nil, nil, nil
-    for i, lines in ipairs(ask("HMGET", key.ties, ids)) do
-      if lines then
-        tied[#tied + 1] = ids[i]
-        -- Neighbours mostly say the same.
-        if lines ~= before then
-          before, name, more = lines, read_lines(lines)
-          if name and not boxed[name] then
-            names[#names + 1], boxed[name] = name, {}
-          end
-        end
-        if name then
-          table.insert(boxed[name], i)
-        end
-        if more then
-          others[#others + 1], others[#others + 2] = i, lines
-        end
-      end
-    end
-    leave_boxes(boxed, names, ids, records, now)
-    for k = 1, #others, 2 do
-      untie(ids[others[k]], records[others[k]], others[k + 1])
-    end
-    send("HDEL", key.ties, tied)
-  end
+  follow_ends(ids, records, now)
 end

@@ -34,20 +34,26 @@ local function refusal(count, boxes)
   end
 end
 
--- Writes records: `writes` is segment → {id, record, …}. A segment that comes to life is known to the queries.
+-- Writes some records of a segment: id, record, … from `first` to `last` of a list. One that comes to life is known to the
+-- queries.
+local function keep_part(segment, list, first, last)
+  local count = (last - first + 1) / 2
+  send_part("HSET", key.task(segment), list, first, last)
+  if redis.call("HINCRBY", key.live, segment, count) == count then
+    redis.call("PERSIST", key.task(segment))
+    redis.call("ZREM", key.kept, segment)
+    redis.call("ZADD", key.segments, 0, segment)
+  end
+  redis.call("HINCRBY", key.control, "living", count)
+  return count
+end
+
+-- Writes records: `writes` is segment → {id, record, …}.
 local function keep_records(writes)
   local stored = 0
   for segment, fields in pairs(writes) do
-    local count = #fields / 2
-    stored = stored + count
-    send("HSET", key.task(segment), fields)
-    if redis.call("HINCRBY", key.live, segment, count) == count then
-      redis.call("PERSIST", key.task(segment))
-      redis.call("ZREM", key.kept, segment)
-      redis.call("ZADD", key.segments, 0, segment)
-    end
+    stored = stored + keep_part(segment, fields, 1, #fields)
   end
-  redis.call("HINCRBY", key.control, "living", stored)
   return stored
 end
 

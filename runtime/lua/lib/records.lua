@@ -59,15 +59,24 @@ end
 
 -- The records of a list of ids or entries, in its order; false where there is none.
 local function records_of(list)
-  local records = {}
-  for segment, positions in pairs(by_segment(list)) do
+  local groups = by_segment(list)
+  local segment, positions = next(groups)
+  if not segment then
+    return {}
+  end
+  -- Mostly there is one segment, so that what is found is in order already.
+  local is_only, records = next(groups, segment) == nil, {}
+  for name, of_it in pairs(groups) do
     local ids = {}
-    for k, i in ipairs(positions) do
-      ids[k] = id_of(list[i])
+    for k = 1, #of_it do
+      ids[k] = sub(list[of_it[k]], 1, 26)
     end
-    local found = ask("HMGET", key.task(segment), ids)
-    for k, i in ipairs(positions) do
-      records[i] = found[k]
+    local found = ask("HMGET", key.task(name), ids)
+    if is_only then
+      return found
+    end
+    for k = 1, #of_it do
+      records[of_it[k]] = found[k]
     end
   end
   return records

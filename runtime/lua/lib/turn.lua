@@ -9,7 +9,7 @@ at_start(function()
   retention, crashes_suspect, crashes_max = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
   jump, now, held = tonumber(ARGV[10]), clock(), key.held(worker)
   starts = {}
-  local at = 28
+  local at = 29
   for list = 1, #widths do
     starts[list] = at
     at = at + tonumber(ARGV[15 + list]) * widths[list]

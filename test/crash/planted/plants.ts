@@ -30,6 +30,7 @@ export const plants: ReadonlyArray<Plant> = [
     bug: "the fence is dropped: whatever a worker names is its own",
     changes: [
       lua("lib/settle", "return members[place] == 1", "return true"),
+      lua("lib/settle", "members[i] ~= 1", "false"),
       lua("worker-turn", "(not registered or tonumber(registered) == 0)", "false")
     ],
     breaks: ["I2", "I3"],
@@ -98,7 +99,7 @@ export const plants: ReadonlyArray<Plant> = [
   {
     bug: "a submit that is said again is stored again",
     changes: [
-      lua("task-submit", "if #ARGV < 2 or records_or_letters_of({ ARGV[2] })[1] then", "if #ARGV < 2 then")
+      lua("task-submit", "if #ARGV < 5 or records_or_letters_of({ ARGV[5] })[1] then", "if #ARGV < 5 then")
     ],
     breaks: ["I3", "I6"],
     campaign: { mix: { nap: 1 }, sure: [[0, deaf]] }

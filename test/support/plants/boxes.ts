@@ -186,6 +186,6 @@ export const boxPlants: ReadonlyArray<Plant> = [
     `redis.call("LLEN", key.box(name)) + added >`,
     `redis.call("LLEN", key.box(name)) >`
   ),
-  plant("new tasks are not counted as living", `"living", stored)`, `"living", 0)`),
-  plant("ended tasks are counted as living", `"living", -#ids)`, `"living", 0)`)
+  plant("new tasks are not counted as living", `"living", count)`, `"living", 0)`),
+  plant("ended tasks are counted as living", `"living", -count)`, `"living", 0)`)
 ]

@@ -12,7 +12,7 @@ export const familyPlants: ReadonlyArray<Plant> = [
   plant("nothing expires", "  if #unstarted > 0 then\n", "  if false then\n"),
   plant("a deadline is not heeded", "  if #overdue > 0 then\n", "  if false then\n"),
   plant("an alarm outlives its task", `      redis.call("ZREM", key.later, "!" .. id, "#" .. id)\n`, ""),
-  plant("a task outlives what is to be tidied", `    send("HDEL", key.ties, tied)\n`, ""),
+  plant("a task outlives what is to be tidied", `  send("HDEL", key.ties, tied)\n`, ""),
 
   // Cancels.
   plant(

@@ -22,8 +22,8 @@ export const handoverPlants: ReadonlyArray<Plant> = [
   plant("who was handed a task stands by", `      redis.call("ZREM", key.standby, worker)\n`, ""),
   plant(
     "what is handed over waits in its lane, too",
-    "  if not worker then\n    queue(ARGV[at])\n  end\n",
-    "  queue(ARGV[at])\n"
+    "if not worker then\n  while at <=",
+    "if true then\n  while at <="
   ),
   plant("a worker that takes a turn stands by all the while", `if ARGV[14] == "1" and`, "if false and"),
   plant(

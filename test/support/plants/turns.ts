@@ -5,17 +5,17 @@ export const turnPlants: ReadonlyArray<Plant> = [
   // Submit.
   plant(
     "a submit said again stores its tasks twice",
-    "if #ARGV < 2 or records_or_letters_of({ ARGV[2] })[1] then",
-    "if #ARGV < 2 then"
+    "if #ARGV < 5 or records_or_letters_of({ ARGV[5] })[1] then",
+    "if #ARGV < 5 then"
   ),
   plant(
     "a submit said again does not see dead letters",
-    "records_or_letters_of({ ARGV[2] })",
-    "records_of({ ARGV[2] })"
+    "records_or_letters_of({ ARGV[5] })",
+    "records_of({ ARGV[5] })"
   ),
   plant(
     "a segment that gets a task stays marked to be dropped",
-    `      redis.call("ZREM", key.kept, segment)\n`,
+    `    redis.call("ZREM", key.kept, segment)\n`,
     ""
   ),
   plant(
@@ -70,8 +70,15 @@ export const turnPlants: ReadonlyArray<Plant> = [
     `        redis.call("PEXPIRE", key.events(id), digits(retention))\n`,
     ""
   ),
-  plant("a dead letter stays in its segment", `    send("HDEL", task, buried)\n`, ""),
-  plant("an end is not counted", "segment, -#positions)", "segment, 0)"),
+  plant("a dead letter stays in its segment", `    send("HDEL", key.task(segment), buried)\n`, ""),
+  plant("an end is not counted", "leave_segment(segment, #positions,", "leave_segment(segment, 0,"),
+  plant("a plain end is not counted", "(last - first + 1) / 2, now", "0, now"),
+  plant("plain ends of others count", "members[i] ~= 1", "false"),
+  plant("one plain end that is lost lets all others count", "if members[k] == 1 then", "if true then"),
+  plant("nothing follows from plain ends", "if some_follow() then", "if false then"),
+  plant("plain ends stay held", `  send_part("SREM", held, ARGV, plain_first, plain_last)\n`, ""),
+  plant("plain ends beside a lost one stay held", `  send("SREM", held, entries)\n`, ""),
+  plant("a hint of a lost plain end says how it ended", "plain_outcomes or select", "select"),
 
   // Giving back.
   plant("a crash is not counted", "(lost_by and 1 or 0)", "0"),
