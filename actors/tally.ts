@@ -50,8 +50,8 @@ export const makeTally: Effect.Effect<Tally, never, Operations | Scope.Scope> = 
   const add: Tally["add"] = (partition, counter, count) => {
     if (count === 0) return
     if (counts.size === 0) fork(Effect.forkIn(Effect.delay(store, storeEvery), scope))
-    const all = counts.get(partition) ?? {}
-    counts.set(partition, all)
+    let all = counts.get(partition)
+    if (all === undefined) counts.set(partition, (all = {}))
     all[counter] = (all[counter] ?? 0) + count
   }
   return {

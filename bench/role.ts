@@ -53,11 +53,11 @@ let stopWork = async () => {}
 
 const commands: Commands = {
   async submit({ agents, batch, count, effort, inFlight, inputBytes, mix }) {
-    const input = (i: number) => ({
-      ...inputOf(i, inputBytes),
-      ...effort,
-      ...(agents === undefined ? {} : { agent: i % agents })
-    })
+    const input = (i: number): Input => {
+      const plain = inputOf(i, inputBytes)
+      if (effort === undefined && agents === undefined) return plain
+      return { ...plain, ...effort, ...(agents === undefined ? {} : { agent: i % agents }) }
+    }
     let next = 0
     await repeatedly(inFlight, () => {
       if (next >= count) return undefined

@@ -279,10 +279,9 @@ const layOut = (
   const place = placeOf(task, definition, lane, input, tenant)
   if (Result.isFailure(place)) return Result.fail(place.failure)
   const { box, key } = place.success
-  const guards = Result.map(guardsOf(task, at.retentionMs, tenant), (said) =>
-    arriving(definition, input, key, tenant, said)
-  )
-  if (Result.isFailure(guards)) return Result.fail(guards.failure)
+  const said = guardsOf(task, at.retentionMs, tenant)
+  if (Result.isFailure(said)) return Result.fail(said.failure)
+  const guards = arriving(definition, input, key, tenant, said.success)
   const [guard] = birth === undefined ? [] : guardsOf(task, at.retentionMs).pipe(Result.getOrElse(() => []))
   if (guard !== undefined) {
     const option = guard.kind === "idempotency" ? "idempotencyKey" : guard.kind
@@ -296,7 +295,7 @@ const layOut = (
   if (json.length > inputMax) return refuse("/input", `more than ${inputMax} characters of JSON`)
   const partition =
     birth?.id === undefined
-      ? partitionOf(task.queue ?? queueFor(definition, at, key, guards.success))
+      ? partitionOf(task.queue ?? queueFor(definition, at, key, guards))
       : partitionOfId(birth.id)
   const ulid = birth?.id === undefined ? ulidOfTenant(at.unique, tenant) : ulidOfId(birth.id)
   const { deadlineAt, dueAt, expiresAt } = times
@@ -306,7 +305,7 @@ const layOut = (
     handler: definition.name,
     entry: entryOf(ulid, lane, 1, boxed),
     record: encodeRecord({ letter: "Q", lane, run: 1, crashes: 0, boxed }, json),
-    guards: birth === undefined ? guards.success : noGuards
+    guards: birth === undefined ? guards : noGuards
   }
   // Set one by one: to spread what mostly is not there costs as much as all the rest.
   // On the store's clock where it is so much later: the caller's may be wrong.

@@ -9,6 +9,7 @@ import { StoreError } from "../store.ts"
 import { counter, perName, timer } from "../telemetry/instruments.ts"
 import type { Partition } from "../task.ts"
 import { type RedisAddress, readAddress } from "./address.ts"
+import { FunctionCall } from "./function-call.ts"
 import { openLink, type RedisError } from "./link.ts"
 import { buildScripts, libraryPrefix, type ScriptName, type Scripts } from "./scripts.ts"
 
@@ -90,7 +91,7 @@ const make = (scripts: Scripts) =>
     const link = yield* openLink({ name: "troupe", address, onConnect: (client) => provide(client, scripts) })
 
     const fcall = (client: Redis, name: ScriptName, base: string, args: ReadonlyArray<string | number>) =>
-      client.fcall(scripts.functions[name], 1, base, ...args)
+      client.sendCommand(new FunctionCall(scripts.functions[name], base, args)) as Promise<unknown>
 
     let providing: Promise<void> | undefined
     /** Nothing has run where a function was not found, so that to run it is no repetition. */
