@@ -10,7 +10,7 @@ const inputBytes = 100
 
 /** How many tasks Troupe is given: in a phase, and to warm up. The others get their share of it. */
 const countOf = (quick: boolean) => (quick ? 30_000 : 200_000)
-const warmUpCountOf = (quick: boolean) => (quick ? 40_000 : 100_000)
+const warmUpCountOf = (quick: boolean) => (quick ? 40_000 : 300_000)
 
 const rate = (name: string): Metric => ({ name, unit: "tasks/s", better: "more" })
 const cost = (name: string): Metric => ({ name, unit: "µs/task", better: "less" })

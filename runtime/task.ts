@@ -232,13 +232,15 @@ export const encodeRecord = (header: Header, json: string, letter = header.lette
 
 const record = /^([QSFCE])([uhnlUHNL])(\d+)\.(\d+)/
 
-/** The headers of records that wait for their first run, which most do: shared, and so never changed. */
+/** The headers of first runs, which most are: shared, and so never changed. */
 const firstHeaders: Record<string, Header> = Object.fromEntries(
   lanes.flatMap((lane) =>
-    [false, true].map((boxed): [string, Header] => {
-      const header: Header = { letter: "Q", lane, ...(boxed ? { boxed } : {}), run: 1, crashes: 0 }
-      return [encodeRecord(header, ""), header]
-    })
+    [false, true].flatMap((boxed) =>
+      Array.from("QSFCE" as Iterable<Letter>, (letter): [string, Header] => {
+        const header: Header = { letter, lane, ...(boxed ? { boxed } : {}), run: 1, crashes: 0 }
+        return [encodeRecord(header, ""), header]
+      })
+    )
   )
 )
 

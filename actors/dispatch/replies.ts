@@ -34,7 +34,8 @@ const readCharacters = 1024 * 1024
 type Done = (exit: Exit.Exit<string, TaskNotFound>) => void
 
 interface Waiting {
-  readonly done: Set<Done>
+  /** Whom to tell, each once: mostly one. */
+  readonly done: Array<Done>
   /** Whether the store knows that this process wants hints of it. */
   watched: boolean
 }
@@ -76,10 +77,13 @@ const make = Effect.gen(function* () {
   const reading = new Set<Partition>()
   let readNext = readMin
 
-  const finish = (id: TaskId, exit: Exit.Exit<string, TaskNotFound>) => {
+  /** Tells all who wait for it, and says whether anybody does. */
+  const finish = (id: TaskId, exit: Exit.Exit<string, TaskNotFound>): boolean => {
     const entry = waiting.get(id)
+    if (entry === undefined) return false
     waiting.delete(id)
-    for (const done of entry?.done ?? []) done(exit)
+    for (const done of entry.done.splice(0)) done(exit)
+    return true
   }
 
   const readSome = Effect.fnUntraced(function* (partition: Partition) {
@@ -145,8 +149,7 @@ const make = Effect.gen(function* () {
       if (hint === "all") return readAll()
       for (const { event, record, ulid } of hint.news) {
         const id = idIn(hint.partition, ulid)
-        if (record === undefined || !waiting.has(id)) news(id, event)
-        else finish(id, Exit.succeed(record))
+        if (record === undefined || !finish(id, Exit.succeed(record))) news(id, event)
       }
     })
   )
@@ -171,13 +174,17 @@ const make = Effect.gen(function* () {
     Effect.forkScoped
   )
 
-  const expect = (id: TaskId, told: boolean, done: Done) => {
-    const entry = waiting.get(id) ?? { done: new Set(), watched: told }
-    waiting.set(id, entry)
-    entry.done.add(done)
+  const expect = (id: TaskId, watched: boolean, done: Done) => {
+    let entry = waiting.get(id)
+    if (entry === undefined) waiting.set(id, (entry = { done: [], watched }))
+    const all = entry.done
+    all.push(done)
     return () => {
-      entry.done.delete(done)
-      if (entry.done.size === 0 && waiting.get(id) === entry) waiting.delete(id)
+      const at = all.indexOf(done)
+      // It was told, or forgotten.
+      if (at < 0) return
+      all.splice(at, 1)
+      if (all.length === 0) waiting.delete(id)
     }
   }
 
