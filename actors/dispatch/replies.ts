@@ -82,7 +82,8 @@ const make = Effect.gen(function* () {
     const entry = waiting.get(id)
     if (entry === undefined) return false
     waiting.delete(id)
-    for (const done of entry.done.splice(0)) done(exit)
+    const all = entry.done
+    for (const done of all.length === 1 ? all : all.splice(0)) done(exit)
     return true
   }
 
@@ -181,10 +182,9 @@ const make = Effect.gen(function* () {
     all.push(done)
     return () => {
       const at = all.indexOf(done)
-      // It was told, or forgotten.
       if (at < 0) return
       all.splice(at, 1)
-      if (all.length === 0) waiting.delete(id)
+      if (all.length === 0 && waiting.get(id) === entry) waiting.delete(id)
     }
   }
 
