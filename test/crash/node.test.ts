@@ -18,7 +18,7 @@ describe("a node whose worker process is killed", () => {
     const second = node.lines()[1]!
     expect(second.pid).not.toBe(first.pid)
     // Far less than the lease of 15 s, which it would take if nobody had seen the process exit.
-    expect(second.at - killedAt).toBeLessThan(2_000)
+    expect(second.at - killedAt).toBeLessThan(5_000)
     console.log(`the task ran elsewhere ${second.at - killedAt} ms after its worker was killed`)
     const after = await eventually("another worker", () => {
       const now = node.workers()

@@ -59,6 +59,9 @@ const expectAgents = async (scene: Scene, label: string) => {
   }
 }
 
+/** What is not handed back waits for 15 s. */
+const farLessThanALeaseMs = 5_000
+
 /** How long it takes from now until so many have started for the second time. */
 const untilStartedAgain = async (round: Round, count: number) => {
   const from = performance.now()
@@ -90,7 +93,7 @@ describe("a worker with a thousand running tasks that is told to stop", () => {
       round.openGate("second")
 
       expect(await round.violations()).toEqual([])
-      expect(tookMs).toBeLessThan(1_000)
+      expect(tookMs).toBeLessThan(farLessThanALeaseMs)
       console.log(`${waiting} tasks ran elsewhere ${Math.round(tookMs)} ms after the worker had gone`)
       const again = startsOf(round, 2).flatMap((event) => ("label" in event ? [event.label] : []))
       expect(again.filter((label) => label.startsWith("finishes"))).toEqual([])
@@ -127,7 +130,7 @@ describe("a worker with a thousand running tasks that is told to stop", () => {
       round.openGate("second")
 
       expect(await round.violations()).toEqual([])
-      expect(againMs).toBeLessThan(1_000)
+      expect(againMs).toBeLessThan(farLessThanALeaseMs)
       console.log(
         `it was gone ${Math.round(tookMs)} ms after the second signal, and all ran elsewhere ${Math.round(againMs)} ms later`
       )

@@ -45,7 +45,7 @@ describe("a link", () => {
       )
 
       expect(exits.filter(Exit.isSuccess)).toEqual([])
-      expect(Duration.toMillis(took)).toBeLessThan(callMaxMs / 4)
+      expect(Duration.toMillis(took)).toBeLessThan(callMaxMs / 2)
     }).pipe(quietly)
   )
 
@@ -84,7 +84,7 @@ describe("a link", () => {
       const [took, error] = yield* Effect.timed(Effect.flip(call(ping, 100)))
 
       expect(error.message).toBe("no answer within 100 ms")
-      expect(Duration.toMillis(took)).toBeLessThan(1_000)
+      expect(Duration.toMillis(took)).toBeLessThan(callMaxMs / 2)
     }).pipe(quietly)
   )
 
@@ -98,7 +98,7 @@ describe("a link", () => {
       yield* server.thaw
 
       expect(error.message).toBe("no answer within 100 ms")
-      expect(Duration.toMillis(took)).toBeLessThan(1_000)
+      expect(Duration.toMillis(took)).toBeLessThan(callMaxMs / 2)
       expect(yield* insist(call(ping))).toBe("PONG")
       expect(built()).toBe(2)
     }).pipe(quietly)

@@ -275,6 +275,18 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
       expect(yield* claim("w", 5)).toEqual([])
     })
 
+    promise("settles the ends that it holds beside one that it does not hold any more", function* () {
+      const [first, second] = yield* held("w", 2)
+      const theirs = yield* heldOne("v")
+
+      const { lost } = yield* turn("w", { settled: [end(first!), end(theirs), end(second!, "S", "another")] })
+
+      expect(lost).toEqual([theirs])
+      expect(yield* found(ulidOfEntry(first!))).toMatchObject({ record: anEnd(first!) })
+      expect(yield* found(ulidOfEntry(second!))).toMatchObject({ record: anEnd(second!, "S", "another") })
+      expect(yield* found(ulidOfEntry(theirs))).toMatchObject({ place: { kind: "held", worker: "v" } })
+    })
+
     promise("refuses the outcome of a run that was handed to somebody else", function* () {
       const old = yield* heldOne("w")
       yield* turn("w", { settled: [release(old)] })

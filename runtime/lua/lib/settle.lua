@@ -88,9 +88,8 @@ local function settle_held(members)
 end
 
 -- Ends first runs of which nothing is to be said but their records, as nearly all do: Redis is told of them as they lie in the
--- arguments.
-local function settle_plain()
-  local members = ask_part("SMISMEMBER", held, ARGV, plain_first, plain_last)
+-- arguments. `members` says which of them are held.
+local function settle_plain(members)
   for i = 1, plain do
     if members[i] ~= 1 then
       return settle_held(members)
@@ -258,13 +257,16 @@ local function keep_notes()
 end
 
 local function settle()
+  if starts[8] == starts[1] and plain == 0 then
+    return
+  end
+  look_at_members()
   if plain > 0 then
-    settle_plain()
+    settle_plain(ask_part("SMISMEMBER", held, ARGV, plain_first, plain_last))
   end
   if starts[8] == starts[1] and #unheld == 0 then
     return
   end
-  look_at_members()
   local acts, released = {}, {}
   for i = starts[11], starts[12] - 1, 6 do
     acts[ARGV[i]] = i

@@ -205,11 +205,12 @@ describe("the slots that have come since one", () => {
 
   test("are found at once after years", () => {
     const day = at("2030-06-01T00:00Z")
-    const started = performance.now()
+    const before = process.cpuUsage()
     expect(slotsUpTo(every, 1_000, day, 3)).toEqual([day - 2_000, day - 1_000, day])
     const rule = cron("* * * * * *", "Europe/Berlin")
     expect(slotsUpTo(rule, at("2020-01-01T00:00Z"), day, 3)).toEqual([day - 2_000, day - 1_000, day])
-    expect(performance.now() - started).toBeLessThan(1_000)
+    // Time of the processor, as the machine may be busy.
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
   })
 
   test("are those of the calendar also over a change of the clock", () => {

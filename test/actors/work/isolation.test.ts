@@ -128,9 +128,8 @@ describe("an isolated handler", () => {
     Effect.gen(function* () {
       const id = yield* submit("isolated.burns", { timeoutMs: 2_000, retry: { attempts: 1 } })
       const pid = yield* firstPiece(id)
-      const before = performance.now()
       expect(yield* outputOf(yield* submit("isolated.beside"))).toEqual({ pid: process.pid })
-      expect(performance.now() - before).toBeLessThan(1_000)
+      expect(isAlive(pid)).toBe(true)
 
       expect(yield* ended(id)).toMatchObject({ state: "failed", error: { type: "TimedOut" } })
       expect(isAlive(pid)).toBe(false)

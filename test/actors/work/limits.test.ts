@@ -114,7 +114,7 @@ for (const [store, system] of [
         yield* result(second.id)
 
         const after = (name: string) => starts.filter(([one]) => one === name).map(([, at]) => at - toldAt)
-        expect(after("other")[0]).toBeLessThan(500)
+        expect(after("other")[0]!).toBeLessThan(after("busy")[1]!)
         expect(
           after("busy")
             .slice(1)
@@ -178,7 +178,8 @@ for (const [store, system] of [
         const before = performance.now()
         yield* cancel(id, "not needed")
 
-        expect((yield* Effect.promise(() => aborted)) - before).toBeLessThan(250)
+        // Far less than until its next heartbeat, at which it would hear of it anyway.
+        expect((yield* Effect.promise(() => aborted)) - before).toBeLessThan(2_000)
         expect(yield* result(id)).toMatchObject({ state: "cancelled", error: { message: "not needed" } })
       }).pipe(Effect.provide(system([endless])))
     })

@@ -90,11 +90,12 @@ describe("a scope", () => {
   })
 
   test("looks no longer at a pattern that was made to take long", () => {
-    const before = performance.now()
+    const before = process.cpuUsage()
     expect(within({ include: ["*a*a*a*a*a*a*ab"] }, start)(`http://a.test:81/${"a".repeat(2_000)}`)).toBe(
       false
     )
-    expect(performance.now() - before).toBeLessThan(100)
+    // Time of the processor, as the machine may be busy.
+    expect(process.cpuUsage(before).user).toBeLessThan(500_000)
   })
 })
 
