@@ -101,11 +101,11 @@ const lookMinMs = 5
 const lookMaxMs = 100
 
 /**
- * When to look again at a drain, in milliseconds: after a fifth of the time that what is left takes at the pace so far.
- * Whoever looks every 5 ms takes 4 % of two processors from those that drain.
+ * When to look again at a drain, in milliseconds: after a fifth of the time that what is left takes at the pace so far, as
+ * long as that has been seen for as long. Whoever looks every 5 ms takes 4 % of two processors from those that drain.
  */
 const restMsOf = (left: number, done: number, elapsedMs: number): number =>
-  Math.max(lookMinMs, Math.min(lookMaxMs, (left / Math.max(1, done)) * elapsedMs * 0.2))
+  Math.max(lookMinMs, Math.min(lookMaxMs, elapsedMs, (left / Math.max(1, done)) * elapsedMs * 0.2))
 
 /** How long a drain may take. */
 const drainMax = "5 minutes"
