@@ -72,6 +72,7 @@ export const makeSpawn = Effect.gen(function* () {
     let incarnation: Incarnation | undefined
     let beat: Beat | undefined
     let permits: ReadonlyArray<string> = []
+    let hears = true
     let hasSpoken = false
     let silentMs = 0
     let retiring = false
@@ -109,11 +110,16 @@ export const makeSpawn = Effect.gen(function* () {
       stdout: "inherit",
       stderr: "inherit",
       detached: true,
-      ipc: hear
+      ipc: hear,
+      onDisconnect: () => {
+        hears = false
+      }
     })
     const exited = Effect.promise(() => process.exited)
-    const tell = (message: NodeMessage) =>
-      Effect.sync(() => process.exitCode === null && process.send(message))
+    // The channel of one that exits closes a moment before its exit is seen, and to send on it then would throw.
+    const say = (message: NodeMessage): void => {
+      if (hears) process.send(message)
+    }
 
     const inEachPartition = (
       what: (partition: Partition, worker: string) => Effect.Effect<unknown, unknown>
@@ -180,7 +186,12 @@ export const makeSpawn = Effect.gen(function* () {
     const stop = Effect.gen(function* () {
       process.kill("SIGTERM")
       // Over the channel: a second signal so soon after the first would be one and the same to the child.
-      const hurry = yield* Effect.forkChild(Effect.andThen(shutdown.hurried, tell({ kind: "hurry" })))
+      const hurry = yield* Effect.forkChild(
+        Effect.andThen(
+          shutdown.hurried,
+          Effect.sync(() => say({ kind: "hurry" }))
+        )
+      )
       // A cleanup is not interruptible by itself, and so would not heed its own time limit.
       yield* Effect.interruptible(exited).pipe(
         Effect.timeoutOrElse({
@@ -205,13 +216,10 @@ export const makeSpawn = Effect.gen(function* () {
       stop,
       retire: () => {
         retiring = true
-        if (process.exitCode === null) process.send({ kind: "retire" } satisfies NodeMessage)
+        say({ kind: "retire" })
       },
       isRetiring: () => retiring,
-      show: (of, series) => {
-        if (process.exitCode === null && !process.killed)
-          process.send({ kind: "series", of, series } satisfies NodeMessage)
-      },
+      show: (of, series) => say({ kind: "series", of, series }),
       partitions: () => incarnation?.partitions ?? [],
       wear: (nowMono) => ({
         done: beat?.done ?? 0,

@@ -58,6 +58,7 @@
 --- @include "window"
 --- @include "agents"
 --- @include "turn"
+--- @include "plain"
 --- @include "settle"
 --- @include "leases"
 --- @include "promote"

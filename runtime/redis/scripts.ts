@@ -34,6 +34,7 @@ import sizes from "../lua/lib/sizes.lua" with { type: "text" }
 import watchers from "../lua/lib/watchers.lua" with { type: "text" }
 import claim from "../lua/lib/claim.lua" with { type: "text" }
 import leases from "../lua/lib/leases.lua" with { type: "text" }
+import plain from "../lua/lib/plain.lua" with { type: "text" }
 import promote from "../lua/lib/promote.lua" with { type: "text" }
 import settle from "../lua/lib/settle.lua" with { type: "text" }
 import turn from "../lua/lib/turn.lua" with { type: "text" }
@@ -101,6 +102,7 @@ const pieces = {
   watchers,
   claim,
   leases,
+  plain,
   promote,
   settle,
   turn,

@@ -127,7 +127,7 @@ describe("a worker that says nothing, though its process lives", () => {
     await Bun.sleep(3_000)
     writeFileSync(gate, "")
 
-    expect(await node.child.exited).toBe(0)
+    await node.ended()
     expect(node.lines().map((line) => [line.pid, line.what])).toEqual([
       [pid, "started"],
       [pid, "finished"]
@@ -301,7 +301,7 @@ describe("what is asked to go", () => {
 
     expect(await other.post(`/nodes/${String(asked["id"])}/drain`)).toMatchObject({ status: 202 })
 
-    expect(await node.child.exited).toBe(0)
+    await node.ended()
     expect(pids.filter(isAlive)).toEqual([])
     expect((await other.result(slow)).body).toEqual({ attempt: 1 })
     expect((await other.list("nodes")).map(({ pid }) => pid)).toEqual([other.child.pid])

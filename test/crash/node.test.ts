@@ -37,7 +37,7 @@ describe("a node that is told to stop", () => {
 
     node.child.kill("SIGTERM")
 
-    expect(await node.child.exited).toBe(0)
+    await node.ended()
     expect(pids.filter(isAlive)).toEqual([])
     expect(node.lines().filter(({ what }) => what === "finished").length).toBe(ids.length)
     expect(node.lines().every(({ attempt }) => attempt === 1)).toBe(true)
@@ -49,7 +49,7 @@ describe("a node that is told to stop", () => {
     await eventually("the first run", () => node.lines()[0])
 
     node.child.kill("SIGTERM")
-    expect(await node.child.exited).toBe(0)
+    await node.ended()
 
     const again = Bun.spawn(
       [
@@ -90,7 +90,7 @@ describe("a node that is told to stop", () => {
     await eventually("the API to be gone", () => (node.api().length === 0 ? true : undefined))
     node.child.kill("SIGTERM")
 
-    expect(await node.child.exited).toBe(0)
+    await node.ended()
   }, 120_000)
 })
 

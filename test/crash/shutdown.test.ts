@@ -169,7 +169,7 @@ describe("a node that is told to stop", () => {
     const from = performance.now()
     node.child.kill("SIGTERM")
 
-    expect(await node.child.exited).toBe(0)
+    await node.ended()
     expect(performance.now() - from).toBeLessThan(5_000)
     expect(await stream.text()).toContain("event: away")
     console.log(`it was gone ${Math.round(performance.now() - from)} ms after the second signal`)

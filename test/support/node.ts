@@ -96,6 +96,11 @@ export const startNode = async ({
     namespace,
     child,
     stderr: () => said,
+    /** Succeeds once it has exited with 0; fails with what it said. */
+    ended: async () => {
+      const code = await child.exited
+      if (code !== 0) throw new Error(`the node ended with ${code}: ${said}`)
+    },
     workers: () => processes("main.ts worker"),
     api: () => processes("main.ts api"),
     redis: () => processes("unixsocket:"),

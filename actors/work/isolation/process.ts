@@ -78,6 +78,7 @@ export const startProcess = (): IsolatedProcess => {
   /** Why it was killed by us. */
   let reason: string | undefined
   let ended = false
+  let hears = true
 
   const process = Bun.spawn([globalThis.process.execPath, program], {
     stdin: "ignore",
@@ -85,7 +86,12 @@ export const startProcess = (): IsolatedProcess => {
     stderr: "inherit",
     // A Ctrl-C is for the node, which stops all of them in order.
     detached: true,
-    ipc: (message: ProcessMessage) => hear(message)
+    ipc: (message: ProcessMessage) => hear(message),
+    onDisconnect: () => {
+      hears = false
+      // One that lives on could not say how its run has ended.
+      process.kill("SIGKILL")
+    }
   })
   const exited = process.exited.then(() => {
     ended = true
@@ -93,8 +99,9 @@ export const startProcess = (): IsolatedProcess => {
     const how = process.signalCode ?? `exit code ${process.exitCode}`
     conclude(crashed(reason ?? `its process ended with ${how} before its handler did`))
   })
+  // The channel closes a moment before the end is seen, and to send on it then would throw.
   const say = (message: WorkerMessage) => {
-    if (!ended) process.send(message)
+    if (hears) process.send(message)
   }
 
   const conclude = (ending: Ending) => {
@@ -194,7 +201,7 @@ export const startProcess = (): IsolatedProcess => {
       await exited
       clearTimeout(killer)
     },
-    isAlive: () => !ended,
+    isAlive: () => !ended && hears,
     isLittered: () => hasChildren(process.pid),
     rest: () => process.unref()
   }

@@ -1,5 +1,5 @@
 -- Settles what a turn says of entries: of those that its worker still holds. Needs: turn, calls, records, lives, boxes,
--- watchers, finish, give-back, agents.
+-- watchers, finish, plain, give-back, agents.
 --
 -- `lost` are entries that are not the worker's any more. `settled` are those that were: first the ones that have ended, `count`
 -- of them, in the order of `outcomes`.
@@ -8,9 +8,6 @@ local lost, settled, outcomes, count
 local members, place
 -- Entries that it does not hold any more, and what it said of them.
 local unheld, expected_records
--- How many plain ends there are, where their entries lie, and the records of those that count by their ids, where not all of
--- them do.
-local plain, plain_first, plain_last, plain_outcomes
 -- Tasks that go on: their entries, their next ones, and what is to be stored and told of them.
 local left, nexts, writes, told
 at_start(function()
@@ -18,8 +15,6 @@ at_start(function()
   members, place = {}, 0
   unheld, expected_records = {}, {}
   left, nexts, writes, told = {}, {}, {}, {}
-  plain, plain_first, plain_outcomes = tonumber(ARGV[28]), starts[13], nil
-  plain_last = plain_first + plain - 1
 end)
 
 -- Notes of what still runs are named, too: only who holds an entry may say something of it.
@@ -44,70 +39,7 @@ local function is_not_mine(entry, record)
   expected_records[#expected_records + 1] = record
 end
 
--- Calls `tell` with each segment of the plain ends, and where its ids and records lie.
-local function each_part(tell)
-  local at = plain_last + 1
-  while at <= #ARGV do
-    local first, last = at + 2, at + 1 + 2 * tonumber(ARGV[at + 1])
-    tell(ARGV[at], first, last)
-    at = last + 1
-  end
-end
-
--- The ids and the records of the plain ends, and the records by their ids.
-local function read_plain()
-  local ids, records, by_id = {}, {}, {}
-  each_part(function(_, first, last)
-    for i = first, last, 2 do
-      ids[#ids + 1], records[#records + 1] = ARGV[i], ARGV[i + 1]
-      by_id[ARGV[i]] = ARGV[i + 1]
-    end
-  end)
-  return ids, records, by_id
-end
-
--- Ends those of the plain ones that are still held, by their members of `held`.
-local function settle_held(members)
-  local entries, ids, records = {}, {}, {}
-  local _, _, by_id = read_plain()
-  plain_outcomes = {}
-  for k = 1, plain do
-    local entry = ARGV[plain_first + k - 1]
-    local id = id_of(entry)
-    if members[k] == 1 then
-      entries[#entries + 1], ids[#ids + 1], records[#records + 1] = entry, id, by_id[id]
-      plain_outcomes[id] = by_id[id]
-    else
-      is_not_mine(entry, by_id[id])
-    end
-  end
-  send("SREM", held, entries)
-  if #ids > 0 then
-    finish(ids, records, now, retention)
-  end
-end
-
--- Ends first runs of which nothing is to be said but their records, as nearly all do: Redis is told of them as they lie in the
--- arguments. `members` says which of them are held.
-local function settle_plain(members)
-  for i = 1, plain do
-    if members[i] ~= 1 then
-      return settle_held(members)
-    end
-  end
-  send_part("SREM", held, ARGV, plain_first, plain_last)
-  each_part(function(segment, first, last)
-    send_part("HSET", key.task(segment), ARGV, first, last)
-    leave_segment(segment, (last - first + 1) / 2, now, retention)
-  end)
-  leave_partition(plain)
-  if some_follow() then
-    local ids, records = read_plain()
-    follow_ends(ids, records, now)
-  end
-end
-
--- The ids of what has ended beside them. `acts` are what messages did to their agents, by entry: those that do not count
+-- The ids of what has ended beside the plain ends. `acts` are what messages did to their agents, by entry: those that do not count
 -- are taken out. A message that was handled with a state that was never stored, or is no longer there, is handled
 -- again: it is among `refused`.
 local function read_ends(acts, refused)
@@ -261,8 +193,9 @@ local function settle()
     return
   end
   look_at_members()
-  if plain > 0 then
-    settle_plain(ask_part("SMISMEMBER", held, ARGV, plain_first, plain_last))
+  local not_mine = settle_plain()
+  for i = 1, #not_mine, 2 do
+    is_not_mine(not_mine[i], not_mine[i + 1])
   end
   if starts[8] == starts[1] and #unheld == 0 then
     return
@@ -313,7 +246,7 @@ local function tell_waiting()
   if starts[8] == starts[9] then
     return
   end
-  local of, plain_of = {}, plain_outcomes or select(3, read_plain())
+  local of, plain_of = {}, outcomes_of_plain()
   for k = 1, count do
     of[settled[k]] = outcomes[k]
   end

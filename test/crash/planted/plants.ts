@@ -30,7 +30,7 @@ export const plants: ReadonlyArray<Plant> = [
     bug: "the fence is dropped: whatever a worker names is its own",
     changes: [
       lua("lib/settle", "return members[place] == 1", "return true"),
-      lua("lib/settle", "members[i] ~= 1", "false"),
+      lua("lib/plain", "members[i] ~= 1", "false"),
       lua("worker-turn", "(not registered or tonumber(registered) == 0)", "false")
     ],
     breaks: ["I2", "I3"],
