@@ -116,9 +116,9 @@ export const makeSpawn = Effect.gen(function* () {
       }
     })
     const exited = Effect.promise(() => process.exited)
-    // The channel of one that exits closes a moment before its exit is seen, and to send on it then would throw.
+    // Of one that exits the end of its channel and its exit are seen one after the other, and to send to it then would throw.
     const say = (message: NodeMessage): void => {
-      if (hears) process.send(message)
+      if (hears && process.exitCode === null && process.signalCode === null) process.send(message)
     }
 
     const inEachPartition = (

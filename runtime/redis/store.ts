@@ -135,8 +135,9 @@ const make = Effect.gen(function* () {
   const streamMs = Math.max(retentionMs, streamIdleMs)
 
   const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks, options) {
-    const plain = tasks.filter(isPlain)
-    const others = tasks.filter((task) => !isPlain(task))
+    const plain: Array<NewTask> = []
+    const others: Array<NewTask> = []
+    for (const task of tasks) (isPlain(task) ? plain : others).push(task)
     const [script, args] =
       others.length === 0 && options === undefined
         ? (["task-submit", layOut(plain)] as const)

@@ -99,9 +99,10 @@ export const startProcess = (): IsolatedProcess => {
     const how = process.signalCode ?? `exit code ${process.exitCode}`
     conclude(crashed(reason ?? `its process ended with ${how} before its handler did`))
   })
-  // The channel closes a moment before the end is seen, and to send on it then would throw.
+  // The end of the channel and that of the process are seen one after the other, and to send to it then would throw.
+  const isAlive = () => !ended && hears
   const say = (message: WorkerMessage) => {
-    if (hears) process.send(message)
+    if (isAlive()) process.send(message)
   }
 
   const conclude = (ending: Ending) => {
@@ -201,7 +202,7 @@ export const startProcess = (): IsolatedProcess => {
       await exited
       clearTimeout(killer)
     },
-    isAlive: () => !ended && hears,
+    isAlive,
     isLittered: () => hasChildren(process.pid),
     rest: () => process.unref()
   }
