@@ -1,7 +1,8 @@
-/** The Redis of a bench: private, on a unix socket, without an append-only file; and what it says of itself. */
+/** The Redis of a bench: private, on TCP as nearly all are, without an append-only file; and what it says of itself. */
 import { Effect, FileSystem } from "effect"
 import { Redis } from "ioredis"
 import { startPrivate } from "../runtime/redis/private.ts"
+import { freePort } from "./systems/port.ts"
 
 export interface BenchRedis {
   readonly url: string
@@ -18,11 +19,13 @@ export interface BenchRedis {
 /** Starts a Redis, which stops with the scope. */
 export const startRedis = Effect.gen(function* () {
   const folder = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped({ prefix: "troupe-bench-" })
-  const { url } = yield* startPrivate({ folder, durable: false })
+  const { url: socket } = yield* startPrivate({ folder, durable: false })
   const client = yield* Effect.acquireRelease(
-    Effect.sync(() => new Redis({ path: url.replace(/^unix:/, "") })),
+    Effect.sync(() => new Redis({ path: socket.replace(/^unix:/, "") })),
     (client) => Effect.sync(() => client.disconnect())
   )
+  const port = yield* Effect.promise(freePort)
+  yield* Effect.promise(() => client.config("SET", "port", port))
   const info = (section: string, ...names: ReadonlyArray<string>) =>
     Effect.promise(async () => {
       const text = await client.info(section)
@@ -30,7 +33,7 @@ export const startRedis = Effect.gen(function* () {
     })
   const [version = ""] = yield* info("server", "redis_version")
   return {
-    url,
+    url: `redis://127.0.0.1:${port}`,
     version,
     client,
     cpuMicros: Effect.map(

@@ -136,7 +136,7 @@ export const toTables = (results: Results): string => {
       `${bench.name}: ${bench.says}`,
       ...bench.about(quick),
       `Median of ${rounds === 1 ? "one round" : `${rounds} rounds`} (least – most). A ratio is the median of the rounds' own, and above 1 where ${firstOf(results)} is better.`,
-      `Redis ${redisVersion}, private, on a unix socket, append-only file off. Bun ${Bun.version}.`,
+      `Redis ${redisVersion}, private, over TCP on this machine, append-only file off. Bun ${Bun.version}.`,
       ...(quick ? ["Quick: good for a look, not for a claim."] : [])
     ].join("\n"),
     ...cases.map((name) => casesTable(results, name)),

@@ -1,6 +1,7 @@
 /** bee-queue, set up as its documentation says for speed: `saveAll`, no events for who does not wait, jobs are kept. */
 import BeeQueue from "bee-queue"
 import { outputOf, type Input, type System } from "./system.ts"
+import { addressOf } from "./address.ts"
 
 const name = "bench"
 const key = (part: string) => `bq:${name}:${part}`
@@ -10,7 +11,7 @@ export const beequeue: System = {
   share: 0.25,
 
   connect: async (url) => {
-    const redis = { path: url.replace(/^unix:/, "") }
+    const redis = addressOf(url)
     const queue = new BeeQueue<Input>(name, { redis, isWorker: false, getEvents: false, storeJobs: false })
     await queue.ready()
     return {

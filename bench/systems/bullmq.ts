@@ -5,6 +5,7 @@
 import { type Job, Queue, QueueEvents, Worker } from "bullmq"
 import type { Mix } from "../processes.ts"
 import { farDelayMs, type Input, mixDelayMs, mixLimit, outputOf, type System } from "./system.ts"
+import { addressOf } from "./address.ts"
 
 const name = "bench"
 const key = (part: string) => `bull:${name}:${part}`
@@ -27,7 +28,7 @@ export const bullmq: System = {
   share: 0.1,
 
   connect: async (url) => {
-    const connection = { path: url.replace(/^unix:/, "") }
+    const connection = addressOf(url)
     const queue = new Queue(name, { connection })
     // Every job that is waited for listens to both, and Node warns of the eleventh.
     queue.setMaxListeners(0)

@@ -10,7 +10,7 @@ const python = "/usr/bin/python3"
 const folder = fileURLToPath(new URL(".", import.meta.url))
 const environment = (url: string) => ({
   ...(process.env as Record<string, string>),
-  BENCH_REDIS: url.replace(/^unix:/, "redis+socket://"),
+  BENCH_REDIS: url,
   PYTHONPATH: folder,
   PYTHONDONTWRITEBYTECODE: "1"
 })

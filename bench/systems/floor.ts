@@ -6,6 +6,7 @@
  */
 import { Redis } from "ioredis"
 import { outputOf, type System } from "./system.ts"
+import { addressOf } from "./address.ts"
 
 const base = "floor:{default.0}:"
 
@@ -57,7 +58,7 @@ export const floor: System = {
   share: 1,
 
   connect: async (url) => {
-    const connection = { path: url.replace(/^unix:/, "") }
+    const connection = addressOf(url)
     const redis = new Redis(connection) as Scripted
     redis.defineCommand("floorSubmit", { numberOfKeys: 1, lua: submitScript })
     redis.defineCommand("floorTurn", { numberOfKeys: 1, lua: turnScript })

@@ -3,6 +3,7 @@ import { NodeRedis } from "@effect/platform-node"
 import { Effect, Fiber, Layer, ManagedRuntime, Schema } from "effect"
 import { PersistedQueue } from "effect/persistence"
 import { type Input, outputOf, type System } from "./system.ts"
+import { addressOf } from "./address.ts"
 
 const prefix = "bench:"
 
@@ -15,7 +16,7 @@ export const persistedqueue: System = {
 
   connect: async (url) => {
     const store = PersistedQueue.layerStoreRedis({ prefix }).pipe(
-      Layer.provide(NodeRedis.layer({ socket: { path: url.replace(/^unix:/, ""), tls: false } }))
+      Layer.provide(NodeRedis.layer({ socket: { ...addressOf(url), tls: false } }))
     )
     const runtime = ManagedRuntime.make(PersistedQueue.layer.pipe(Layer.provide(store)))
     const queue = await runtime.runPromise(

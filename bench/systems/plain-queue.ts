@@ -4,6 +4,7 @@
  */
 import { Redis } from "ioredis"
 import { type Client, type Input, outputOf } from "./system.ts"
+import { addressOf } from "./address.ts"
 
 export const queue = "queue"
 
@@ -28,7 +29,7 @@ export const batchMax = 100
 
 /** A connection with the client's defaults: one that was cut is made again, and what had no answer is sent again. */
 export const open = (url: string, connectionName = "bench") => {
-  const redis = new Redis({ path: url.replace(/^unix:/, ""), connectionName, enableAutoPipelining: true })
+  const redis = new Redis({ ...addressOf(url), connectionName, enableAutoPipelining: true })
   // A listener keeps the client from printing.
   return redis.on("error", () => {})
 }
