@@ -80,16 +80,19 @@ export const submitted = ({ due, id }: Prepared): Submitted => ({
   state: due === undefined ? "queued" : "scheduled"
 })
 
-/** Tasks as they are stored together: those of one partition, up to `batchMax` at once. */
-const listsOf = (tasks: ReadonlyArray<Prepared>): ReadonlyArray<ReadonlyArray<Prepared>> => {
-  const lists: Array<Array<Prepared>> = []
-  const newest = new Map<Partition, Array<Prepared>>()
-  for (const one of tasks) {
-    const partition = partitionOfId(one.id)
+/** Where those lie among the tasks that are stored together: of one partition, up to `batchMax` at once. */
+const listsOf = (
+  tasks: ReadonlyArray<Prepared>,
+  places: ReadonlyArray<number>
+): ReadonlyArray<ReadonlyArray<number>> => {
+  const lists: Array<Array<number>> = []
+  const newest = new Map<Partition, Array<number>>()
+  for (const at of places) {
+    const partition = partitionOfId(tasks[at]!.id)
     const list = newest.get(partition)
-    if (list !== undefined && list.length < batchMax) list.push(one)
+    if (list !== undefined && list.length < batchMax) list.push(at)
     else {
-      const fresh = [one]
+      const fresh = [at]
       newest.set(partition, fresh)
       lists.push(fresh)
     }
@@ -156,35 +159,34 @@ export const makeIntake = Effect.gen(function* () {
     )
 
   const takeAll: Intake["takeAll"] = Effect.fnUntraced(function* (tasks) {
-    const answers = new Map<Prepared, Result.Result<Submitted, Turned>>()
-    const answer = (
-      some: ReadonlyArray<Prepared>,
-      taken: Effect.Effect<ReadonlyArray<Submitted>, NotTaken>
-    ) =>
+    const answers: Array<Result.Result<Submitted, Turned>> = []
+    const answer = (some: ReadonlyArray<number>, taken: Effect.Effect<ReadonlyArray<Submitted>, NotTaken>) =>
       Effect.map(apart(some.length, taken), (results) => {
-        for (const [at, one] of some.entries()) answers.set(one, results[at]!)
+        for (const [k, at] of some.entries()) answers[at] = results[k]!
       })
-    const guarded = tasks.filter(isGuarded)
-    const lists = listsOf(guarded.length === 0 ? tasks : tasks.filter((one) => !isGuarded(one)))
+    const guarded: Array<number> = []
+    const plain: Array<number> = []
+    for (const [at, one] of tasks.entries()) (isGuarded(one) ? guarded : plain).push(at)
     /** A batch is stored as a whole or not at all: what an agent in quarantine has sunk is stored without it. */
-    const store = (some: ReadonlyArray<Prepared>): Effect.Effect<void, StoreError | StoreFull> =>
-      Effect.flatMap(answer(some, storeAll(some)), () => {
-        const quarantined = quarantinedIn(answers.get(some[0]!))
-        const others = quarantined === undefined ? [] : some.filter(({ box }) => agentIn(box) !== quarantined)
+    const store = (some: ReadonlyArray<number>): Effect.Effect<void, StoreError | StoreFull> =>
+      Effect.flatMap(answer(some, storeAll(some.map((at) => tasks[at]!))), () => {
+        const quarantined = quarantinedIn(answers[some[0]!])
+        if (quarantined === undefined) return Effect.void
+        const others = some.filter((at) => agentIn(tasks[at]!.box) !== quarantined)
         return others.length > 0 ? store(others) : Effect.void
       })
-    const storing = Effect.forEach(lists, store, { concurrency: "unbounded", discard: true })
+    const storing = Effect.forEach(listsOf(tasks, plain), store, { concurrency: "unbounded", discard: true })
     const admitting = Effect.forEach(
       guarded,
-      (one) =>
+      (at) =>
         answer(
-          [one],
-          Effect.map(admit(one), (submitted) => [submitted])
+          [at],
+          Effect.map(admit(tasks[at]!), (submitted) => [submitted])
         ),
       { concurrency: admitsAtOnce, discard: true }
     )
     yield* Effect.all([storing, admitting], { concurrency: 2, discard: true })
-    return tasks.map((one) => answers.get(one)!)
+    return answers
   })
 
   const intake: Intake = {

@@ -16,7 +16,6 @@ import type { Operations } from "../../runtime/operations.ts"
 import type { Handlers } from "../../runtime/registry.ts"
 import { counter } from "../../runtime/telemetry/instruments.ts"
 import type { Steps } from "../../runtime/steps.ts"
-import { upkeepPause } from "../../runtime/upkeep.ts"
 import { type Bell, bellWaitMaxMs, Fenced, type Order, Store, StoreError } from "../../runtime/store.ts"
 import type { Claim, Turn, TurnReply, WorkerId } from "../../runtime/turn.ts"
 import { type Entry, idIn, type Partition, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
@@ -25,35 +24,26 @@ import type { Offspring } from "../dispatch/offspring.ts"
 import { openBooks } from "./books.ts"
 import { openCarrying } from "./carrying.ts"
 import { Conditions } from "./conditions.ts"
+import { Demand } from "./demand.ts"
 import { openFlights } from "./flights.ts"
 import { Handover } from "./handover.ts"
 import { Holdings } from "./holdings.ts"
 import { Lease } from "./lease.ts"
+import { beatsPerLease, openPulse } from "./pulse.ts"
 import { openRuns } from "./runs.ts"
 import { releaseOf, type Settled, sayingsOf } from "./settled.ts"
-import { sharesOf } from "./share.ts"
 import { openWaking } from "./waking.ts"
 
-/** How much one turn carries at most. A script over these stays under 5 ms. */
-const claimMax = 250
+/** How much one turn says at most. A script over these stays under 5 ms. */
 const settleMax = 500
 const notesMax = 250
 
 /** How many turns are in flight at once. */
 const flightsMax = 2
 
-/** How often running tasks are looked after at most: time limits, notes, what was lost, in milliseconds. */
-const pulseMs = 25
-
 /** How long a puller waits after a turn without an answer, at first and at most, in milliseconds. */
 const backoffMinMs = 25
 const backoffMaxMs = 1_000
-
-/**
- * How often it looks whether its lease is to be renewed. So it is renewed at the latest after two beats, well before
- * half a lease without an answer is taken for an outage, after which nobody is judged for a while.
- */
-const beatsPerLease = 6
 
 const unanswered = counter("troupe_turns_unanswered_total")
 const givenBack = counter("troupe_claims_given_back_total")
@@ -124,17 +114,10 @@ export const openPuller = Effect.fnUntraced(function* (
   let settled: Array<Settled> = []
   const saying = new Set<ReadonlyArray<Settled>>()
   let inFlight = 0
-  let reserved = 0
-  /** How many turns may claim at once: two while the lanes gave all that was asked for, one to see, none. */
-  let claimers: 0 | 1 | 2 = 1
-  let claiming = 0
-  /** How many tasks it has claimed. */
-  let claimed = 0
   /** Whether a token of the bell was taken, or something fell due, for which a turn is owed. */
   let owed = false
   let again = true
   let joined = false
-  let draining = false
   const handover = new Handover()
   /** Whether it has left or was fenced: from then on a turn would only find that it is not registered. */
   let left = false
@@ -199,6 +182,13 @@ export const openPuller = Effect.fnUntraced(function* (
     onRelease: keep
   })
 
+  const demand = new Demand({
+    places: concurrency,
+    held: () => holdings.size,
+    owed: () => handover.owed,
+    isSwift: () => holdings.isSwift
+  })
+
   const conditions = new Conditions()
   const until = (holds: () => boolean) => conditions.until(holds, change)
 
@@ -225,30 +215,22 @@ export const openPuller = Effect.fnUntraced(function* (
   // Turns
   // -------------------------------------------------------------------------------------------------------
 
-  const free = () => concurrency - holdings.size - reserved - handover.owed
-
-  /** A turn's share of the free places, and how many it may claim beside what others on their way may have claimed. */
-  const shared = () => Math.min(free(), Math.ceil(concurrency / 2))
-  const claimable = () => (holdings.isSwift ? concurrency - handover.owed : shared())
-
   const isIdle = () => holdings.size === 0 && settled.length === 0 && inFlight === 0
 
   /** Whether nothing will run here unless something new is submitted. */
-  const mayStandBy = () => holdings.size === 0 && inFlight === 0 && joined && !again && !draining
+  const mayStandBy = () => holdings.size === 0 && inFlight === 0 && joined && !again && !demand.isClosed
 
   const renewDue = () =>
     mono() - lastTurnMono > Math.min(leaseMs / beatsPerLease, heartbeatMs, 2 * bellWaitMaxMs)
-
-  const mayClaim = () => claiming < claimers && !draining && claimable() > 0
 
   const hasReason = (): boolean => {
     if (left) return false
     // Joining, and asking for everything held, are done alone: another turn on its way would blur the answer.
     if (again) return inFlight === 0
     // While a turn is on its way, permits ride in the next one anyway.
-    if (permitsNews && inFlight === 0 && !draining && free() > 0) return true
-    if (mayStandBy() && settled.length === 0 && free() > 0 && !handover.standsBy) return true
-    return settled.length > 0 || owed || mayClaim() || runs.noteIsDue() || renewDue()
+    if (permitsNews && inFlight === 0 && !demand.isClosed && demand.free > 0) return true
+    if (mayStandBy() && settled.length === 0 && demand.free > 0 && !handover.standsBy) return true
+    return settled.length > 0 || owed || demand.mayClaim || runs.noteIsDue() || renewDue()
   }
 
   const mayFly = () => inFlight < flightsMax && !resting && hasReason()
@@ -263,7 +245,7 @@ export const openPuller = Effect.fnUntraced(function* (
     ...handover.say(mayStandBy()),
     ...sayingsOf(said),
     notes: runs.takeNotes(notesMax),
-    share: sharesOf(claimed, want),
+    share: demand.shares(want),
     suspect: !holdings.hasSuspect,
     permits,
     deferred: books.permits.deferred(),
@@ -280,7 +262,7 @@ export const openPuller = Effect.fnUntraced(function* (
 
   /** Starts what was claimed, unless it was read so late that it may be somebody else's by now: what is held is asked for. */
   const accept = (claims: ReadonlyArray<Claim>) => {
-    claimed += claims.length
+    demand.took(claims.length)
     if (lease.isHeld()) holdings.accept(claims)
     else again = true
   }
@@ -293,13 +275,13 @@ export const openPuller = Effect.fnUntraced(function* (
     waking.nextDue = reply.nextDue
     joined = true
     backoffMs = 0
-    if (turn.want > 0) claimers = reply.claimed.length === turn.want ? 2 : 0
+    demand.gave(turn.want, reply.claimed.length)
     runs.activated(reply.agents)
     if (reply.lost.length > 0) refuse(turn, new Set(reply.lost))
     accept(reply.claimed)
     books.permits.turned(turn.permits)
     for (const [ring, waiting] of reply.rings)
-      books.permits.want(ring, Math.min(waiting, free()), Math.min(waiting, concurrency))
+      books.permits.want(ring, Math.min(waiting, demand.free), Math.min(waiting, concurrency))
     for (const entry of reply.lost) holdings.stop(entry, "lost")
     if (reply.outbox) carry()
     if (!lease.isHeld()) again = true
@@ -344,24 +326,21 @@ export const openPuller = Effect.fnUntraced(function* (
   }
 
   const takeTurn = () => {
-    const wanted = (room: number) => (draining ? 0 : Math.max(0, Math.min(room, claimMax)))
     // Places that limits have granted are not asked for twice.
-    const permits = wanted(free()) > 0 ? books.permits.have() : []
-    const want = wanted(permits.length > 0 ? shared() : claimable())
-    if (want > 0) claiming += 1
+    const permits = demand.next(true) > 0 ? books.permits.have() : []
+    const want = demand.next(permits.length > 0)
     const said = settled.splice(0, settleMax)
     const turn = compose(said, want, permits)
     saying.add(said)
     owed = false
     permitsNews = false
     inFlight += 1
-    reserved += want
+    demand.asked(want)
     const sentMono = mono()
     lastTurnMono = sentMono
     fly(store.turn(partition, turn), (exit) => {
       inFlight -= 1
-      reserved -= want
-      if (want > 0) claiming -= 1
+      demand.answered(want)
       saying.delete(said)
       if (Exit.isSuccess(exit)) {
         takeReply(turn, exit.value, sentMono)
@@ -386,7 +365,7 @@ export const openPuller = Effect.fnUntraced(function* (
 
   /** Something may wait in the lanes: a turn is owed. */
   const wake = () => {
-    claimers = 1
+    demand.wake()
     owed = true
     change()
   }
@@ -396,45 +375,27 @@ export const openPuller = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => flights.close)
   /** Waits for the bell while there is room and the lanes were found empty, and for the next delayed task. */
   const listen = () => {
-    if (draining || left || owed || claiming > 0) return
-    if (joined && claimers === 0 && free() > 0) waking.listen()
+    if (demand.isClosed || left || owed || demand.isClaiming) return
+    if (joined && demand.isSated && demand.free > 0) waking.listen()
     if (waking.nextDue !== undefined) waking.await(waking.nextDue)
   }
 
-  const forever = (what: string, step: Effect.Effect<void>) =>
-    Effect.forever(step).pipe(
-      Effect.tapCause((cause) =>
-        Cause.hasInterruptsOnly(cause) ? Effect.void : tell(Effect.logError(`${what} stopped`, cause))
-      ),
-      Effect.forkScoped
-    )
-  yield* forever(
-    "looking after running tasks",
-    Effect.gen(function* () {
-      const dueMono = runs.dueMono()
-      const restMs = dueMono - mono()
-      const sooner = until(() => runs.dueMono() < dueMono)
-      // A run that just lasts needs no looking after.
-      if (restMs <= pulseMs) yield* Effect.sleep(pulseMs)
-      else yield* restMs === Number.POSITIVE_INFINITY ? sooner : Effect.timeoutOption(sooner, restMs)
-      runs.look()
+  yield* openPulse({
+    leaseMs,
+    runs,
+    mono,
+    until,
+    tell,
+    onLook: () => {
       // What was lost or cancelled ends without a word.
       books.look(holdings.has)
       change()
-    })
-  )
-  // The lease is renewed however quiet it is, and a claim whose reply was lost is found at the latest after a lease,
-  // even if Redis ran it late.
-  let beats = 0
-  yield* forever(
-    "renewing the lease",
-    Effect.gen(function* () {
-      yield* upkeepPause(leaseMs / beatsPerLease)
-      beats += 1
-      if (beats % beatsPerLease === 0) again = true
+    },
+    onBeat: (whole) => {
+      if (whole) again = true
       change()
-    })
-  )
+    }
+  })
   change()
 
   /** Once nothing of this incarnation counts any more, there is nothing to wait for. */
@@ -446,7 +407,7 @@ export const openPuller = Effect.fnUntraced(function* (
     )
 
   const stopClaiming = () => {
-    draining = true
+    demand.close()
     // A turn of its own takes back that it stands by, and what it was handed without having heard of it.
     if (handover.standsBy || handover.owed > 0) again = true
     aboutMono = Number.NEGATIVE_INFINITY

@@ -18,27 +18,26 @@ local function each_part(tell)
   end
 end
 
--- All ids and records, and the records by their ids.
-local function read_plain()
-  local ids, records, by_id = {}, {}, {}
+-- The records by their ids.
+local function records_by_id()
+  local by_id = {}
   each_part(function(_, first, last)
     for i = first, last, 2 do
-      ids[#ids + 1], records[#records + 1] = ARGV[i], ARGV[i + 1]
       by_id[ARGV[i]] = ARGV[i + 1]
     end
   end)
-  return ids, records, by_id
+  return by_id
 end
 
 -- The records of those that count, by their ids.
 local function outcomes_of_plain()
-  return plain_outcomes or select(3, read_plain())
+  return plain_outcomes or records_by_id()
 end
 
 -- Ends those that are still held, by their members of `held`, and gives the others: entry, record, …
 local function settle_held(members)
   local entries, ids, records, not_mine = {}, {}, {}, {}
-  local _, _, by_id = read_plain()
+  local by_id = records_by_id()
   plain_outcomes = {}
   for k = 1, plain do
     local entry = ARGV[plain_first + k - 1]
@@ -75,7 +74,12 @@ local function settle_plain()
   end)
   leave_partition(plain)
   if some_follow() then
-    local ids, records = read_plain()
+    local ids, records = {}, {}
+    each_part(function(_, first, last)
+      for i = first, last, 2 do
+        ids[#ids + 1], records[#records + 1] = ARGV[i], ARGV[i + 1]
+      end
+    end)
     follow_ends(ids, records, now)
   end
   return {}

@@ -78,7 +78,11 @@ export const turnPlants: ReadonlyArray<Plant> = [
   plant("nothing follows from plain ends", "if some_follow() then", "if false then"),
   plant("plain ends stay held", `  send_part("SREM", held, ARGV, plain_first, plain_last)\n`, ""),
   plant("plain ends beside a lost one stay held", `  send("SREM", held, entries)\n`, ""),
-  plant("a hint of a lost plain end says how it ended", "plain_outcomes or select", "select"),
+  plant(
+    "a hint of a lost plain end says how it ended",
+    "plain_outcomes or records_by_id()",
+    "records_by_id()"
+  ),
 
   // Giving back.
   plant("a crash is not counted", "(lost_by and 1 or 0)", "0"),
