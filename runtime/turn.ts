@@ -74,7 +74,7 @@ export interface Turn {
    */
   readonly expectedNow: number
 
-  /** Whether another worker's lease may be judged: not while all seem to have run out, after an outage. */
+  /** Whether another worker's lease may be judged: not while all may seem to have run out, after an outage or a jump. */
   readonly judges: boolean
 
   /** How many tasks to hand out at most: as many as can start running when the answer is there. */

@@ -5,6 +5,7 @@
  * lease is over, and a Redis whose clock was set does not.
  */
 import type { Clock } from "effect"
+import { clockJumpMs } from "../../runtime/turn.ts"
 
 export interface LeaseOptions {
   readonly clock: Clock.Clock
@@ -20,10 +21,10 @@ export class Lease {
   #lastAnswerMono: number | undefined
   /** Until then its claims are its own, as far as it knows. */
   #untilMono = Number.NEGATIVE_INFINITY
-  /** Until then no other worker's lease is judged: after an outage all of them seem to have run out. */
+  /** Until then no other worker's lease is judged: after an outage, or a jump of the clock, all seem to have run out. */
   #judgeFromMono: number
-  /** Redis's Unix milliseconds less ours. */
-  #offset: number | undefined
+  /** Redis's Unix milliseconds less ours, at least and at most: an answer was made between its turn's start and its end. */
+  #offset: { readonly least: number; readonly most: number } | undefined
 
   constructor({ afterOutage, clock, leaseMs }: LeaseOptions) {
     this.#clock = clock
@@ -37,7 +38,7 @@ export class Lease {
 
   /** Unix milliseconds on Redis's clock at such a time; on ours while Redis's is not known. */
   readonly redisNow = (mono = this.mono()): number =>
-    Math.round(this.#offset === undefined ? this.#clock.currentTimeMillisUnsafe() : this.#offset + mono)
+    Math.round(this.#offset === undefined ? this.#clock.currentTimeMillisUnsafe() : this.#offset.least + mono)
 
   readonly isHeld = (): boolean => this.mono() < this.#untilMono
 
@@ -53,10 +54,17 @@ export class Lease {
   answered(sentMono: number, redisNow: number): void {
     const now = this.mono()
     this.#untilMono = Math.max(this.#untilMono, sentMono + this.#leaseMs)
-    this.#offset = redisNow - now
     const last = this.#lastAnswerMono
     const wasOut = last === undefined ? this.#afterOutage : now - last > this.#leaseMs / 2
-    if (wasOut) this.#judgeFromMono = now + this.#leaseMs
+    const offset = { least: redisNow - now, most: redisNow - sentMono }
+    // Others may not have renewed theirs yet on the clock as it is now.
+    if (wasOut || this.#hasJumped(offset)) this.#judgeFromMono = now + this.#leaseMs
+    this.#offset = offset
     this.#lastAnswerMono = now
+  }
+
+  #hasJumped({ least, most }: { readonly least: number; readonly most: number }): boolean {
+    const before = this.#offset
+    return before !== undefined && (least > before.most + clockJumpMs || most < before.least - clockJumpMs)
   }
 }

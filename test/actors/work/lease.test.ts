@@ -1,8 +1,9 @@
 /** A worker renews its lease so often that it never takes its own quiet for an outage, in which it would judge nobody. */
-import { expect } from "bun:test"
-import { Duration, Effect } from "effect"
+import { expect, test } from "bun:test"
+import { type Clock, Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as Dispatcher from "../../../actors/dispatch/dispatcher.ts"
+import { Lease } from "../../../actors/work/lease.ts"
 import { defineTask } from "../../../runtime/handler.ts"
 import { StoreError } from "../../../runtime/store.ts"
 import type { Turn } from "../../../runtime/turn.ts"
@@ -67,6 +68,69 @@ it.effect("a worker that could not reach the store at first judges nobody for a 
       expect(turns.slice(before).some(({ judges }) => judges)).toBe(true)
     }).pipe(Effect.provide(late))
   })
+})
+
+for (const [sentence, jumpMs] of [
+  ["set forward", 40_000],
+  ["set back", -40_000]
+] as const) {
+  it.effect(
+    `a worker judges nobody for a lease once Redis's clock was ${sentence}, since others may not have renewed theirs`,
+    () => {
+      const turns: Array<Turn> = []
+      let skewMs = 0
+      const skewed = working([lasts], "3 seconds", (store) => ({
+        turn: (partition, turn) =>
+          Effect.suspend(() => {
+            turns.push(turn)
+            return Effect.map(store.turn(partition, turn), (reply) => ({ ...reply, now: reply.now + skewMs }))
+          })
+      }))
+      return Effect.gen(function* () {
+        yield* TestClock.setTime(startOfTime)
+        yield* Effect.gen(function* () {
+          yield* pass("2 seconds")
+          expect(turns.filter(({ judges }) => !judges)).toEqual([])
+
+          skewMs = jumpMs
+          const before = turns.length
+          yield* pass("3 seconds")
+          // The first is the one that finds it out.
+          const since = turns.slice(before + 1)
+          expect(since.length).toBeGreaterThan(2)
+          expect(since.filter(({ judges }) => judges)).toEqual([])
+
+          const then = turns.length
+          yield* pass("2 seconds")
+          expect(turns.slice(then + 1).filter(({ judges }) => !judges)).toEqual([])
+        }).pipe(Effect.provide(skewed))
+      })
+    }
+  )
+}
+
+test("a slow answer is not taken for a jump of Redis's clock", () => {
+  let mono = 0
+  const lease = new Lease({
+    clock: {
+      monotonicTimeNanosUnsafe: () => BigInt(mono) * 1_000_000n,
+      currentTimeMillisUnsafe: () => mono
+    } as Clock.Clock,
+    leaseMs: 15_000,
+    afterOutage: false
+  })
+  const answered = (sentMono: number, redisNow: number, at: number) => {
+    mono = at
+    lease.answered(sentMono, redisNow)
+    return lease.said.judges
+  }
+  expect(answered(0, 1_000_000, 1)).toBe(true)
+  // Made at once, and five seconds on its way; and the next one is as quick as ever.
+  expect(answered(100, 1_000_100, 5_100)).toBe(true)
+  expect(answered(5_200, 1_005_200, 5_201)).toBe(true)
+  // Five seconds on its way to Redis.
+  expect(answered(5_300, 1_010_300, 10_300)).toBe(true)
+  expect(answered(10_400, 1_050_400, 10_401)).toBe(false)
 })
 
 it.effect(
