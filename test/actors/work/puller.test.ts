@@ -1,6 +1,6 @@
 /** What a puller does when it is closed while answers come. */
 import { expect } from "bun:test"
-import { Context, Duration, Effect, Exit, Layer, Scope } from "effect"
+import { Duration, Effect, Exit, Layer, Scope } from "effect"
 import * as Dispatcher from "../../../actors/dispatch/dispatcher.ts"
 import * as Replies from "../../../actors/dispatch/replies.ts"
 import { openPuller } from "../../../actors/work/puller.ts"
@@ -48,7 +48,7 @@ it.live("starts nothing once it is closed, though a place comes free in the tick
       lease: Duration.seconds(15),
       heartbeat: Duration.seconds(5),
       afterOutage: false,
-      services: () => Effect.succeed(Context.empty()),
+      services: () => Effect.die("no handler has a layer"),
       about: () => ({}),
       onPermits: () => {}
     }).pipe(
