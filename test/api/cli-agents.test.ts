@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { connect } from "../../api/client/index.ts"
 import { programIn } from "../support/program.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
+import { eventually } from "../support/waiting.ts"
 import { cart } from "./handlers/shop.ts"
 
 /** Each has a system of its own. */
@@ -26,6 +27,8 @@ const aSystem = async () => {
     work: true,
     settings: { log: "Warn" }
   })
+  // Until then whoever submits is told that nobody works.
+  await eventually("its worker to be known", async () => (await library.workers.list())[0])
   const quarantined = async (...keys: ReadonlyArray<string>) => {
     for (const key of keys) {
       await library.agent(cart, key).ask("add", { item: "tea" })

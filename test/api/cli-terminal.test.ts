@@ -4,6 +4,7 @@ import { Duration } from "effect"
 import { connect } from "../../api/client/index.ts"
 import { programIn } from "../support/program.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
+import { eventually } from "../support/waiting.ts"
 import * as shop from "./handlers/shop.ts"
 
 const namespace = aNamespace()
@@ -16,6 +17,8 @@ const system = await connect({
   settings: { log: "Warn", drain: Duration.zero },
   work: true
 })
+// Until then whoever submits is told that nobody works.
+await eventually("its worker to be known", async () => (await system.workers.list())[0])
 afterAll(() => system.close())
 
 const does = (sentence: string, body: () => Promise<void>) => test.concurrent(sentence, body, 120_000)

@@ -10,6 +10,7 @@ import { connect } from "../../api/client/index.ts"
 import { executable, folder, programIn } from "../support/program.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
 import { aServer } from "../support/server.ts"
+import { eventually } from "../support/waiting.ts"
 import * as shop from "./handlers/shop.ts"
 
 const namespace = aNamespace()
@@ -22,6 +23,8 @@ const system = await connect({
   settings: { log: "Warn", drain: Duration.zero },
   work: true
 })
+// Until then whoever submits is told that nobody works.
+await eventually("its worker to be known", async () => (await system.workers.list())[0])
 
 /** Each waits for its turn to start, so its time is as long as that of all. */
 const does = (sentence: string, body: () => Promise<void>) => test.concurrent(sentence, body, 120_000)
