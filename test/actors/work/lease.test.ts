@@ -1,4 +1,7 @@
-/** A worker renews its lease so often that it never takes its own quiet for an outage, in which it would judge nobody. */
+/**
+ * A worker renews its lease so often that it never takes its own quiet for an outage; after one, or once Redis's clock has
+ * jumped, it judges nobody for a lease.
+ */
 import { expect, test } from "bun:test"
 import { type Clock, Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
