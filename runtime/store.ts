@@ -156,8 +156,8 @@ export interface Bell {
 
 /** What a worker is told while it runs. */
 export type Order =
-  /** It has claimed this: a submit has handed it over, while the worker stood by since this time on Redis's clock. */
-  | { readonly kind: "run"; readonly partition: Partition; readonly since: number; readonly claim: Claim }
+  /** It has claimed this: a submit has handed it over. */
+  | { readonly kind: "run"; readonly partition: Partition; readonly claim: Claim }
   /** A run is to stop at once. */
   | { readonly kind: "stop"; readonly partition: Partition; readonly entry: Entry }
   | { readonly kind: "drain" }

@@ -4,12 +4,17 @@
  *
  * Orders come on another connection than the answers to turns, so an order may be here before the answer that tells of it,
  * or never. A turn that asks for everything held settles it: what is not known by then is given back, and the order for it
- * is not obeyed when it comes after all.
+ * is not obeyed when it comes after all. A submit hands a task over once, and whoever runs it next has another entry: so the
+ * entries that were given back say which orders are too late, whatever the clocks do.
  */
+import type { Entry } from "../../runtime/task.ts"
 import type { Turn, TurnReply } from "../../runtime/turn.ts"
 
 /** How long an order may be on its way once an answer has told of it, in milliseconds; then it is taken for lost. */
 const orderMaxMs = 1_000
+
+/** How many entries that were given back are known; a late order for an older one starts a run that nothing is written of. */
+const givenBackMax = 1_000
 
 export class Handover {
   /** Whether it may be handed a task, as far as it knows. */
@@ -20,8 +25,8 @@ export class Handover {
   #owedMono = 0
   /** Whether a turn is on its way that says something of it. */
   #speaks = false
-  /** When a turn asked for everything last, on Redis's clock: what was handed to it before is known, or was given back. */
-  #settledAt = 0
+  /** What was given back unheard of, the newest last. */
+  readonly #givenBack = new Set<Entry>()
 
   get standsBy(): boolean {
     return this.#standsBy
@@ -43,7 +48,6 @@ export class Handover {
   answered(turn: Turn, reply: TurnReply, nowMono: number): void {
     if (turn.again) {
       this.#owed = 0
-      this.#settledAt = reply.now
     } else if (reply.handed) {
       if (this.#owed === 0) this.#owedMono = nowMono
       this.#owed += 1
@@ -67,9 +71,18 @@ export class Handover {
     return this.#owed > 0 && nowMono - this.#owedMono > orderMaxMs
   }
 
-  /** An order has come, for which it stood by since then on Redis's clock. Says whether to obey it. */
-  hears(since: number): boolean {
-    if (since < this.#settledAt) return false
+  /** These were held in its name, and it knew nothing of them. */
+  gaveBack(entries: ReadonlyArray<Entry>): void {
+    for (const entry of entries) this.#givenBack.add(entry)
+    for (const oldest of this.#givenBack) {
+      if (this.#givenBack.size <= givenBackMax) break
+      this.#givenBack.delete(oldest)
+    }
+  }
+
+  /** An order to run this has come. Says whether to obey it. */
+  hears(entry: Entry): boolean {
+    if (this.#givenBack.delete(entry)) return false
     this.#owed -= 1
     this.#settle()
     return true

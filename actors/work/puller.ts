@@ -293,6 +293,7 @@ export const openPuller = Effect.fnUntraced(function* (
     const known = new Set([...holdings.entries(), ...said])
     const unknown = reply.held.filter((entry) => !known.has(entry))
     for (const entry of unknown) settled.push(releaseOf(entry))
+    handover.gaveBack(unknown)
     if (unknown.length > 0) givenBack(unknown.length)
   }
 
@@ -439,7 +440,7 @@ export const openPuller = Effect.fnUntraced(function* (
     if ("partition" in order && order.partition !== partition) return
     switch (order.kind) {
       case "run":
-        if (left || holdings.has(order.claim.entry) || !handover.hears(order.since)) return
+        if (left || holdings.has(order.claim.entry) || !handover.hears(order.claim.entry)) return
         accept([order.claim])
         break
       case "stop":

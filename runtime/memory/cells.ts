@@ -153,9 +153,7 @@ export class Cells {
     const worker = byScore(this.standby)
       .filter(([, since]) => Math.abs(now - since) <= standbyMaxMs)
       .slice(0, handTries)
-      .find(([worker, since]) =>
-        this.order(worker, { kind: "run", partition, since, claim: { entry, record } })
-      )?.[0]
+      .find(([worker]) => this.order(worker, { kind: "run", partition, claim: { entry, record } }))?.[0]
     if (worker === undefined) return undefined
     this.standby.delete(worker)
     this.heldBy(worker).add(entry)

@@ -40,13 +40,12 @@ const newsOf = (line: string): News => {
   return { ulid, record: undefined, event }
 }
 
-/** What a worker is told: `stop <entry>`, `run <since> <entry> <record>`, `drain`. */
+/** What a worker is told: `stop <entry>`, `run <entry> <record>`, `drain`. */
 export const orderOf = (partition: Partition, message: string): Order => {
-  const [kind, first = "", entry = ""] = message.split(" ", 3)
-  if (kind === "stop") return { kind, partition, entry: first }
+  const [kind, entry = ""] = message.split(" ", 2)
+  if (kind === "stop") return { kind, partition, entry }
   if (kind !== "run") return { kind: "drain" }
-  const record = message.slice(kind.length + first.length + entry.length + 3)
-  return { kind, partition, since: Number(first), claim: { entry, record } }
+  return { kind, partition, claim: { entry, record: message.slice(kind.length + entry.length + 2) } }
 }
 
 type Listening = Pick<Scripted["Service"], "address" | "keysOf">

@@ -6,7 +6,6 @@ import { Store } from "../../runtime/store.ts"
 import { nextRun, ulidOfEntry } from "../../runtime/task.ts"
 import { advance, boxOf, promisesOn, type StoreWith } from "../support/promises.ts"
 import { Bell, partition } from "../support/stores.ts"
-import { startOfTime } from "../support/time.ts"
 import { aTask, claim, end, entriesOf, found, submit, tasks, turn } from "../support/tasks.ts"
 
 /** Workers hear their orders, have nothing to do, and stand by in this order. */
@@ -37,7 +36,6 @@ export const handoverSuite = (name: string, storeWith: StoreWith): void => {
       expect(yield* orders.next).toEqual({
         kind: "run",
         partition,
-        since: startOfTime + 1,
         claim: { entry, record }
       })
       expect(yield* placeOf(entry)).toEqual({ kind: "held", worker: "w", note: undefined })

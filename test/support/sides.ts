@@ -37,8 +37,7 @@ const ordersFrom = Effect.fnUntraced(function* (next: Effect.Effect<Order>) {
     const order = yield* next
     if (order.kind === "drain") return heard
     if (order.kind === "stop") heard.push(`stop ${order.entry}`)
-    if (order.kind === "run")
-      heard.push(`run ${order.claim.entry} since ${order.since} ${order.claim.record}`)
+    if (order.kind === "run") heard.push(`run ${order.claim.entry} ${order.claim.record}`)
   }
 })
 

@@ -17,11 +17,9 @@ local function hand(entry, record)
   -- Who stands by takes a turn each second: where that was longer ago, its process may be frozen, or blocked.
   local now = clock()
   local standing = redis.call(
-    "ZRANGEBYSCORE", key.standby, digits(now - standby_max), digits(now + standby_max), "WITHSCORES",
-    "LIMIT", 0, hand_tries)
-  for i = 1, #standing, 2 do
-    local worker, since = standing[i], standing[i + 1]
-    if redis.call("SPUBLISH", key.orders(worker), "run " .. since .. " " .. entry .. " " .. record) > 0 then
+    "ZRANGEBYSCORE", key.standby, digits(now - standby_max), digits(now + standby_max), "LIMIT", 0, hand_tries)
+  for _, worker in ipairs(standing) do
+    if redis.call("SPUBLISH", key.orders(worker), "run " .. entry .. " " .. record) > 0 then
       redis.call("ZREM", key.standby, worker)
       redis.call("SADD", key.held(worker), entry)
       return worker

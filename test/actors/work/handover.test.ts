@@ -54,7 +54,7 @@ describe("what a worker knows of hand-overs", () => {
 
   test("an order ends its standing by", () => {
     const handover = standing()
-    expect(handover.hears(1)).toBe(true)
+    expect(handover.hears("a")).toBe(true)
     expect(handover).toMatchObject({ standsBy: false, owed: 0 })
   })
 
@@ -62,7 +62,7 @@ describe("what a worker knows of hand-overs", () => {
     const handover = standing()
     taken(handover, false, {}, { handed: true })
     expect(handover).toMatchObject({ standsBy: false, owed: 1 })
-    handover.hears(1)
+    handover.hears("a")
     expect(handover.owed).toBe(0)
   })
 
@@ -71,14 +71,14 @@ describe("what a worker knows of hand-overs", () => {
     taken(handover, false, {}, { handed: true })
     expect(handover.isOverdue(1_000)).toBe(false)
     expect(handover.isOverdue(1_001)).toBe(true)
-    handover.hears(1)
+    handover.hears("a")
     expect(handover.isOverdue(1_001)).toBe(false)
   })
 
   test("an order before the answer that tells of it leaves it standing by anew", () => {
     const handover = standing()
     const turn = aTurn("w", handover.say(true))
-    handover.hears(1)
+    handover.hears("a")
     handover.answered(turn, aReply({ handed: true, standsBy: true }), 0)
     expect(handover).toMatchObject({ standsBy: true, owed: 0 })
   })
@@ -86,7 +86,7 @@ describe("what a worker knows of hand-overs", () => {
   test("an order for what a turn on its way has begun ends that at once", () => {
     const handover = new Handover()
     const turn = aTurn("w", handover.say(true))
-    handover.hears(1)
+    handover.hears("a")
     handover.answered(turn, aReply({ standsBy: true }), 0)
     expect(handover).toMatchObject({ standsBy: false, owed: 0 })
   })
@@ -97,15 +97,29 @@ describe("what a worker knows of hand-overs", () => {
     expect(handover.say(false).stoodBy).toBe(true)
   })
 
-  test("a turn that asks for everything settles what was handed to it before, and nothing of that is obeyed later", () => {
+  test("a turn that asks for everything settles what was handed to it before", () => {
     const handover = standing()
     taken(handover, false, {}, { handed: true })
-    taken(handover, false, { again: true }, { now: 100, held: ["a"] })
+    taken(handover, false, { again: true }, { held: ["a"] })
     expect(handover.owed).toBe(0)
-    expect(handover.hears(99)).toBe(false)
-    taken(handover, false, { again: true }, { now: 200 })
-    expect(handover.hears(199)).toBe(false)
-    expect(handover.hears(200)).toBe(true)
+  })
+
+  test("an order for what was given back is not obeyed, and ends no standing by", () => {
+    const handover = standing()
+    handover.gaveBack(["a", "b"])
+    expect(handover.hears("a")).toBe(false)
+    expect(handover.hears("b")).toBe(false)
+    expect(handover.standsBy).toBe(true)
+    expect(handover.hears("c")).toBe(true)
+    expect(handover.standsBy).toBe(false)
+  })
+
+  test("it knows the last thousand that were given back", () => {
+    const handover = standing()
+    handover.gaveBack(["first", "second"])
+    handover.gaveBack(Array.from({ length: 999 }, (_, n) => `entry ${n}`))
+    expect(handover.hears("second")).toBe(false)
+    expect(handover.hears("first")).toBe(true)
   })
 })
 

@@ -17,7 +17,6 @@ export const handoverPlants: ReadonlyArray<Plant> = [
     `entry .. " " .. record) > 0`,
     `entry .. " " .. record) >= 0`
   ),
-  plant("an order does not say since when", `"run " .. since`, `"run 0"`),
   plant("only one worker is tried", `"LIMIT", 0, hand_tries`, `"LIMIT", 0, 1`),
   plant("who was handed a task stands by", `      redis.call("ZREM", key.standby, worker)\n`, ""),
   plant(
