@@ -17,20 +17,25 @@ export interface LeaseOptions {
 export class Lease {
   readonly #clock: Clock.Clock
   readonly #leaseMs: number
+  /** Who lives takes a turn in this time; one without an answer in it was out of reach. */
+  readonly #quietMs: number
   readonly #afterOutage: boolean
   #lastAnswerMono: number | undefined
   /** Until then its claims are its own, as far as it knows. */
   #untilMono = Number.NEGATIVE_INFINITY
-  /** Until then no other worker's lease is judged: after an outage, or a jump of the clock, all seem to have run out. */
-  #judgeFromMono: number
+  /**
+   * Until then no other worker's lease is judged: after an outage, or a jump of the clock, all seem to have run out. One
+   * that has just begun cannot know whether the clock has just jumped, and lets all take a turn first.
+   */
+  #judgeFromMono = Number.POSITIVE_INFINITY
   /** Redis's Unix milliseconds less ours, at least and at most: an answer was made between its turn's start and its end. */
   #offset: { readonly least: number; readonly most: number } | undefined
 
   constructor({ afterOutage, clock, leaseMs }: LeaseOptions) {
     this.#clock = clock
     this.#leaseMs = leaseMs
+    this.#quietMs = leaseMs / 2
     this.#afterOutage = afterOutage
-    this.#judgeFromMono = afterOutage ? Number.POSITIVE_INFINITY : 0
   }
 
   /** Milliseconds on this process's monotonic clock. */
@@ -55,10 +60,11 @@ export class Lease {
     const now = this.mono()
     this.#untilMono = Math.max(this.#untilMono, sentMono + this.#leaseMs)
     const last = this.#lastAnswerMono
-    const wasOut = last === undefined ? this.#afterOutage : now - last > this.#leaseMs / 2
+    const wasOut = last === undefined ? this.#afterOutage : now - last > this.#quietMs
     const offset = { least: redisNow - now, most: redisNow - sentMono }
     // Others may not have renewed theirs yet on the clock as it is now.
     if (wasOut || this.#hasJumped(offset)) this.#judgeFromMono = now + this.#leaseMs
+    else if (last === undefined) this.#judgeFromMono = now + this.#quietMs
     this.#offset = offset
     this.#lastAnswerMono = now
   }

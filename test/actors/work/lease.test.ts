@@ -1,6 +1,6 @@
 /**
  * A worker renews its lease so often that it never takes its own quiet for an outage; after one, or once Redis's clock has
- * jumped, it judges nobody for a lease.
+ * jumped, it judges nobody for a lease, and for half of one when it has just begun.
  */
 import { expect, test } from "bun:test"
 import { type Clock, Duration, Effect } from "effect"
@@ -32,7 +32,7 @@ const recorded = (lease: Duration.Input, turns: Array<Turn>) =>
 
 for (const lease of ["1 second", "3 seconds", "15 seconds"] as const) {
   for (const quiet of ["is idle", "is full, and its task goes on and on"]) {
-    it.effect(`a worker with a lease of ${lease} judges others all the time while it ${quiet}`, () => {
+    it.effect(`a worker with a lease of ${lease} judges others from half of it on while it ${quiet}`, () => {
       const turns: Array<Turn> = []
       return Effect.gen(function* () {
         yield* TestClock.setTime(startOfTime)
@@ -40,9 +40,15 @@ for (const lease of ["1 second", "3 seconds", "15 seconds"] as const) {
           const { submit } = yield* Dispatcher.Dispatcher
           yield* settle
           if (quiet !== "is idle") yield* submit({ name: "lasts", input: null })
+          yield* pass(Duration.times(Duration.fromInputUnsafe(lease), 0.4))
+          expect(turns.length).toBeGreaterThan(0)
+          expect(turns.filter(({ judges }) => judges)).toEqual([])
+
+          yield* pass(Duration.times(Duration.fromInputUnsafe(lease), 0.2))
+          const begun = turns.length
           yield* pass(Duration.times(Duration.fromInputUnsafe(lease), 4))
-          expect(turns.length).toBeGreaterThan(4)
-          expect(turns.filter(({ judges }) => !judges)).toEqual([])
+          expect(turns.length).toBeGreaterThan(begun + 4)
+          expect(turns.slice(begun).filter(({ judges }) => !judges)).toEqual([])
         }).pipe(Effect.provide(recorded(lease, turns)))
       })
     })
@@ -93,7 +99,9 @@ for (const [sentence, jumpMs] of [
         yield* TestClock.setTime(startOfTime)
         yield* Effect.gen(function* () {
           yield* pass("2 seconds")
-          expect(turns.filter(({ judges }) => !judges)).toEqual([])
+          const begun = turns.length
+          yield* pass("2 seconds")
+          expect(turns.slice(begun).filter(({ judges }) => !judges)).toEqual([])
 
           skewMs = jumpMs
           const before = turns.length
@@ -127,13 +135,14 @@ test("a slow answer is not taken for a jump of Redis's clock", () => {
     lease.answered(sentMono, redisNow)
     return lease.said.judges
   }
-  expect(answered(0, 1_000_000, 1)).toBe(true)
+  // One that has just begun judges nobody for half of its lease.
+  expect(answered(0, 1_000_000, 1)).toBe(false)
   // Made at once, and five seconds on its way; and the next one is as quick as ever.
-  expect(answered(100, 1_000_100, 5_100)).toBe(true)
-  expect(answered(5_200, 1_005_200, 5_201)).toBe(true)
+  expect(answered(100, 1_000_100, 5_100)).toBe(false)
+  expect(answered(7_500, 1_007_500, 7_501)).toBe(true)
   // Five seconds on its way to Redis.
-  expect(answered(5_300, 1_010_300, 10_300)).toBe(true)
-  expect(answered(10_400, 1_050_400, 10_401)).toBe(false)
+  expect(answered(7_600, 1_012_600, 12_600)).toBe(true)
+  expect(answered(12_700, 1_052_700, 12_701)).toBe(false)
 })
 
 it.effect(
