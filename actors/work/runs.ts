@@ -21,6 +21,7 @@ import { attempt, type Ending, type Services, type Started, startPlain } from ".
 import { makeBatches } from "./batches.ts"
 import { type Keeping, Run, type RunOf } from "./context.ts"
 import { type Emitter, openEmitter } from "./emitter.ts"
+import { Looks } from "./looks.ts"
 import { Offspring } from "../dispatch/offspring.ts"
 import {
   acted,
@@ -29,7 +30,6 @@ import {
   firstDueMono,
   isGone,
   missing,
-  noteDueMono,
   type Running,
   type Stop,
   unreadable
@@ -61,13 +61,10 @@ export interface Runs {
   readonly interrupt: (entry: Entry, stop: Stop) => void
   /** Hands back what was interrupted and has not stopped: whatever it still does is refused. */
   readonly abandon: () => void
-  /** Looks at every run: whose time is up is interrupted, whose note is due gets one. */
-  readonly look: () => void
-  /** When something is to be looked at next, on our monotonic clock; not before it, but maybe nothing is then. */
-  readonly dueMono: () => number
-  readonly noteIsDue: () => boolean
-  /** Up to `most` notes that are due. */
-  readonly takeNotes: (most: number) => ReadonlyArray<readonly [Entry, string]>
+  readonly look: Looks["look"]
+  readonly dueMono: Looks["dueMono"]
+  readonly noteIsDue: Looks["noteIsDue"]
+  readonly takeNotes: Looks["takeNotes"]
 }
 
 export interface RunsOptions {
@@ -105,12 +102,8 @@ export const openRuns = Effect.fnUntraced(function* (
   /** Those that are over for us, and have not ended yet. */
   const leaving = new Set<Fiber.Fiber<Ending>>()
   let done = 0
-  /** Runs that a look found to be due for a note. */
-  let noting: Array<Running> = []
-  let dueMono = Number.POSITIVE_INFINITY
-  const dueBy = (at: number) => {
-    dueMono = Math.min(dueMono, at)
-  }
+  const looks = new Looks({ worker, mono, running, onTimeUp: (entry) => interrupt(entry, "timeout") })
+  const { dueBy } = looks
 
   const emitter: Emitter = yield* openEmitter({
     partition,
@@ -350,32 +343,6 @@ export const openRuns = Effect.fnUntraced(function* (
     return { ...of, trace: run.trace, envelope: { ...envelope, ...run.trace.carried } }
   }
 
-  const look = () => {
-    const now = mono()
-    noting = []
-    dueMono = Number.POSITIVE_INFINITY
-    for (const run of running.values()) {
-      const noteAt = noteDueMono(run)
-      if (now >= noteAt) noting.push(run)
-      else dueBy(noteAt)
-      const timeoutAt = run.startedMono + (run.timeoutMs ?? Number.POSITIVE_INFINITY)
-      if (now < timeoutAt) dueBy(timeoutAt)
-      else interrupt(run.entry, "timeout")
-    }
-  }
-
-  const takeNotes = (most: number) => {
-    const now = mono()
-    return noting
-      .splice(0, most)
-      .filter(({ entry }) => running.has(entry))
-      .map((run): readonly [Entry, string] => {
-        run.notedMono = now
-        run.noteDue = false
-        return [run.entry, JSON.stringify({ worker, startedAt: run.startedAt, progress: run.progress })]
-      })
-  }
-
   // However it ends, nothing it started outlives it.
   yield* Effect.addFinalizer(() => {
     for (const run of running.values()) run.stop ??= "lost"
@@ -398,9 +365,9 @@ export const openRuns = Effect.fnUntraced(function* (
     start,
     interrupt,
     abandon,
-    look,
-    dueMono: () => dueMono,
-    noteIsDue: () => noting.length > 0,
-    takeNotes
+    look: looks.look,
+    dueMono: looks.dueMono,
+    noteIsDue: looks.noteIsDue,
+    takeNotes: looks.takeNotes
   }
 })
