@@ -17,9 +17,9 @@ import { beginTry } from "../outcome/tries.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { collect, makeBase, makeFolder } from "./folder.ts"
 import { Command, limitsOf, timeoutMaxMs } from "./input.ts"
-import { probe, systemPath } from "./probe.ts"
+import { probe } from "./probe.ts"
 import { type Ended, runToEnd, type Source } from "./process.ts"
-import { commandLine, endingOf, maskable, type Tools } from "./sandbox.ts"
+import { commandLine, endingOf, maskable, systemPath, type Tools, withEnvironment } from "./sandbox.ts"
 
 /** The command ended with a code that is not among `exitCodes`. It is begun again as the retry policy says. */
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {
@@ -127,11 +127,13 @@ const runAt = Effect.fnUntraced(function* (command: Command, line: ReadonlyArray
   const folder = yield* makeFolder(base, command.files ?? [], files, tools.asNobody)
   const stdin = yield* stdinOf(command, files)
   const place = { base, folder, masked: maskable(masked, [line[0]!, base]) }
+  const variables = { PATH: systemPath, HOME: folder, TMPDIR: folder, LANG: "C.UTF-8", ...command.env }
+  const asked = withEnvironment(tools.sh, line, variables)
   const startedAt = yield* Clock.currentTimeMillis
   const ended = yield* runToEnd({
-    command: commandLine(tools, line, place, limits),
+    command: commandLine(tools, asked.command, place, limits),
     folder,
-    env: { PATH: systemPath, HOME: folder, TMPDIR: folder, LANG: "C.UTF-8", ...command.env },
+    env: asked.env,
     stdin,
     outputBytes: limits.outputBytes,
     tell

@@ -4,6 +4,9 @@ import { fileBytesMax } from "../../runtime/files.ts"
 
 const argumentsMax = 256
 const argumentCharactersMax = 65_536
+const variablesMax = 64
+/** Of all values together. */
+const variablesCharactersMax = 65_536
 const filesMax = 64
 
 export const timeoutMaxMs = 60 * 60_000
@@ -15,6 +18,10 @@ const Text = Schema.String.check(
   Schema.isMaxLength(argumentCharactersMax),
   Schema.makeFilter((text) => !text.includes("\0") || "must not hold a NUL character")
 )
+
+/** Variables by which the system's loader puts other code into a program than its own, whatever the program. */
+const isLoaders = (name: string) =>
+  /^(LD|DYLD)_/.test(name) || ["GCONV_PATH", "GLIBC_TUNABLES"].includes(name)
 
 const isPlainName = (name: string) =>
   name.length <= 255 && /^[A-Za-z0-9_][A-Za-z0-9_. -]*(\/[A-Za-z0-9_][A-Za-z0-9_. -]*){0,7}$/.test(name)
@@ -73,7 +80,11 @@ export const Command = Schema.Struct({
         const names = Object.keys(env)
         const wrong = names.find((name) => !/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name))
         if (wrong !== undefined) return `"${wrong}" cannot name a variable`
-        return names.length <= 64 || "has more than 64 variables"
+        const loaders = names.find(isLoaders)
+        if (loaders !== undefined) return `${loaders} would make the program run code that is not its own`
+        if (names.length > variablesMax) return `has more than ${variablesMax} variables`
+        const characters = Object.values(env).reduce((sum, { length }) => sum + length, 0)
+        return characters <= variablesCharactersMax || `has more than ${variablesCharactersMax} characters`
       })
     )
   ),

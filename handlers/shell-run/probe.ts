@@ -1,9 +1,6 @@
 /** Looks once what this machine offers to confine commands with. */
 import { Effect } from "effect"
-import { namespaceFlags, nobody, type Tools } from "./sandbox.ts"
-
-/** Where the tools themselves are looked for, whatever the worker's own path. */
-export const systemPath = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+import { namespaceFlags, nobody, systemPath, type Tools } from "./sandbox.ts"
 
 const probeMax = "5 seconds"
 

@@ -7,6 +7,9 @@
  */
 import type { Limits } from "./input.ts"
 
+/** Where what confines a command is looked for, whatever the worker's own path. */
+export const systemPath = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+
 /** What this machine offers, as `probe.ts` finds it: paths of programs. */
 export interface Tools {
   readonly sh: string
@@ -58,6 +61,27 @@ const limited = (limits: Limits) =>
     `ulimit -u ${limits.processes} 2>/dev/null || ulimit -p ${limits.processes} 2>/dev/null`,
     'exec "$@"'
   ].join("\n")
+
+/**
+ * A command with the environment that it asks for, as a command line and an environment in which none of these variables
+ * has a meaning. They come to be what they are in the last step: what confines a command runs with other rights, and is
+ * not to load, to find or to mount what the command says.
+ */
+export const withEnvironment = (
+  sh: string,
+  command: ReadonlyArray<string>,
+  variables: Readonly<Record<string, string>>
+): { readonly command: ReadonlyArray<string>; readonly env: Readonly<Record<string, string>> } => {
+  const all = Object.entries(variables)
+  const named = all.map(([name], at) => `${name}="$VALUE_${at}"`)
+  return {
+    command: [sh, "-c", `exec env -i ${named.join(" ")} "$@"`, "sh", ...command],
+    env: Object.fromEntries([
+      ["PATH", systemPath],
+      ...all.map(([, value], at): [string, string] => [`VALUE_${at}`, value])
+    ])
+  }
+}
 
 /** The command line that runs `command` at a place within its limits. */
 export const commandLine = (

@@ -92,6 +92,36 @@ describe("a command", () => {
     })
   )
 
+  it.live("has the variables that it asks for, and what confines it has none of them", () =>
+    Effect.gen(function* () {
+      const env = { PATH: "/nowhere", IFS: "o", LIBMOUNT_FSTAB: "x", SAID: `"$PATH" $(id) \`id\`\n'` }
+      const { exitCode, stdout } = yield* run({ program: "/usr/bin/printf", args: ["%s", "so far"], env })
+      expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "so far" })
+      const seen = yield* run({ program: "env", env })
+      expect(seen.stdout).toContain("PATH=/nowhere\n")
+      expect(seen.stdout).toContain(`SAID=${env.SAID}`)
+      expect(seen.stdout).not.toContain("VALUE_")
+    })
+  )
+
+  it.live("is refused with variables by which a program would run code that is not its own", () =>
+    Effect.gen(function* () {
+      for (const name of [
+        "LD_PRELOAD",
+        "LD_LIBRARY_PATH",
+        "LD_AUDIT",
+        "DYLD_INSERT_LIBRARIES",
+        "GCONV_PATH"
+      ]) {
+        const refused = yield* Effect.flip(run({ program: "echo", env: { [name]: "./evil.so" } }))
+        expect(String(refused)).toContain(`${name} would make the program run code that is not its own`)
+      }
+      expect(String(yield* Effect.flip(run({ program: "echo", env: { A: "a".repeat(65_537) } })))).toContain(
+        "65536"
+      )
+    })
+  )
+
   it.live("is told what it said and how it ended", () =>
     Effect.gen(function* () {
       const { recording, task } = recordingTask()
