@@ -11,6 +11,11 @@ export type EffectSchema = Schema.Codec<unknown, unknown>
 /** What may stand for a schema: any Standard Schema, or a schema of `effect` that needs no services. */
 export type AnySchema = Standard | EffectSchema
 
+/** Whether it may be: code without types gives what it likes. */
+export const isSchema = (value: unknown): value is AnySchema =>
+  Schema.isSchema(value) ||
+  ((typeof value === "object" || typeof value === "function") && value !== null && "~standard" in value)
+
 /** One fault of a value: where, as a JSON pointer (RFC 6901; empty for the whole), and what is wrong. */
 export const Fault = Schema.Struct({ path: Schema.String, message: Schema.String })
 export type Fault = typeof Fault.Type

@@ -102,6 +102,19 @@ export class StepTooLarge extends Schema.TaggedError<StepTooLarge>()("StepTooLar
   }
 }
 
+/**
+ * A step was begun, or a child submitted, inside of another step. Unless it is caught the task fails at once: a later run,
+ * which does not run that step again, would miss it. Do it before or after the step.
+ */
+export class StepNested extends Schema.TaggedError<StepNested>()("StepNested", {
+  /** The step that it was inside of. */
+  step: Schema.String
+}) {
+  override get message() {
+    return `step "${this.step}" began another step or submitted a child inside of itself; do that before or after it`
+  }
+}
+
 /** A child was not taken in, and `reason` says why. Nothing was stored, unless the store did not answer in time. */
 export class ChildRefused extends Schema.TaggedError<ChildRefused>()("ChildRefused", {
   handler: Schema.String,
@@ -158,11 +171,47 @@ type OutcomesOf<Cs extends ReadonlyArray<Child>> = {
   readonly [K in keyof Cs]: Cs[K] extends Child<infer Output> ? ChildOutcome<Output> : never
 }
 type Submissions<Ts extends ReadonlyArray<Named>> = { readonly [K in keyof Ts]: Submission<Ts[K]> }
-type Results<Ts extends ReadonlyArray<Named>> = { readonly [K in keyof Ts]: OutputOf<Ts[K]> }
+
+/** Nobody else has this list, so that it may also be the input of a task. */
+type Results<Ts extends ReadonlyArray<Named>> = { -readonly [K in keyof Ts]: OutputOf<Ts[K]> }
 type Outcomes<Ts extends ReadonlyArray<Named>> = { readonly [K in keyof Ts]: ChildOutcome<OutputOf<Ts[K]>> }
+
+/** What a handler is not: where the result before is no input of a handler, only a function can make one of it. */
+interface FunctionOfTheResultBefore {
+  readonly call: unknown
+}
+
+/** A link that can follow: a handler takes the result before, of which nobody may know the type, as it is. */
+type Next<Previous, T extends Named> = Link<Previous, T> &
+  (unknown extends Previous ? unknown : [Previous] extends [InputOf<T>] ? unknown : FunctionOfTheResultBefore)
+
+/** `N` links, whose types are followed from each to the next. */
+type Chained<
+  A extends Named,
+  B extends Named,
+  C extends Named,
+  D extends Named,
+  E extends Named,
+  F extends Named,
+  G extends Named,
+  H extends Named,
+  N extends number
+> = readonly [
+  Submission<A>,
+  Next<OutputOf<A>, B>?,
+  Next<OutputOf<B>, C>?,
+  Next<OutputOf<C>, D>?,
+  Next<OutputOf<D>, E>?,
+  Next<OutputOf<E>, F>?,
+  Next<OutputOf<F>, G>?,
+  Next<OutputOf<G>, H>?
+] & { readonly length: N }
 
 /** Links whose types nobody follows. */
 type Links = readonly [Submission, ...ReadonlyArray<Link<never, Named>>]
+
+/** No argument where only the run time knows how many links there are; one that nobody has where all are written down. */
+type IfUncounted<Ls extends Links> = number extends Ls["length"] ? [] : [never]
 
 // ---------------------------------------------------------------------------------------------------------
 // In promises
@@ -189,13 +238,20 @@ export interface Group {
 }
 
 export interface Chain {
-  <A extends Named, B extends Named>(
-    links: readonly [Submission<A>, Link<OutputOf<A>, B>]
-  ): Promise<OutputOf<B>>
-  <A extends Named, B extends Named, C extends Named>(
-    links: readonly [Submission<A>, Link<OutputOf<A>, B>, Link<OutputOf<B>, C>]
-  ): Promise<OutputOf<C>>
-  (links: Links): Promise<unknown>
+  <
+    A extends Named,
+    B extends Named,
+    C extends Named,
+    D extends Named,
+    E extends Named,
+    F extends Named,
+    G extends Named,
+    H extends Named,
+    N extends number
+  >(
+    links: Chained<A, B, C, D, E, F, G, H, N>
+  ): Promise<OutputOf<[never, A, B, C, D, E, F, G, H][N]>>
+  <Ls extends Links>(links: Ls, ...uncounted: IfUncounted<Ls>): Promise<unknown>
 }
 
 /** What a plain handler may write while it runs. The three writes resolve when they are stored; await them. */
@@ -228,8 +284,8 @@ export interface TaskContext extends Attempt, Writing {
   /**
    * Runs a part whose result is remembered: in a later run of the task it is not run again, and its result is given
    * as JSON keeps it. It is given so the first time, too. What it throws is not remembered. It may run twice all the
-   * same, when the process dies after it and before its result is stored. Rejects with `StepChanged` or `StepTooLarge`
-   * beside what it rejects with itself.
+   * same, when the process dies after it and before its result is stored. Rejects with `StepChanged`,
+   * `StepTooLarge`, or `StepNested` inside of another step, beside what it rejects with itself.
    */
   readonly step: <A>(name: string, run: () => A | Promise<A>) => Promise<A>
 
@@ -260,13 +316,16 @@ export interface TaskContext extends Attempt, Writing {
   /** Submits tasks and waits for all of them. */
   readonly group: Group
 
-  /** Submits one task after the other, each with the result of the one before, and gives the last result. */
+  /**
+   * Submits one task after the other, each with the result of the one before, and gives the last result. Up to eight are
+   * followed by their types; more, or a list made at run time, is written as `[first, ...rest]`, and gives `unknown`.
+   */
   readonly chain: Chain
 
   /** A group, and then a task with the group's results. */
   readonly chord: <const Ts extends ReadonlyArray<Named>, T extends Named>(
     tasks: Submissions<Ts>,
-    then: Link<Results<Ts>, T>
+    then: Next<Results<Ts>, T>
   ) => Promise<OutputOf<T>>
 }
 
@@ -286,7 +345,7 @@ export interface BatchContext {
 // ---------------------------------------------------------------------------------------------------------
 
 /** Why a step fails, beside what it fails with itself. */
-export type StepError = AttemptOver | StepChanged | StepTooLarge
+export type StepError = AttemptOver | StepChanged | StepNested | StepTooLarge
 
 export type SubmitChildError = StepError | ChildRefused
 
@@ -313,13 +372,23 @@ interface GroupEffect {
 }
 
 interface ChainEffect {
-  <A extends Named, B extends Named>(
-    links: readonly [Submission<A>, Link<OutputOf<A>, B>]
-  ): Effect.Effect<OutputOf<B>, SubmitChildError | ChildFailed>
-  <A extends Named, B extends Named, C extends Named>(
-    links: readonly [Submission<A>, Link<OutputOf<A>, B>, Link<OutputOf<B>, C>]
-  ): Effect.Effect<OutputOf<C>, SubmitChildError | ChildFailed>
-  (links: Links): Effect.Effect<unknown, SubmitChildError | ChildFailed>
+  <
+    A extends Named,
+    B extends Named,
+    C extends Named,
+    D extends Named,
+    E extends Named,
+    F extends Named,
+    G extends Named,
+    H extends Named,
+    N extends number
+  >(
+    links: Chained<A, B, C, D, E, F, G, H, N>
+  ): Effect.Effect<OutputOf<[never, A, B, C, D, E, F, G, H][N]>, SubmitChildError | ChildFailed>
+  <Ls extends Links>(
+    links: Ls,
+    ...uncounted: IfUncounted<Ls>
+  ): Effect.Effect<unknown, SubmitChildError | ChildFailed>
 }
 
 /** The context of an Effect handler, as a service: what `TaskContext` says of each holds here. */
@@ -350,7 +419,7 @@ export class CurrentTask extends Context.Service<
     readonly chain: ChainEffect
     readonly chord: <const Ts extends ReadonlyArray<Named>, T extends Named>(
       tasks: Submissions<Ts>,
-      then: Link<Results<Ts>, T>
+      then: Next<Results<Ts>, T>
     ) => Effect.Effect<OutputOf<T>, SubmitChildError | ChildFailed>
   }
 >()("troupe/CurrentTask") {}

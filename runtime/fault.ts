@@ -1,7 +1,7 @@
 /** Errors as they are kept with a task and shown to people: type, message, stack and cause, each of bounded size. */
 import { ActRefused, AskCycle } from "./current-agent.ts"
 import { Cause } from "effect"
-import { ChildFailed, StepChanged, StepTooLarge } from "./current-task.ts"
+import { ChildFailed, StepChanged, StepNested, StepTooLarge } from "./current-task.ts"
 import type { TaskError } from "./task.ts"
 import { Fatal, RetryAfter, Snooze } from "./verdict.ts"
 
@@ -14,32 +14,48 @@ const causesMax = 4
 
 const cut = (text: string, max: number) => (text.length <= max ? text : `${text.slice(0, max)}…`)
 
-/** A value that was thrown and is no error, as text. */
-const textOf = (thrown: unknown): string => {
-  if (typeof thrown !== "object" || thrown === null) return String(thrown)
+/**
+ * What is read of what was thrown; `undefined` where that throws itself. An error's fields may be anything: whoever made
+ * it of a reply (`Object.assign(error, body)`) has not looked.
+ */
+const attempted = <A>(read: () => A): A | undefined => {
   try {
-    return JSON.stringify(thrown) ?? "an object"
-  } catch (reason) {
-    return `an object that is no JSON: ${reason instanceof Error ? reason.message : "?"}`
+    return read()
+  } catch {
+    return undefined
   }
 }
 
-const typeOf = (thrown: object): string | undefined => {
-  if ("_tag" in thrown && typeof thrown._tag === "string") return thrown._tag || undefined
-  return thrown instanceof Error ? thrown.name || undefined : undefined
+const isError = (thrown: unknown): thrown is Error => attempted(() => thrown instanceof Error) === true
+
+/** A value that is no error, as text. */
+const textOf = (value: unknown): string => {
+  if (typeof value === "function") return "a function"
+  if (typeof value !== "object" || value === null) return String(value)
+  return attempted(() => JSON.stringify(value)) ?? "an object that is no JSON"
 }
+
+const nameIn = (name: unknown): string | undefined =>
+  typeof name === "string" && name !== "" ? name : undefined
+
+const typeOf = (thrown: object): string | undefined =>
+  nameIn(attempted((): unknown => Reflect.get(thrown, "_tag"))) ??
+  (isError(thrown) ? nameIn(attempted(() => thrown.name)) : undefined)
 
 const describeTo = (thrown: unknown, causes: number): TaskError => {
   const [most, stackMost] = causes === causesMax ? [messageMax, stackMax] : [causeMessageMax, causeStackMax]
   if (typeof thrown !== "object" || thrown === null)
     return { type: "Error", message: cut(textOf(thrown), most) }
   const type = cut(typeOf(thrown) ?? "Error", 256)
-  if (!(thrown instanceof Error)) return { type, message: cut(textOf(thrown), most) }
+  if (!isError(thrown)) return { type, message: cut(textOf(thrown), most) }
+  const [message, stack, cause] = (["message", "stack", "cause"] as const).map((field): unknown =>
+    attempted(() => thrown[field])
+  )
   return {
     type,
-    message: cut(thrown.message, most),
-    ...(thrown.stack === undefined ? {} : { stack: cut(thrown.stack, stackMost) }),
-    ...(thrown.cause === undefined || causes === 0 ? {} : { cause: describeTo(thrown.cause, causes - 1) })
+    message: cut(typeof message === "string" ? message : textOf(message), most),
+    ...(typeof stack === "string" ? { stack: cut(stack, stackMost) } : {}),
+    ...(cause === undefined || causes === 0 ? {} : { cause: describeTo(cause, causes - 1) })
   }
 }
 
@@ -63,11 +79,11 @@ const framesMax = 8
  * which may quote what the handler was given.
  */
 export const withoutMessage = (thrown: unknown): string => {
-  if (!(thrown instanceof Error)) return `a ${typeof thrown}`
-  const { message, name, stack = "" } = thrown
+  if (!isError(thrown)) return `a ${typeof thrown}`
+  const { message, stack = "", type } = describe(thrown)
   const after = stack.includes(message) ? stack.slice(stack.indexOf(message) + message.length) : stack
   const frames = after.split("\n").filter((line) => /^\s+at /.test(line))
-  return [name, ...frames.slice(0, framesMax)].join("\n")
+  return [type, ...frames.slice(0, framesMax)].join("\n")
 }
 
 /** What a run failed with, and what it said about being tried again. */
@@ -85,10 +101,13 @@ export type Unfinished =
   | { readonly kind: "snooze"; readonly afterMs: number }
 
 /** Trying again would come to the same. */
-const isFatal = (thrown: unknown) =>
-  [Fatal, StepChanged, StepTooLarge, ChildFailed, AskCycle, ActRefused].some((kind) => thrown instanceof kind)
+const isFatal = (thrown: Error) =>
+  [Fatal, StepChanged, StepNested, StepTooLarge, ChildFailed, AskCycle, ActRefused].some(
+    (kind) => thrown instanceof kind
+  )
 
 export const unfinished = (thrown: unknown): Unfinished => {
+  if (!isError(thrown)) return { kind: "failure", failure: { error: describe(thrown), fatal: false } }
   if (thrown instanceof Snooze) return { kind: "snooze", afterMs: thrown.afterMs }
   const failure: Failure = {
     error: describe(thrown),

@@ -16,6 +16,7 @@ import {
   type Checked,
   type EffectSchema,
   faultsOfIssues,
+  isSchema,
   Misfit,
   type Whatever
 } from "./check.ts"
@@ -30,7 +31,7 @@ import {
   retryJson,
   type RetryJson as Retry
 } from "./retry.ts"
-import { laneOf, type Lane, type Priority, QueueName } from "./task.ts"
+import { laneOf, type Lane, lanes, Priority, QueueName } from "./task.ts"
 
 export * from "./current-task.ts"
 export type { Limit } from "./terms.ts"
@@ -229,12 +230,26 @@ export const define = <Input, Output>(
   if (!Schema.is(QueueName)(options.queue ?? "default")) {
     throw new TypeError(`handler ${name}: queue "${options.queue}" is not 1 to 63 of a-z 0-9 _ -`)
   }
+  const { priority = "normal" } = options
+  const [input, output] = [options.input as unknown, options.output as unknown]
+  if (!Schema.is(Priority)(priority)) {
+    throw new TypeError(
+      `handler ${name}: priority ${JSON.stringify(priority)} is none of ${lanes.join(", ")}, and not 15, 10, 5 or 0`
+    )
+  }
+  if ("run" in body && typeof body.run !== "function") {
+    throw new TypeError(`handler ${name}: run is no function`)
+  }
+  for (const [field, schema] of Object.entries({ input, output })) {
+    if (schema !== undefined && !isSchema(schema))
+      throw new TypeError(`handler ${name}: ${field} is no schema`)
+  }
   const backoff = options.retry?.backoff
   return {
     [brand]: undefined as never,
     name,
     queue: options.queue ?? "default",
-    lane: laneOf(options.priority ?? "normal"),
+    lane: laneOf(priority),
     timeoutMs: optionalMillis(name, "timeout", options.timeout),
     expiresMs: optionalMillis(name, "expires", options.expires),
     deadlineMs: optionalMillis(name, "deadline", options.deadline),
@@ -243,8 +258,8 @@ export const define = <Input, Output>(
     limits: limitsOf(name, options.limits ?? []),
     keyed: keyedOf(name, options.key ?? {}),
     isolation: isolationOf(name, options.isolation, body.kind),
-    readInput: check(options.input as AnySchema | undefined, Schema.toStandardSchemaV1),
-    writeOutput: check(options.output as AnySchema | undefined, (schema) =>
+    readInput: check(input as AnySchema | undefined, Schema.toStandardSchemaV1),
+    writeOutput: check(output as AnySchema | undefined, (schema) =>
       Schema.toStandardSchemaV1(Schema.flip(schema))
     ),
     body
@@ -295,6 +310,9 @@ const definePlain = <In extends AnySchema, Out extends AnySchema, Result extends
       : { kind: "batch", ...batchOf(options.name, options.batch), runAll: options.runAll }
   )
 
+/** What gives a run its services; it must be there where the run asks for any beside the task that it is for. */
+type Served<R, L> = [Exclude<R, CurrentTask>] extends [never] ? { readonly layer?: L } : { readonly layer: L }
+
 /**
  * The same record in Effect: typed errors, services by `layer`, the context as the service `CurrentTask`. The
  * layer may ask for `Settings` and for `Census`; everything else it brings itself.
@@ -310,8 +328,7 @@ const defineEffect = <
 >(
   options: Options<In, Out> & {
     readonly run: (input: TypeOf<In>) => Effect.Effect<Result, E, R | CurrentTask>
-    readonly layer?: Layer.Layer<R, LE, LR>
-  }
+  } & Served<R, Layer.Layer<R, LE, LR>>
 ): TaskDefinition<TakenBy<In>, ResultOf<Out, Result>> =>
   define(options, { kind: "effect", run: options.run, layer: options.layer })
 

@@ -12,6 +12,7 @@ import {
 import { millisOf, written } from "../../runtime/duration.ts"
 import { defecting, type Run } from "../work/context.ts"
 import type { Acting } from "./act.ts"
+import { Told } from "./told.ts"
 
 /** How long an answer may take when nobody says. */
 const askDefault: Duration.Input = "30 seconds"
@@ -25,6 +26,8 @@ export interface Handling {
   readonly address: string
   readonly key: string
   readonly state: unknown
+  /** What a plain handler has asked to be sent. */
+  readonly told: Array<Told>
 }
 
 // What the methods give and take is said by the contract; inside, everything is JSON.
@@ -124,8 +127,12 @@ class Plain extends Common {
   }
 
   get tell() {
-    const { run } = this.handling
-    return (...args: Parameters<ReturnType<typeof tell>>) => run.promised(tell(this.handling)(...args))
+    const { run, told } = this.handling
+    return (...args: Parameters<ReturnType<typeof tell>>) => {
+      const one = Told.of(run.promised(tell(this.handling)(...args)))
+      told.push(one)
+      return one
+    }
   }
 
   get ask() {

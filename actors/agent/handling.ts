@@ -97,14 +97,17 @@ export const handle = (mail: Mail): Effect.Effect<Handled> =>
       const fits = await settled(definition.readInput(envelope.input))
       if (Result.isFailure(fits)) throw unfit(fits.failure)
       const state = await readState(body.state, { address, key }, stored.state)
-      const handling: Handling = { run, acting, definition, address, key, state }
+      const handling: Handling = { run, acting, definition, address, key, state, told: [] }
       return { given: (fits.success as MessageJson).input, handling }
     }
 
     const plainly = async (spec: MessageSpec): Promise<Ending> => {
       try {
         const { given, handling } = await begin()
-        const ending = await written(spec, await spec.handle(given, plainContext(handling)))
+        const output = await spec.handle(given, plainContext(handling))
+        // Those that it waits for itself may send more of them meanwhile.
+        for (const one of handling.told) await one.unheard
+        const ending = await written(spec, output)
         return concluded(run, ending)
       } catch (thrown) {
         return concluded(run, unfinished(thrown))

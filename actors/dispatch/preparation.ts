@@ -2,7 +2,7 @@
  * Makes of a task as its caller describes it what is stored: everything that can refuse it happens here, before
  * anything is stored, over plain values.
  */
-import { DateTime, Option, Result, Schema } from "effect"
+import { Result, Schema } from "effect"
 import type { Guard } from "../../runtime/admission.ts"
 import type { MessageJson } from "../../runtime/agent.ts"
 import { describe } from "../../runtime/fault.ts"
@@ -25,6 +25,7 @@ import {
 } from "../../runtime/task.ts"
 import type { Carried } from "../../runtime/telemetry/trace-context.ts"
 import { tenantDefault, ulidOfTenant } from "../../runtime/tenant.ts"
+import { readTime, timeExpected } from "../../runtime/time.ts"
 import { deliver } from "../callback/deliver.ts"
 import { callbackOf } from "../callback/option.ts"
 import { boxOf } from "./box.ts"
@@ -104,9 +105,8 @@ const timeOf = (
 ): Result.Result<number | undefined, SubmitRefused> => {
   if (at === undefined) return Result.succeed(afterMs === undefined ? undefined : now + afterMs)
   if (afterMs !== undefined) return refuse(`/${atName}`, `give either ${afterName} or ${atName}`)
-  const time = DateTime.make(at)
-  if (Option.isNone(time)) return refuse(`/${atName}`, "not a time in ISO 8601, such as 2030-01-31T09:00:00Z")
-  const millis = DateTime.toEpochMillis(time.value)
+  const millis = readTime(at)
+  if (millis === undefined) return refuse(`/${atName}`, timeExpected)
   return millis - now > aheadMaxMs
     ? refuse(`/${atName}`, "more than ten years ahead")
     : Result.succeed(millis)
@@ -291,7 +291,12 @@ const layOut = (
     return refuse("/callback", "there is no secret to sign it with: set TROUPE_WEBHOOK_SECRETS")
   }
   const boxed = box !== undefined
-  const json = envelopeJson(task, key, times, tenant, at)
+  let json: string
+  try {
+    json = envelopeJson(task, key, times, tenant, at)
+  } catch (thrown) {
+    return refuse("/input", `is no JSON: ${describe(thrown).message}`)
+  }
   if (json.length > inputMax) return refuse("/input", `more than ${inputMax} characters of JSON`)
   const partition =
     birth?.id === undefined
@@ -330,12 +335,21 @@ export const prepare = (
   const definition = handlers.find(task.name)
   // What is signed in our name is not for others to say.
   if (definition === undefined || definition === deliver) return Result.fail(handlers.unknown(task.name))
-  const faults = faultsOf(task.input)
+  const { input } = task
+  if (typeof input === "function" || typeof input === "symbol")
+    return refuse("/input", `a ${typeof input} is no JSON`)
+  const faults = faultsOf(input)
   if (faults.length > 0) return Result.fail(inside(faults))
-  const fits = definition.readInput(task.input ?? null)
   const decide = (read: Result.Result<unknown, Misfit>) =>
     Result.isFailure(read)
       ? Result.fail(inside(read.failure.faults))
       : layOut(task, definition, read.success, at)
-  return fits instanceof Promise ? fits.then(decide) : decide(fits)
+  const broken = (thrown: unknown) =>
+    refuse("/input", `${definition.name} cannot check it: ${describe(thrown).message}`)
+  try {
+    const fits = definition.readInput(input ?? null)
+    return fits instanceof Promise ? fits.then(decide, broken) : decide(fits)
+  } catch (thrown) {
+    return broken(thrown)
+  }
 }

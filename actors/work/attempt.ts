@@ -251,9 +251,13 @@ const outcomesOf = async (
       const got = Array.isArray(outcomes) ? `${outcomes.length} outcomes` : "no list of outcomes"
       throw new Fatal(`runAll gave ${got} for ${fitting.length} items`, { type: "BatchMismatch" })
     }
+    // Each may be a promise, as where it is made by an async function.
+    const ended = await Promise.allSettled<unknown>(outcomes)
     for (const [k, { at }] of fitting.entries()) {
-      const outcome: unknown = outcomes[k]
-      endings[at] = outcome instanceof Error ? unfinished(outcome) : await written(definition, outcome)
+      const outcome = ended[k]!
+      const value: unknown = outcome.status === "rejected" ? outcome.reason : outcome.value
+      const isFailure = outcome.status === "rejected" || value instanceof Error
+      endings[at] = isFailure ? unfinished(value) : await written(definition, value)
     }
   }
   return endings as ReadonlyArray<Ending>

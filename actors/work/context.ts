@@ -37,6 +37,7 @@ import type { Offspring } from "../dispatch/offspring.ts"
 import { runFields } from "../../runtime/telemetry/logs.ts"
 import { carriedIn } from "../../runtime/telemetry/trace-context.ts"
 import { type Span, spanning, type Tracing } from "../../runtime/telemetry/tracing.ts"
+import { insideStep, insideStepEffect, nestedIn, outsideSteps } from "./inside-step.ts"
 import { Recall, Suspended, type Verdict } from "./recall.ts"
 
 /** What a run writes while it lasts. */
@@ -215,10 +216,17 @@ export class Run implements TaskContext {
 
   /** Submits a task whose reply this run waits for, and gives it: as `submit` and `all` do, and never one that waits for this. */
   inquire(task: Named, input: unknown, options: InquiryOptions) {
-    const number = this.#remembered.next()
-    return Effect.flatMap(this.#children.submit(number, task, input, options, "asked"), (child) =>
-      Effect.map(this.#children.all([child]), ([reply]) => reply)
+    return outsideSteps(this, () =>
+      Effect.flatMap(this.#children.submit(this.#remembered.next(), task, input, options, "asked"), (child) =>
+        Effect.map(this.#children.all([child]), ([reply]) => reply)
+      )
     )
+  }
+
+  /** What takes numbers, at the call, so that several may go on beside each other. */
+  #numbered<A, E>(make: () => Effect.Effect<A, E>): Promise<A> {
+    const nested = nestedIn(this)
+    return nested === undefined ? this.promised(make()) : this.promised(Effect.fail(nested))
   }
 
   /** An effect of its handler: what it logs says whose it is, and it is part of the run's span where there is one. */
@@ -271,23 +279,17 @@ export class Run implements TaskContext {
     return (name, run) => {
       const recall = this.#remembered
       // What it throws is what the step rejects with.
-      return this.promised(
-        recall.step(
-          recall.next(),
-          name,
-          this.#spanning(
-            name,
-            Effect.promise(async () => run())
-          )
-        )
-      )
+      const part = Effect.promise(() => insideStep(this, name, run))
+      return this.#numbered(() => recall.step(recall.next(), name, this.#spanning(name, part)))
     }
   }
 
   // What the methods below give and take is said by the contract; inside, everything is JSON.
   get submit(): TaskContext["submit"] {
     return (task, input, options) =>
-      this.promised(this.#children.submit(this.#remembered.next(), task, input, options)) as Promise<never>
+      this.#numbered(() =>
+        this.#children.submit(this.#remembered.next(), task, input, options)
+      ) as Promise<never>
   }
 
   get check(): TaskContext["check"] {
@@ -301,16 +303,16 @@ export class Run implements TaskContext {
 
   get group(): TaskContext["group"] {
     return ((...args: Parameters<Family["group"]>) =>
-      this.promised(this.#children.group(...args))) as TaskContext["group"]
+      this.#numbered(() => this.#children.group(...args))) as TaskContext["group"]
   }
 
   get chain(): TaskContext["chain"] {
-    return (...args: Parameters<Family["chain"]>) => this.promised(this.#children.chain(...args))
+    return (...args: Parameters<Family["chain"]>) => this.#numbered(() => this.#children.chain(...args))
   }
 
   get chord(): TaskContext["chord"] {
     return ((...args: Parameters<Family["chord"]>) =>
-      this.promised(this.#children.chord(...args))) as TaskContext["chord"]
+      this.#numbered(() => this.#children.chord(...args))) as TaskContext["chord"]
   }
 
   /** The same in effects, which take their numbers when they start. */
@@ -320,6 +322,10 @@ export class Run implements TaskContext {
       <Args extends ReadonlyArray<unknown>, A, E>(make: (...args: Args) => Effect.Effect<A, E>) =>
       (...args: Args) =>
         defecting(Effect.suspend(() => make(...args)))
+    const numbered =
+      <Args extends ReadonlyArray<unknown>, A, E>(make: (...args: Args) => Effect.Effect<A, E>) =>
+      (...args: Args) =>
+        defecting(outsideSteps(this, () => make(...args)))
     const service: Record<keyof Omit<CurrentTask["Service"], "signal">, unknown> = {
       task: this.task,
       attempt: this.attempt,
@@ -333,15 +339,18 @@ export class Run implements TaskContext {
       emit: (chunk: unknown) => this.guarded((writes) => writes.emit(chunk)),
       spent: (limit: string, amount: number) => Effect.sync(() => this.spent(limit, amount)),
       step: (name: string, effect: Effect.Effect<unknown, unknown>) =>
-        later(() => this.#remembered.step(this.#remembered.next(), name, this.#spanning(name, effect)))(),
-      submit: later((...[task, input, options]: Parameters<TaskContext["submit"]>) =>
+        numbered(() => {
+          const part = insideStepEffect(this, name, effect)
+          return this.#remembered.step(this.#remembered.next(), name, this.#spanning(name, part))
+        })(),
+      submit: numbered((...[task, input, options]: Parameters<TaskContext["submit"]>) =>
         this.#children.submit(this.#remembered.next(), task, input, options)
       ),
       check: later((...args: Parameters<Family["check"]>) => this.#children.check(...args)),
       all: later((...args: Parameters<Family["all"]>) => this.#children.all(...args)),
-      group: later((...args: Parameters<Family["group"]>) => this.#children.group(...args)),
-      chain: later((...args: Parameters<Family["chain"]>) => this.#children.chain(...args)),
-      chord: later((...args: Parameters<Family["chord"]>) => this.#children.chord(...args))
+      group: numbered((...args: Parameters<Family["group"]>) => this.#children.group(...args)),
+      chain: numbered((...args: Parameters<Family["chain"]>) => this.#children.chain(...args)),
+      chord: numbered((...args: Parameters<Family["chord"]>) => this.#children.chord(...args))
     }
     return Object.defineProperty(service, "signal", { get: signal, enumerable: true }) as never
   }

@@ -126,12 +126,15 @@ export const openEmitter = Effect.fnUntraced(function* (options: {
   return {
     emit: (entry, kind, data) =>
       Effect.callback<void, AttemptOver | EventRefused>((resume) => {
-        let json: string
+        let json: string | undefined
+        let reason = `a value that is ${typeof data}`
         try {
-          json = JSON.stringify(data) ?? "null"
+          json = JSON.stringify(data)
         } catch (thrown) {
-          return resume(Effect.fail(new EventRefused({ reason: `the event is not JSON: ${String(thrown)}` })))
+          reason = String(thrown)
         }
+        if (json === undefined)
+          return resume(Effect.fail(new EventRefused({ reason: `the event is not JSON: ${reason}` })))
         if (json.length > eventMax) {
           const reason = `the event has ${json.length} characters of JSON; at most ${eventMax} are stored`
           return resume(Effect.fail(new EventRefused({ reason })))

@@ -3,7 +3,7 @@
  * follow the task, and none is kept of a run that is over.
  */
 import { Effect } from "effect"
-import type { LogLevel } from "../../runtime/handler.ts"
+import { EventRefused, type LogLevel } from "../../runtime/handler.ts"
 import type { Entry, Partition } from "../../runtime/task.ts"
 import { runFields } from "../../runtime/telemetry/logs.ts"
 import type { WorkerId } from "../../runtime/turn.ts"
@@ -42,9 +42,16 @@ export class RunWrites implements Writes {
   }
 
   progress(fraction: number, message: string | undefined) {
+    if (typeof fraction !== "number" || Number.isNaN(fraction)) {
+      return Effect.fail(
+        new EventRefused({ reason: `progress: ${String(fraction)} is no number from 0 to 1` })
+      )
+    }
     const run = this.#run
     const { dueBy, emitter, onChange } = this.#with
-    run.progress = { fraction, ...(message === undefined ? {} : { message }) }
+    // Sums of fractions end a little above 1.
+    const within = Math.min(1, Math.max(0, fraction))
+    run.progress = { fraction: within, ...(message === undefined ? {} : { message }) }
     run.noteDue = true
     if (run.notedMono > 0) {
       dueBy(run.notedMono + noteEveryMs)

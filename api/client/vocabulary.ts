@@ -30,6 +30,7 @@ export {
   type Fault,
   type LogLevel,
   StepChanged,
+  StepNested,
   StepTooLarge,
   type TaskContext,
   type TaskDefinition,

@@ -53,6 +53,31 @@ describe("an error, as it is kept,", () => {
     expect(causesOf(describeError(circle))).toHaveLength(5)
   })
 
+  test("can be made of anything that has the form of one, or breaks when it is looked at", () => {
+    const with_ = (fields: object) => Object.assign(new Error("x"), fields)
+    const { proxy, revoke } = Proxy.revocable(new Error("x"), {})
+    revoke()
+    const throwing = Object.defineProperty(new Error("x"), "message", {
+      get: () => {
+        throw new Error("not to be read")
+      }
+    })
+
+    expect(describeError(with_({ message: { code: 7 } }))).toMatchObject({
+      type: "Error",
+      message: '{"code":7}'
+    })
+    expect(describeError(with_({ message: undefined })).message).toBe("undefined")
+    expect(describeError(with_({ message: 7n })).message).toBe("7")
+    expect(describeError(with_({ message: Symbol("s") })).message).toBe("Symbol(s)")
+    expect(describeError(with_({ name: { a: 1 } })).type).toBe("Error")
+    expect("stack" in describeError(with_({ stack: [1] }))).toBe(false)
+    expect(describeError(throwing).message).toBe("undefined")
+    expect(describeError(proxy)).toEqual({ type: "Error", message: "an object that is no JSON" })
+    expect(unfinished(proxy)).toMatchObject({ kind: "failure", failure: { fatal: false } })
+    expect(inOneLine(with_({ message: ["a"] }))).toBe('["a"]')
+  })
+
   test("is of bounded size, whatever was thrown", () => {
     const long = "x".repeat(1_000_000)
     const error = new Error(long, { cause: new Error(long, { cause: { long } }) })

@@ -30,6 +30,15 @@ describe("a handler", () => {
     })
   })
 
+  test("is refused, with what is wrong, where code without types gives what it cannot be", () => {
+    const given = (over: object) => () => defineTask({ name: "some", run, ...over } as never)
+    expect(given({ priority: "hihg" })).toThrow('priority "hihg" is none of urgent, high, normal, low')
+    expect(given({ priority: 7 })).toThrow("priority 7 is none of")
+    expect(given({ run: undefined })).toThrow("run is no function")
+    expect(given({ input: { type: "object" } })).toThrow("input is no schema")
+    expect(given({ output: "text" })).toThrow("output is no schema")
+  })
+
   test("is described by its options", () => {
     const options = {
       name: "document.process",

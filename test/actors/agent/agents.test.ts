@@ -91,6 +91,42 @@ for (const [store, system] of [
       }).pipe(on(counter()))
     )
 
+    it.live("loses nothing that it tells without waiting, and fails where that is refused", () => {
+      const heard: Array<string> = []
+      const slowly = z.string().refine(async () => {
+        await Bun.sleep(1)
+        return true
+      })
+      const teller = defineAgent({
+        name: "teller",
+        retry: { attempts: 1 },
+        state: { initial: () => 0 },
+        messages: { go: {}, stray: {}, caught: {}, hear: { input: slowly } },
+        handle: {
+          go: (_, ctx) => {
+            void ctx.tell("teller", "b", "hear", "first")
+            void ctx.tell("teller", "b", "hear", "second")
+          },
+          stray: async (_, ctx) => {
+            void ctx.tell("nobody", "b", "hear", "lost")
+            await Bun.sleep(1)
+          },
+          caught: async (_, ctx) => {
+            await ctx.tell("nobody", "b", "hear", "lost").catch(() => {})
+            return "went on"
+          },
+          hear: (text) => void heard.push(text)
+        }
+      })
+      return Effect.gen(function* () {
+        expect(yield* ask("teller", "a", "stray")).toMatchObject({ type: "ChildRefused" })
+        expect(yield* ask("teller", "c", "caught")).toBe("went on")
+        expect(yield* ask("teller", "d", "go")).toBe(null)
+        yield* eventually(Effect.sync(() => heard.length === 2))
+        expect(heard).toEqual(["first", "second"])
+      }).pipe(on(teller))
+    })
+
     it.live("never runs two handlers of one key at once, and those of several keys at once", () => {
       let running = 0
       let most = 0

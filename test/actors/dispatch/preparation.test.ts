@@ -63,6 +63,48 @@ describe("an option that is none", () => {
   })
 })
 
+describe("an input", () => {
+  const checks = (validate: () => never) =>
+    prepare(
+      {
+        find: () =>
+          defineTask({
+            name: "checks",
+            input: { "~standard": { version: 1, vendor: "test", validate } },
+            run: () => null
+          }),
+        unknown: (handler) => new UnknownHandler({ handler })
+      },
+      { name: "checks", input: "x" },
+      { now, unique, retentionMs: 86_400_000, routes: [], choose: ([first]) => first! }
+    )
+  const failing = () => {
+    throw new Error("out of order")
+  }
+
+  test("that is no JSON is refused as one that does not fit", () => {
+    const circle: Record<string, unknown> = {}
+    circle["self"] = [circle]
+    for (const input of [1n, { amount: 1n }, () => 1, Symbol("s"), { toJSON: failing }]) {
+      expect(faults({ input })).toMatchObject([
+        { path: "/input", message: expect.stringContaining("no JSON") }
+      ])
+    }
+  })
+
+  test("whose check fails itself is refused, and says so", async () => {
+    for (const check of [failing, () => Promise.reject(new Error("out of order")) as never]) {
+      const result = (await checks(check)) as Result.Result<
+        unknown,
+        { readonly faults: ReadonlyArray<object> }
+      >
+      expect(Result.isFailure(result) && result.failure.faults).toEqual([
+        { path: "/input", message: "checks cannot check it: out of order" }
+      ])
+    }
+  })
+})
+
 describe("a key", () => {
   test("is 1 to 128 characters without control characters, and does not begin with our sign", () => {
     expect(accepted({ key: "ä b|c/💥" }).box?.name).toBe("|ä b|c/💥")

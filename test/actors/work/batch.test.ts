@@ -52,6 +52,28 @@ for (const [store, system] of [
       }).pipe(Effect.provide(system([embed])))
     })
 
+    it.live("waits for outcomes that are promises, and one that rejects is that task's alone", () => {
+      const embed = defineTask({
+        name: "embed",
+        input: z.number(),
+        retry: { attempts: 1 },
+        batch: { size: 3, wait: "1 minute" },
+        runAll: (items) =>
+          items.map(async ({ input }) => {
+            await Bun.sleep(1)
+            if (input === 2) throw new Error("not this one")
+            return input * 10
+          })
+      })
+      return Effect.gen(function* () {
+        expect(yield* ends(inputs(1, 2, 3))).toMatchObject([
+          { state: "succeeded", output: 10 },
+          { state: "failed", error: { message: "not this one" } },
+          { state: "succeeded", output: 30 }
+        ])
+      }).pipe(Effect.provide(system([embed])))
+    })
+
     it.live("that is not full starts when its first task has waited long enough", () => {
       const sizes: Array<number> = []
       const embed = defineTask({

@@ -34,6 +34,27 @@ for (const [name, system] of [
       })
     )
 
+    it.live("is refused where it is no JSON, or no fraction, and cut where it is beyond one", () =>
+      Effect.gen(function* () {
+        const refused: Array<string> = []
+        const events = yield* eventsOf(async (ctx) => {
+          const tried = (write: Promise<void>) => write.catch((error: Error) => void refused.push(error.name))
+          await tried(ctx.emit(undefined))
+          await tried(ctx.emit(() => 1))
+          await tried(ctx.progress(0 / 0))
+          await tried(ctx.progress("half" as never))
+          await ctx.progress(1.000_000_1)
+          await ctx.progress(-1)
+        })
+
+        expect(refused).toEqual(Array.from({ length: 4 }, () => "EventRefused"))
+        expect(events).toEqual([
+          ["progress", { fraction: 1 }],
+          ["progress", { fraction: 0 }]
+        ])
+      })
+    )
+
     it.live("is an event each when the run awaits each", () =>
       Effect.gen(function* () {
         const events = yield* eventsOf(async (ctx) => {

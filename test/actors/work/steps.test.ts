@@ -1,4 +1,5 @@
 import { describe, expect } from "bun:test"
+import { AsyncResource } from "node:async_hooks"
 import { Effect, Schema } from "effect"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import {
@@ -52,6 +53,58 @@ for (const [store, system] of [
         const events = yield* (yield* Store).events(id, { run: 0, seq: 0 }, 10)
 
         expect(events).toEqual([{ run: 1, seq: 1, kind: "step", data: `{"number":0,"name":"fetch"}` }])
+      }).pipe(Effect.provide(system([handler])))
+    })
+
+    it.live("fails at once inside of another one, as does a child: a later run would miss it", () => {
+      const child = defineTask({ name: "child", run: () => null })
+      const nests = {
+        step: ({ step }: TaskContext) => step("outer", async () => `${await step("inner", () => 1)}`),
+        later: ({ step }: TaskContext) =>
+          step("outer", async () => {
+            await Bun.sleep(1)
+            return step("inner", () => 1)
+          }),
+        child: ({ step, submit }: TaskContext) => step("outer", () => submit(child, null)),
+        group: ({ group, step }: TaskContext) => step("outer", () => group([{ task: child, input: null }]))
+      }
+      const handlers = Object.entries(nests).map(([name, nest]) =>
+        defineTask({ name, retry: quick, run: (_, ctx) => nest(ctx) as never })
+      )
+      const inEffects = defineTask.effect({
+        name: "effects",
+        retry: quick,
+        run: () =>
+          CurrentTask.use((task) =>
+            task.step(
+              "outer",
+              Effect.sleep("1 millis").pipe(Effect.andThen(task.step("inner", Effect.succeed(1))))
+            )
+          )
+      })
+      return Effect.gen(function* () {
+        const { ask } = yield* Dispatcher
+        for (const name of [...Object.keys(nests), "effects"]) {
+          expect(yield* ask({ name })).toMatchObject({
+            state: "failed",
+            error: { type: "StepNested", message: expect.stringContaining('step "outer"') }
+          })
+        }
+      }).pipe(Effect.provide(system([child, inEffects, ...handlers] as never)))
+    })
+
+    it.live("may be begun beside another one, and by what a step has left behind", () => {
+      let later: (() => Promise<unknown>) | undefined
+      const handler = failing("beside", 0, async ({ step }) => {
+        const both = await Promise.all([step("a", () => Bun.sleep(2)), step("b", () => "b")])
+        await step("leaves", () => {
+          later = AsyncResource.bind(() => step("after", () => "after"))
+        })
+        return [both[1], await later!()]
+      })
+      return Effect.gen(function* () {
+        const { ask } = yield* Dispatcher
+        expect(yield* ask({ name: "beside" })).toMatchObject({ state: "succeeded", output: ["b", "after"] })
       }).pipe(Effect.provide(system([handler])))
     })
 
