@@ -2,7 +2,7 @@
  * When the name of a queue is noted again, and how long it is listed: decisions over plain values.
  *
  * A name that nobody notes any more goes once its queue is empty. So whoever uses a queue notes it with each use, and
- * the store is told only now and then.
+ * the store is told only now and then: often enough that a store which came back empty soon lists them again.
  */
 import { Clock, Duration, Effect } from "effect"
 import type { SettingsShape } from "./config.ts"
@@ -12,7 +12,7 @@ import type { Partition } from "./task.ts"
 export const queuesPartition: Partition = "_queues.0"
 
 /** How often the store is told at most that a queue is in use, and how long that counts at least, in milliseconds. */
-const noteEveryMs = 1_800_000
+const noteEveryMs = 30_000
 const listedMinMs = 7_200_000
 
 type Retentions = Pick<SettingsShape, "retention" | "deadRetention">

@@ -5,7 +5,7 @@
  * `revokedWithin`, and a busy key costs the store one read a second. Who was let in for long, as to follow something, is
  * told when its key ends. While there never was a key everybody is let in, where that is allowed.
  */
-import { Cache, Clock, Context, Duration, Effect, Exit, Layer, Schedule, Schema } from "effect"
+import { Cache, Clock, Context, Duration, Effect, Exit, Layer, Option, Schedule, Schema } from "effect"
 import { Access, type Allowance, type Rate } from "../../runtime/access.ts"
 import {
   digestOfTicket,
@@ -23,6 +23,15 @@ import { pepper } from "./keys.ts"
 
 /** How long what is known of a key counts in a process that has looked it up. */
 export const revokedWithin = Duration.seconds(1)
+
+/**
+ * How long what was known last lets in those who ask how things are while the store is away. Nobody can make, rotate or
+ * revoke a key meanwhile.
+ */
+export const recalledFor = Duration.hours(1)
+
+/** How long those wait for the store. */
+const recallAfter = Duration.seconds(1)
 
 /** How long a ticket is good for: as long as a page takes to open its stream. */
 export const ticketFor = Duration.seconds(30)
@@ -87,10 +96,13 @@ export class Gate extends Context.Service<
   {
     /** Whether there never was a key. */
     readonly isOpen: Effect.Effect<boolean, StoreError>
-    /** Lets somebody in, or does not. With `open`, everybody while there never was a key. */
+    /**
+     * Lets somebody in, or does not. With `open`, everybody while there never was a key. With `recalling`, by what was known
+     * last where the store does not answer: for what tells that it is away.
+     */
     readonly admit: (
       shown: Shown,
-      options: { readonly open: boolean }
+      options: { readonly open: boolean; readonly recalling?: boolean }
     ) => Effect.Effect<Entrant, NotLetIn | StoreError>
     /** Fails within `revokedWithin` of the moment when what a caller was let in by counts no more. */
     readonly whileLetIn: (caller: Caller) => Effect.Effect<never, NotLetIn>
@@ -109,14 +121,16 @@ export class Gate extends Context.Service<
 const make = Effect.gen(function* () {
   const access = yield* Access
   const settings = yield* Settings
-  const known = yield* Cache.makeWith(access.find, {
+  const recall = makeRecall()
+  const find = (id: string) => recall.note(id, access.find(id))
+  const known = yield* Cache.makeWith(find, {
     capacity: rememberedMax,
     timeToLive: (exit) =>
       Exit.isSuccess(exit) && exit.value.found !== undefined ? revokedWithin : Duration.zero
   })
   /** Whether there is any. Once there was one there always will be. */
   let everAny = false
-  const any = yield* Cache.makeWith((_: "any") => Effect.map(access.find("none"), ({ any }) => any), {
+  const any = yield* Cache.makeWith((_: "any") => Effect.map(find("none"), ({ any }) => any), {
     capacity: 1,
     timeToLive: (exit) => (Exit.isSuccess(exit) ? revokedWithin : Duration.zero)
   })
@@ -128,6 +142,7 @@ const make = Effect.gen(function* () {
           return !there
         })
   )
+  const wasOpen = recall.orLast("none", isOpen, ({ any }) => !any)
 
   const entrantOf = ({
     id,
@@ -147,7 +162,8 @@ const make = Effect.gen(function* () {
   })
 
   const byKey = Effect.fnUntraced(function* (
-    bearer: string
+    bearer: string,
+    recalling: boolean
   ): Effect.fn.Return<Entrant, NotLetIn | StoreError> {
     const refused = new NotLetIn({ shown: "key" })
     const said = readKeyText(bearer)
@@ -158,10 +174,10 @@ const make = Effect.gen(function* () {
       const proof = proofOf(said.id, said.secret, pepper(salt, settings))
       return found !== undefined && isProved(found.key, proof, now) ? found : undefined
     }
+    const get = Cache.get(known, said.id)
+    const got = recalling ? recall.orLast(said.id, get, (last) => last) : get
     // What is not proved by what is remembered may be by what a rotation has made of it.
-    const found =
-      proving(yield* Cache.get(known, said.id)) ??
-      proving(yield* Effect.andThen(Cache.invalidate(known, said.id), Cache.get(known, said.id)))
+    const found = proving(yield* got) ?? proving(yield* Effect.andThen(Cache.invalidate(known, said.id), got))
     if (found === undefined || standingOf(found.key, now) !== "counts") {
       return yield* refused
     }
@@ -191,13 +207,15 @@ const make = Effect.gen(function* () {
     return key === undefined ? yield* refused : entrantOf(key)
   })
 
-  const admit: Gate["Service"]["admit"] = (shown, { open }) =>
+  const admit: Gate["Service"]["admit"] = (shown, { open, recalling = false }) =>
     Effect.gen(function* () {
       if (shown === undefined) {
-        return open && (yield* isOpen) ? anyone : yield* new NotLetIn({ shown: "nothing" })
+        return open && (yield* recalling ? wasOpen : isOpen)
+          ? anyone
+          : yield* new NotLetIn({ shown: "nothing" })
       }
       return "bearer" in shown
-        ? yield* byKey(shown.bearer)
+        ? yield* byKey(shown.bearer, recalling)
         : yield* byTicket(shown.ticket, shown.purpose, open)
     })
 
@@ -228,6 +246,40 @@ const make = Effect.gen(function* () {
 
   return Gate.of({ isOpen, admit, whileLetIn, spend, issue })
 })
+
+type Known = Effect.Success<ReturnType<Access["Service"]["find"]>>
+
+/** What the store said last of each key, and for how long that may stand in for it. */
+const makeRecall = () => {
+  const last = new Map<string, { readonly known: Known; readonly at: number }>()
+
+  const note = (id: string, find: Effect.Effect<Known, StoreError>) =>
+    Effect.gen(function* () {
+      const known = yield* find
+      last.delete(id)
+      if (known.found !== undefined || id === "none")
+        last.set(id, { known, at: yield* Clock.currentTimeMillis })
+      for (const [oldest] of last) {
+        if (last.size <= rememberedMax) break
+        last.delete(oldest)
+      }
+      return known
+    })
+
+  /** What the store says, or said last where it does not answer soon. */
+  const orLast = <A>(id: string, ask: Effect.Effect<A, StoreError>, read: (known: Known) => A) =>
+    Effect.gen(function* () {
+      const answer = yield* Effect.exit(Effect.timeoutOption(ask, recallAfter))
+      if (Exit.isSuccess(answer) && Option.isSome(answer.value)) return answer.value.value
+      const then = last.get(id)
+      const now = yield* Clock.currentTimeMillis
+      return then !== undefined && now - then.at <= Duration.toMillis(recalledFor)
+        ? read(then.known)
+        : yield* ask
+    })
+
+  return { note, orLast }
+}
 
 /** Give it the store of access and the settings. */
 export const layer = Layer.effect(Gate, make)

@@ -16,7 +16,13 @@ import type { AgentAddress } from "../../runtime/mailbox.ts"
 import { type Partition, partitionOf } from "../../runtime/task.ts"
 import { storedTenant, Tenant } from "../../runtime/tenant.ts"
 import { boxOf } from "../dispatch/box.ts"
-import { type Asked, Dispatcher, type SubmitError, type Submitted } from "../dispatch/dispatcher.ts"
+import {
+  type Asked,
+  Dispatcher,
+  reasonMax,
+  type SubmitError,
+  type Submitted
+} from "../dispatch/dispatcher.ts"
 import { queueOfAgent, queuesOf } from "../dispatch/home.ts"
 import { refusedMessage, taskOfMessage } from "../dispatch/message.ts"
 import { SubmitRefused } from "../dispatch/new-task.ts"
@@ -251,7 +257,7 @@ const make = Effect.gen(function* () {
     for (;;) {
       const { cancelled, left } = yield* agents.stop(agent.partition, agent.address, {
         box: agent.box,
-        reason
+        reason: reason.slice(0, reasonMax)
       })
       count += cancelled
       if (!left) return { count }

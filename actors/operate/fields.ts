@@ -2,9 +2,10 @@
  * Reads what strangers ask: an object of known fields, with every fault told at once, and a field that is misspelt
  * with the nearest that is not. One that was silently left out would make a filter mean more than it says.
  */
-import { DateTime, Option, Result, Schema } from "effect"
+import { Result, Schema } from "effect"
 import { Fault, pointer } from "../../runtime/handler.ts"
 import { readerOf } from "../../runtime/known-fields.ts"
+import { readTime, timeExpected } from "../../runtime/time.ts"
 
 /** What was asked does not fit. Nothing was done; `faults` says what to mend, and where. */
 export class QueryRefused extends Schema.TaggedError<QueryRefused>()("QueryRefused", {
@@ -20,14 +21,11 @@ export const refuseField = (field: string, message: string) =>
 
 /** A time as people and programs write it, in ISO 8601. */
 export const Time = Schema.String.check(
-  Schema.makeFilter((text: string) => Option.isSome(DateTime.make(text)), {
-    message: "not a time in ISO 8601, such as 2030-01-31T09:00:00Z"
-  })
+  Schema.makeFilter((text: string) => readTime(text) !== undefined, { message: timeExpected })
 )
 
 /** A time that was checked, in Unix milliseconds. */
-export const millisOf = (time: string): number =>
-  Option.match(DateTime.make(time), { onNone: () => Number.NaN, onSome: DateTime.toEpochMillis })
+export const millisOf = (time: string): number => readTime(time) ?? Number.NaN
 
 /** Makes the reader of what fits a schema. */
 export const reader = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {

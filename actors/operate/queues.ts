@@ -4,6 +4,7 @@ import { Operations, type QueueLimits } from "../../runtime/operations.ts"
 import { Store, type StoreError } from "../../runtime/store.ts"
 import { type Lane, partitionOf, QueueName, queueOf } from "../../runtime/task.ts"
 import { type QueryRefused, reader } from "./fields.ts"
+import { reasonMax } from "../dispatch/dispatcher.ts"
 import { aheadMaxMs, Key } from "../dispatch/new-task.ts"
 import type { Finder } from "./finder.ts"
 import type { Search } from "./query.ts"
@@ -117,12 +118,13 @@ export const makeQueues = Effect.fnUntraced(function* (finder: Finder) {
       const found = yield* Effect.forEach(purgeable(name), finder.all)
       return { count: new Set(found.flat()).size }
     }
+    const reason = (options.reason ?? "its queue was purged").slice(0, reasonMax)
     const depth = yield* store.depth(partition)
     const there = waitingIn(depth) + depth.later
     let purged = 0
     while (purged < there) {
       const most = Math.min(purgePiece, there - purged)
-      const gone = yield* operations.purge(partition, most, options.reason ?? "its queue was purged")
+      const gone = yield* operations.purge(partition, most, reason)
       if (gone === 0) break
       purged += gone
     }

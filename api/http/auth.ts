@@ -9,7 +9,7 @@ import { type Context, Effect, Exit, Cause } from "effect"
 import type { Context as HonoContext, MiddlewareHandler } from "hono"
 import { mayUse, rolesFor } from "../../runtime/roles.ts"
 import { tenantDefault } from "../../runtime/tenant.ts"
-import { Gate, type Purpose, type Shown } from "../../actors/access/gate.ts"
+import { type Entrant, Gate, type Purpose, type Shown, type TooFast } from "../../actors/access/gate.ts"
 import { isNoted, note } from "./audit.ts"
 import type { Caller } from "./caller.ts"
 import { contentType, toResponse } from "./problem.ts"
@@ -94,10 +94,16 @@ export const guarding = (context: Context.Context<ApiServices>, { open }: GuardO
   const runExit = Effect.runPromiseExitWith(context)
   const fork = Effect.runForkWith(context)
 
-  const letIn = async (c: ApiContext, shown: Shown) => {
+  const letIn = async (c: ApiContext, shown: Shown, { outlastsStore }: Row) => {
+    const recalling = outlastsStore === true
     const entering = Gate.use((gate) =>
-      Effect.flatMap(gate.admit(shown, { open }), (entrant) =>
-        Effect.map(gate.spend(entrant), (allowance) => ({ entrant, allowance }))
+      Effect.flatMap(gate.admit(shown, { open, recalling }), (entrant) =>
+        gate.spend(entrant).pipe(
+          (spending) =>
+            recalling ? Effect.catchTag(spending, "StoreError", () => Effect.undefined) : spending,
+          Effect.map((allowance) => ({ entrant, allowance })),
+          Effect.catchTag("TooFast", (error) => Effect.succeed(tooFast(error, entrant)))
+        )
       )
     )
     const exit = await runExit(
@@ -111,7 +117,7 @@ export const guarding = (context: Context.Context<ApiServices>, { open }: GuardO
   return (row: Row): MiddlewareHandler<{ Bindings: Bindings; Variables: Variables }> =>
     async (c, next) => {
       if (row.needs === "nothing") return next()
-      const entered = await letIn(c, shownIn(c, row.path))
+      const entered = await letIn(c, shownIn(c, row.path), row)
       if (entered instanceof Response) return entered
       const { allowance, entrant } = entered
       c.set("caller", entrant)
@@ -130,10 +136,14 @@ export const guarding = (context: Context.Context<ApiServices>, { open }: GuardO
 /** The answer to somebody who was not let in. */
 const toResponseOf = (error: Parameters<typeof toResponse>[0], shown: Shown): Response => {
   const response = toResponse(error)
-  if (error._tag === "NotLetIn") return unauthorized(response, shown !== undefined)
-  if (error._tag === "TooFast") {
-    const { limit, retryAfterMs } = error
-    limited(response, { limit, remaining: 0, resetAfterMs: retryAfterMs })
-  }
+  return error._tag === "NotLetIn" ? unauthorized(response, shown !== undefined) : response
+}
+
+/** The answer to somebody who goes too fast: one request is there again first, and each further one as long after it. */
+const tooFast = (error: TooFast, { rate }: Entrant): Response => {
+  const response = toResponse(error)
+  const { limit, retryAfterMs } = error
+  const othersMs = ((rate?.perMs ?? 0) * (limit - 1)) / limit
+  limited(response, { limit, remaining: 0, resetAfterMs: retryAfterMs + othersMs })
   return response
 }

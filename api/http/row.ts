@@ -51,6 +51,8 @@ export interface Row<Tag extends ErrorTag = ErrorTag, Query extends Parameters =
   readonly needs: Scope | "nothing"
   /** Whose things it shows and changes: the caller's own, or everybody's. */
   readonly reach: "tenant" | "cluster"
+  /** It tells how things are: whoever was let in lately is let in while the store is away, too. */
+  readonly outlastsStore?: true
   readonly parts?: Parts
   readonly query?: Query
   readonly headers?: Parts

@@ -13,9 +13,10 @@ export class RedisUnusable extends Schema.TaggedError<RedisUnusable>()("RedisUnu
   where: Schema.String,
   detail: Schema.String
 }) {
-  static of(error: unknown, address: RedisAddress): RedisUnusable {
+  /** `reason` is what the connection itself has told, which says more than the command that failed for it. */
+  static of(error: unknown, address: RedisAddress, reason: unknown = error): RedisUnusable {
     if (error instanceof RedisUnusable) return error
-    const detail = error instanceof Error ? error.message : String(error)
+    const detail = reason instanceof Error ? reason.message : String(reason)
     const problem = /NOAUTH|WRONGPASS|NOPERM|invalid password|without any password/i.test(detail)
       ? "password"
       : "unreachable"

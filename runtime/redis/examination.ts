@@ -2,6 +2,7 @@
 import { Clock, Effect } from "effect"
 import { Redis } from "ioredis"
 import { type RedisAddress, RedisUnusable } from "./address.ts"
+import { checkDatabase } from "./server.ts"
 
 /** How many round trips and script calls are timed. */
 const timed = 20
@@ -50,6 +51,7 @@ const timing = async (call: () => Promise<unknown>, now: () => number): Promise<
 
 const ask = async (client: Redis, now: () => number): Promise<Examination> => {
   await client.connect()
+  await checkDatabase(client)
   const info = await client.info()
   const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? ""
   // A managed Redis may not tell its configuration.
@@ -98,7 +100,7 @@ export const examine = (address: RedisAddress): Effect.Effect<Examination, Redis
       })
       let reason: unknown
       client.on("error", (error) => (reason = error))
-      return { client, failure: (error: unknown) => RedisUnusable.of(reason ?? error, address) }
+      return { client, failure: (error: unknown) => RedisUnusable.of(error, address, reason) }
     })
     return yield* Effect.acquireUseRelease(
       open,

@@ -72,7 +72,7 @@ const connect = (options: LinkOptions, first: boolean): Effect.Effect<Redis, Red
     }
     return Effect.tryPromise({
       try: build,
-      catch: (error) => RedisUnusable.of(reason ?? error, options.address)
+      catch: (error) => RedisUnusable.of(error, options.address, reason)
     }).pipe(
       Effect.timeoutOrElse({
         duration: connectMaxMs,

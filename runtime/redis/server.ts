@@ -5,8 +5,21 @@ import { RedisUnusable } from "./address.ts"
 /** Redis 7.0 brought sharded pub/sub and scripts that may run when memory is full. */
 const majorMin = 7
 
+/**
+ * Rejects with `RedisUnusable` where the server does not let us into our database. The client selects it itself when it
+ * connects, and goes on in database 0 when it may not.
+ */
+export const checkDatabase = async (client: Redis): Promise<void> => {
+  const { db = 0 } = client.options
+  if (db === 0) return
+  await client.select(db).catch((error: Error) => {
+    throw new RedisUnusable({ problem: "address", where: "", detail: `no database ${db}: ${error.message}` })
+  })
+}
+
 /** Rejects with `RedisUnusable`, saying what to change. Runs on every connect: a fail-over may change the server. */
 export const checkServer = async (client: Redis): Promise<void> => {
+  await checkDatabase(client)
   const { host, path, port } = client.options
   const where = path ?? `${host}:${port}`
   const info = await client.info()

@@ -326,6 +326,18 @@ describe("a link is not opened", () => {
     })
   )
 
+  it.effect("to a database that the server does not have, in place of which it would use the first", () =>
+    Effect.gen(function* () {
+      const server = yield* aServer("--databases", "4")
+
+      const error = yield* refusal({ ...server.address, db: 4 })
+
+      expect(error.problem).toBe("address")
+      expect(error.message).toBe("REDIS_URL cannot be used: no database 4: ERR DB index is out of range")
+      yield* Effect.scoped(link({ ...server.address, db: 3 }))
+    })
+  )
+
   it.effect("to a replica", () =>
     Effect.gen(function* () {
       const port = aFreePort()

@@ -30,9 +30,11 @@ const handlers: Check = Effect.flatMap(Handlers, ({ all, broken }) => {
 const claims: Check = Effect.matchEffect(stalledQueues, {
   onFailure: ({ message }) => Effect.fail(message),
   onSuccess: (stalled) =>
-    stalled.length === 0
+    stalled === 0
       ? Effect.succeed("go on")
-      : Effect.fail(`tasks wait and none starts in ${stalled.join(", ")}: are there workers for it?`)
+      : Effect.fail(
+          `tasks wait and none starts, though there are workers, in ${stalled} queues: see troupe queues`
+        )
 })
 
 const memory: Check = Effect.flatMap(Operations, ({ memory }) => memory).pipe(

@@ -16,6 +16,7 @@ export const rows = {
     summary: "The metrics of the system, of this process and of its node, in the text format of Prometheus",
     needs: "read",
     reach: "cluster",
+    outlastsStore: true,
     answers: { 200: { description: "The metrics", type: "text/plain", schema: Schema.String } },
     problems: []
   })

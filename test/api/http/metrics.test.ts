@@ -1,6 +1,6 @@
 /** Metrics over HTTP, on both stores, with a worker that is real. */
 import { describe, expect } from "bun:test"
-import { Effect, Layer, Schedule, type Scope } from "effect"
+import { Effect, Layer, References, Schedule, type Scope } from "effect"
 import { Figures } from "../../../actors/operate/figures.ts"
 import { Shutdown } from "../../../actors/shutdown.ts"
 import * as Tree from "../../../actors/tree.ts"
@@ -14,11 +14,12 @@ import { Operations } from "../../../runtime/operations.ts"
 import * as Redis from "../../../runtime/redis/stores.ts"
 import { Handlers } from "../../../runtime/registry.ts"
 import { families, type FamilyName } from "../../../runtime/telemetry/families.ts"
-import { anApi } from "../../support/api.ts"
+import { anApi, apiOn } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"
 import { readExposition, type ReadFamily, valueOf } from "../../support/exposition.ts"
 import { temporaryFolder } from "../../support/folder.ts"
 import { memorySettings, redisSettings } from "../../support/redis.ts"
+import { aServer, settingsFor } from "../../support/server.ts"
 
 const fine = defineTask({ name: "fine", limits: [{ key: "openai", concurrency: 2 }], run: () => null })
 const bad = defineTask({
@@ -164,3 +165,27 @@ for (const [name, system] of Object.entries(stores)) {
     )
   })
 }
+
+describe("while Redis is away, metrics", () => {
+  it.live(
+    "tell so to whoever was let in lately, and all else is refused",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* aServer()
+        const system = apiOn(Redis.layer(), (over) => settingsFor(`unix://${server.address.path}`, over))
+        yield* Effect.gen(function* () {
+          const { ask } = yield* anApi()
+          expect(valueOf(yield* scrape, "troupe_redis_up", {})).toBe(1)
+
+          yield* server.kill
+          yield* Effect.repeat(ask("/v1/queues"), { until: ({ status }) => status === 503 })
+
+          const all = yield* Effect.repeat(scrape, {
+            until: (all) => valueOf(all, "troupe_redis_up", {}) === 0
+          })
+          expect(valueOf(all, "process_resident_memory_bytes", { process: "api" })).toBeGreaterThan(0)
+        }).pipe(Effect.provide(system))
+      }).pipe(Effect.provideService(References.MinimumLogLevel, "None")),
+    30_000
+  )
+})
