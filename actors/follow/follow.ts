@@ -18,7 +18,7 @@ import {
   Stream
 } from "effect"
 import { type Position, Store, type StoreError } from "../../runtime/store.ts"
-import type { TaskId } from "../../runtime/task.ts"
+import { decodeRecord, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import { makeOwnership } from "../dispatch/ownership.ts"
 import { type Replies, type TaskNotFound } from "../dispatch/replies.ts"
 import { makeReading, rereads } from "./reading.ts"
@@ -38,11 +38,14 @@ export class PositionInvalid extends Schema.TaggedError<PositionInvalid>()("Posi
   }
 }
 
-/** Reads the id of an event: where to go on, or that the end was seen and there is nothing more. */
-export const readPosition = (text: string): Result.Result<Position | "end", PositionInvalid> => {
+/** After all events of a run. */
+const seqOfEnd = 1_000_000_000
+
+/** Reads the id of an event: where to go on. */
+export const readPosition = (text: string): Result.Result<Position, PositionInvalid> => {
   const [whole, run, seq] = /^(\d{1,9})-(\d{1,9}|end)$/.exec(text) ?? []
   if (whole === undefined) return Result.fail(new PositionInvalid({ text }))
-  return Result.succeed(seq === "end" ? seq : { run: Number(run), seq: Number(seq) })
+  return Result.succeed({ run: Number(run), seq: seq === "end" ? seqOfEnd : Number(seq) })
 }
 
 export class Follow extends Context.Service<
@@ -58,6 +61,11 @@ export class Follow extends Context.Service<
       id: TaskId,
       after?: Position
     ) => Effect.Effect<Follower, TaskNotFound | StoreError, Scope.Scope>
+    /**
+     * Whether nothing comes after this position: the end was seen there, and the task has not been run again since, as a
+     * dead letter is that is tried again.
+     */
+    readonly isOver: (id: TaskId, after: Position) => Effect.Effect<boolean, TaskNotFound | StoreError>
     /** How many tasks are followed now. */
     readonly topics: Effect.Effect<number>
   }
@@ -93,8 +101,17 @@ const make: Effect.Effect<Follow["Service"], never, Store | Replies | Scope.Scop
     )
   })
 
+  const isOver: Follow["Service"]["isOver"] = Effect.fnUntraced(function* (id, { run, seq }) {
+    if (seq !== seqOfEnd) return false
+    yield* ownership.check(id)
+    const [found] = yield* store.read(partitionOfId(id), [ulidOfId(id)])
+    if (found?.place.kind !== "ended") return false
+    return decodeRecord(found.record).header.run <= run
+  })
+
   return Follow.of({
     open,
+    isOver,
     follow: (id, after) =>
       Stream.unwrap(
         Effect.map(open(id, after), (follower) => Stream.fromPull(Effect.succeed(pullOf(follower))))

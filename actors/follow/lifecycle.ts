@@ -26,7 +26,7 @@ import { type Partition, partitionOf, QueueName, queueOf } from "../../runtime/t
 import { isOwn, Tenant } from "../../runtime/tenant.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
 import { type LifecycleEvent, lifecycleEventOf, LifecycleType } from "./lifecycle-event.ts"
-import { type LifecyclePositionInvalid, type Places, placesText, readPlaces } from "./lifecycle-position.ts"
+import { type LifecyclePositionInvalid, placesText, readPlaces, type Return } from "./lifecycle-position.ts"
 import { type Log, openLog, pageMax } from "./lifecycle-queue.ts"
 
 export { type LifecycleEvent, LifecycleType } from "./lifecycle-event.ts"
@@ -200,19 +200,25 @@ const openAll = Effect.fnUntraced(function* (life: Scope.Scope) {
 
 type All = Effect.Success<ReturnType<typeof openAll>>
 
+/** Which queues somebody follows. */
+const followedBy = ({ queues }: LifecycleFilter) => {
+  const followed = queues === undefined ? undefined : new Set(queues.map(partitionOf))
+  return (partition: Partition) => followed === undefined || followed.has(partition)
+}
+
 /** One who listens: its pull takes what there is, and waits while there is nothing. */
 const listener = (
   { log, logs, news }: All,
   { filter, tenant }: { readonly filter: LifecycleFilter; readonly tenant: string },
-  places: Places
+  { more: cameBackWithout, places }: Return
 ) => {
-  const queues = filter.queues === undefined ? undefined : new Set(filter.queues.map(partitionOf))
+  const isFollowed = followedBy(filter)
   /** What is said with an event: where all queues stand, and this one after it. */
-  const idOf = () => placesText(places)
+  const idOf = (newest?: Partition) => placesText(places, newest)
   const gap = (partition: Partition): LifecycleNews => ({
     type: "gap",
     queue: queueOf(partition),
-    id: idOf()
+    id: idOf(partition)
   })
 
   const announce = (partition: Partition, lives: ReadonlyArray<Life>): ReadonlyArray<LifecycleNews> => {
@@ -225,16 +231,18 @@ const listener = (
       if (!follows) said.push(gap(partition))
       places.set(partition, { epoch, number })
       const event = lifecycleEventOf(partition, life)
-      if (isOwn(event.tenant, tenant) && isWanted(filter, event)) said.push({ ...event, id: idOf() })
+      if (isOwn(event.tenant, tenant) && isWanted(filter, event)) said.push({ ...event, id: idOf(partition) })
     }
     return said
   }
 
   /** What is new of one queue, whether that was anything, wanted or not. */
   const look = Effect.fnUntraced(function* (partition: Partition, one: Log) {
-    const place = places.get(partition) ?? one.first()
+    const place = places.get(partition) ?? (cameBackWithout ? one.tip() : one.first())
     const lives = one.after(place) ?? (yield* log.read(partition, place, pageMax))
-    const said: Array<LifecycleNews> = [...announce(partition, lives)]
+    const isLost = cameBackWithout && !places.has(partition)
+    if (isLost) places.set(partition, place)
+    const said: Array<LifecycleNews> = [...(isLost ? [gap(partition)] : []), ...announce(partition, lives)]
     if (lives.length === 0 && one.tip().epoch > place.epoch) {
       // What happened in between is not known, and there is nothing of the new epoch yet.
       places.set(partition, { epoch: one.tip().epoch, number: 0 })
@@ -256,7 +264,7 @@ const listener = (
       const said: Array<LifecycleNews> = []
       let more = false
       for (const [partition, one] of logs) {
-        if (queues !== undefined && !queues.has(partition)) continue
+        if (!isFollowed(partition)) continue
         const looked = yield* look(partition, one)
         said.push(...looked.said)
         more ||= looked.more
@@ -286,19 +294,24 @@ const make = Effect.gen(function* () {
     follow: (filter = {}, after) =>
       Stream.unwrap(
         Effect.gen(function* () {
-          const places = after === undefined ? new Map() : yield* Effect.fromResult(readPlaces(after))
+          const back: Return =
+            after === undefined
+              ? { places: new Map(), more: false }
+              : yield* Effect.fromResult(readPlaces(after))
           const open = yield* RcRef.get(all)
           for (const queue of filter.queues ?? []) yield* open.add(partitionOf(queue))
           // A queue that it was told nothing of yet is followed from now on.
           if (after === undefined) {
-            for (const [partition, one] of open.logs) places.set(partition, one.tip())
+            const isFollowed = followedBy(filter)
+            for (const [partition, one] of open.logs)
+              if (isFollowed(partition)) back.places.set(partition, one.tip())
           }
           yield* Effect.acquireRelease(
             Effect.sync(() => void listeners++),
             () => Effect.sync(() => void listeners--)
           )
           const tenant = yield* Tenant
-          return Stream.fromPull(Effect.sync(() => listener(open, { filter, tenant }, places)))
+          return Stream.fromPull(Effect.sync(() => listener(open, { filter, tenant }, back)))
         })
       ),
     listeners: Effect.sync(() => listeners)

@@ -292,7 +292,8 @@ export class Socket {
   #follow(ref: Ref | null, task: TaskId, after: string | undefined) {
     return Effect.gen({ self: this }, function* () {
       const position = after === undefined ? start : yield* Effect.fromResult(readPosition(after))
-      if (position === "end") return yield* this.#writer.say(okText(ref, { task, ended: true }))
+      if (yield* Follow.use(({ isOver }) => isOver(task, position)))
+        return yield* this.#writer.say(okText(ref, { task, ended: true }))
       const events = Stream.unwrap(Follow.useSync(({ follow }) => follow(task, position)))
       yield* this.#subscriptions.begin(
         task,

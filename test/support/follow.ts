@@ -18,7 +18,6 @@ export const on = <E>(store: Layer.Layer<Store, E>): Layer.Layer<Services> =>
 /** Follows from the first event on, or after the one of this id. */
 export const follow = Effect.fnUntraced(function* (id: TaskId, last?: string) {
   const position = last === undefined ? Follow.start : Result.getOrThrow(Follow.readPosition(last))
-  if (position === "end") throw new Error("there is nothing after the end")
   return (yield* Follow.Follow).follow(id, position)
 })
 

@@ -76,7 +76,7 @@ export const events = (serve: Serve, streams: EventStreams) => {
       const id = yield* taskId(c)
       const after = yield* position(c)
       // To a browser it means: do not come back.
-      if (after === "end") return c.body(null, 204)
+      if (yield* Follow.use(({ isOver }) => isOver(id, after))) return c.body(null, 204)
       return yield* following(c, streams, id, { after, format })
     })
   )

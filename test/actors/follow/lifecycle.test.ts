@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { Effect, Exit, Layer, Result, Scope } from "effect"
 import { randomBytes } from "node:crypto"
 import * as Lifecycle from "../../../actors/follow/lifecycle.ts"
-import { readPlaces } from "../../../actors/follow/lifecycle-position.ts"
+import { placesText, positionMax, readPlaces } from "../../../actors/follow/lifecycle-position.ts"
 import { readKeyRing } from "../../../runtime/encryption/key-ring.ts"
 import { LifecycleLog } from "../../../runtime/lifecycle.ts"
 import * as Memory from "../../../runtime/memory/stores.ts"
@@ -11,7 +11,7 @@ import * as Redis from "../../../runtime/redis/stores.ts"
 import { Handlers } from "../../../runtime/registry.ts"
 import { Store } from "../../../runtime/store.ts"
 import { Tenant } from "../../../runtime/tenant.ts"
-import { encodeRecord, idIn } from "../../../runtime/task.ts"
+import { encodeRecord, idIn, queueOf } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
 import { aReader } from "../../support/reader.ts"
 import { memorySettings, redisSettings } from "../../support/redis.ts"
@@ -96,6 +96,32 @@ for (const [name, layer] of [
           },
           { ...common, type: "task.completed", state: "succeeded", attempt: 1 }
         ])
+      })
+    )
+
+    promise("is given ids that name the queues it follows, and no others", () =>
+      Effect.gen(function* () {
+        const everywhere = yield* aListener()
+        const here = yield* aListener({ queues: ["default"] })
+        yield* submit(named("a"))
+        const [event] = yield* here.take(1)
+
+        expect(everywhere.id).toContain(`${elsewhere}@`)
+        for (const { id } of [here, event!])
+          expect([...Result.getOrThrow(readPlaces(id)).places.keys()]).toEqual([partition])
+      })
+    )
+
+    promise("is told of a gap in what its id had no room for", () =>
+      Effect.gen(function* () {
+        const { id, stop } = yield* aListener()
+        yield* stop
+        const cut = `${id.split(",").find((part) => part.startsWith(partition))!},*`
+        const back = yield* aListener(undefined, cut)
+
+        expect(yield* back.take(1)).toMatchObject([{ type: "gap", queue: queueOf(elsewhere) }])
+        yield* submit(named("a"))
+        expect(yield* back.take(1)).toMatchObject([{ type: "task.submitted" }])
       })
     )
 
@@ -189,16 +215,40 @@ for (const [name, layer] of [
 
 describe("the id of a lifecycle event", () => {
   test("names a place in each queue", () => {
-    expect(Result.getOrThrow(readPlaces("a.0@1.0,b-c.0@zz.10"))).toEqual(
+    const { more, places } = Result.getOrThrow(readPlaces("a.0@1.0,b-c.0@zz.10"))
+    expect(more).toBe(false)
+    expect(places).toEqual(
       new Map([
         ["a.0", { epoch: 1, number: 0 }],
         ["b-c.0", { epoch: 1_295, number: 36 }]
       ])
     )
+    expect(placesText(places)).toBe("a.0@1.0,b-c.0@zz.10")
+  })
+
+  test("can be sent back however many queues there are, and says that it does not name all", () => {
+    const queues = Array.from({ length: 1_000 }, (_, at) => `a-queue-with-a-name-of-some-length-${at}.0`)
+    const places = new Map(queues.map((partition) => [partition, { epoch: 1_790_000_000_000, number: 7 }]))
+    const text = placesText(places, queues.at(-1))
+    const back = Result.getOrThrow(readPlaces(text))
+    expect(text.length).toBeLessThanOrEqual(positionMax)
+    expect(back.more).toBe(true)
+    expect(back.places.get(queues.at(-1)!)).toEqual({ epoch: 1_790_000_000_000, number: 7 })
+    expect(back.places.size).toBeGreaterThan(100)
   })
 
   test("is refused when it is none", () => {
-    for (const text of ["", "x", "a.0@1", "a.0@1.0,", "a.0@-1.0", "A.0@1.0", "a.0@1.0,".repeat(5_000)]) {
+    for (const text of [
+      "",
+      "x",
+      "a.0@1",
+      "a.0@1.0,",
+      "*",
+      ",*",
+      "a.0@-1.0",
+      "A.0@1.0",
+      "a.0@1.0,".repeat(5_000)
+    ]) {
       expect(Result.isFailure(readPlaces(text))).toBe(true)
     }
   })

@@ -126,6 +126,27 @@ describe("a stream of a task's events", () => {
     })
   )
 
+  promise("goes on for one who has seen the end of a run, when its task is tried again", () =>
+    Effect.gen(function* () {
+      const { ask, events, post, request, run } = yield* aRun()
+      yield* run.fail({ type: "Broken", message: "no" })
+      const seen = { headers: { "last-event-id": "1-end" } }
+      expect((yield* ask(events, seen)).status).toBe(204)
+
+      yield* post(`${events.slice(0, -"/events".length)}/retry`, {})
+      const second = yield* (yield* aWorker()).claimOne
+      yield* second.chunks("again")
+      yield* second.succeed("done")
+
+      expect(yield* framesOf(yield* request(events, seen)).rest).toEqual([
+        { event: "attempt", data: { attempt: 2, reset: true } },
+        chunk(2, 1, "again"),
+        { ...succeeded, id: "2-end" }
+      ])
+      expect((yield* ask(events, { headers: { "last-event-id": "2-end" } })).status).toBe(204)
+    })
+  )
+
   promise("is refused to one who asks to go on from what is no event", () =>
     Effect.gen(function* () {
       const { ask, events } = yield* aRun()
