@@ -73,6 +73,12 @@ export interface HandlerRetryOptions extends Omit<RetryOptions, "backoff"> {
   readonly backoff?: RetryOptions["backoff"] | BackoffFunction
 }
 
+/** A fixed delay and what would make it grow leave each other out. */
+const eitherBackoff = (backoff: object) =>
+  "fixedMs" in backoff && Object.keys(backoff).length > 1
+    ? { path: ["fixedMs"], issue: "give either this, or baseMs, factor, capMs and jitter" }
+    : undefined
+
 /** The same over HTTP, where durations are milliseconds and end in `Ms`. */
 export const RetryJson = Schema.Struct({
   attempts: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000 }))),
@@ -86,7 +92,7 @@ export const RetryJson = Schema.Struct({
       fixedMs: Schema.optionalKey(
         Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: retryDelayMaxMs }))
       )
-    })
+    }).check(Schema.makeFilter(eitherBackoff))
   )
 })
 export type RetryJson = typeof RetryJson.Type

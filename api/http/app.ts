@@ -67,10 +67,19 @@ export interface AppOptions {
   readonly checks?: Readonly<Record<string, Check>>
 }
 
-/** HEAD is answered by what answers GET; what it would have streamed is let go of. */
+/**
+ * HEAD is answered by what answers GET, with the length that its body would have had. Where that is not known beforehand it
+ * is said to come in pieces, as it would: otherwise Bun says that it has no bytes.
+ */
 const withoutBody: MiddlewareHandler = async (c, next) => {
   await next()
-  if (c.req.method === "HEAD") await c.res.body?.cancel()
+  const { body, headers } = c.res
+  if (c.req.method !== "HEAD" || body === null) return
+  const isStream = headers.get("content-type")?.startsWith("text/event-stream") === true
+  if (!isStream && !headers.has("content-length"))
+    return headers.set("content-length", String((await c.res.arrayBuffer()).byteLength))
+  await body.cancel()
+  if (isStream) headers.set("transfer-encoding", "chunked")
 }
 
 /** Whoever submits to a process that goes away is sent elsewhere before anything is read. */

@@ -36,15 +36,20 @@ const valueOf = ({ ast }: Schema.Top, text: string): unknown => {
   return text
 }
 
-/** Reads what is said after the `?`. What is empty is not said; what is said twice is refused, as one of them would be lost. */
+/** Why a parameter may not be empty: left out, as a filter or `dryRun`, it would make a request mean everything. */
+const emptyOf = ({ ast }: Schema.Top) =>
+  `is empty: say ${ast._tag === "Boolean" ? "true or false" : "something"}, or leave it out`
+
+/** Reads what is said after the `?`. What is empty is refused, and what is said twice, as one of them would be lost. */
 const queryReader = (schema: Parameters) => {
   const read = reader(schema)
   return Effect.fnUntraced(function* (c: ApiContext) {
     const said: Record<string, unknown> = {}
     for (const [name, [text = "", ...more]] of Object.entries(c.req.queries())) {
       if (more.length > 0) return yield* new ParameterInvalid({ parameter: name, reason: "is given twice" })
-      if (text === "") continue
       const field = Object.hasOwn(schema.fields, name) ? schema.fields[name] : undefined
+      if (field !== undefined && text === "")
+        return yield* new ParameterInvalid({ parameter: name, reason: emptyOf(field) })
       said[name] = field === undefined ? text : valueOf(field, text)
     }
     return yield* Effect.fromResult(read(said))

@@ -2,7 +2,7 @@
  * Bounds how slowly a request's body may come and a response may be taken: whoever holds a connection pays for it by using it.
  *
  * A body that is read as a whole has a time, which grows with what it may have. What streams has to keep a pace on
- * average, once it has had some time to begin with.
+ * average, once it has had some time to begin with. The server beneath knows neither, and is told not to cut meanwhile.
  */
 import { Clock, Context, Effect, type Fiber } from "effect"
 import { BodyTooSlow } from "./refusals.ts"
@@ -19,6 +19,27 @@ export const Pace = Context.Reference<PaceShape>("troupe/Pace", {
   defaultValue: () => ({ patienceMs: 30_000, bytesPerSecond: 1_024 })
 })
 
+/** What the server beneath does of itself: it cuts a connection on which too little moves. */
+export interface SilenceShape {
+  /** From here on it does not: somebody here bounds what is done. */
+  readonly allow: () => void
+  readonly forbid: () => void
+}
+
+export const Silence = Context.Reference<SilenceShape>("troupe/Silence", {
+  defaultValue: () => ({ allow: () => {}, forbid: () => {} })
+})
+
+/** Lets a request's connection be silent while something is done that has a bound of its own. */
+export const inSilence = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Silence, ({ allow, forbid }) =>
+    Effect.acquireUseRelease(
+      Effect.sync(allow),
+      () => effect,
+      () => Effect.sync(forbid)
+    )
+  )
+
 /** What of a whole body must come in a second: such bodies are short. */
 const wholeFactor = 64
 
@@ -26,10 +47,12 @@ const wholeFactor = 64
 export const inTime = <A, E, R>(reading: Effect.Effect<A, E, R>, bytesMax: number) =>
   Effect.flatMap(Pace, ({ bytesPerSecond, patienceMs }) => {
     const waitedMs = Math.ceil(patienceMs + (bytesMax * 1_000) / (bytesPerSecond * wholeFactor))
-    return Effect.timeoutOrElse(reading, {
-      duration: waitedMs,
-      orElse: () => Effect.fail(new BodyTooSlow({ waitedMs }))
-    })
+    return inSilence(
+      Effect.timeoutOrElse(reading, {
+        duration: waitedMs,
+        orElse: () => Effect.fail(new BodyTooSlow({ waitedMs }))
+      })
+    )
   })
 
 /** Whether so many bytes are too few, after so long. */
@@ -107,7 +130,7 @@ export const takenAtPace = <A, E, R>(
       lagging(() => bytes),
       (waitedMs) => Effect.fail(new BodyTooSlow({ waitedMs }))
     )
-    return Effect.raceFirst(take(counted), tooSlow)
+    return inSilence(Effect.raceFirst(take(counted), tooSlow))
   })
 
 /** The body of a response that is cut off when its reader does not keep the pace. */
@@ -115,11 +138,13 @@ export const givenAtPace = Effect.fnUntraced(function* (
   body: ReadableStream<Uint8Array>
 ): Effect.fn.Return<ReadableStream<Uint8Array<ArrayBuffer>>> {
   const run = Effect.runForkWith(yield* Effect.context<never>())
+  const { allow, forbid } = yield* Silence
   let bytes = 0
   let watch: Fiber.Fiber<void> | undefined
   const { counted, cut } = counting(body, {
     // Whoever is slow before that is not the reader.
     begin: () => {
+      allow()
       const cutOff = (ms: number) => cut(new Error(`the response was not taken in ${ms} ms`))
       watch = run(
         Effect.map(
@@ -129,7 +154,10 @@ export const givenAtPace = Effect.fnUntraced(function* (
       )
     },
     count: (more) => void (bytes += more),
-    over: () => watch?.interruptUnsafe()
+    over: () => {
+      watch?.interruptUnsafe()
+      forbid()
+    }
   })
   return counted
 })

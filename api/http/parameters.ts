@@ -1,8 +1,10 @@
 /** Reads what is said in addresses and headers. */
 import { Effect, Schema } from "effect"
+import { reasonMax } from "../../actors/dispatch/dispatcher.ts"
 import { readPosition, start } from "../../actors/follow/follow.ts"
 import { TaskId } from "../../runtime/task.ts"
 import { InvalidTaskId } from "../client/errors.ts"
+import { ParameterInvalid } from "./refusals.ts"
 import type { ApiContext } from "./run.ts"
 
 /** The longest that a request may wait for a result, in milliseconds. */
@@ -22,8 +24,36 @@ export const position = (c: ApiContext) => {
   return text === undefined || text === "" ? Effect.succeed(start) : Effect.fromResult(readPosition(text))
 }
 
+const keyHeader = "Idempotency-Key"
+
+/** Several headers of one name come as one, with commas, and letters beyond ASCII as the bytes that they were sent in. */
+const unclear = (key: string): string | undefined => {
+  if (/\P{ASCII}/u.test(key)) return "is not in ASCII"
+  return key.includes(", ") ? "is said twice, or has a comma and a space" : undefined
+}
+
+/** The idempotency key of a header, if there is one, and if it is certain which it is: of another the task would be another. */
+export const idempotencyKey = (c: ApiContext): Effect.Effect<string | undefined, ParameterInvalid> => {
+  const key = c.req.header(keyHeader)
+  const why = key === undefined ? undefined : unclear(key)
+  return why === undefined ? Effect.succeed(key) : refuseHeader(`${why}: say it in the field idempotencyKey`)
+}
+
+/** Refuses the header where there are several tasks. */
+export const withoutKey = (c: ApiContext): Effect.Effect<void, ParameterInvalid> =>
+  c.req.header(keyHeader) === undefined
+    ? Effect.void
+    : refuseHeader("is of one task: each of these says its own in the field idempotencyKey")
+
+const refuseHeader = (reason: string) => Effect.fail(new ParameterInvalid({ parameter: keyHeader, reason }))
+
 /** Whether it is only asked how many it would be. In an address, `1` and `0` will do. */
 export const DryRun = Schema.Struct({ dryRun: Schema.optionalKey(Schema.Boolean) })
+
+/** Why something is ended, as it is kept with every task that is. */
+export const Reason = Schema.Struct({
+  reason: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(reasonMax)))
+})
 
 /** The one part of an address that names a task. */
 export const ofTaskId = { id: { schema: TaskId, example: "default.0.01M80PCCPYYG3XYDT2W3PRW6KG" } }

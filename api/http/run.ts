@@ -23,6 +23,7 @@ import { Tenant } from "../../runtime/tenant.ts"
 import { type Caller, callerOf } from "./caller.ts"
 import { Tracing } from "../../runtime/telemetry/tracing.ts"
 import { followingIn } from "./traced.ts"
+import { Silence, type SilenceShape } from "./pace.ts"
 import { type ApiError, isOurs, toResponse } from "./problem.ts"
 import type { Row } from "./row.ts"
 import type { Upgraded } from "./wire.ts"
@@ -48,6 +49,8 @@ export type ApiServices =
 export interface Bindings {
   /** Lets a request take as long as it takes, where the server would cut one that is silent. */
   readonly untimed?: (request: Request) => void
+  /** Lets its connection be silent no longer than others again. */
+  readonly timed?: (request: Request) => void
   /** Makes a web socket of a request, and tells `data` of it. Bun's server has it under this name. */
   readonly upgrade?: (request: Request, options: { readonly data: Upgraded }) => boolean
 }
@@ -76,7 +79,8 @@ export const respondIn = (context: Context.Context<ApiServices>): Respond => {
   return async (c, effect) => {
     const exit = await runExit(
       followingIn(requestOf(c), tracing, Effect.provideService(effect, Tenant, callerOf(c).tenant)).pipe(
-        Effect.catch((error) => Effect.as(log(error), toResponse(error)))
+        Effect.catch((error) => Effect.as(log(error), toResponse(error))),
+        Effect.provideService(Silence, silenceOf(c))
       ),
       { signal: c.req.raw.signal }
     )
@@ -85,6 +89,11 @@ export const respondIn = (context: Context.Context<ApiServices>): Respond => {
     throw Cause.squash(exit.cause)
   }
 }
+
+const silenceOf = (c: ApiContext): SilenceShape => ({
+  allow: () => c.env?.untimed?.(c.req.raw),
+  forbid: () => c.env?.timed?.(c.req.raw)
+})
 
 const requestOf = (c: ApiContext) => ({
   method: c.req.method,

@@ -18,8 +18,8 @@ import { websocket } from "./socket-server.ts"
 /** How long what was answered last may take to be sent when somebody is in a hurry. */
 const lastWordMax = "250 millis"
 
-/** How long a connection may be silent, in seconds, where nobody said that it may take its time. */
-const idleSeconds = 30
+/** How long a connection may be silent, in seconds, when nobody says. */
+const idleSecondsDefault = 30
 
 export class HttpServer extends Context.Service<
   HttpServer,
@@ -50,10 +50,16 @@ export const cannotListen = (host: string, port: number, cause: unknown, setting
   })
 }
 
-export type ServerOptions = Omit<AppOptions, "drain">
+export interface ServerOptions extends Omit<AppOptions, "drain"> {
+  /**
+   * How long a connection may be silent where nobody said that it may take its time: whole seconds, and up to four more.
+   * Default: 30.
+   */
+  readonly idleSeconds?: number
+}
 
 /** Listens at `Settings.host` and `Settings.port`; port 0 takes a free one. */
-export const layerWith = (options: ServerOptions) =>
+export const layerWith = ({ idleSeconds = idleSecondsDefault, ...options }: ServerOptions) =>
   Layer.effect(
     HttpServer,
     Effect.gen(function* () {
@@ -86,6 +92,7 @@ export const layerWith = (options: ServerOptions) =>
             fetch: (request, server) =>
               app.fetch(request, {
                 untimed: (request: Request) => server.timeout(request, 0),
+                timed: (request: Request) => server.timeout(request, idleSeconds),
                 upgrade: (request, options) => server.upgrade(request, options)
               } satisfies Bindings)
           }),

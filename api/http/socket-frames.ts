@@ -12,7 +12,7 @@ import { faultsOf, parseJson } from "../../runtime/input.ts"
 import { TaskId } from "../../runtime/task.ts"
 import { bodyBytesMax } from "./body.ts"
 import { lifecycleJson } from "./lifecycle-view.ts"
-import { waitMsMax } from "./parameters.ts"
+import { Reason, waitMsMax } from "./parameters.ts"
 import type { Problem } from "./problem.ts"
 
 /** The largest frame: that of one task, and what is around it. */
@@ -23,7 +23,6 @@ const Ref = Schema.Union([Schema.String.check(Schema.isMaxLength(64)), Schema.Fi
 export type Ref = typeof Ref.Type
 
 const waitMs = Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: waitMsMax })))
-const reason = Schema.optionalKey(Schema.String.check(Schema.isMaxLength(1_000)))
 
 /** Frames whose every field is said here. */
 const shapes = {
@@ -38,7 +37,7 @@ const shapes = {
     ...LifecycleFilter.fields
   }),
   unsubscribe: Schema.Struct({ task: Schema.optionalKey(TaskId) }),
-  cancel: Schema.Struct({ task: TaskId, reason })
+  cancel: Schema.Struct({ task: TaskId, ...Reason.fields })
 } as const
 
 const askAgent = Schema.Struct({

@@ -176,7 +176,10 @@ describe("a retry policy", () => {
     [{ backoff: { capMs: 604_800_001 } }],
     [{ backoff: { jitter: 1 } }],
     [{ backoff: { fixedMs: -1 } }],
-    [{ backoff: { fixedMs: 604_800_001 } }]
+    [{ backoff: { fixedMs: 604_800_001 } }],
+    // One of them would be left out without a word.
+    [{ backoff: { fixedMs: 60_000, baseMs: 1, jitter: false } }],
+    [{ backoff: { fixedMs: 60_000, jitter: true } }]
   ])("is not %j", (json) => {
     expect(Schema.is(RetryJson)(json)).toBe(false)
   })

@@ -11,7 +11,8 @@ import { agentJson, agentSummaryJson } from "../agent-view.ts"
 import { fitting, readJson, readJsonIfAny } from "../body.ts"
 import type { Drain } from "../drain.ts"
 import type { Serve } from "../mount.ts"
-import { DryRun, waitMsMax } from "../parameters.ts"
+import { inSilence } from "../pace.ts"
+import { DryRun, Reason, waitMsMax } from "../parameters.ts"
 import { ofBody, ofSubmit, row } from "../row.ts"
 import type { ApiContext } from "../run.ts"
 import { AgentPageShape, AgentShape, Reply } from "../shapes/agent.ts"
@@ -26,8 +27,6 @@ const askMsDefault = 30_000
 const Wait = Schema.Struct({
   timeoutMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: waitMsMax })))
 })
-
-const Stop = Schema.Struct({ reason: Schema.optionalKey(Schema.String) })
 
 /** What is only passed on is checked with the task of the message. */
 const { delayMs, priority, runAt, tags } = NewTaskJson.fields
@@ -143,14 +142,14 @@ export const rows = {
     reach,
     parts,
     query: DryRun,
-    body: { schema: Stop, optional: true, example: { reason: "the user has left" } },
+    body: { schema: Reason, optional: true, example: { reason: "the user has left" } },
     answers: { 200: { description: "How many messages were cancelled", schema: CountShape } },
     problems: [...ofBody, ...ofAgent]
   })
 }
 
 const readWait = fitting(Wait)
-const readStop = fitting(Stop)
+const readStop = fitting(Reason)
 
 /** Who is meant: both parts as they were before they were encoded. */
 const agent = (c: ApiContext) => [c.req.param("type") ?? "", c.req.param("key") ?? ""] as const
@@ -205,8 +204,7 @@ export const agents = (serve: Serve, drain: Drain, streams: EventStreams) => {
       const location = taskPath(id, baseOf(c))
       if (wantsStream(c) || format === "ai-sdk")
         return yield* following(c, streams, id, { format, more: { location } })
-      c.env?.untimed?.(c.req.raw)
-      const ended = yield* endedWithin(id, waitMs, drain)
+      const ended = yield* inSilence(endedWithin(id, waitMs, drain))
       if (Option.isNone(ended)) {
         const { state } = yield* Dispatcher.use((dispatcher) => dispatcher.task(id))
         return c.json({ id, state }, 202, { location, "retry-after": "1" })
@@ -222,8 +220,8 @@ export const agents = (serve: Serve, drain: Drain, streams: EventStreams) => {
     rows.stop,
     Effect.fnUntraced(function* (c, { dryRun = false }) {
       const options = { dryRun, ...(yield* readStop(yield* readJsonIfAny(c.req.raw))) }
-      c.env?.untimed?.(c.req.raw)
-      return c.json(yield* AgentOperator.use((operator) => operator.stop(...agent(c), options)))
+      const stopping = AgentOperator.use((operator) => operator.stop(...agent(c), options))
+      return c.json(yield* inSilence(stopping))
     })
   )
 }

@@ -4,6 +4,7 @@ import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import { faultsOf } from "../../../runtime/input.ts"
 import { fitting, readUncheckedJson } from "../body.ts"
 import type { Serve } from "../mount.ts"
+import { withoutKey } from "../parameters.ts"
 import { problemOf } from "../problem.ts"
 import { BodyRefused } from "../refusals.ts"
 import { ofBody, row } from "../row.ts"
@@ -51,6 +52,7 @@ export const batch = (serve: Serve) => {
   serve(
     rows.submit,
     Effect.fnUntraced(function* (c) {
+      yield* withoutKey(c)
       const { tasks } = yield* readBatch(yield* readUncheckedJson(c.req.raw, bytesMax))
       const checked = tasks.map(checkKeys)
       const sound = checked.filter(Result.isSuccess).map(({ success }) => success)

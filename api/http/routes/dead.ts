@@ -4,6 +4,7 @@ import { Operator } from "../../../actors/operate/operator.ts"
 import { DeadFilter, DeadQuery, DeadSelection } from "../../../actors/operate/query.ts"
 import { sealedPage } from "../cursors.ts"
 import type { Serve } from "../mount.ts"
+import { inSilence } from "../pace.ts"
 import { DryRun } from "../parameters.ts"
 import { ofBody, row } from "../row.ts"
 import { inBody, selection } from "../selection.ts"
@@ -78,18 +79,16 @@ export const dead = (serve: Serve) => {
     Effect.fnUntraced(function* (c, { dryRun = false, ...said }) {
       const { input, ...filter } = yield* selection(c, said)
       const options = input === undefined ? {} : { input: { value: input } }
-      c.env?.untimed?.(c.req.raw)
-      return c.json(
-        yield* inBody(Operator.use((operator) => operator.retryDead(filter, { ...options, dryRun })))
-      )
+      const retrying = Operator.use((operator) => operator.retryDead(filter, { ...options, dryRun }))
+      return c.json(yield* inBody(inSilence(retrying)))
     })
   )
   serve(
     rows.purge,
     Effect.fnUntraced(function* (c, { dryRun = false, ...said }) {
       const filter = yield* selection(c, said)
-      c.env?.untimed?.(c.req.raw)
-      return c.json(yield* inBody(Operator.use((operator) => operator.purgeDead(filter, { dryRun }))))
+      const purging = Operator.use((operator) => operator.purgeDead(filter, { dryRun }))
+      return c.json(yield* inBody(inSilence(purging)))
     })
   )
 }

@@ -6,7 +6,8 @@ import { LimitsJson } from "../../../actors/operate/queues.ts"
 import { QueueName } from "../../../runtime/task.ts"
 import { fitting, readJson, readJsonIfAny } from "../body.ts"
 import type { Serve } from "../mount.ts"
-import { DryRun } from "../parameters.ts"
+import { inSilence } from "../pace.ts"
+import { DryRun, Reason } from "../parameters.ts"
 import { pageOf, Paging } from "../paging.ts"
 import { ofBody, row } from "../row.ts"
 import type { ApiContext } from "../run.ts"
@@ -15,7 +16,6 @@ import { QueueList, QueueShape } from "../shapes/system.ts"
 import { CountShape } from "../shapes/task.ts"
 
 const Pause = Schema.Struct({ key: Schema.optionalKey(Schema.String) })
-const Purge = Schema.Struct({ reason: Schema.optionalKey(Schema.String) })
 
 const group = "Queues"
 const parts = { queue: { schema: QueueName, example: "default" } }
@@ -74,7 +74,7 @@ export const rows = {
     reach,
     parts,
     query: DryRun,
-    body: { schema: Purge, optional: true, example: { reason: "sent by mistake" } },
+    body: { schema: Reason, optional: true, example: { reason: "sent by mistake" } },
     answers: { 200: { description: "How many", schema: CountShape } },
     problems: [...ofBody, "StoreError"]
   }),
@@ -108,7 +108,7 @@ export const rows = {
 }
 
 const readPause = fitting(Pause)
-const readPurge = fitting(Purge)
+const readPurge = fitting(Reason)
 
 const name = (c: ApiContext) => c.req.param("queue") ?? ""
 
@@ -139,16 +139,15 @@ export const queues = (serve: Serve) => {
     rows.purge,
     Effect.fnUntraced(function* (c, { dryRun = false }) {
       const options = { dryRun, ...(yield* readPurge(yield* readJsonIfAny(c.req.raw))) }
-      c.env?.untimed?.(c.req.raw)
-      return c.json(yield* Operator.use((operator) => operator.purge(name(c), options)))
+      return c.json(yield* inSilence(Operator.use((operator) => operator.purge(name(c), options))))
     })
   )
   serve(
     rows.move,
     Effect.fnUntraced(function* (c, { dryRun = false }) {
       const move = yield* readJson(c.req.raw)
-      c.env?.untimed?.(c.req.raw)
-      return c.json(yield* inBody(Operator.use((operator) => operator.move(name(c), move, { dryRun }))))
+      const moving = Operator.use((operator) => operator.move(name(c), move, { dryRun }))
+      return c.json(yield* inBody(inSilence(moving)))
     })
   )
   serve(

@@ -1,22 +1,18 @@
 /** Submitting a task, cancelling it, and asking what became of it. */
 import { Effect, Option, Schema } from "effect"
-import { Dispatcher, NewTaskJson, reasonMax } from "../../../actors/dispatch/dispatcher.ts"
+import { Dispatcher, NewTaskJson } from "../../../actors/dispatch/dispatcher.ts"
 import { endedWithin } from "../awaiting.ts"
 import { TaskFailed } from "../../client/errors.ts"
 import { fitting, readJson, readJsonIfAny } from "../body.ts"
 import type { Drain } from "../drain.ts"
 import type { Serve } from "../mount.ts"
-import { ofTaskId, taskId, waitMsMax } from "../parameters.ts"
-import { textAtPace } from "../pace.ts"
+import { idempotencyKey, ofTaskId, Reason, taskId, waitMsMax } from "../parameters.ts"
+import { inSilence, textAtPace } from "../pace.ts"
 import { BodyRefused, InputNotKept } from "../refusals.ts"
 import { ofBody, ofSubmit, row } from "../row.ts"
 import type { ApiContext } from "../run.ts"
 import { NewTask, Standing, SubmittedShape, TaskShape } from "../shapes/task.ts"
 import { baseOf, submittedJson, taskJson, taskPath } from "../view.ts"
-
-const Cancel = Schema.Struct({
-  reason: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(reasonMax)))
-})
 
 const group = "Tasks"
 
@@ -55,7 +51,7 @@ export const rows = {
     needs: "submit",
     reach: "tenant",
     parts: ofTaskId,
-    body: { schema: Cancel, optional: true, example: { reason: "sent twice" } },
+    body: { schema: Reason, optional: true, example: { reason: "sent twice" } },
     answers: { 202: { description: "It is cancelled", schema: Standing } },
     problems: [...ofBody, "InvalidTaskId", "TaskNotFound", "TaskEnded", "StoreError"]
   }),
@@ -107,8 +103,7 @@ export const rows = {
 }
 
 /** A task with the key of the header, which is the only one or the same. */
-const withKey = (c: ApiContext, task: unknown): Effect.Effect<unknown, BodyRefused> => {
-  const header = c.req.header("idempotency-key")
+const withKey = (header: string | undefined, task: unknown): Effect.Effect<unknown, BodyRefused> => {
   if (header === undefined || typeof task !== "object" || task === null || Array.isArray(task)) {
     return Effect.succeed(task)
   }
@@ -122,7 +117,7 @@ const withKey = (c: ApiContext, task: unknown): Effect.Effect<unknown, BodyRefus
       )
 }
 
-const readCancel = fitting(Cancel)
+const readCancel = fitting(Reason)
 
 /** Payloads may be large. */
 const json = (c: ApiContext, value: unknown) =>
@@ -134,7 +129,7 @@ export const tasks = (serve: Serve, drain: Drain) => {
   serve(
     rows.submit,
     Effect.fnUntraced(function* (c) {
-      const task = yield* withKey(c, yield* readJson(c.req.raw))
+      const task = yield* withKey(yield* idempotencyKey(c), yield* readJson(c.req.raw))
       const submitted = yield* Dispatcher.use((dispatcher) => dispatcher.submit(task))
       const status = submitted.existing ? 200 : 202
       const base = baseOf(c)
@@ -169,8 +164,8 @@ export const tasks = (serve: Serve, drain: Drain) => {
     rows.result,
     Effect.fnUntraced(function* (c, { waitMs = 0 }) {
       const id = yield* taskId(c)
-      if (waitMs > 0) c.env?.untimed?.(c.req.raw)
-      const ended = yield* endedWithin(id, waitMs, drain)
+      const ending = endedWithin(id, waitMs, drain)
+      const ended = yield* waitMs > 0 ? inSilence(ending) : ending
       if (Option.isNone(ended)) {
         const { state } = yield* Dispatcher.use((dispatcher) => dispatcher.task(id))
         return c.json({ id, state }, 202, { "retry-after": "1" })

@@ -10,8 +10,26 @@ import { BodyRefused } from "../refusals.ts"
 import { ofBody, row } from "../row.ts"
 import { TicketShape } from "../shapes/access.ts"
 
-const readPurpose = fitting(Purpose)
+/** A purpose as it is read: in one piece, so that who asks for another is told all that there are. */
+const Asked = Schema.Struct({
+  for: Schema.Literals(["task", "events", "socket"]),
+  task: Schema.optionalKey(Schema.String)
+})
+
+const readAsked = fitting(Asked)
 const isTaskId = Schema.is(TaskId)
+
+const refuseTask = (message: string) => Effect.fail(new BodyRefused({ faults: [{ path: "/task", message }] }))
+
+const purposeOf = ({ for: stream, task }: typeof Asked.Type) => {
+  if (stream === "task")
+    return isTaskId(task)
+      ? Effect.succeed({ for: stream, task })
+      : refuseTask("a task id is <queue>.<partition>.<ULID>")
+  return task === undefined
+    ? Effect.succeed({ for: stream })
+    : refuseTask('goes with "for": "task": the others are of all tasks')
+}
 
 export const rows = {
   issue: row({
@@ -32,16 +50,8 @@ export const tickets = (serve: Serve) =>
   serve(
     rows.issue,
     Effect.fnUntraced(function* (c) {
-      const purpose = yield* readPurpose(yield* readJson(c.req.raw))
-      if (purpose.for === "task") {
-        const { task } = purpose
-        if (!isTaskId(task)) {
-          return yield* new BodyRefused({
-            faults: [{ path: "/task", message: "a task id is <queue>.<partition>.<ULID>" }]
-          })
-        }
-        yield* Dispatcher.use((dispatcher) => dispatcher.task(task))
-      }
+      const purpose = yield* purposeOf(yield* readAsked(yield* readJson(c.req.raw)))
+      if (purpose.for === "task") yield* Dispatcher.use((dispatcher) => dispatcher.task(purpose.task))
       const { expiresAt, ticket } = yield* Gate.use((gate) => gate.issue(callerOf(c), purpose))
       return c.json({ ticket, expiresAt: new Date(expiresAt).toISOString() }, 201, {
         "cache-control": "no-store"

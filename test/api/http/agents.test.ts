@@ -165,7 +165,7 @@ describe("an agent over HTTP", () => {
     })
   )
 
-  promise("is stopped, and it can be asked first how much that would cancel", () =>
+  promise("is stopped for a short reason, and it can be asked first how much that would cancel", () =>
     Effect.gen(function* () {
       const { ask, post } = yield* anApi()
       const { body } = yield* post(`${user}/tell`, { message: "hold" })
@@ -174,6 +174,10 @@ describe("an agent over HTTP", () => {
       expect(yield* ask(`${user}/stop?dryRun=1`, { method: "POST" })).toMatchObject({
         status: 200,
         body: { count: 2 }
+      })
+      expect(yield* post(`${user}/stop`, { reason: "x".repeat(1_001) })).toMatchObject({
+        status: 422,
+        body: { type: "body-refused", errors: [{ path: "/reason" }] }
       })
       expect(yield* post(`${user}/stop`, { reason: "closed" })).toMatchObject({ body: { count: 2 } })
       expect((yield* ask(`/v1/tasks/${body.id}/result?waitMs=10000`)).body).toMatchObject({

@@ -146,6 +146,25 @@ for (const kind of ["memory", "redis"] as const) {
       expect(again.text).not.toContain(first)
     })
 
+    test.concurrent("names all that a ticket can be for when it is asked for another", async () => {
+      const { key } = await one.aKey("acme", "submit")
+      const refused = async (body: object) => {
+        const answer = await one.ask("POST", "/v1/tickets", { key, body })
+        return { status: answer.status, errors: answer.body.errors }
+      }
+
+      expect(await refused({ for: "x" })).toEqual({
+        status: 422,
+        errors: [{ path: "/for", message: 'Expected "task" | "events" | "socket"' }]
+      })
+      expect(await refused({})).toMatchObject({ status: 422, errors: [{ path: "/for" }] })
+      expect(await refused({ for: "task" })).toMatchObject({ status: 422, errors: [{ path: "/task" }] })
+      expect(await refused({ for: "events", task: "x" })).toMatchObject({
+        status: 422,
+        errors: [{ path: "/task" }]
+      })
+    })
+
     test.concurrent("slows down a key to its rate, and says by how much", async () => {
       const { key } = await one.aKey("acme", "read", { rate: { count: 3, perMs: 60_000 } })
       const answers = []
@@ -156,6 +175,9 @@ for (const kind of ["memory", "redis"] as const) {
       expect(answers[0]!.headers.get("ratelimit-limit")).toBe("3")
       expect(answers[3]!.body).toMatchObject({ type: "too-fast", status: 429 })
       expect(Number(answers[3]!.headers.get("retry-after"))).toBeWithin(1, 21)
+      // When all of it is there again, of a refusal as of an answer.
+      expect(Number(answers[2]!.headers.get("ratelimit-reset"))).toBeWithin(59, 61)
+      expect(Number(answers[3]!.headers.get("ratelimit-reset"))).toBeWithin(59, 61)
       const free = await one.aKey("acme", "read")
       expect((await one.ask("GET", "/v1/tasks", { key: free.key })).status).toBe(200)
     })

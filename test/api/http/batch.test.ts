@@ -1,6 +1,6 @@
 import { describe, expect } from "bun:test"
 import { Effect } from "effect"
-import { anApi, promise } from "../../support/api.ts"
+import { anApi, jsonBody, nothingWaits, promise } from "../../support/api.ts"
 import { aWorker } from "../../support/worker.ts"
 
 const task = (input: unknown) => ({ name: "test", input })
@@ -88,6 +88,20 @@ describe("a batch of tasks", () => {
       })
     )
   }
+
+  promise("with an idempotency key in its header is refused: each task has its own", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* anApi()
+      const request = jsonBody({ tasks: [task(1)] })
+      const headers = { "content-type": "application/json", "idempotency-key": "k" }
+
+      expect(yield* ask("/v1/tasks/batch", { ...request, headers })).toMatchObject({
+        status: 400,
+        body: { type: "invalid-parameter", errors: [{ path: "Idempotency-Key" }] }
+      })
+      yield* nothingWaits
+    })
+  )
 
   promise("with a field that nobody knows is refused", () =>
     Effect.gen(function* () {

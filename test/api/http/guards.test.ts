@@ -55,6 +55,32 @@ describe("a submit with an idempotency key", () => {
     })
   )
 
+  promise("is refused in the header where it would be read as another: not in ASCII, or said twice", () =>
+    Effect.gen(function* () {
+      const { ask, post } = yield* anApi()
+      const twice = withKey("k1", task)
+      twice.headers = new Headers(twice.headers)
+      twice.headers.append("idempotency-key", "k2")
+      // What a client sends in UTF-8 comes byte for byte, each as a letter of its own.
+      const asBytes = Buffer.from("schlüssel").toString("latin1")
+
+      for (const [request, reason] of [
+        [withKey(asBytes, task), "is not in ASCII: say it in the field idempotencyKey"],
+        [twice, "is said twice, or has a comma and a space: say it in the field idempotencyKey"]
+      ] as const) {
+        expect(yield* ask("/v1/tasks", request)).toMatchObject({
+          status: 400,
+          body: { type: "invalid-parameter", errors: [{ path: "Idempotency-Key", message: reason }] }
+        })
+      }
+      yield* nothingWaits
+      for (const idempotencyKey of ["schlüssel", "k1, k2"]) {
+        expect((yield* post("/v1/tasks", { ...task, idempotencyKey })).status).toBe(202)
+      }
+      expect((yield* ask("/v1/tasks", withKey("order 4711,a", task))).status).toBe(202)
+    })
+  )
+
   promise("that can be none is refused", () =>
     Effect.gen(function* () {
       const { ask } = yield* anApi()
@@ -62,6 +88,33 @@ describe("a submit with an idempotency key", () => {
       expect(yield* ask("/v1/tasks", withKey("x".repeat(257), task))).toMatchObject({
         status: 422,
         body: { type: "task-refused", errors: [{ path: "/idempotencyKey" }] }
+      })
+      yield* nothingWaits
+    })
+  )
+})
+
+describe("a submit with a retry policy", () => {
+  promise("whose backoff is fixed and grows is refused: it is one or the other", () =>
+    Effect.gen(function* () {
+      const { post } = yield* anApi()
+
+      expect(
+        yield* post("/v1/tasks", {
+          ...task,
+          retry: { backoff: { fixedMs: 60_000, baseMs: 1, jitter: false } }
+        })
+      ).toMatchObject({
+        status: 422,
+        body: {
+          type: "task-refused",
+          errors: [
+            {
+              path: "/retry/backoff/fixedMs",
+              message: "give either this, or baseMs, factor, capMs and jitter"
+            }
+          ]
+        }
       })
       yield* nothingWaits
     })

@@ -1,5 +1,6 @@
 import { describe, expect } from "bun:test"
 import { Effect } from "effect"
+import { Operator } from "../../../actors/operate/operator.ts"
 import { Operations } from "../../../runtime/operations.ts"
 import { Store } from "../../../runtime/store.ts"
 import { anApi, jsonBody, promise } from "../../support/api.ts"
@@ -28,7 +29,7 @@ describe("a list of tasks", () => {
       const ids = [yield* submit({ tags: ["a"], input: "secret" }), yield* submit({ tags: ["a"] })]
       yield* submit()
 
-      const first = yield* ask("/v1/tasks?tag=a&state=&limit=1")
+      const first = yield* ask("/v1/tasks?tag=a&limit=1")
       const second = yield* ask(`/v1/tasks?tag=a&limit=1&cursor=${first.body.next}`)
 
       expect(first.status).toBe(200)
@@ -117,6 +118,23 @@ describe("a failed task", () => {
 })
 
 describe("dead letters", () => {
+  promise("are not dropped from a time on that there is not", () =>
+    Effect.gen(function* () {
+      const { ask, post } = yield* anApi()
+      yield* aDeadLetter()
+
+      expect(yield* ask("/v1/dead/purge?from=1", empty)).toMatchObject({
+        status: 400,
+        body: { errors: [{ path: "from" }] }
+      })
+      expect(yield* post("/v1/dead/purge", { from: "2020-02-30T00:00:00Z" })).toMatchObject({
+        status: 422,
+        body: { errors: [{ path: "/from" }] }
+      })
+      expect((yield* ask("/v1/dead")).body.dead).toHaveLength(1)
+    })
+  )
+
   promise("are listed with what they failed with, and counted by it", () =>
     Effect.gen(function* () {
       const { ask } = yield* anApi()
@@ -252,6 +270,24 @@ describe("a queue", () => {
         state: "cancelled",
         error: { message: "too late" }
       })
+    })
+  )
+
+  promise("keeps no reason longer than that of a cancel", () =>
+    Effect.gen(function* () {
+      const { ask, post, submit } = yield* anApi()
+      const id = yield* submit()
+
+      expect(yield* post("/v1/queues/default/purge", { reason: "x".repeat(1_001) })).toMatchObject({
+        status: 422,
+        body: { type: "body-refused", errors: [{ path: "/reason" }] }
+      })
+      expect((yield* ask(`/v1/tasks/${id}`)).body.state).toBe("queued")
+      expect((yield* post("/v1/queues/default/purge", { reason: "x".repeat(1_000) })).body.count).toBe(1)
+      // A program of ours is cut short, as it is in a cancel.
+      const other = yield* submit()
+      yield* Operator.use((operator) => operator.purge("default", { reason: "y".repeat(2_000) }))
+      expect((yield* ask(`/v1/tasks/${other}`)).body.error.message).toBe("y".repeat(1_000))
     })
   )
 

@@ -3,6 +3,7 @@ import { Effect, Logger } from "effect"
 import { Dispatcher, type SubmitError } from "../../../actors/dispatch/dispatcher.ts"
 import { StoreError, StoreFull } from "../../../runtime/store.ts"
 import { anApi, nothingWaits, promise } from "../../support/api.ts"
+import { aWorker } from "../../support/worker.ts"
 
 describe("a task that is refused", () => {
   const refused = (sentence: string, body: unknown, expected: { status: number; body: object }) =>
@@ -99,6 +100,33 @@ describe("an address", () => {
         })
       }
       expect((yield* ask("/healthz?now=1")).status).toBe(200)
+    })
+  )
+
+  promise("whose parameter is empty is refused, so that it never means everything, and nothing is done", () =>
+    Effect.gen(function* () {
+      const { ask, submit } = yield* anApi()
+      yield* submit()
+      yield* submit()
+      yield* (yield* (yield* aWorker()).claimOne).fail({ type: "Broken", message: "so it is" })
+      const yesOrNo = "is empty: say true or false, or leave it out"
+      const something = "is empty: say something, or leave it out"
+
+      for (const [method, path, parameter, message] of [
+        ["POST", "/v1/dead/purge?name=", "name", something],
+        ["POST", "/v1/dead/purge?dryRun", "dryRun", yesOrNo],
+        ["POST", "/v1/dead/retry?error=&dryRun=1", "error", something],
+        ["POST", "/v1/queues/default/purge?dryRun=", "dryRun", yesOrNo],
+        ["POST", "/v1/queues/default/move?dryRun", "dryRun", yesOrNo],
+        ["POST", "/v1/agents/shop.cart/user-7/stop?dryRun=", "dryRun", yesOrNo],
+        ["GET", "/v1/tasks?state=", "state", something]
+      ] as const) {
+        expect(yield* ask(path, { method })).toMatchObject({
+          status: 400,
+          body: { type: "invalid-parameter", errors: [{ path: parameter, message }] }
+        })
+      }
+      expect((yield* ask("/v1/stats")).body).toMatchObject({ queued: 1, dead: 1 })
     })
   )
 

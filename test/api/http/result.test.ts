@@ -119,13 +119,16 @@ describe("a task's result", () => {
     Effect.gen(function* () {
       const { request, submit } = yield* anApi()
       const id = yield* submit()
-      const untimed: Array<string> = []
-      const bindings = { untimed: ({ url }: Request) => void untimed.push(new URL(url).search) }
+      const told: Array<string> = []
+      const bindings = {
+        untimed: ({ url }: Request) => void told.push(`untimed ${new URL(url).search}`),
+        timed: ({ url }: Request) => void told.push(`timed ${new URL(url).search}`)
+      }
       for (const query of ["", "?waitMs=0", "?waitMs=5"]) {
         yield* request(`/v1/tasks/${id}/result${query}`, undefined, bindings)
       }
 
-      expect(untimed).toEqual(["?waitMs=5"])
+      expect(told).toEqual(["untimed ?waitMs=5", "timed ?waitMs=5"])
     })
   )
 

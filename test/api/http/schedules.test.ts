@@ -62,6 +62,23 @@ describe("schedules over HTTP", () => {
     })
   )
 
+  promise("are refused for a time that there is not", () =>
+    Effect.gen(function* () {
+      const { post } = yield* anApi()
+
+      for (const when of [
+        { at: "2027-02-30T00:00:00Z" },
+        { at: "Dec 1 2027" },
+        { everyMs: 60_000, startAt: "2027-04-31" }
+      ]) {
+        expect(yield* post("/v1/schedules", { name: "test", ...when })).toMatchObject({
+          status: 422,
+          body: { errors: [{ path: "at" in when ? "/at" : "/startAt" }] }
+        })
+      }
+    })
+  )
+
   promise("are listed page by page", () =>
     Effect.gen(function* () {
       const { ask, post } = yield* anApi()

@@ -102,6 +102,33 @@ describe("a server", () => {
     }).pipe(Effect.provide(memoryApi))
   )
 
+  it.live("says to HEAD how long the answer to GET is, and nothing where that is not known", () =>
+    Effect.gen(function* () {
+      const { url } = yield* aServer()
+      const length = (path: string, method: "GET" | "HEAD") =>
+        Effect.promise(async () => {
+          const answer = await fetch(`${url}${path}`, { method })
+          await answer.body?.cancel()
+          return answer.headers.get("content-length")
+        })
+      const { path, run } = yield* aRun
+      yield* run.succeed("x".repeat(10_000))
+
+      for (const there of [
+        "/healthz",
+        "/v1/stats",
+        "/nowhere",
+        "/v1/tasks/x",
+        `/v1/tasks/${run.id}/result`
+      ]) {
+        const get = yield* length(there, "GET")
+        expect(Number(get)).toBeGreaterThan(0)
+        expect(yield* length(there, "HEAD")).toBe(get)
+      }
+      expect(yield* length(path, "HEAD")).toBeNull()
+    }).pipe(Effect.provide(memoryApi))
+  )
+
   for (const [how, headers, body] of [
     ["says that it is", { "content-length": "300000000" }, "{"],
     [

@@ -14,10 +14,13 @@ import { memorySettings } from "../../support/redis.ts"
 /** A tenth of a second to begin with, and then 100 kB a second: what dawdles in a test is cut soon. */
 const pace = { patienceMs: 100, bytesPerSecond: 100_000 }
 
-const aServer = Effect.fnUntraced(function* (over: Partial<typeof pace> = {}) {
+const aServer = Effect.fnUntraced(function* (
+  over: Partial<typeof pace> = {},
+  options: Server.ServerOptions = {}
+) {
   const settings = { ...(yield* Settings), grace: Duration.zero }
   const context = yield* Layer.build(
-    Server.layerWith({ pace: { ...pace, ...over } }).pipe(
+    Server.layerWith({ pace: { ...pace, ...over }, ...options }).pipe(
       Layer.provideMerge(Shutdown.layer),
       Layer.provide(Layer.succeed(Settings, settings))
     )
@@ -103,6 +106,45 @@ describe("a slow client", () => {
         while (!text().includes("}")) await Bun.sleep(5)
       })
       expect(text()).toStartWith("HTTP/1.1 408")
+    })
+  )
+
+  promise("that keeps its pace has its say and its file, however little of them moves at a time", () =>
+    Effect.gen(function* () {
+      // Bun looks every four seconds who has been silent, and takes a trickle for silence.
+      const { port } = yield* aServer({ patienceMs: 10_000 }, { idleSeconds: 1 })
+      const bytes = 16 * 1024 * 1024
+      const { id } = yield* Files.use((files) => files.upload(new Blob([new Uint8Array(bytes)]).stream()))
+      const body = JSON.stringify({ name: "test", input: "say it slowly" })
+      const size = { "content-length": String(body.length) }
+      const task = yield* aSocket(port)
+      const upload = yield* aSocket(port)
+      const download = yield* aSocket(port)
+      task.socket.write(head("POST", "/v1/tasks", { ...json, ...size }))
+      upload.socket.write(head("POST", "/v1/files", { "content-type": "text/plain", ...size }))
+      download.socket.write(head("GET", `/v1/files/${id}`))
+      download.socket.pause()
+
+      yield* Effect.promise(async () => {
+        for (const letter of body) {
+          for (const { socket } of [task, upload]) socket.write(letter)
+          await Bun.sleep(110)
+        }
+        download.socket.resume()
+      })
+
+      const answered = Effect.promise(async () => {
+        while (!task.text().includes("}") || !upload.text().includes("}")) await Bun.sleep(5)
+        while (download.text().length < bytes) await Bun.sleep(5)
+      })
+      const closed = [task, upload, download].map(({ closed }) => closed)
+      yield* Effect.raceFirst(answered, Effect.raceAllFirst(closed))
+      expect([task, upload, download].map(({ text }) => text().slice(0, 12))).toEqual([
+        "HTTP/1.1 202",
+        "HTTP/1.1 201",
+        "HTTP/1.1 200"
+      ])
+      expect(download.text().length).toBeGreaterThan(bytes)
     })
   )
 

@@ -92,6 +92,20 @@ describe("a task's record", () => {
     })
   )
 
+  promise("is due on the day that was said, and on none where there is no such day", () =>
+    Effect.gen(function* () {
+      const { post, submit } = yield* anApi()
+      yield* submit({ runAt: "2028-02-29" })
+
+      for (const runAt of ["2027-02-30T00:00:00Z", "2027-02-29", "1", "0", "12/01/2027", "Dec 1 2027"]) {
+        expect(yield* post("/v1/tasks", { name: "test", runAt })).toMatchObject({
+          status: 422,
+          body: { errors: [{ path: "/runAt", message: expect.stringContaining("not a time in ISO 8601") }] }
+        })
+      }
+    })
+  )
+
   promise("of one that runs says who runs it, since when, and how far it is", () =>
     Effect.gen(function* () {
       const { ask, submit } = yield* anApi()

@@ -439,8 +439,10 @@ describe("what one tenant has", () => {
       })
       ids.push(body.id as string)
     }
-    const page = (tenant: TenantName, cursor = "") =>
-      system.ask("GET", `/v1/tasks?limit=1&tag=paged&state=scheduled&cursor=${cursor}`, { key: as(tenant) })
+    const page = (tenant: TenantName, cursor?: string) => {
+      const from = cursor === undefined ? "" : `&cursor=${cursor}`
+      return system.ask("GET", `/v1/tasks?limit=1&tag=paged&state=scheduled${from}`, { key: as(tenant) })
+    }
 
     const first = await page("acme")
     const { next } = first.body
