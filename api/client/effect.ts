@@ -20,12 +20,13 @@ import {
 } from "../../actors/dispatch/dispatcher.ts"
 import type { FollowEvent } from "../../actors/follow/follower.ts"
 import { Follow, readPosition } from "../../actors/follow/follow.ts"
+import { type QueryRefused, reader } from "../../actors/operate/fields.ts"
 import { AgentOperator } from "../../actors/operate/agents.ts"
 import { actingFor } from "../../actors/access/acting.ts"
 import { Operator } from "../../actors/operate/operator.ts"
 import {
   Lifecycle,
-  type LifecycleFilter,
+  LifecycleFilter,
   type LifecycleNews,
   type LifecyclePositionInvalid
 } from "../../actors/follow/lifecycle.ts"
@@ -35,7 +36,6 @@ import { Shutdown } from "../../actors/shutdown.ts"
 import * as Tree from "../../actors/tree.ts"
 import type { Admission } from "../../runtime/admission.ts"
 import { Settings, SettingsError, type SettingsShape } from "../../runtime/config.ts"
-import type { Subscription } from "../../runtime/setting-texts.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
@@ -49,11 +49,11 @@ import { Tenant, tenantDefault, TenantName } from "../../runtime/tenant.ts"
 import type { Ended, TaskView } from "../../runtime/view.ts"
 import { type Agent, type AgentIdentity, agentOf, type Agents as AgentList } from "./agents.ts"
 import { AskTimeout, type InvalidTaskId, TaskFailed } from "./errors.ts"
-import { type Operate, operate, readId } from "./operate.ts"
+import { type Operate, operate, readId, said } from "./operate.ts"
 import * as Schedules from "./schedules.ts"
 import * as Traces from "../../runtime/telemetry/tracing.ts"
 import { Direct } from "./direct.ts"
-import { connected, logLevel } from "./settings.ts"
+import { connected, handlersIn, laidOver, logLevel, type QueuesServed, subscriptionsIn } from "./settings.ts"
 import {
   type InputOf,
   type Named,
@@ -83,13 +83,13 @@ export * from "./vocabulary.ts"
 export interface ConnectOptions {
   /** Default: `REDIS_URL`, or else the private Redis of a `troupe up` in this folder. */
   readonly redisUrl?: string
-  /** Default: `TROUPE_NAMESPACE`, or else `troupe`. */
+  /** 1 to 64 of `A-Z a-z 0-9 _ . -`. Default: `TROUPE_NAMESPACE`, or else `troupe`. */
   readonly namespace?: string
   /** Whose tasks it submits and sees. Default: the tenant `default`, whom the whole system belongs to. */
   readonly tenant?: string
   /** `memory` keeps everything in this process, which alone can then run the tasks; nothing survives it. */
   readonly store?: "redis" | "memory"
-  /** Handlers that are known by their names from the start, beside those of `TROUPE_HANDLERS`. */
+  /** Handlers that are known by their names from the start, beside those of `TROUPE_HANDLERS`. No two have one name. */
   readonly handlers?: ReadonlyArray<TaskDefinition>
   /** Whether this process also runs tasks; it drains when the connection closes. Default: it does not. */
   readonly work?: boolean | WorkOptions
@@ -99,8 +99,8 @@ export interface ConnectOptions {
 
 /** What a process runs. */
 export interface WorkOptions {
-  /** Queues, and how many tasks of each run at once. Default: every queue that a known handler names. */
-  readonly queues?: Readonly<Record<string, number>>
+  /** Queues, and how many tasks of each run at once, 1 to 10 000. Default: every queue that a known handler names. */
+  readonly queues?: QueuesServed
 }
 
 /** There is somebody who waits, so `timeout` is how long: default, as long as it takes. */
@@ -160,11 +160,11 @@ export class Troupe extends Context.Service<
       (
         filter?: LifecycleFilter,
         options?: EventOptions
-      ): Stream.Stream<LifecycleNews, LifecyclePositionInvalid | StoreError>
+      ): Stream.Stream<LifecycleNews, QueryRefused | LifecyclePositionInvalid | StoreError>
     }
 
     /** Runs tasks in this process until the scope closes; then it drains. */
-    readonly work: (options?: WorkOptions) => Effect.Effect<void, never, Scope.Scope>
+    readonly work: (options?: WorkOptions) => Effect.Effect<void, SettingsError, Scope.Scope>
 
     /** What submits tasks by a calendar, or at an interval. */
     readonly schedules: Schedules.Schedules
@@ -182,14 +182,15 @@ export class Troupe extends Context.Service<
   /** Connects, and disconnects with the scope. */
   static readonly layer = (options: ConnectOptions = {}) =>
     Troupe.over(options).pipe(
-      Layer.provide(
-        Layer.mergeAll(Tree.store(options.store ?? "redis"), Tree.handlers(options.handlers ?? []))
-      ),
+      Layer.provide(Layer.mergeAll(Tree.store(options.store ?? "redis"), handlersOf(options))),
       Layer.provide(logLevel),
       Layer.provide(Traces.layer()),
       Layer.provide(settingsOf(options))
     )
 }
+
+const handlersOf = ({ handlers }: ConnectOptions) =>
+  Layer.unwrap(Effect.map(Effect.fromResult(handlersIn(handlers ?? [])), Tree.handlers))
 
 /** The settings of a connection: memory needs no Redis, and so looks for none. */
 const settingsOf = ({ namespace, redisUrl, settings, store }: ConnectOptions) => {
@@ -198,7 +199,7 @@ const settingsOf = ({ namespace, redisUrl, settings, store }: ConnectOptions) =>
     ...(redisUrl === undefined ? {} : { redisUrl: Redacted.make(redisUrl) }),
     ...(namespace === undefined ? {} : { namespace })
   }
-  return store === "memory" ? Settings.layer(over) : connected(over)
+  return store === "memory" ? laidOver(over) : connected(over)
 }
 
 const outputOf = (ended: Ended, id: TaskId): Effect.Effect<unknown, TaskFailed> =>
@@ -206,8 +207,7 @@ const outputOf = (ended: Ended, id: TaskId): Effect.Effect<unknown, TaskFailed> 
     ? Effect.succeed(ended.output)
     : Effect.fail(new TaskFailed({ id, state: ended.state, error: ended.error }))
 
-const subscriptions = (queues: Readonly<Record<string, number>>): ReadonlyArray<Subscription> =>
-  Object.entries(queues).map(([queue, concurrency]) => ({ queue, concurrency }))
+const readFilter = reader(LifecycleFilter)
 
 const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" | "tenant">) {
   const tenant = options.tenant ?? (yield* Tenant)
@@ -257,7 +257,7 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
       Effect.gen(function* () {
         if (options?.after === undefined) return follow.follow(id)
         const after = yield* Effect.fromResult(readPosition(options.after))
-        return after === "end" ? Stream.empty : follow.follow(id, after)
+        return (yield* follow.isOver(id, after)) ? Stream.empty : follow.follow(id, after)
       })
     )
 
@@ -281,7 +281,10 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
     new Handle(submitted, methods) as Task<OutputOf<T>>
 
   const work = Effect.fn("Troupe.work")(function* ({ queues }: WorkOptions = {}) {
-    const over = queues === undefined ? settings : { ...settings, queues: subscriptions(queues) }
+    const over =
+      queues === undefined
+        ? settings
+        : { ...settings, queues: yield* Effect.fromResult(subscriptionsIn(queues)) }
     const layer = Tree.worker().pipe(
       Layer.provide(Shutdown.layer),
       Layer.provide(logLevel),
@@ -367,7 +370,11 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
     events: ((of?: string | LifecycleFilter, options?: EventOptions) =>
       typeof of === "string"
         ? Stream.unwrap(Effect.map(readId(of), (id) => events(id, options)))
-        : lifecycle.follow(of ?? {}, options?.after)) as Troupe["Service"]["events"],
+        : Stream.unwrap(
+            Effect.map(Effect.fromResult(readFilter(said(of ?? {}))), (filter) =>
+              lifecycle.follow(filter, options?.after)
+            )
+          )) as Troupe["Service"]["events"],
     work
   })
   return Context.make(Troupe, troupe).pipe(Context.add(Direct, direct))

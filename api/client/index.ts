@@ -137,12 +137,13 @@ export interface Troupe extends Promised<Operate>, AsyncDisposable {
     (id: string, options?: Fx.EventOptions): AsyncIterable<FollowEvent>
     /**
      * What becomes of all tasks from now on, of those that fit: submitted, started, completed, and so on. `after` the `id`
-     * of an event goes on from there, within a minute; otherwise a `gap` says that something is missing.
+     * of an event goes on from there, within a minute; otherwise a `gap` says that something is missing. Throws `QueryRefused`
+     * for a filter that cannot be, or `LifecyclePositionInvalid`.
      */
     (filter?: LifecycleFilter, options?: Fx.EventOptions): AsyncIterable<LifecycleNews>
   }
 
-  /** Runs tasks in this process. */
+  /** Runs tasks in this process. Rejects with `SettingsError` for queues that cannot be. */
   readonly work: (options?: Fx.WorkOptions) => Promise<Work>
 
   /** What submits tasks by a calendar, or at an interval. */
@@ -160,15 +161,22 @@ export interface Troupe extends Promised<Operate>, AsyncDisposable {
   readonly close: () => Promise<void>
 }
 
-/** Connects. Rejects with `SettingsError` or `RedisUnusable` when there is nothing to connect to. */
+/** Connects. Rejects with `SettingsError` for what cannot be, or with `RedisUnusable` when there is nothing to connect to. */
 export const connect = (options: Fx.ConnectOptions = {}): Promise<Troupe> =>
   connectOver(Layer.provideMerge(Fx.Troupe.layer({ ...options, work: false }), messages), options)
 
-/** The same for a connection that is made as an Effect layer. Rejects with what the layer fails with. */
-export const connectOver = async (
-  layer: Layer.Layer<Fx.Troupe | Direct, unknown>,
-  options: Pick<Fx.ConnectOptions, "work"> = {}
-): Promise<Troupe> => {
+/** Runs what somebody waits for; it ends with the connection, and then rejects with `TroupeClosed`. */
+type Run = <A>(use: (troupe: Fx.Troupe["Service"]) => Effect.Effect<A, unknown>) => Promise<A>
+
+/**
+ * The same for a connection that is made as an Effect layer. Rejects with what the layer fails with. `more` gives it other
+ * methods, made of what else the layer brings.
+ */
+export const connectOver = async <Services = never, More extends object = object>(
+  layer: Layer.Layer<Fx.Troupe | Direct | Services, unknown>,
+  options: Pick<Fx.ConnectOptions, "work"> = {},
+  more?: (context: Context.Context<Services>, run: Run) => More
+): Promise<Troupe & More> => {
   const runtime = ManagedRuntime.make(layer)
   const closed = Deferred.makeUnsafe<never, TroupeClosed>()
   const isClosed = () => Deferred.isDoneUnsafe(closed)
@@ -193,7 +201,7 @@ export const connectOver = async (
       })
     })
 
-  const run = async <A>(use: (troupe: Fx.Troupe["Service"]) => Effect.Effect<A, unknown>): Promise<A> => {
+  const run: Run = async (use) => {
     if (isClosed()) throw new TroupeClosed()
     const exit = await exitOf(use(service))
     if (Exit.isSuccess(exit)) return exit.value
@@ -208,8 +216,9 @@ export const connectOver = async (
       let isOver = false
       let forget = () => {}
       const stop = () => {
-        forget()
+        // First, for its callback may be told that it was interrupted.
         reject(new TroupeClosed())
+        forget()
       }
       if (isClosed()) {
         stop()
@@ -283,7 +292,7 @@ export const connectOver = async (
     await close()
     throw error
   }
-  return {
+  const troupe: Troupe = {
     ...promised(operationsOf(service), (effect) => run(() => effect)),
     // What they are given is what the types say; that it fits, the operator checks.
     schedules: promised(service.schedules, (effect) => run(() => effect)) as PromisedSchedules,
@@ -315,6 +324,7 @@ export const connectOver = async (
     close,
     [Symbol.asyncDispose]: close
   }
+  return { ...troupe, ...more?.(context, run) } as Troupe & More
 }
 
 /** What a connection has to say is no output of the program that made it. */

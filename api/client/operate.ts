@@ -129,7 +129,8 @@ export const promised = <Methods extends object>(
     Object.entries(methods as Record<string, Method | Record<string, Method>>).map(([name, method]) => [
       name,
       typeof method === "function"
-        ? (...args: ReadonlyArray<never>) => run(method(...args))
+        ? // Who calls from JavaScript may give what makes a method throw.
+          (...args: ReadonlyArray<never>) => run(Effect.suspend(() => method(...args)))
         : promised(method, run)
     ])
   ) as Promised<Methods>
@@ -137,18 +138,20 @@ export const promised = <Methods extends object>(
 type Method = (...args: ReadonlyArray<never>) => Effect.Effect<unknown, unknown>
 
 export const readId = (id: string) =>
-  Schema.is(TaskId)(id) ? Effect.succeed(id) : Effect.fail(new InvalidTaskId({ id }))
+  Schema.is(TaskId)(id) ? Effect.succeed(id) : Effect.fail(new InvalidTaskId({ id: String(id) }))
 
 const time = (at: Date | string) =>
   at instanceof Date && !Number.isNaN(at.getTime()) ? at.toISOString() : String(at)
 
-/** The filter as the operator reads it, without what was left `undefined`. */
-const said = (filter: object): object =>
-  Object.fromEntries(
-    Object.entries(filter as Record<string, Date | string>)
-      .filter(([, value]: readonly [string, unknown]) => value !== undefined)
-      .map(([name, value]) => [name, name === "from" || name === "to" ? time(value) : value])
-  )
+/** The filter as it is read, without what was left `undefined`. What is no object goes on as it is, to be refused. */
+export const said = (filter: object): object =>
+  typeof filter === "object" && filter !== null
+    ? Object.fromEntries(
+        Object.entries(filter as Record<string, Date | string>)
+          .filter(([, value]: readonly [string, unknown]) => value !== undefined)
+          .map(([name, value]) => [name, name === "from" || name === "to" ? time(value) : value])
+      )
+    : filter
 
 const inputOf = <Options extends AnotherInput>({ input, ...options }: Options) =>
   input === undefined ? options : { ...options, input: { value: input } }

@@ -1,5 +1,5 @@
 /** Schedules from code: a task as a submit describes it, and when it is due. */
-import { Duration, Effect, Option, Result } from "effect"
+import { type Duration, Effect, Result } from "effect"
 import type { SubmitRefused } from "../../actors/dispatch/dispatcher.ts"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import { ScheduleRefused } from "../../actors/schedule/definition.ts"
@@ -16,6 +16,7 @@ import type {
   SchedulesFull
 } from "../../actors/schedule/operator.ts"
 import type { ScheduleDetail, ScheduleView } from "../../actors/schedule/view.ts"
+import { millisOf } from "../../runtime/duration.ts"
 import type { StoreError, StoreFull } from "../../runtime/store.ts"
 import type { Promised } from "./operate.ts"
 import type { InputOf, Named, SubmitOptions } from "./submission.ts"
@@ -99,11 +100,12 @@ const refuse = (path: string, message: string) => new ScheduleRefused({ faults: 
 const time = (at: Date | string) =>
   at instanceof Date ? (Number.isNaN(at.getTime()) ? "Invalid Date" : at.toISOString()) : at
 
-const millis = (name: string, duration: Duration.Input): Result.Result<number, ScheduleRefused> =>
-  Option.match(Duration.fromInput(duration), {
-    onNone: () => Result.fail(refuse(`/${name}`, `not a duration such as "10 seconds"`)),
-    onSome: (duration) => Result.succeed(Math.round(Duration.toMillis(duration)))
-  })
+const millis = (name: string, duration: Duration.Input): Result.Result<number, ScheduleRefused> => {
+  const millis = millisOf(duration)
+  return millis === undefined
+    ? Result.fail(refuse(`/${name}`, `not a duration such as "10 seconds"`))
+    : Result.succeed(Math.round(millis))
+}
 
 type Described = (task: Named, input: unknown, options: SubmitOptions) => Result.Result<object, SubmitRefused>
 

@@ -1,7 +1,9 @@
 /** A task as code describes it, made into the task that the dispatcher takes. */
-import { Duration, Option, Result } from "effect"
+import { type Duration, Result, Schema } from "effect"
 import { type NewTaskJson, SubmitRefused } from "../../actors/dispatch/dispatcher.ts"
+import { millisOf } from "../../runtime/duration.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
+import { readerOf } from "../../runtime/known-fields.ts"
 import { retryJson, type RetryOptions } from "../../runtime/retry.ts"
 import type { Priority } from "../../runtime/task.ts"
 
@@ -50,6 +52,10 @@ export interface SubmitOptions {
   readonly callback?: NewTaskJson["callback"]
   /** To find the task by: at most 16, of at most 64 characters each. */
   readonly tags?: ReadonlyArray<string>
+  /** The trace that it is part of, as W3C Trace Context writes it. Default in Effect: that of its span. */
+  readonly traceparent?: string
+  /** What goes with it. */
+  readonly tracestate?: string
 }
 
 /** What is done at most once in so long. */
@@ -62,11 +68,12 @@ export const nameOf = (task: Named): string => (typeof task === "string" ? task 
 
 const refuse = (path: string, message: string) => new SubmitRefused({ faults: [{ path, message }] })
 
-const millis = (path: string, duration: Duration.Input): Result.Result<number, SubmitRefused> =>
-  Option.match(Duration.fromInput(duration), {
-    onNone: () => Result.fail(refuse(path, `not a duration such as "10 seconds"`)),
-    onSome: (duration) => Result.succeed(Math.round(Duration.toMillis(duration)))
-  })
+const noDuration = `not a duration such as "10 seconds"`
+
+const millis = (path: string, duration: Duration.Input): Result.Result<number, SubmitRefused> => {
+  const millis = millisOf(duration)
+  return millis === undefined ? Result.fail(refuse(path, noDuration)) : Result.succeed(Math.round(millis))
+}
 
 /** What is no time goes on as it is, for the dispatcher to refuse. */
 const time = (at: Date | string) =>
@@ -99,8 +106,33 @@ const cached = (cache: true | { readonly for: Duration.Input }) =>
       ? Result.map(millis("/cache/for", cache.for), (forMs) => ({ forMs }))
       : Result.fail(refuse("/cache", `neither a boolean nor an object such as { for: "1 hour" }`))
 
+const Length = Schema.Unknown.check(
+  Schema.makeFilter((given) => millisOf(given as Duration.Input) !== undefined, { message: noDuration })
+)
+
+/** Names, and what is a duration: the rest is for the dispatcher to check. */
+const readRetry = readerOf(
+  Schema.Struct({
+    attempts: Schema.optional(Schema.Unknown),
+    backoff: Schema.optional(
+      Schema.Struct({
+        base: Schema.optional(Length),
+        factor: Schema.optional(Schema.Unknown),
+        cap: Schema.optional(Length),
+        jitter: Schema.optional(Schema.Unknown),
+        fixed: Schema.optional(Length)
+      })
+    )
+  }),
+  "option"
+)
+
 const policy = (retry: RetryOptions) =>
-  Result.try({ try: () => retryJson(retry), catch: (error) => refuse("/retry", String(error)) })
+  Result.mapBoth(readRetry(retry), {
+    onSuccess: () => retryJson(retry),
+    onFailure: (faults) =>
+      new SubmitRefused({ faults: faults.map(({ message, path }) => ({ path: `/retry${path}`, message })) })
+  })
 
 /** Fails on a duration that is none; everything else is for the dispatcher to check. */
 export const submission = (

@@ -7,18 +7,17 @@
  */
 import { Clock, Context, Duration, Effect, Fiber, Layer, Random, Scheduler, Schema, Stream } from "effect"
 import type { FollowEvent } from "../../actors/follow/follower.ts"
-import { subscriptionsOf } from "../../actors/work/worker.ts"
-import { Settings, type SettingsShape } from "../../runtime/config.ts"
+import type { SettingsShape } from "../../runtime/config.ts"
 import type { AgentTyped } from "../../runtime/current-agent.ts"
 import { millisOf, written } from "../../runtime/duration.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
+import { Operations } from "../../runtime/operations.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { Store } from "../../runtime/store.ts"
-import { partitionOf } from "../../runtime/task.ts"
 import { type EventError, Troupe, type WorkOptions } from "../client/effect.ts"
 import type { InvalidTaskId } from "../client/errors.ts"
-import { logLevel } from "../client/settings.ts"
+import { handlersIn, laidOver, logLevel } from "../client/settings.ts"
 import { type InputOf, type Named, nameOf, type OutputOf } from "../client/submission.ts"
 import type { HandlerRun } from "./spy.ts"
 import { makeTime, type Time } from "./time.ts"
@@ -45,7 +44,7 @@ export class StillBusy extends Schema.TaggedError<StillBusy>()("StillBusy", {
 
 /** What is under test, and when its time begins. */
 export interface TestOptions {
-  /** The handlers of the system, all of them: it runs the queues that they name, and looks into no folder. */
+  /** The handlers of the system, all of them, each with a name of its own: it runs the queues that they name, and looks into no folder. */
   readonly handlers: ReadonlyArray<TaskDefinition>
   /** What the clock shows at first; a text is ISO 8601. Default: the beginning of 2030, in UTC. */
   readonly now?: Date | string
@@ -78,7 +77,7 @@ export interface TestControls {
   readonly setTime: (at: Date | string | number) => Effect.Effect<void, TimeRefused>
   /** Lets everything run as far as it can without any time passing. */
   readonly settle: Effect.Effect<void>
-  /** Lets time pass until every task has ended, `within` at most. Default: 30 days. */
+  /** Lets time pass until every task of every queue has ended, `within` at most. Default: 30 days. */
   readonly idle: (options?: {
     readonly within?: Duration.Input
   }) => Effect.Effect<void, StillBusy | TimeRefused>
@@ -95,13 +94,10 @@ const startDefault = Date.UTC(2030, 0, 1)
 const patienceDefault = "1 second"
 const idleDefault = "30 days"
 
-const settingsOf = ({ queues, settings }: TestOptions): Partial<SettingsShape> => ({
+const settingsOf = ({ settings }: TestOptions): Partial<SettingsShape> => ({
   lease,
   drain: Duration.zero,
   log: "Warn",
-  ...(queues === undefined
-    ? {}
-    : { queues: Object.entries(queues).map(([queue, concurrency]) => ({ queue, concurrency })) }),
   ...settings
 })
 
@@ -166,15 +162,14 @@ const watchedHandlers = ({ spy }: Time, given: ReadonlyArray<TaskDefinition>) =>
 const makeControls = Effect.fnUntraced(function* (time: Time) {
   const troupe = yield* Troupe
   const store = yield* Store
-  const settings = yield* Settings
-  const handlers = yield* Handlers
+  const operations = yield* Operations
   const { clock, spy } = time
   const settle = Effect.promise(() => time.settle())
   const advanceTo = (at: number) => Effect.promise(() => time.advanceTo(at))
 
+  /** Those of all queues, whether or not anything serves them. */
   const living = Effect.gen(function* () {
-    const queues = subscriptionsOf(settings.queues, handlers.all, settings.routes)
-    const depths = yield* Effect.forEach(queues, ({ queue }) => store.depth(partitionOf(queue)))
+    const depths = yield* Effect.forEach(yield* operations.partitions, (partition) => store.depth(partition))
     return depths.reduce(
       (sum, { boxed, held, lanes, later, waiting }) =>
         sum + boxed + held + later + waiting + Object.values(lanes).reduce((sum, count) => sum + count, 0),
@@ -235,13 +230,14 @@ export class TestTroupe extends Context.Service<TestTroupe, TestControls>()("tro
   static readonly layer = (options: TestOptions) =>
     Layer.unwrap(
       Effect.gen(function* () {
-        const { handlers, now = startDefault, patience = patienceDefault, seed = 1 } = options
+        const { now = startDefault, patience = patienceDefault, queues, seed = 1 } = options
+        const handlers = yield* Effect.fromResult(handlersIn(options.handlers))
         const time = makeTime({
           startMs: yield* readTime(now),
           patienceMs: yield* readDuration(patience)
         })
         const make = Effect.gen(function* () {
-          yield* (yield* Troupe).work()
+          yield* (yield* Troupe).work(queues === undefined ? {} : { queues })
           // Before the worker is closed: what it waits for then, time must bring.
           yield* Effect.addFinalizer(() => Effect.sync(time.letGo))
           const controls = yield* makeControls(time)
@@ -252,7 +248,7 @@ export class TestTroupe extends Context.Service<TestTroupe, TestControls>()("tro
           Layer.provideMerge(Troupe.over()),
           Layer.provide(Layer.mergeAll(Memory.layer, watchedHandlers(time, handlers))),
           Layer.provide(logLevel),
-          Layer.provide(Settings.layer(settingsOf(options), {})),
+          Layer.provide(laidOver(settingsOf(options), {})),
           Layer.provideMerge(environmentOf(time, seed))
         )
       })

@@ -38,7 +38,10 @@ export interface TroupeUnderTest extends Troupe {
   readonly setTime: (at: Date | string | number) => Promise<void>
   /** Lets everything run as far as it can without any time passing. */
   readonly settle: () => Promise<void>
-  /** Lets time pass until every task has ended; rejects with `StillBusy` after `within`, by default 30 days. */
+  /**
+   * Lets time pass until every task of every queue has ended. Rejects with `StillBusy` after `within`, by default 30 days, or
+   * where time brings no end.
+   */
   readonly idle: (options?: { readonly within?: Duration.Input }) => Promise<void>
   /** The runs of a handler so far, in the order of their starts, and what it was given. */
   readonly runs: TestControls["runs"]
@@ -48,25 +51,17 @@ export interface TroupeUnderTest extends Troupe {
 
 /** Starts a system. Rejects with `TimeRefused` or `SettingsError` when the options cannot be. */
 export const testTroupe = async (options: TestOptions): Promise<TroupeUnderTest> => {
-  let context: Context.Context<TestTroupe> | undefined
-  const layer = Layer.tap(
-    TestTroupe.layer(options).pipe(Layer.provideMerge(Layer.succeed(Logger.LogToStderr, true))),
-    (made) =>
-      Effect.sync(() => {
-        context = made
-      })
-  )
-  const troupe = await connectOver(layer)
-  const controls = Context.get(context!, TestTroupe)
-  const run = Effect.runPromiseWith(context!)
-  return {
-    ...troupe,
-    now: () => Effect.runSync(controls.now),
-    advance: (by) => run(controls.advance(by)),
-    setTime: (at) => run(controls.setTime(at)),
-    settle: () => run(controls.settle),
-    idle: (options) => run(controls.idle(options)),
-    runs: controls.runs,
-    eventsSoFar: (id) => run(controls.eventsSoFar(id))
-  }
+  const layer = Layer.provideMerge(TestTroupe.layer(options), Layer.succeed(Logger.LogToStderr, true))
+  return connectOver(layer, {}, (context, run): Omit<TroupeUnderTest, keyof Troupe> => {
+    const controls = Context.get(context, TestTroupe)
+    return {
+      now: () => Effect.runSync(controls.now),
+      advance: (by) => run(() => controls.advance(by)),
+      setTime: (at) => run(() => controls.setTime(at)),
+      settle: () => run(() => controls.settle),
+      idle: (options) => run(() => controls.idle(options)),
+      runs: controls.runs,
+      eventsSoFar: (id) => run(() => controls.eventsSoFar(id))
+    }
+  })
 }

@@ -2,7 +2,7 @@
  * What the library's types promise: `tsc` reads this file, and nothing runs it. Each line below a
  * `@ts-expect-error` must not compile; were it to, `tsc` would complain of the comment.
  */
-import { Effect, Schema, type Stream } from "effect"
+import { Context, Effect, Layer, Schema, type Stream } from "effect"
 import * as v from "valibot"
 import * as z from "zod"
 import * as Fx from "../../api/client/effect.ts"
@@ -57,6 +57,13 @@ export const promises = async (troupe: Troupe): Promise<void> => {
   await troupe.submit(zod, { url: "https://example.org" }, { delay: "soon" })
   // @ts-expect-error: an input is always said.
   await troupe.submit(zod)
+  await troupe.submit(
+    untyped,
+    {},
+    { traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`, tracestate: "a=1" }
+  )
+  // @ts-expect-error: that is a text.
+  await troupe.submit(untyped, {}, { traceparent: 1 })
 
   same<AsyncIterable<LifecycleNews>>()(troupe.events({ types: ["task.failed"], queues: ["documents"] }))
   // @ts-expect-error: that is nothing which becomes of a task.
@@ -149,3 +156,119 @@ export const agentsInEffects = Effect.gen(function* () {
   // @ts-expect-error: there is no such message.
   yield* mine.tell("ad", { item: "tea" })
 })
+
+const fetchPage = defineTask({
+  name: "fetch",
+  input: z.object({ url: z.string() }),
+  run: ({ url }) => ({ page: url })
+})
+const summarize = defineTask({
+  name: "summarize",
+  input: z.object({ page: z.string() }),
+  run: ({ page }) => page.length
+})
+const join = defineTask({
+  name: "join",
+  input: z.array(z.number()),
+  run: (all) => all.map(String)
+})
+const page = { task: fetchPage, input: { url: "https://example.org" } }
+
+// A link of a chain takes what the one before it gives, however many there are.
+defineTask({
+  name: "chains",
+  async run(_, { chain }) {
+    same<number>()(await chain([page, summarize]))
+    same<number>()(await chain([page, (fetched) => ({ task: summarize, input: fetched, priority: "high" })]))
+    same<ReadonlyArray<string>>()(
+      (await chain([page, summarize, (n) => ({ task: join, input: [n] })])) as ReadonlyArray<string>
+    )
+    const long = await chain([
+      page,
+      ({ page }) => ({ task: fetchPage, input: { url: page } }),
+      summarize,
+      (length) => ({ task: fetchPage, input: { url: length.toFixed() } }),
+      untyped,
+      (text) => ({ task: fetchPage, input: { url: text } }),
+      summarize,
+      (length) => ({ task: join, input: [length] })
+    ])
+    same<Array<string>>()(long)
+    // Nobody knows what a name gives: whoever goes on with it has to.
+    same<number>()(await chain([page, "a.name", summarize]))
+    same<unknown>()(await chain([page, "a.name"]))
+    // Nor how many there are.
+    same<unknown>()(
+      await chain([page, ...["one.name", "another.name"], (n: number) => ({ task: join, input: [n] })])
+    )
+
+    // @ts-expect-error: a url is a text.
+    await chain([{ task: fetchPage, input: { url: 5 } }, summarize])
+    // @ts-expect-error: a page is no list.
+    await chain([page, join])
+    // @ts-expect-error: nor is it further on.
+    await chain([page, summarize, join])
+    // @ts-expect-error: what was fetched has no length.
+    await chain([page, (fetched) => ({ task: join, input: [fetched.length] })])
+    // @ts-expect-error: a page is a text.
+    await chain([page, () => ({ task: summarize, input: { page: 5 } })])
+    // @ts-expect-error: and stays one.
+    await chain([page, summarize, (n) => ({ task: summarize, input: { page: n } })])
+    // @ts-expect-error: something has to be first.
+    await chain([])
+  }
+})
+defineTask({
+  name: "chords",
+  async run(_, { chord }) {
+    const length = { task: summarize, input: { page: "of a book" } }
+    same<Array<string>>()(await chord([length, length], join))
+    same<Array<string>>()(
+      await chord(
+        ["a", "b"].map((page) => ({ task: summarize, input: { page } })),
+        join
+      )
+    )
+    same<number>()(
+      await chord([page, length], ([{ page }, length]) => ({
+        task: summarize,
+        input: { page: page + length }
+      }))
+    )
+
+    // @ts-expect-error: a page is a text.
+    await chord([{ task: summarize, input: { page: 5 } }], join)
+    // @ts-expect-error: pages are no numbers.
+    await chord([page, page], join)
+    // @ts-expect-error: a list is no page.
+    await chord([page], summarize)
+    // @ts-expect-error: a page is a text.
+    await chord([page], () => ({ task: summarize, input: { page: 5 } }))
+  }
+})
+
+class Model extends Context.Service<Model, { readonly ask: (text: string) => Effect.Effect<string> }>()(
+  "test/Model"
+) {}
+const model = Layer.succeed(Model, { ask: Effect.succeed })
+const ask = Effect.flatMap(Model, ({ ask }) => ask("hello"))
+
+defineTask.effect({
+  name: "children in effects",
+  run: Effect.fn(function* () {
+    const { chain, chord } = yield* Fx.CurrentTask
+    same<number>()(yield* chain([page, summarize]))
+    // @ts-expect-error: a page is no list.
+    yield* chain([page, join])
+    // @ts-expect-error: a list is no page.
+    yield* chord([page], summarize)
+  })
+})
+
+// A run in effects that asks for services has a layer of them.
+defineTask.effect({ name: "served", layer: model, run: () => Effect.andThen(Fx.CurrentTask, ask) })
+defineTask.effect({ name: "serves itself", run: () => Effect.provide(ask, model) })
+// @ts-expect-error: nobody gives it the model.
+defineTask.effect({ name: "unserved", run: () => ask })
+// @ts-expect-error: nor beside the task.
+defineTask.effect({ name: "unserved", run: () => Effect.andThen(Fx.CurrentTask, ask) })

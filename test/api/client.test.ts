@@ -3,7 +3,14 @@ import { describe, expect, test } from "bun:test"
 import { Effect, Schema, Stream } from "effect"
 import * as z from "zod"
 import * as Fx from "../../api/client/effect.ts"
-import { type ConnectOptions, connect, defineTask, Fatal, NoWorker } from "../../api/client/index.ts"
+import {
+  type ConnectOptions,
+  connect,
+  defineTask,
+  Fatal,
+  NoWorker,
+  TroupeClosed
+} from "../../api/client/index.ts"
 import { it } from "../support/effect.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
 import { ulidAt } from "../support/tasks.ts"
@@ -133,7 +140,7 @@ for (const [name, place] of Object.entries(stores)) {
       ]
 
       expect(faults).toMatchObject(
-        ["/delay", "/runAt", "/retry", "/queue"].map((path) => ({ faults: [{ path }] }))
+        ["/delay", "/runAt", "/retry/backoff/base", "/queue"].map((path) => ({ faults: [{ path }] }))
       )
     })
 
@@ -409,6 +416,20 @@ for (const [name, place] of Object.entries(stores)) {
       await troupe.close()
 
       expect(await waiting).toMatchObject({ _tag: "TroupeClosed" })
+    })
+
+    test("rejects what was asked when it closes, and what it could not store before", async () => {
+      const troupe = await connected({ work: false })
+      const asked = rejection(troupe.ask(add, { a: 1, b: 2 }))
+      // What was asked has been stored by then, and waits for its result.
+      await troupe.submit(add, { a: 1, b: 2 })
+      const submitted = troupe.submit(add, { a: 1, b: 2 }).catch((error: unknown) => error)
+
+      await troupe.close()
+
+      expect(await asked).toBeInstanceOf(TroupeClosed)
+      const outcome = (await submitted) as object
+      expect("id" in outcome || outcome instanceof TroupeClosed).toBe(true)
     })
 
     test("runs the queues it is told to, until it is told to stop", async () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { Clock, Context, Effect, Fiber, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import { defineTask, TaskFailed, Troupe } from "../../api/client/effect.ts"
+import { TroupeClosed } from "../../api/client/index.ts"
 import { testTroupe, TestTroupe, type TroupeUnderTest } from "../../api/testing/index.ts"
 import "../../docs/examples/testing/cart.ts"
 import "../../docs/examples/testing/outage.ts"
@@ -220,6 +221,35 @@ describe("a system under test", () => {
     await troupe.queues.pause("default")
     await troupe.submit(echo, {})
     expect(await rejection(troupe.idle())).toMatchObject({ _tag: "StillBusy", tasks: 1 })
+  })
+
+  test("is not idle while a task lives in a queue that nothing serves", async () => {
+    await using troupe = await testTroupe({ handlers: [echo] })
+    const task = await troupe.submit(echo, {}, { queue: "elsewhere" })
+    await troupe.submit(echo, {}, { queue: "nowhere", delay: "1 hour" })
+    expect(await rejection(troupe.idle())).toMatchObject({ _tag: "StillBusy", tasks: 2 })
+    expect(await task.state()).toBe("queued")
+    await troupe.queues.purge("elsewhere")
+    await troupe.queues.purge("nowhere")
+    await troupe.idle()
+  })
+
+  test("moves no more once it is closed, nor finishes a move that is under way", async () => {
+    const { handler } = aGate()
+    const troupe = await testTroupe({ handlers: [echo, handler], patience: "20 millis" })
+    const { id } = await troupe.submit(handler, {})
+    const moving = rejection(troupe.advance("1 day"))
+    await troupe.close()
+    expect(await moving).toBeInstanceOf(TroupeClosed)
+    for (const late of [
+      troupe.advance("1 day"),
+      troupe.setTime("2031-01-01T00:00:00Z"),
+      troupe.settle(),
+      troupe.idle(),
+      troupe.eventsSoFar(id),
+      troupe.stats()
+    ])
+      expect(await rejection(late)).toBeInstanceOf(TroupeClosed)
   })
 
   test("moves through several calls one after the other", async () => {

@@ -1,0 +1,169 @@
+/** What the library refuses of what it is given, before anything is done with it. */
+import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
+import * as Fx from "../../api/client/effect.ts"
+import {
+  connect,
+  type ConnectOptions,
+  defineTask,
+  QueryRefused,
+  SettingsError,
+  type SubmitOptions
+} from "../../api/client/index.ts"
+import { testTroupe } from "../../api/testing/index.ts"
+
+const ok = defineTask({ name: "ok", run: () => "done" })
+
+const options: ConnectOptions = { store: "memory", handlers: [ok], settings: { log: "None" } }
+
+const rejection = async (promise: Promise<unknown>): Promise<unknown> => {
+  try {
+    await promise
+  } catch (error) {
+    return error
+  }
+  throw new Error("it did not reject")
+}
+
+describe("a connection", () => {
+  test("is refused for a namespace that the setting could not be", async () => {
+    for (const namespace of ["a b", "", "a".repeat(65), "a{b} c:\n"]) {
+      for (const said of [{ namespace }, { settings: { ...options.settings, namespace } }]) {
+        const refused = await rejection(connect({ ...options, ...said }))
+        expect(refused).toBeInstanceOf(SettingsError)
+        expect(refused).toMatchObject({
+          message: `namespace: "${namespace}" is not 1 to 64 of A-Z a-z 0-9 _ . -`
+        })
+      }
+    }
+    await using troupe = await connect({ ...options, namespace: "A-z_0.9" })
+    expect(troupe).toBeDefined()
+  })
+
+  test("is refused for queues that the setting could not be", async () => {
+    for (const concurrency of [0, Number.NaN, -1, 10_001, 1.5, Number.POSITIVE_INFINITY]) {
+      const queues = { default: concurrency }
+      const reason = `"default:${concurrency}" is not queue:concurrency, as in documents:8 (1 to 10000 at a time)`
+      for (const refused of [
+        await rejection(connect({ ...options, work: { queues } })),
+        await rejection(testTroupe({ handlers: [ok], queues }))
+      ]) {
+        expect(refused).toBeInstanceOf(SettingsError)
+        expect(refused).toMatchObject({ setting: "queues", reason })
+      }
+    }
+    for (const queue of ["A B", "", "a,b", "a:8", " a"]) {
+      expect(await rejection(connect({ ...options, work: { queues: { [queue]: 1 } } }))).toMatchObject({
+        message: `queues: "${queue}" is not 1 to 63 of a-z 0-9 _ -`
+      })
+    }
+  })
+
+  test("is refused work in queues that cannot be, and goes on", async () => {
+    await using troupe = await connect(options)
+
+    expect(await rejection(troupe.work({ queues: { default: 0 } }))).toBeInstanceOf(SettingsError)
+
+    await using _ = await troupe.work({ queues: { default: 10_000 } })
+    expect(await troupe.ask(ok, {})).toBe("done")
+  })
+
+  test("is refused for two handlers of one name, and takes one that is said twice", async () => {
+    const handlers = [ok, ok, defineTask({ name: "ok", run: () => "something else" })]
+
+    for (const refused of [
+      await rejection(connect({ ...options, handlers })),
+      await rejection(testTroupe({ handlers }))
+    ]) {
+      expect(refused).toBeInstanceOf(SettingsError)
+      expect(refused).toMatchObject({ message: "handlers: another handler is already called ok" })
+    }
+    await using troupe = await connect({ ...options, handlers: [ok, ok], work: true })
+    expect(await troupe.ask("ok", {})).toBe("done")
+  })
+})
+
+describe("a submit", () => {
+  test("is refused for a delay that is no number", async () => {
+    await using troupe = await connect(options)
+
+    expect(await rejection(troupe.submit(ok, {}, { delay: Number.NaN }))).toMatchObject({
+      faults: [{ path: "/delay", message: `not a duration such as "10 seconds"` }]
+    })
+    expect(
+      await rejection(troupe.schedules.create(ok, {}, { every: "1 minute", jitter: Number.NaN }))
+    ).toMatchObject({ faults: [{ path: "/jitter" }] })
+  })
+
+  test("is refused for whatever of its retry policy is not known or cannot be, by its name here", async () => {
+    await using troupe = await connect(options)
+    const refusals: ReadonlyArray<readonly [retry: unknown, path: string, message: string]> = [
+      [{ atempts: 5 }, "/retry/atempts", "there is no such option; did you mean attempts?"],
+      [{ backoff: { fixd: 5 } }, "/retry/backoff/fixd", "there is no such option; did you mean fixed?"],
+      [{ backoff: { base: Number.NaN } }, "/retry/backoff/base", `not a duration such as "10 seconds"`],
+      [{ backoff: { fixed: "often" } }, "/retry/backoff/fixed", `not a duration such as "10 seconds"`],
+      [3, "/retry", "Expected object"],
+      [null, "/retry", "Expected object"],
+      [{ backoff: "1 second" }, "/retry/backoff", "Expected object | undefined"],
+      // That is for handlers alone.
+      [{ backoff: () => "1 second" }, "/retry/backoff", "Expected object | undefined"]
+    ]
+
+    for (const [retry, path, message] of refusals) {
+      const refused = await rejection(troupe.submit(ok, {}, { retry } as SubmitOptions))
+      expect(refused).toMatchObject({ _tag: "SubmitRefused", faults: [{ path, message }] })
+    }
+    const { id } = await troupe.submit(
+      ok,
+      {},
+      { retry: { attempts: 7, backoff: { base: "2 seconds", cap: 60_000, factor: 3, jitter: false } } }
+    )
+    expect(await troupe.task(id)).toMatchObject({ maxAttempts: 7 })
+  })
+})
+
+describe("a question", () => {
+  test("rejects where it is not what it must be, and throws nothing", async () => {
+    await using troupe = await connect(options)
+    const nothing = undefined as never
+
+    expect(await rejection(troupe.cancel(nothing))).toMatchObject({ _tag: "InvalidTaskId" })
+    expect(await rejection(troupe.task(nothing))).toMatchObject({ _tag: "InvalidTaskId" })
+    expect(await rejection(troupe.dead.purge(nothing))).toBeInstanceOf(QueryRefused)
+    expect(await rejection(troupe.dead.retry(nothing))).toBeInstanceOf(QueryRefused)
+    expect(await rejection(troupe.tasks("failed" as never))).toBeInstanceOf(QueryRefused)
+    expect(await rejection(troupe.retry("an id", null as never))).toBeInstanceOf(Error)
+    expect(await rejection(troupe.schedules.list(null as never))).toBeInstanceOf(QueryRefused)
+  })
+
+  test("after what becomes of all tasks is refused for a filter that says something else", async () => {
+    await using troupe = await connect(options)
+    const refusals: ReadonlyArray<readonly [filter: unknown, path: string, message: string]> = [
+      [{ tpyes: ["task.failed"] }, "/tpyes", "there is no such field; did you mean types?"],
+      [{ names: "ok" }, "/names", "Expected array"],
+      [{ queues: ["A B"] }, "/queues/0", expect.any(String) as never],
+      [{ types: ["x"] }, "/types/0", expect.stringContaining("task.failed") as never],
+      [7, "", "Expected object"]
+    ]
+
+    for (const [filter, path, message] of refusals) {
+      const refused = await rejection(Array.fromAsync(troupe.events(filter as {})))
+      expect(refused).toBeInstanceOf(QueryRefused)
+      expect(refused).toMatchObject({ faults: [{ path, message }] })
+    }
+    for await (const news of troupe.events({ types: ["task.failed"], names: undefined as never })) {
+      expect(news.type).toBe("listening")
+      break
+    }
+  })
+
+  test("is refused in effects as in promises", () =>
+    Effect.gen(function* () {
+      const troupe = yield* Fx.Troupe
+
+      expect(yield* Effect.flip(troupe.cancel(undefined as never))).toMatchObject({ _tag: "InvalidTaskId" })
+      expect(yield* Effect.flip(troupe.dead.purge(undefined as never))).toMatchObject({
+        _tag: "QueryRefused"
+      })
+    }).pipe(Effect.provide(Fx.Troupe.layer(options)), Effect.runPromise))
+})
