@@ -12,6 +12,7 @@
 import { pageAt } from "../text/documents.ts"
 import { lines, paragraphs, runs, sentences, type Span } from "../text/sentences.ts"
 import type { CountTokens } from "../text/tokens.ts"
+import { beginning } from "./pages.ts"
 
 export interface Cutting {
   /** No chunk has more tokens. */
@@ -21,8 +22,11 @@ export interface Cutting {
   readonly tokens: CountTokens
 }
 
-/** A chunk may end before a heading, so that the heading stands with what it heads. */
-const headingCharacters = 100
+/** A chunk may end before headings, so that they stand with what they head. A longer line is none, in UTF-16 units. */
+const headingCharactersMax = 100
+
+/** So many headings may stand above each other. More short paragraphs in a row are a list, which is cut anywhere. */
+const headingsMax = 3
 
 export interface Chunk extends Span {
   /** From 0, in reading order. */
@@ -96,19 +100,25 @@ type Level = (text: string, within: Span) => Array<Span>
 const levels: ReadonlyArray<Level> = [paragraphs, lines, sentences, runs]
 
 interface Piece extends Span {
+  /** With what stands between it and the piece before. */
   readonly tokens: number
 }
 
+/** `before` is where the piece before ends. */
 function* pieces(
   text: string,
   within: Span,
   [level, ...finer]: ReadonlyArray<Level>,
-  cutting: Cutting
+  cutting: Cutting,
+  before: number = within.start
 ): Generator<Piece> {
+  let from = before
   for (const part of level === undefined ? slices(text, within, cutting) : level(text, within)) {
-    const tokens = cutting.tokens(text.slice(part.start, part.end))
+    // Two that no white space parts may have one more together.
+    const tokens = cutting.tokens(text.slice(from, part.end)) + (from === part.start ? 1 : 0)
     if (tokens <= ownTokens(cutting) || level === undefined) yield { ...part, tokens }
-    else yield* pieces(text, part, finer, cutting)
+    else yield* pieces(text, part, finer, cutting, from)
+    from = part.end
   }
 }
 
@@ -117,48 +127,45 @@ const slices = (text: string, { end, start }: Span, cutting: Cutting): Array<Spa
   const units = Math.max(2, Math.floor(ownTokens(cutting) / 3))
   const parts: Array<Span> = []
   for (let from = start; from < end;) {
-    let to = Math.min(end, from + units)
-    if (to < end && isHighSurrogate(text.charCodeAt(to - 1))) to -= 1
+    const to = from + beginning(text.slice(from, end), units).length
     parts.push({ start: from, end: to })
     from = to
   }
   return parts
 }
 
-const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbff
-
-/** Joins neighbours while they fit, and leaves headings to the chunk that follows. */
+/** Joins neighbours while they fit, and leaves headings to the chunk that follows if they fit there. */
 function* join(text: string, found: Iterable<Piece>, cutting: Cutting): Generator<Span> {
   const most = ownTokens(cutting)
   let held: Array<Piece> = []
-  // One token for what stands between two pieces.
-  const tokensWith = (piece: Piece) => held.reduce((sum, { tokens }) => sum + tokens + 1, piece.tokens)
+  let tokens = 0
   for (const piece of found) {
-    if (held.length > 0 && tokensWith(piece) > most) {
-      const headings = trailingHeadings(text, held)
-      const kept = held.slice(0, held.length - headings)
-      yield { start: kept[0]!.start, end: kept.at(-1)!.end }
-      held = held.slice(held.length - headings)
-      // A heading that does not fit with what it heads stands alone.
-      if (held.length > 0 && tokensWith(piece) > most) {
-        yield { start: held[0]!.start, end: held.at(-1)!.end }
-        held = []
-      }
+    if (held.length > 0 && tokens + piece.tokens > most) {
+      const headings = trailingHeadings(text, held, piece)
+      const left = tokensOf(headings) + piece.tokens <= most ? headings : []
+      yield { start: held[0]!.start, end: held.at(-1 - left.length)!.end }
+      held = [...left]
+      tokens = tokensOf(held)
     }
     held.push(piece)
+    tokens += piece.tokens
   }
   if (held.length > 0) yield { start: held[0]!.start, end: held.at(-1)!.end }
 }
 
-/** How many of the last pieces are headings; never all of them. */
-const trailingHeadings = (text: string, held: ReadonlyArray<Span>) => {
-  let count = 0
-  while (count < held.length - 1 && isHeading(text, held[held.length - 1 - count]!)) count += 1
-  return count
-}
+const tokensOf = (all: ReadonlyArray<Piece>) => all.reduce((sum, { tokens }) => sum + tokens, 0)
 
-const isHeading = (text: string, { end, start }: Span) =>
-  end - start <= headingCharacters && /[\p{L}\p{N}]$/u.test(text.slice(start, end))
+/** Those of the last pieces that are headings of the next one; never all of them. */
+const trailingHeadings = (text: string, held: ReadonlyArray<Piece>, next: Span): ReadonlyArray<Piece> => {
+  /** A heading is a paragraph of one short line, and does not end as a sentence does. */
+  const isHeading = ({ end, start }: Span, at: number) =>
+    end - start <= headingCharactersMax &&
+    /^.*[\p{L}\p{N}]$/u.test(text.slice(start, end)) &&
+    (at === 0 || /\n[^\S\n]*\n/.test(text.slice(held[at - 1]!.end, start))) &&
+    text.slice(end, (held[at + 1] ?? next).start).includes("\n")
+  const found = held.slice(held.findLastIndex((piece, at) => !isHeading(piece, at)) + 1)
+  return found.length <= headingsMax && found.length < held.length ? found : []
+}
 
 /** No token of ordinary text has more characters on the average. */
 const charactersOfToken = 8

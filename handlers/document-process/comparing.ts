@@ -8,6 +8,7 @@ import { CurrentTask } from "../../runtime/handler.ts"
 import { Documents } from "../text/documents.ts"
 import { sentences } from "../text/sentences.ts"
 import type { Plan } from "../documents/options.ts"
+import { beginning } from "./pages.ts"
 import { cut, describe, type Described, tell } from "./reading.ts"
 
 /** A document with more is compared by its words: their vectors would take some 20 MB of Redis on their way. */
@@ -39,7 +40,7 @@ export const cutByVectors = Effect.fn("document.compare")(function* (
   const model = plan.index?.model === undefined ? {} : { model: plan.index.model }
   const document = yield* documents.load(described.document)
   const texts = sentences(document.text).map(({ end, start }) =>
-    document.text.slice(start, Math.min(end, start + sentenceCharactersMax)).toWellFormed()
+    beginning(document.text.slice(start, end), sentenceCharactersMax)
   )
   const embedded = yield* task.group(
     Array.from({ length: Math.ceil(texts.length / sentencesOfTask) }, (_, at) => ({

@@ -11,6 +11,7 @@ import { Effect, Layer, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
 import { CurrentTask, defineTask } from "../../runtime/handler.ts"
 import { Documents } from "../text/documents.ts"
+import { exactly } from "../input/exactly.ts"
 import { guardedNetwork } from "../network/guard.ts"
 import { cutByVectors } from "./comparing.ts"
 import { type Indexed, index } from "./indexing.ts"
@@ -42,7 +43,7 @@ const doneAfter = {
 export const documentProcess = defineTask.effect({
   name: "document.process",
   queue: "documents",
-  input: Input,
+  input: exactly(Input),
   output,
   timeout: "10 minutes",
   layer: Layer.mergeAll(Sources.layer, Documents.layer, guardedNetwork).pipe(Layer.provide(Files.layer)),

@@ -2,11 +2,14 @@
  * Puts a document's chunks into a collection of vectors, by tasks of `embeddings.generate` and `vectors.upsert`.
  *
  * Of a long document a few are under way at a time, so that it does not stand before all others, and how far it is can be
- * seen. What an earlier processing has put there of chunks that it does not have any more is deleted.
+ * seen. What an earlier processing has put there of chunks that it does not have any more is deleted. Chunks of which a model
+ * makes no vector, as of signs without a word, are left out.
  */
 import { Effect, Schema } from "effect"
-import { CurrentTask } from "../../runtime/handler.ts"
+import { ChildFailed, type ChildOutcome, CurrentTask } from "../../runtime/handler.ts"
 import type { Plan } from "../documents/options.ts"
+import { Documents } from "../text/documents.ts"
+import { terms } from "../text/words.ts"
 import { type Described, tell } from "./reading.ts"
 
 export interface Indexed {
@@ -26,6 +29,7 @@ const partOfEmbedding = 0.8
 /** Where the indexing ends, as a part of the whole work. */
 const until = 0.99
 
+/** Gives nothing when none of its chunks has a vector. */
 export const index = Effect.fn("document.index")(function* (
   { chunks, document }: Described,
   { collection, model }: NonNullable<Plan["index"]>,
@@ -52,14 +56,32 @@ export const index = Effect.fn("document.index")(function* (
     )
     yield* once(`embedded ${done}`, told("embedded", done, 0, partOfEmbedding))
   }
-  let used = ""
+  let used: string | undefined
+  let written = 0
   for (const { done, spans } of groups) {
-    const [written] = yield* task.group(
-      spans.map((span) => ({ task: "vectors.upsert", input: { collection, document, ...named, ...span } }))
+    const asked = yield* Effect.forEach(spans, (span) =>
+      task.submit("vectors.upsert", { collection, document, ...named, ...span })
     )
-    used = (yield* Effect.orDie(readModel(written))).model
+    const outcomes = yield* task.all(asked, { onFailure: "collect" })
+    for (const [at, outcome] of outcomes.entries()) {
+      if (outcome.state === "succeeded") {
+        const output = yield* Effect.orDie(readWritten(outcome.output))
+        used = output.model
+        written += output.written
+      } else if (!(yield* hasNoVectors(outcome, document, spans[at]!))) {
+        return yield* new ChildFailed({ child: asked[at]!.id, ...outcome })
+      }
+    }
     yield* once(`written ${done}`, told("written", done, partOfEmbedding, 1 - partOfEmbedding))
   }
+  if (written < chunks) {
+    const warning = `${chunks - written} of ${chunks} chunks have no vector, and are not in ${collection}`
+    yield* task.step(
+      "left out",
+      tell(({ log }) => log(warning, "warn"))
+    )
+  }
+  if (used === undefined) return undefined
   if (chunks > chunksOfTask) {
     // Who writes a document whole removes what is over; who writes spans of it cannot know.
     const filter = { document, chunk: { gte: chunks } }
@@ -68,11 +90,30 @@ export const index = Effect.fn("document.index")(function* (
   return { collection, model: used } satisfies Indexed
 })
 
+/**
+ * Whether nothing was written of these chunks because there was nothing to write: none has a word that says something. What is
+ * refused for another reason is a failure.
+ */
+const hasNoVectors = Effect.fnUntraced(function* (
+  outcome: Exclude<ChildOutcome, { readonly state: "succeeded" }>,
+  document: string,
+  { from, to }: Span
+) {
+  if (outcome.error.type !== "ItemsRefused") return false
+  const { chunks, text } = yield* Documents.use(({ load }) => load(document))
+  return chunks.slice(from, to).every(({ end, start }) => terms(text.slice(start, end)).length === 0)
+})
+
 const isComputedAtOnce = (model: string | undefined) => /^hash(:|$)/.test(model ?? "")
 
+/** Some chunks; all of them, of a document that is done in one. */
+interface Span {
+  readonly from?: number
+  readonly to?: number
+}
+
 interface Group {
-  /** Empty for a document that is done in one. */
-  readonly spans: ReadonlyArray<{ readonly from?: number; readonly to?: number }>
+  readonly spans: ReadonlyArray<Span>
   /** How many chunks are done when the group is. */
   readonly done: number
 }
@@ -89,4 +130,4 @@ const groupsOf = (chunks: number): Array<Group> => {
   })
 }
 
-const readModel = Schema.decodeUnknownEffect(Schema.Struct({ model: Schema.String }))
+const readWritten = Schema.decodeUnknownEffect(Schema.Struct({ model: Schema.String, written: Schema.Int }))

@@ -166,17 +166,32 @@ const charsetOf = ({ bytes, type = "" }: Claimed) =>
   /charset\s*=\s*["']?([\w.:-]{1,40})/i.exec(type)?.[1] ??
   /<meta[^>]{0,200}charset\s*=\s*["']?([\w.:-]{1,40})/i.exec(latin1.decode(bytes.subarray(0, 1024)))?.[1]
 
-/** A mark at the beginning decides; else UTF-8 if it is valid, what was declared, the encoding of old web pages. */
-const decode = (bytes: Uint8Array, charset: string | undefined): string | undefined => {
+/**
+ * A mark at the beginning decides, then a declared encoding that says by signs what its bytes mean; else it is UTF-8 if it
+ * can be, what was declared, the encoding of old web pages.
+ */
+const decode = (bytes: Uint8Array, charset = "windows-1252"): string | undefined => {
   const mark = marks.find(({ bytes: [first, second] }) => bytes[0] === first && bytes[1] === second)
-  const labels = mark === undefined ? ["utf-8", charset ?? "windows-1252", "windows-1252"] : [mark.label]
+  const labels =
+    mark !== undefined
+      ? [mark.label]
+      : isShifting(bytes, charset)
+        ? [charset]
+        : ["utf-8", charset, "windows-1252"]
   for (const label of labels) {
     const text = decodeAs(bytes, label)
-    // No text has a NUL. What has one is binary, or in an encoding that nobody declared.
-    if (text !== undefined) return text.includes("\0") ? undefined : text
+    // No text has a NUL. What has one is binary, or in another encoding: ASCII in UTF-16 is UTF-8 with NULs.
+    if (text !== undefined && !text.includes("\0")) return text
   }
   return undefined
 }
+
+/** Whether signs of ASCII say in it what the next bytes mean, as is declared: as UTF-8 it would be valid, and garbage. */
+const isShifting = (bytes: Uint8Array, charset: string) =>
+  /^(?:cs)?iso-?2022|^hz/i.test(charset) && shifts.some((sign) => latin1.decode(bytes).includes(sign))
+
+/** Shift out, escape, and what HZ writes instead. */
+const shifts = ["\u000e", "\u001b", "~{"]
 
 const marks = [
   { bytes: [0xff, 0xfe], label: "utf-16le" },

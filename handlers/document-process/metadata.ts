@@ -1,6 +1,6 @@
 /** What a document says of itself beside its text, as far as it can be understood. */
 import type { Metadata } from "../text/documents.ts"
-import { clean } from "./pages.ts"
+import { beginning, clean } from "./pages.ts"
 
 /** What a document may say of itself, as it says it: any text, or nothing. */
 export interface Said {
@@ -18,8 +18,8 @@ const saidCharactersMax = 500
 export const said = ({ author, created, modified, pageCount, producer, subject }: Said): Metadata => {
   const text = (value: unknown) => {
     const read =
-      typeof value === "string" ? clean(value).replace(/\s+/g, " ").slice(0, saidCharactersMax) : ""
-    return read === "" ? undefined : read.toWellFormed()
+      typeof value === "string" ? beginning(clean(value).replace(/\s+/g, " "), saidCharactersMax) : ""
+    return read === "" ? undefined : read
   }
   const time = (value: unknown) => {
     const read = typeof value === "string" ? timeOf(value.trim()) : undefined
@@ -34,6 +34,10 @@ export const said = ({ author, created, modified, pageCount, producer, subject }
     }).filter(([, value]) => value !== undefined)
   )
 }
+
+/** The tag of the language that a document declares, `en-US` also where it says `en_US`; none where it says no tag. */
+export const languageSaid = (value = ""): string | undefined =>
+  /^[a-z]{2,8}(?:-[a-z0-9]{1,8})*$/i.exec(value.trim().replaceAll("_", "-"))?.[0]
 
 /** An ISO 8601 time, or a PDF's, as `D:20240131093000+01'00'`. What says no zone is taken for UTC. */
 const timeOf = (value: string): Date | undefined => {

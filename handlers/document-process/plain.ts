@@ -34,13 +34,48 @@ const withoutFrontMatter = (markdown: string) => {
 
 /** Bounded patterns only: a text may be all brackets. */
 const unmarked = (markdown: string) =>
-  markdown
+  withoutEmbedded(markdown)
     .replace(/<!--[^]{0,2000}?-->/g, "")
     .replace(/!?\[([^\][\n]{0,500})\]\([^()\n]{0,1000}\)/g, "$1")
     .replace(/^ {0,3}#{1,6} +(.*?)(?: +#+)?$/gm, "$1")
     .replace(/^ {0,3}(?:```|~~~).*$/gm, "")
     .replace(/(\*\*|__)(?=\S)([^\n]{1,500}?)(?<=\S)\1/g, "$2")
     .replace(/`([^`\n]{1,500})`/g, "$1")
+
+/**
+ * Without what is embedded in it, as pictures are: targets of links, and sources, that begin with `data:`. They may be of any
+ * length, so no pattern looks for their end, and nothing is looked at twice.
+ */
+const withoutEmbedded = (markdown: string) => {
+  let text = ""
+  let from = 0
+  for (const { 0: opening, index } of markdown.matchAll(/(?:\][(:][ \t]{0,3}<?|src=["'])(?=data:)/gi)) {
+    if (index < from) continue
+    text += markdown.slice(from, index + opening.length)
+    from = targetEnd(markdown, index + opening.length, closings.get(opening.at(-1)!))
+  }
+  return text + markdown.slice(from)
+}
+
+const closings = new Map([
+  ["<", ">"],
+  ['"', '"'],
+  ["'", "'"]
+])
+
+/** Where a target ends: before the sign that closes it, else a blank or a bracket that it has not opened; or with its line. */
+const targetEnd = (markdown: string, from: number, closing: string | undefined) => {
+  let open = 0
+  for (let at = from; at < markdown.length; at++) {
+    const sign = markdown[at]!
+    if (sign === "\n" || sign === closing) return at
+    if (closing !== undefined) continue
+    if (sign === "(") open += 1
+    if (sign === ")") open -= 1
+    if (sign === " " || sign === "\t" || open < 0) return at
+  }
+  return markdown.length
+}
 
 /** A line that is shorter was not broken for its length. */
 const wrapCharactersMin = 45

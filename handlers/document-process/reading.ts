@@ -18,7 +18,8 @@ import type { Plan } from "../documents/options.ts"
 import { type Input, titleCharactersMax } from "./input.ts"
 import { mediaTypes, recognise, type Recognised } from "./kind.ts"
 import { type Features, featuresOfWords, likenesses, partsOf } from "./meaning.ts"
-import { clean, merge } from "./pages.ts"
+import { languageSaid } from "./metadata.ts"
+import { beginning, clean, merge } from "./pages.ts"
 import { extractPdf, type PageRead } from "./pdf.ts"
 import { extractMarkdown, extractText } from "./plain.ts"
 import { Sources } from "./sources.ts"
@@ -51,11 +52,13 @@ export const read = Effect.fn("document.read")(function* (input: Input, plan: Pl
   ).pipe(Effect.mapError(about(source.name ?? "the upload")))
   const { pageStarts, text } = merge(extracted.pages)
   const id = documentId(source.bytes)
-  const language = input.language ?? extracted.language ?? (yield* languageOf(text))
+  const language = input.language ?? languageSaid(extracted.language) ?? (yield* languageOf(text))
+  const title = input.title ?? titleOf(extracted.title ?? "") ?? titleOf(text) ?? source.name ?? "Untitled"
   const earlier = yield* earlierOf(id)
   const document: StoredDocument = {
     id,
-    title: input.title ?? titleOf(extracted.title ?? "") ?? titleOf(text) ?? source.name ?? "Untitled",
+    // It goes on to where half of a character is refused.
+    title: title.toWellFormed(),
     type: mediaTypes[kind],
     ...optional("language", language),
     metadata: extracted.metadata ?? {},
@@ -162,7 +165,7 @@ const about =
 const titleOf = (text: string) => {
   const [line = ""] = clean(text).split("\n", 1)
   if (line.length <= titleCharactersMax) return line === "" ? undefined : line
-  return `${line.slice(0, titleCharactersMax - 1).replace(/\s+\S*$/, "")}…`
+  return `${beginning(line, titleCharactersMax - 1).replace(/\s+\S*$/, "")}…`
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -2,14 +2,17 @@
  * A text as YAKE reads it: sentences, and in them blocks of words with no punctuation between.
  *
  * A word is compared in lower case and without the plural s, and is shown as it was written. What it may stand for is
- * told by its form: a number or a mixture of letters and digits is never part of a keyword, and a capital inside a
- * sentence says that it names something.
+ * told by its form: a number, a mixture of letters and digits, or what is too long for a word is never part of a keyword, and a
+ * capital inside a sentence says that it names something.
  */
 import { sentences } from "../text/sentences.ts"
 
+/** What is longer is no word, as a key or a picture written as text, in UTF-16 units. */
+const wordCharactersMax = 100
+
 export type Form =
   | "number"
-  /** Letters and digits mixed, or more than one sign in it. */
+  /** Letters and digits mixed, more than one sign in it, or too long for a word. */
   | "odd"
   | "acronym"
   /** Begins with a capital, and not because its sentence does. */
@@ -82,6 +85,7 @@ const token = (word: string, first: boolean): Token => {
 }
 
 const formOf = (word: string, first: boolean): Form => {
+  if (word.length > wordCharactersMax) return "odd"
   if (/^\p{N}+(?:[.,]\p{N}+)*$/u.test(word)) return "number"
   const letters = count(word, /\p{L}/gu)
   const signs = count(word, /[^\p{L}\p{M}\p{N}]/gu)

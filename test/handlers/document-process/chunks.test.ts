@@ -58,6 +58,30 @@ describe("a text", () => {
     expect(chunks[0]).not.toContain("The second part")
     expect(chunks[1]).toContain("The second part\n\nSentence 0")
   })
+
+  test("leaves up to three headings together to what they head", () => {
+    const headings = "Part two\n\nThe pumps\n\nHow they are kept"
+    const chunks = textsOf(`${prose(14)}\n\n${headings}\n\n${prose(10)}`)
+    expect(chunks[0]).not.toContain("Part two")
+    expect(chunks[1]).toContain(`${headings}\n\nSentence 0`)
+  })
+
+  test("leaves a heading after a list to what it heads, and nothing of the list", () => {
+    const list = Array.from({ length: 60 }, (_, at) => `pump ${at}, Berlin, kept well`).join("\n")
+    const text = `${list}\n\nThe second part\n\n${prose(15)}`
+    const [, second, third] = chunk(text)
+    expect(text.slice(second!.start, second!.end)).toEndWith("pump 59, Berlin, kept well")
+    expect(text.slice(second!.end, third!.end)).toStartWith("\n\nThe second part\n\nSentence 0")
+  })
+
+  test("leaves a heading where it is when it does not fit with what it heads", () => {
+    const heading = `The ${"heavily used ".repeat(6)}pumps`
+    const paragraph = prose(19)
+    const chunks = textsOf([prose(3), heading, paragraph].join("\n\n"))
+    expect(tokens(paragraph)).toBeWithin(340, 349)
+    expect(chunks.length).toBe(2)
+    expect(chunks[0]).toEndWith(heading)
+  })
 })
 
 describe("the chunks of any text", () => {
@@ -124,6 +148,46 @@ describe("the chunks of any text", () => {
     expect(second!.start).toBeLessThan(first!.end)
     expect(text.slice(second!.start, first!.end)).toMatch(/^Sentence \d+ .*end\.$/)
   })
+})
+
+describe("a text without ends of sentences is cut into no more chunks than its size asks for", () => {
+  const many = (count: number, of: (at: number) => string, between = "\n") =>
+    Array.from({ length: count }, (_, at) => of(at)).join(between)
+  const speech = "so yeah i think we should look at the pump again because it stopped and "
+  const texts: ReadonlyArray<readonly [what: string, text: string]> = [
+    ["a transcript", speech.repeat(400).trim()],
+    ["one word again and again", "word ".repeat(20_000).trim()],
+    ["words with commas", "lorem ipsum, dolor sit amet, ".repeat(2_000).trim()],
+    ["CSV", `id,city,product,qty\n${many(600, (at) => `${at},Berlin,pump model ${at % 7},${at * 3}`)}`],
+    ["a log", many(600, (at) => `2026-11-23 10:00:${at % 60} INFO worker ${at % 5} handled request ${at}`)],
+    ["a list", `Things\n\n${many(400, (at) => `- item number ${at} about pumps and wells`)}`],
+    ["a list without marks", many(500, () => "the river runs through silent night and day")],
+    ["short paragraphs", many(600, (at) => `Question or answer ${at} about the pump`, "\n\n")],
+    [
+      "headings in threes",
+      many(200, (at) => (at % 4 === 0 ? `It runs for ${at} days.` : `About the pump ${at}`), "\n\n")
+    ]
+  ]
+  const sizes = [
+    { size: 400, overlap: 50 },
+    { size: 100, overlap: 12 },
+    { size: 32, overlap: 4 }
+  ]
+  for (const [what, text] of texts) {
+    for (const { overlap, size } of sizes) {
+      test(`${what}, of ${size} tokens`, () => {
+        const asked = Math.ceil(tokens(text) / (size - overlap))
+        for (const cut of [chunkRecursively, chunkBySentences]) {
+          const chunks = Array.from(cut(text, { size, overlap, tokens }))
+          expect(chunks.length).toBeLessThanOrEqual(1.5 * asked)
+          expect(chunks[0]!.start).toBe(0)
+          expect(chunks.at(-1)!.end).toBe(text.length)
+          for (const [at, { start }] of chunks.slice(1).entries())
+            expect(text.slice(chunks[at]!.end, start).trim()).toBe("")
+        }
+      })
+    }
+  }
 })
 
 describe("by sentences", () => {

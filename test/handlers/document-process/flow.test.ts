@@ -5,7 +5,7 @@ import * as path from "node:path"
 import { testTroupe } from "../../../api/testing/index.ts"
 import { documentProcess } from "../../../handlers/document-process/index.ts"
 import { textKeywords } from "../../../handlers/text-keywords/index.ts"
-import { defineTask, type TaskDefinition } from "../../../runtime/handler.ts"
+import { defineTask, Fatal, type TaskDefinition } from "../../../runtime/handler.ts"
 import { makePdf } from "../../support/pdf.ts"
 
 /** A system whose workers may read from a folder of the test's own. */
@@ -107,6 +107,25 @@ describe("a task that fails after its document was read", () => {
 
     expect(await task.result().catch((error: unknown) => error)).toMatchObject({
       message: expect.stringContaining("never")
+    })
+  })
+
+  test("fails when chunks that have words are refused by the store of vectors", async () => {
+    const refusing = defineTask({
+      name: "vectors.upsert",
+      queue: "vectors",
+      run: () => {
+        throw new Fatal("none of 1 items was written; the disk is full", { type: "ItemsRefused" })
+      }
+    })
+    await using under = await system([documentProcess, textKeywords, refusing])
+    await writeFile(path.join(under.folder, "a.md"), "# Wells\n\nThe pump stood still.")
+
+    const task = await under.troupe.submit(documentProcess, { path: "a.md", index: { model: "hash" } })
+    await under.troupe.idle()
+
+    expect(await task.result().catch((error: unknown) => error)).toMatchObject({
+      message: expect.stringContaining("the disk is full")
     })
   })
 })

@@ -14,13 +14,18 @@ import { recordingTask, runHandler } from "../../support/recording.ts"
 const docs = path.resolve(import.meta.dir, "../../../docs")
 
 /** What the handler makes of a file of this name and content. */
-const processed = (name: string, content: string | Uint8Array, task = recordingTask().task) =>
+const processed = (
+  name: string,
+  content: string | Uint8Array,
+  task = recordingTask().task,
+  options: { readonly title?: string } = {}
+) =>
   Effect.gen(function* () {
     const folder = yield* temporaryFolder
     const files = yield* temporaryFolder
     yield* Effect.promise(() => fs.writeFile(path.join(folder, name), content))
     const output = yield* Effect.provide(
-      runHandler(documentProcess, { path: name }, task, [textKeywords]),
+      runHandler(documentProcess, { path: name, ...options }, task, [textKeywords]),
       settings({ files, folders: [folder] })
     )
     return { output, files }
@@ -149,6 +154,35 @@ describe("a document of another kind", () => {
       expect(output.title).toEndWith(" very long…")
       expect(output.title.length).toBeLessThanOrEqual(200)
       expect(recording.chunks).toEqual([{ page: 1, characters: output.characters }])
+    })
+  )
+
+  it.live("is called by no half of a character where its first line is cut", () =>
+    Effect.gen(function* () {
+      const { output } = yield* processed(
+        "a.txt",
+        `${"北京是中国的首都".repeat(30).slice(0, 198)}😀 and more`
+      )
+      expect(output.title).toEndWith("北京是中国的…")
+      expect(output.title.length).toBe(199)
+    })
+  )
+
+  it.live("is called by no half of a character where a caller gives one", () =>
+    Effect.gen(function* () {
+      const { output } = yield* processed("a.txt", "Text.", undefined, { title: "half \ud83d" })
+      expect(output.title).toBe("half \ufffd")
+    })
+  )
+
+  it.live("may say its language as programs do, or say something that is none", () =>
+    Effect.gen(function* () {
+      const page = (lang: string) =>
+        `<html lang="${lang}"><body><p>The pump stood still for two days.</p></body></html>`
+      const american = yield* processed("a.html", page("en_US"))
+      const none = yield* processed("b.html", page("&#xd800; unknown"))
+      expect(american.output.language).toBe("en-US")
+      expect(none.output.language).toBe("en")
     })
   )
 })

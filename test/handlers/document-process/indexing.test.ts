@@ -108,4 +108,28 @@ describe("a document that is indexed", () => {
     expect(await search("pump", { document, chunk: { gte: Number(second["chunks"]) } })).toEqual([])
     expect((await search("pump", { document })).length).toBe(Number(second["chunks"]))
   }, 60_000)
+
+  test("is processed although nothing in it has a vector, and says no collection", async () => {
+    await writeFile(path.join(system.folder, "d.txt"), "🎉 👩‍👩‍👧‍👦 🇩🇪 ".repeat(20))
+
+    const output = await system.ask("document.process", { path: "d.txt", index })
+
+    expect(output).toMatchObject({ title: expect.stringContaining("🎉"), keywords: [] })
+    expect(output).not.toHaveProperty("collection")
+    expect(output).not.toHaveProperty("model")
+  }, 60_000)
+
+  test("is found by the chunks that have vectors, although whole tasks of its chunks have none", async () => {
+    const emoji = "🎉 👩‍👩‍👧‍👦 🇩🇪 ".repeat(250)
+    await writeFile(
+      path.join(system.folder, "e.txt"),
+      `The pump stood still.\n\n${emoji}\n\nThe pump runs again.`
+    )
+
+    const output = await system.ask("document.process", { path: "e.txt", index, chunkTokens: 32 })
+
+    expect(output["chunks"]).toBeGreaterThan(192)
+    expect(output).toMatchObject({ collection: "wells", model: "hash:words-512" })
+    expect((await search("pump", { document: output["document"] })).length).toBe(2)
+  }, 60_000)
 })

@@ -100,6 +100,18 @@ describe("bytes are refused", () => {
       { bytes: new Uint8Array([1, 2, 3, 0, 200, 5]), name: "a.txt" },
       "UnsupportedType",
       "not text"
+    ],
+    [
+      "when they are binary and called UTF-16",
+      { bytes: new Uint8Array([1, 2, 3, 0, 0, 0]), type: "text/plain; charset=utf-16le" },
+      "UnsupportedType",
+      "not text"
+    ],
+    [
+      "when they are in an encoding that has to be known to be read, and is not",
+      { bytes: bytes("~{<:Ky2;NpJ)HK!#~}"), type: "text/plain; charset=hz-gb-2312" },
+      "UnsupportedType",
+      "not text"
     ]
   ]
   for (const [what, claimed, type, message] of cases) {
@@ -117,6 +129,10 @@ describe("text is decoded", () => {
   const utf16 = new Uint8Array(Buffer.from("\ufeffGrüße", "utf16le"))
   const latin1 = new Uint8Array(Buffer.from("Grüße", "latin1"))
   const cyrillic = new Uint8Array([0x8f, 0xe0, 0xa8])
+  /** "日本" between the marks that say that two bytes are a letter, and that one is again. */
+  const japanese = new Uint8Array([0x1b, 0x24, 0x42, 0x46, 0x7c, 0x4b, 0x5c, 0x1b, 0x28, 0x42, 0x21])
+  const unmarked16 = (text: string) => new Uint8Array(Buffer.from(text, "utf16le"))
+  const declared = (charset: string) => `text/plain; charset=${charset}`
   const cases: ReadonlyArray<readonly [what: string, claimed: Claimed, text: string]> = [
     ["as UTF-8", { bytes: bytes("Grüße") }, "Grüße"],
     ["as UTF-8 with a mark", { bytes: new Uint8Array([0xef, 0xbb, 0xbf, ...bytes("Grüße")]) }, "Grüße"],
@@ -132,6 +148,41 @@ describe("text is decoded", () => {
       "as Windows-1252 when what was declared is unknown",
       { bytes: latin1, type: "text/plain; charset=x-new" },
       "Grüße"
+    ],
+    [
+      "as ISO-2022-JP when that is declared, although its bytes are UTF-8, too",
+      { bytes: japanese, type: declared("iso-2022-jp") },
+      "日本!"
+    ],
+    [
+      "as ASCII when an encoding is declared that says by signs what is not ASCII, and none is there",
+      { bytes: bytes("The pump."), type: declared("hz-gb-2312") },
+      "The pump."
+    ],
+    [
+      "as UTF-8 when ISO-2022-JP is declared and cannot be",
+      { bytes: bytes("Grüße"), type: declared("ISO-2022-JP") },
+      "Grüße"
+    ],
+    [
+      "as UTF-16 without a mark when that is declared",
+      { bytes: unmarked16("The pump."), type: declared("utf-16le") },
+      "The pump."
+    ],
+    [
+      "as UTF-16 without a mark when that is declared, in letters of other scripts",
+      { bytes: unmarked16("北京是中国的首都。"), type: declared("UTF-16") },
+      "北京是中国的首都。"
+    ],
+    [
+      "as UTF-8 when UTF-16 is declared and no byte is zero",
+      { bytes: bytes("The pump is.Grüße."), type: declared("utf-16le") },
+      "The pump is.Grüße."
+    ],
+    [
+      "as UTF-8 when UTF-16 is declared of an odd number of bytes",
+      { bytes: bytes("The pump."), type: declared("utf-16le") },
+      "The pump."
     ]
   ]
   for (const [what, claimed, text] of cases) {
@@ -142,6 +193,8 @@ describe("text is decoded", () => {
     Effect.gen(function* () {
       const page = Buffer.concat([Buffer.from('<html><meta charset="iso-8859-15"><p>'), Buffer.from([0xa4])])
       expect(yield* textOf({ bytes: new Uint8Array(page) })).toEndWith("€")
+      const shifting = Buffer.concat([Buffer.from('<html><meta charset="iso-2022-jp"><p>'), japanese])
+      expect(yield* textOf({ bytes: new Uint8Array(shifting) })).toEndWith("<p>日本!")
     })
   )
 })

@@ -46,6 +46,7 @@ describe("of what it says is kept", () => {
   test("no more than a short text", () => {
     expect(said({ author: "x".repeat(9_999) }).author!.length).toBe(500)
     expect(said({ author: " a\n b\u0000 ", subject: "  ", producer: 7 })).toEqual({ author: "a b" })
+    expect(said({ author: `${"x".repeat(499)}😀` }).author).toBe("x".repeat(499))
   })
 
   test("a time that is one, as ISO 8601 in UTC", () => {

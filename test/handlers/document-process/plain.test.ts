@@ -44,9 +44,33 @@ const x = 1
     expect(extractMarkdown("no heading").title).toBeUndefined()
   })
 
+  test("is read without what is embedded in it", () => {
+    const image = `data:image/png;base64,${"iVBORw0KGgo".repeat(10_000)}=`
+    const read = (markdown: string) => extractMarkdown(markdown).pages[0]
+    expect(read(`Before ![the pump](${image}) after.`)).toBe("Before the pump after.")
+    expect(read(`Before ![the pump](<${image}> "A pump") after.`)).toBe("Before the pump after.")
+    expect(read(`Before ![the pump](data:image/svg+xml,%3Csvg%20a='b(c)'/%3E) after.`)).toBe(
+      "Before the pump after."
+    )
+    expect(read(`Before <img alt="the pump" src="${image}"> after.`)).toBe(
+      'Before <img alt="the pump" src=""> after.'
+    )
+    expect(read(`See ![the pump][1].\n\n[1]: ${image}\n[2]: <${image}>\n\nAfter.`)).toBe(
+      "See ![the pump][1].\n\n[1]:\n[2]: <>\n\nAfter."
+    )
+    expect(read(`Cut off ![the pump](${image}`)).toBe("Cut off ![the pump](")
+    expect(extractMarkdown(`# The pump ![](${image})`).title).toBe("The pump")
+  })
+
+  test("keeps what only looks embedded", () => {
+    const [text] = extractMarkdown("The data: two (data: three), [data](x.csv), `a(data:b)`.").pages
+    expect(text).toBe("The data: two (data: three), data, a(data:b).")
+  })
+
   test("that is made to be slow is read in little time", () => {
     const before = performance.now()
-    for (const part of ["[", "![](", "**", "`", "<!--", "# ", "---\n"]) extractMarkdown(part.repeat(50_000))
+    for (const part of ["[", "![](", "**", "`", "<!--", "# ", "---\n", "![](data:", "](<data:", "]:"])
+      extractMarkdown(part.repeat(50_000))
     expect(performance.now() - before).toBeLessThan(5_000)
   })
 })

@@ -107,6 +107,13 @@ describe("keywords", () => {
     expect(found.map(({ keyword }) => keyword)).toContain("pump")
   })
 
+  test("have no word of more than 100 characters, which is none", () => {
+    const text = `Pumps drive ${"a".repeat(101)} water. Pumps drive ${"b".repeat(100)} up. ${"c".repeat(300_000)}`
+    const keywords = of(text).map(({ keyword }) => keyword)
+    expect(keywords).toContain("b".repeat(100))
+    for (const each of keywords) expect(each).not.toMatch(/a{101}|c{101}/)
+  })
+
   test("do not reach over punctuation", () => {
     expect(of("red, green blue").map(({ keyword }) => keyword)).not.toContain("red green")
   })
