@@ -27,11 +27,12 @@ import {
   type Target,
   type Visit
 } from "../crawl/frontier.ts"
-import { Robots, RobotsUnavailable, type Rules, rulesOf, type Said } from "../crawl/robots.ts"
+import { Robots } from "../crawl/robots.ts"
 import { Scope, within } from "../crawl/scope.ts"
-import { fetchSitemap } from "../crawl/sitemap.ts"
-import { manner, userAgentDefault } from "../crawl-fetch/index.ts"
+import { linksMost, manner, userAgentDefault } from "../crawl-fetch/index.ts"
+import { exactly } from "../input/exactly.ts"
 import { guardedNetwork } from "../network/guard.ts"
+import { askHosts, readSitemaps, sitemapsNamed } from "./hosts.ts"
 
 const startsMax = 100
 const pagesDefault = 200
@@ -39,10 +40,9 @@ const pagesMaxMax = 5_000
 const depthDefault = 5
 const depthMaxMax = 50
 const similarDefault = 500
-const sitemapsMax = 50
 
-/** What is remembered of one sitemap, in characters. */
-const sitemapCharactersMax = 150_000
+/** How many pages are submitted, or told of, at once. */
+const atOnce = 16
 
 /** How many pages the output names; the file names all. */
 const pagesTold = 1_000
@@ -89,7 +89,7 @@ const output = Schema.Struct({
 export const crawlDiscover = defineTask.effect({
   name: "crawl.discover",
   queue: "crawl",
-  input,
+  input: exactly(input),
   output,
   layer: Robots.layer.pipe(Layer.provideMerge(Layer.merge(Files.layer, guardedNetwork))),
 
@@ -102,22 +102,21 @@ export const crawlDiscover = defineTask.effect({
       similarMax: given.similarMax ?? similarDefault,
       belongs: within(given.scope ?? {}, start)
     })
-    const rulesFor = askHosts(given.userAgent ?? userAgentDefault)
+    const userAgent = given.userAgent ?? userAgentDefault
     begin(frontier, start)
     for (const origin of originsOf(start)) {
-      const { sitemaps } = yield* rulesFor(origin, "needed")
+      const named = yield* task.step(`robots ${origin}`.slice(0, 128), sitemapsNamed(origin, userAgent))
       if (given.sitemaps !== false)
-        begin(frontier, yield* readSitemaps(origin, sitemaps, given, frontier.bounds))
+        begin(frontier, yield* readSitemaps(origin, named, userAgent, frontier.bounds))
     }
     for (let number = 1; ; number++) {
       const wave = nextWave(frontier)
       if (wave.length === 0 && frontier.pending.length === 0) break
-      const allowed: Array<Target> = []
-      for (const target of wave) {
-        const rules = yield* rulesFor(new URL(target.url).origin, "optional")
-        if (rules.isAllowed(target.url)) allowed.push(target)
-        else frontier.leftOut["robots"] = (frontier.leftOut["robots"] ?? 0) + 1
-      }
+      // What was decided is remembered, and not why: a robots.txt may be longer than what a step holds.
+      const isAllowed = yield* task.step(`robots of wave ${number}`, askHosts(wave, userAgent))
+      const allowed = wave.filter((_, at) => isAllowed[at])
+      const forbidden = wave.length - allowed.length
+      if (forbidden > 0) frontier.leftOut["robots"] = (frontier.leftOut["robots"] ?? 0) + forbidden
       const children = yield* submitAll(allowed, given, start)
       const learned: Digest = yield* task.step(
         `wave ${number}`,
@@ -140,73 +139,6 @@ export const crawlDiscover = defineTask.effect({
 const originsOf = (urls: ReadonlyArray<string>) => [...new Set(urls.map((url) => new URL(url).origin))]
 
 // ---------------------------------------------------------------------------------------------------------
-// Hosts and sitemaps
-// ---------------------------------------------------------------------------------------------------------
-
-/** Asks each host once, and remembers what it said. One that the crawl begins with must answer. */
-const askHosts = (userAgent: string) => {
-  const known = new Map<string, Rules>()
-  return Effect.fnUntraced(function* (origin: string, kind: "needed" | "optional") {
-    const there = known.get(origin)
-    if (there !== undefined) return there
-    const task = yield* CurrentTask
-    const robots = yield* Robots
-    const asked = robots.of(origin, userAgent).pipe(
-      Effect.filterOrFail(
-        ({ unavailable }) => kind === "optional" || unavailable === undefined,
-        ({ unavailable = "" }) => new RobotsUnavailable({ host: new URL(origin).host, reason: unavailable })
-      )
-    )
-    const said: Said = yield* task.step(
-      `robots ${origin}`.slice(0, 128),
-      kind === "needed"
-        ? asked
-        : asked.pipe(Effect.catch((error) => Effect.succeed<Said>({ text: "", unavailable: error.message })))
-    )
-    const rules = yield* rulesOf(origin, said, userAgent)
-    known.set(origin, rules)
-    return rules
-  })
-}
-
-/** The pages that the sitemaps of a host name, as far as they belong to the crawl. */
-const readSitemaps = Effect.fnUntraced(function* (
-  origin: string,
-  named: ReadonlyArray<string>,
-  { userAgent = userAgentDefault }: typeof input.Type,
-  { belongs, pagesMax }: { readonly belongs: (url: string) => boolean; readonly pagesMax: number }
-) {
-  const task = yield* CurrentTask
-  const waiting = [...new Set(named.length > 0 ? named : [`${origin}/sitemap.xml`])]
-  const seen = new Set(waiting)
-  const pages: Array<string> = []
-  for (let number = 1; waiting.length > 0 && number <= sitemapsMax && pages.length < pagesMax; number++) {
-    const address = waiting.shift()!
-    const { addresses, kind } = yield* task.step(
-      `sitemap ${number} of ${origin}`.slice(0, 128),
-      Effect.map(fetchSitemap(address, userAgent), ({ addresses, kind }) => ({
-        kind,
-        addresses: upTo(
-          kind === "pages" ? addresses.filter(belongs).slice(0, pagesMax) : addresses.slice(0, sitemapsMax),
-          sitemapCharactersMax
-        )
-      }))
-    )
-    if (kind === "pages") pages.push(...addresses)
-    for (const further of kind === "index" ? addresses : []) {
-      if (!seen.has(further)) waiting.push(further)
-      seen.add(further)
-    }
-  }
-  return pages
-})
-
-const upTo = (texts: ReadonlyArray<string>, charactersMax: number): ReadonlyArray<string> => {
-  let characters = 0
-  return texts.filter((text) => (characters += text.length + 3) <= charactersMax)
-}
-
-// ---------------------------------------------------------------------------------------------------------
 // Waves
 // ---------------------------------------------------------------------------------------------------------
 
@@ -221,6 +153,7 @@ const submitAll = Effect.fnUntraced(function* (
   const shared = {
     scope,
     start,
+    linksMax: linksMost,
     ...(bytesMax === undefined ? {} : { bytesMax }),
     ...(delayMs === undefined ? {} : { delayMs }),
     ...(types === undefined ? {} : { types }),
@@ -234,7 +167,7 @@ const submitAll = Effect.fnUntraced(function* (
       rows.set(host, row + 1)
       return task.submit("crawl.fetch", { url, ...shared }, { key: keyOfRow(host, row) })
     },
-    { concurrency: 16 }
+    { concurrency: atOnce }
   )
 })
 
@@ -252,7 +185,7 @@ const tellOf = (visits: ReadonlyArray<Visit>, before: number, taken: number) =>
   Effect.gen(function* () {
     const task = yield* CurrentTask
     yield* Effect.forEach(visits, (visit) => courteously(task.emit(visit)), {
-      concurrency: 16,
+      concurrency: atOnce,
       discard: true
     })
     const done = before + visits.length

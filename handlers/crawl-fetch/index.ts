@@ -14,6 +14,7 @@ import { normalise } from "../crawl/address.ts"
 import { directives, hashOf, type PageRead, readPage } from "../crawl/page.ts"
 import { delayMaxMs, Robots, RobotsUnavailable, rulesOf, tokenOf } from "../crawl/robots.ts"
 import { Scope, within } from "../crawl/scope.ts"
+import { exactly } from "../input/exactly.ts"
 import { type Answer, exchange, FetchFailed, readBody, readUrl } from "../network/exchange.ts"
 import { mayPass } from "../network/fetch.ts"
 import { guardedNetwork } from "../network/guard.ts"
@@ -27,6 +28,9 @@ export const delayDefaultMs = 1_000
 
 const bytesDefault = 5 * 1024 * 1024
 const linksDefault = 200
+
+/** The most links of a page that are told. */
+export const linksMost = 2_000
 const redirectsMax = 5
 
 /** How long a page may take from the first look-up to the last byte. */
@@ -65,7 +69,7 @@ const input = Schema.Struct({
   scope: Schema.optionalKey(Scope),
   /** Whose hosts belong to a scope that names none. Default: its own. */
   start: Schema.optionalKey(Schema.Array(Schema.NonEmptyString).check(Schema.isMaxLength(100))),
-  linksMax: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2_000 })))
+  linksMax: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: linksMost })))
 })
 
 export const Page = Schema.Struct({
@@ -83,6 +87,8 @@ export const Page = Schema.Struct({
   title: Schema.optionalKey(Schema.String),
   canonical: Schema.optionalKey(Schema.String),
   links: Schema.Array(Schema.String),
+  /** How many more it has that would be told. */
+  linksLeftOut: Schema.Int,
   /** The id of the file it is kept in. */
   file: Schema.optionalKey(Schema.String)
 })
@@ -91,7 +97,7 @@ export type Page = typeof Page.Type
 export const crawlFetch = defineTask.effect({
   name: "crawl.fetch",
   queue: "crawl",
-  input,
+  input: exactly(input),
   output: Page,
   timeout: "5 minutes",
   retry: { attempts: 3, backoff: { base: "2 seconds", cap: "2 minutes" } },
@@ -154,7 +160,7 @@ const read = Effect.fnUntraced(function* (given: Input, answer: Answer, token: s
   const { bytesMax = bytesDefault, linksMax = linksDefault, types = typesDefault } = given
   const { headers, ok, status } = answer.response
   const url = normalise(answer.url.href) ?? answer.url.href
-  const none = { url, status, bytes: 0, links: [] as ReadonlyArray<string> }
+  const none = { url, status, bytes: 0, links: [] as ReadonlyArray<string>, linksLeftOut: 0 }
   const location = headers.get("location")
   if (isRedirect(status) && location !== null) {
     const redirect = normalise(location, url)
@@ -180,11 +186,14 @@ const read = Effect.fnUntraced(function* (given: Input, answer: Answer, token: s
     canonical,
     hash,
     links = [],
+    linksUnread = 0,
     nofollow,
     noindex,
     title
   } = { nofollow: false, noindex: false, ...pageOf(page) }
   const belongs = given.scope === undefined ? () => true : within(given.scope, given.start ?? [url])
+  const isFollowed = !nofollow && !header.nofollow
+  const found = isFollowed ? links.filter(belongs) : []
   const kept = {
     url,
     status,
@@ -193,7 +202,8 @@ const read = Effect.fnUntraced(function* (given: Input, answer: Answer, token: s
     hash,
     ...(title === undefined ? {} : { title }),
     ...(canonical === undefined ? {} : { canonical }),
-    links: nofollow || header.nofollow ? [] : links.filter(belongs).slice(0, linksMax)
+    links: found.slice(0, linksMax),
+    linksLeftOut: isFollowed ? Math.max(0, found.length - linksMax) + linksUnread : 0
   }
   if (noindex || header.noindex) return { ...kept, skipped: "noindex" as const }
   const task = yield* CurrentTask

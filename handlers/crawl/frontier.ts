@@ -50,6 +50,7 @@ export interface Fetched {
   readonly title?: string
   readonly canonical?: string
   readonly links: ReadonlyArray<string>
+  readonly linksLeftOut?: number
   readonly file?: string
 }
 
@@ -182,6 +183,7 @@ export const digest = (
     if (duplicateOf === undefined) {
       if (page.hash !== undefined) texts.set(page.hash, page.url)
       for (const link of page.links) offer(link, target.depth + 1)
+      if (page.linksLeftOut) count(leftOut, "links", page.linksLeftOut)
     }
     return {
       ...target,

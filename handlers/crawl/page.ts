@@ -17,7 +17,7 @@ const depthMax = 1_000
 /** How much is read at a time. */
 const pieceLength = 65_536
 
-/** What links a page has beyond are not looked at. */
+/** What links a page has beyond are only counted. */
 const linksMax = 10_000
 
 export interface PageRead {
@@ -26,6 +26,8 @@ export interface PageRead {
   readonly canonical: string | undefined
   /** Normalised, each once, in their order. */
   readonly links: ReadonlyArray<string>
+  /** How many further ones were not looked at, whatever they lead to. */
+  readonly linksUnread: number
   readonly noindex: boolean
   readonly nofollow: boolean
   /** The same for pages whose text is the same. */
@@ -62,6 +64,7 @@ export const readPage = Effect.fnUntraced(function* (html: string, url: string, 
   let inTitle = false
   // How many elements are open whose text nobody sees.
   let hidden = 0
+  let linksUnread = 0
   let depth = 0
   const parser = new Parser({
     onopentag: (name, { content = "", href, name: named = "", rel = "" }) => {
@@ -73,8 +76,10 @@ export const readPage = Effect.fnUntraced(function* (html: string, url: string, 
       if (name === "link" && relations.includes("canonical")) canonical ??= href
       if (name === "meta" && ["robots", token.toLowerCase()].includes(named.toLowerCase())) said.push(content)
       const leads = name === "a" || name === "area" || (name === "link" && relations.includes("next"))
-      if (leads && href !== undefined && !relations.includes("nofollow") && hrefs.length < linksMax)
-        hrefs.push(href)
+      if (leads && href !== undefined && !relations.includes("nofollow")) {
+        if (hrefs.length < linksMax) hrefs.push(href)
+        else linksUnread += 1
+      }
     },
     ontext: (text) => {
       if (inTitle) title = (title ?? "") + text
@@ -99,6 +104,7 @@ export const readPage = Effect.fnUntraced(function* (html: string, url: string, 
     title: called === "" ? undefined : called,
     canonical: real === url ? undefined : real,
     links: [...new Set(hrefs.flatMap((href) => normalise(href, from) ?? []))],
+    linksUnread,
     ...directives(said.join(","), token),
     hash: hashOf(texts.join("").replace(/\s+/g, " ").trim())
   }

@@ -12,11 +12,8 @@ import { Network } from "../../runtime/network/network.ts"
 import { bodyOf, exchange } from "../network/exchange.ts"
 import { optionalPackage } from "../packages/optional.ts"
 
-/** What more there is of it is not read. */
+/** What lines it has beyond are not read. RFC 9309 asks for 500 KiB at least. */
 const bytesMax = 512 * 1024
-
-/** What a crawl remembers of it. */
-export const textMax = 100_000
 
 const keptMs = Duration.toMillis("1 hour")
 
@@ -54,11 +51,10 @@ export interface Rules {
 /** What a robots.txt means for a crawler that calls itself so. */
 export const rulesOf = Effect.fnUntraced(function* (origin: string, said: Said, userAgent: string) {
   const { default: parse } = yield* optionalPackage("robots-parser", () => import("robots-parser"))
-  const robots = parse(`${origin}/robots.txt`, said.text)
-  const token = tokenOf(userAgent)
+  const robots = parse(`${origin}/robots.txt`, meantFor(tokenOf(userAgent), said.text))
   const rules: Rules = {
-    isAllowed: (url) => said.unavailable === undefined && robots.isAllowed(url, token) !== false,
-    delayMs: Math.min(delayMaxMs, Math.max(0, Number(robots.getCrawlDelay(token)) || 0) * 1_000),
+    isAllowed: (url) => said.unavailable === undefined && robots.isAllowed(url) !== false,
+    delayMs: Math.min(delayMaxMs, Math.max(0, Number(robots.getCrawlDelay()) || 0) * 1_000),
     sitemaps: robots.getSitemaps()
   }
   return rules
@@ -66,6 +62,39 @@ export const rulesOf = Effect.fnUntraced(function* (origin: string, said: Said, 
 
 /** What a crawler is called in robots.txt: the first word, without its version. */
 export const tokenOf = (userAgent: string): string => /^[^\s/]+/.exec(userAgent)?.[0] ?? "*"
+
+/**
+ * The groups of a robots.txt that name a crawler, else those for all, and its sitemaps, written as for all. The parser keeps
+ * every rule for every name above it, so that a few thousand of each would take it half a minute and gigabytes.
+ */
+const meantFor = (token: string, text: string): string => {
+  const name = token.toLowerCase()
+  const own: Array<string> = []
+  const all: Array<string> = []
+  const sitemaps: Array<string> = []
+  let [isOwn, isAll, isNaming] = [false, false, false]
+  for (const whole of text.split(/\r\n|\r|\n/)) {
+    const line = whole.split("#", 1)[0]!
+    const colon = line.indexOf(":")
+    const key = line.slice(0, Math.max(0, colon)).trim().toLowerCase()
+    if (key === "") continue
+    if (key === "user-agent") {
+      const named = line
+        .slice(colon + 1)
+        .split("/", 1)[0]!
+        .trim()
+        .toLowerCase()
+      isOwn = named === name || (isNaming && isOwn)
+      isAll = named === "*" || (isNaming && isAll)
+    } else if (key === "sitemap") sitemaps.push(line)
+    else if (/^(allow|disallow|crawl-delay)$/.test(key)) {
+      if (isOwn) own.push(line)
+      if (isAll) all.push(line)
+    }
+    isNaming = key === "user-agent"
+  }
+  return ["User-agent: *", ...(own.length > 0 ? own : all), ...sitemaps].join("\n")
+}
 
 export class Robots extends Context.Service<
   Robots,
@@ -108,6 +137,13 @@ export class Robots extends Context.Service<
 
 const unavailable = (reason: string): Said => ({ text: "", unavailable: reason })
 
+/** As many as are read: half of `Disallow: /private` may forbid everything. */
+const wholeLines = (bytes: Buffer): Buffer => {
+  if (bytes.byteLength <= bytesMax) return bytes
+  const read = bytes.subarray(0, bytesMax)
+  return read.subarray(0, Math.max(read.lastIndexOf("\n"), read.lastIndexOf("\r")) + 1)
+}
+
 const ask = (origin: string, userAgent: string): Effect.Effect<Said, Fatal> =>
   Effect.gen(function* () {
     const answer = yield* exchange(new URL(`${origin}/robots.txt`), {
@@ -120,10 +156,10 @@ const ask = (origin: string, userAgent: string): Effect.Effect<Said, Fatal> =>
     if (!ok) return { text: "" }
     let bytes = 0
     const pieces = yield* bodyOf(answer, Number.MAX_SAFE_INTEGER).pipe(
-      Stream.takeUntil((piece) => (bytes += piece.byteLength) >= bytesMax),
+      Stream.takeUntil((piece) => (bytes += piece.byteLength) > bytesMax),
       Stream.runCollect
     )
-    return { text: new TextDecoder().decode(Buffer.concat(pieces)).slice(0, textMax) }
+    return { text: new TextDecoder().decode(wholeLines(Buffer.concat(pieces))) }
   }).pipe(
     Effect.scoped,
     Effect.timeoutOrElse({

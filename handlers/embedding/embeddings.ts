@@ -3,6 +3,9 @@
  *
  * Texts are embedded a window at a time, and each window is kept before the next begins; so who is interrupted, or fails, has
  * lost a window at most, and the next run goes on from there.
+ *
+ * All vectors of a run have as many components. Where those that are kept have others than the model makes now, as after a
+ * provider has changed it, they are made anew.
  */
 import { Context, Effect, Layer, Option, Scope } from "effect"
 import { type EmbeddingModel } from "../../runtime/embedding-model.ts"
@@ -15,7 +18,7 @@ import { UsageLog } from "../usage/usage.ts"
 import { EmbeddingCache } from "./cache.ts"
 import { modelOf } from "./choice.ts"
 import { type Embedded, type Gatherer, makeGatherer } from "./gather.ts"
-import type { Model, ModelError } from "./model.ts"
+import { EmbeddingsUnavailable, type Model, type ModelError } from "./model.ts"
 import { limitName } from "./limit.ts"
 import { tokensOf } from "./tokens.ts"
 
@@ -23,7 +26,7 @@ import { tokensOf } from "./tokens.ts"
 const window = 256
 
 export interface EmbeddedTexts {
-  /** In the order of the texts, each of length 1. */
+  /** In the order of the texts, of as many components each, and of length 1; `hash` gives zeros for a text without a word. */
   readonly vectors: ReadonlyArray<Float32Array>
   /** What the model was given, in tokens; what was kept cost none. */
   readonly tokens: number
@@ -76,12 +79,29 @@ export class Embeddings extends Context.Service<
         return made
       })
 
-      const embedWindow = Effect.fnUntraced(function* (model: Model, texts: ReadonlyArray<string>) {
+      /**
+       * A window. The model is known to make vectors of `dimensions`, or those of the windows before are `alike`; what is kept
+       * and has others is of another time, and made anew. `vectors` are absent where this showed only by what was made.
+       */
+      const embedWindow = Effect.fnUntraced(function* (
+        model: Model,
+        texts: ReadonlyArray<string>,
+        { alike, dimensions }: { readonly alike: number | undefined; readonly dimensions: number | undefined }
+      ) {
         const different = [...new Set(texts)]
-        const kept = model.isKept ? yield* cache.read(model.name, different) : []
+        const found = model.isKept ? yield* cache.read(model.name, different) : []
+        const expected = dimensions ?? alike ?? found.find((vector) => vector !== undefined)?.length
+        const kept = found.map((vector) => (vector?.length === expected ? vector : undefined))
         const missing = different.filter((_, at) => kept[at] === undefined)
         const made: ReadonlyArray<Embedded> =
           missing.length === 0 ? [] : yield* (yield* gathererOf(model)).embed(missing)
+        const said = dimensions ?? made[0]?.vector.length
+        const other = made.find(({ vector }) => vector.length !== said)
+        if (other !== undefined) {
+          const reason = `its vectors have ${said} components, and ${other.vector.length}`
+          return yield* new EmbeddingsUnavailable({ model: model.name, reason })
+        }
+        const isOutdated = said !== undefined && expected !== undefined && said !== expected
         if (model.isKept) {
           yield* cache.write(
             model.name,
@@ -94,9 +114,10 @@ export class Embeddings extends Context.Service<
           if (vector !== undefined) vectors.set(text, vector)
         }
         return {
-          vectors: texts.map((text) => vectors.get(text)!),
+          dimensions: said,
+          vectors: isOutdated ? undefined : texts.map((text) => vectors.get(text)!),
           tokens: made.reduce((sum, { tokens }) => sum + tokens, 0),
-          cached: texts.length - missing.length
+          made: missing.length
         }
       })
 
@@ -140,18 +161,22 @@ export class Embeddings extends Context.Service<
             `text ${long} has about ${tokensOf(texts[long]!)} tokens; ${model.name} takes ${model.textTokensMax} at most`
           )
         }
-        const vectors: Array<Float32Array> = []
-        let cached = 0
+        let vectors: ReadonlyArray<Float32Array> = []
+        let dimensions: number | undefined
+        let made = 0
         let tokens = 0
-        for (let at = 0; at < texts.length; at += window) {
-          const done = yield* embedWindow(model, texts.slice(at, at + window))
-          vectors.push(...done.vectors)
-          cached += done.cached
+        for (let number = 0; vectors.length < texts.length; number++) {
+          const part = texts.slice(vectors.length, vectors.length + window)
+          const done = yield* embedWindow(model, part, { alike: vectors[0]?.length, dimensions })
+          made += done.made
           tokens += done.tokens
-          if (model.isLimited) yield* charge(model, Math.ceil(done.tokens), at / window)
+          if (model.isLimited) yield* charge(model, Math.ceil(done.tokens), number)
+          dimensions = done.dimensions
+          // From the first text again; this happens once, as it is known from now on what the model makes.
+          vectors = done.vectors === undefined ? [] : [...vectors, ...done.vectors]
           yield* onDone(vectors.length)
         }
-        return { vectors, cached, tokens: Math.round(tokens) }
+        return { vectors, cached: texts.length - made, tokens: Math.round(tokens) }
       })
 
       return Embeddings.of({ model, embed })

@@ -25,7 +25,7 @@ export class TextsRefused extends Schema.TaggedError<TextsRefused>()("TextsRefus
 export type ModelError = EmbeddingsUnavailable | TextsRefused | RetryAfter | Fatal
 
 export interface Vectors {
-  /** In the order of the texts, each of length 1. */
+  /** In the order of the texts, each of length 1; `hash` gives zeros for a text without a word. */
   readonly vectors: ReadonlyArray<Float32Array>
   /** What the call has cost, where the model says. */
   readonly tokens: number | undefined

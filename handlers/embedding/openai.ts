@@ -1,5 +1,5 @@
 /**
- * A model of a provider that speaks OpenAI's embeddings, asked through the `ai` package.
+ * A model of a provider that speaks OpenAI's embeddings, asked through the package `@ai-sdk/openai`.
  *
  * `OPENAI_API_KEY` and `OPENAI_BASE_URL` (any server that speaks them) say whom. The package retries nothing: what may
  * pass is the task's failure, and is tried again; an answer of 429 says when, to all who use the provider.
@@ -9,7 +9,7 @@ import { Fatal, RetryAfter } from "../../runtime/handler.ts"
 import { optionalPackage } from "../packages/optional.ts"
 import { pauseOf } from "../pause/retry-after.ts"
 import { refuse } from "../refusal/refuse.ts"
-import { normalized } from "./hash.ts"
+import { type Listed, vectorsOf } from "./answer.ts"
 import { limitName } from "./limit.ts"
 import { EmbeddingsUnavailable, type Model, type ModelError, TextsRefused } from "./model.ts"
 
@@ -30,7 +30,6 @@ export const openaiModel = Effect.fnUntraced(function* (
     )
   }
   const { createOpenAI } = yield* optionalPackage("@ai-sdk/openai", () => import("@ai-sdk/openai"))
-  const { embedMany } = yield* optionalPackage("ai", () => import("ai"))
   // Servers of one's own often want no key; the package insists on one.
   const embedding = createOpenAI({
     apiKey: key ?? "none",
@@ -43,15 +42,9 @@ export const openaiModel = Effect.fnUntraced(function* (
       const now = yield* Clock.currentTimeMillis
       // What a run says by failing is plain, because plain handlers say it too.
       // @effect-diagnostics-next-line globalErrorInEffectCatch:off
-      const { embeddings, usage } = yield* Effect.tryPromise({
-        try: (abortSignal) =>
-          embedMany({
-            model: embedding,
-            values: [...texts],
-            maxRetries: 0,
-            maxParallelCalls: 1,
-            abortSignal
-          }),
+      const answer = yield* Effect.tryPromise({
+        // Not through `embedMany` of the package `ai`: it does not tell which vector is whose where it makes two requests.
+        try: (abortSignal) => embedding.doEmbed({ values: [...texts], abortSignal }),
         catch: (cause) => failureOf(model, cause, now)
       }).pipe(
         Effect.timeoutOrElse({
@@ -63,13 +56,10 @@ export const openaiModel = Effect.fnUntraced(function* (
             })
         })
       )
-      if (embeddings.length !== texts.length) {
-        const reason = `${embeddings.length} vectors came for ${texts.length} texts`
-        return yield* new EmbeddingsUnavailable({ model, reason })
-      }
+      const tokens = answer.usage?.tokens
       return {
-        vectors: embeddings.map((components) => normalized(new Float32Array(components))),
-        tokens: Number.isFinite(usage.tokens) ? usage.tokens : undefined
+        vectors: yield* Effect.fromResult(vectorsOf(model, listedIn(answer), texts.length)),
+        tokens: Number.isFinite(tokens) ? tokens : undefined
       }
     })
 
@@ -89,29 +79,40 @@ const variable = (name: string) =>
     Option.getOrUndefined(Option.filter(Option.map(value, Redacted.value), (set) => set !== ""))
   )
 
+/** The package reads the vectors, and hands on in the body the numbers that they came with. */
+const listedIn = ({
+  embeddings,
+  response
+}: {
+  readonly embeddings: ReadonlyArray<ReadonlyArray<number>>
+  readonly response?: { readonly body?: unknown }
+}): ReadonlyArray<Listed> => {
+  const body = response?.body as { readonly data?: ReadonlyArray<{ readonly index?: unknown }> } | undefined
+  return embeddings.map((components, at) => ({ components, index: body?.data?.[at]?.index }))
+}
+
 /** What a provider's refusal means. `now` is in Unix milliseconds, for a date that it may say. */
 export const failureOf = (model: string, thrown: unknown, now: number): ModelError => {
-  const cause = (thrown as { readonly lastError?: unknown }).lastError ?? thrown
-  const { responseBody, responseHeaders, statusCode } = cause as {
+  const { responseBody, responseHeaders, statusCode } = thrown as {
     readonly statusCode?: unknown
     readonly responseHeaders?: Readonly<Record<string, string>>
     readonly responseBody?: unknown
   }
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  const told = `${model}: the provider answered ${String(statusCode)}: ${reason}`
+  const reason = thrown instanceof Error ? thrown.message : String(thrown)
+  const answered = `the provider answered ${String(statusCode)}: ${reason}`
   // What is not paid for does not pass by waiting, though it comes with the same status.
   const isUnpaid = typeof responseBody === "string" && responseBody.includes("insufficient_quota")
   if (statusCode === 429 && !isUnpaid) {
     return new RetryAfter(pauseOf(responseHeaders ?? {}, now), {
-      message: told,
+      message: `${model}: ${answered}`,
       counted: false,
       limit: limitName
     })
   }
   if (statusCode === 400 || statusCode === 413 || statusCode === 422)
-    return new TextsRefused({ model, reason: told })
+    return new TextsRefused({ model, reason: answered })
   if (typeof statusCode === "number" && statusCode >= 400 && statusCode < 500 && statusCode !== 408) {
-    return new Fatal(told, { type: "ProviderRefused" })
+    return new Fatal(`${model}: ${answered}`, { type: "ProviderRefused" })
   }
   return new EmbeddingsUnavailable({ model, reason })
 }

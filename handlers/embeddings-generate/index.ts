@@ -15,6 +15,7 @@ import { chunksOf } from "../embedding/chunks.ts"
 import { Embeddings } from "../embedding/embeddings.ts"
 import { ChunkNumber, ModelName, modelNamed, Text } from "../embedding/input.ts"
 import { limitOf } from "../embedding/limit.ts"
+import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { encodeVector, outputCharacters } from "./encoding.ts"
 
@@ -59,7 +60,7 @@ const output = Schema.Struct({
 export const embeddingsGenerate = defineTask.effect({
   name: "embeddings.generate",
   queue: "embeddings",
-  input: Input,
+  input: exactly(Input),
   output,
   timeout: "30 minutes",
   retry: { attempts: 6, backoff: { base: "1 second", cap: "1 minute" } },

@@ -145,6 +145,39 @@ describe("a crawl", () => {
     })
   )
 
+  it.live("follows all links of a page that has hundreds", () =>
+    Effect.gen(function* () {
+      const links = Array.from({ length: 230 }, (_, at) => `/page-${at}`)
+      const { origin, paths } = yield* aSite((path) => page(path, path === "/" ? links : []))
+      const { output } = yield* crawled({ start: [`${origin}/`], pagesMax: 1_000, connections: 8 })
+      expect(new Set(paths())).toEqual(new Set(["/", ...links]))
+      expect(output).toMatchObject({ fetched: 231, leftOut: {} })
+    })
+  )
+
+  it.live("says how many links it was not told of a page that has thousands", () =>
+    Effect.gen(function* () {
+      const links = Array.from({ length: 2_005 }, (_, at) => `/page-${at}`)
+      const { origin } = yield* aSite((path) => page(path, path === "/" ? links : []))
+      const { output } = yield* crawled({ start: [`${origin}/`], pagesMax: 3 })
+      expect(output).toMatchObject({ fetched: 3, leftOut: { links: 5, pages: 1_998 } })
+    })
+  )
+
+  it.live("obeys a robots.txt that is longer than what a task remembers", () =>
+    Effect.gen(function* () {
+      const sitemaps = "Sitemap: http://other.test/map.xml\n".repeat(12_000)
+      const { origin, paths } = yield* aSite({
+        "/robots.txt": `User-agent: *\n${sitemaps}Disallow: /no`,
+        "/": page("home", ["/no", "/yes"]),
+        "/yes": page("yes")
+      })
+      const { output } = yield* crawled({ start: [`${origin}/`], sitemaps: false })
+      expect(paths()).toEqual(["/", "/yes"])
+      expect(output.leftOut).toEqual({ robots: 1 })
+    })
+  )
+
   it.live("waits until the robots.txt it begins with can be read, and fetches nothing before", () =>
     Effect.gen(function* () {
       const { origin, paths } = yield* aSite({

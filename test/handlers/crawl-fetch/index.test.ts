@@ -50,14 +50,20 @@ describe("a page", () => {
     })
   )
 
-  it.live("tells of its links only those that belong to the scope, and as many as are wanted", () =>
-    Effect.gen(function* () {
-      const { origin } = yield* aSite({
-        "/": page("x", ["/docs/1", "/blog/2", "/docs/3", "/docs/4", "http://b.test/docs/5"])
+  it.live(
+    "tells of its links only those that belong to the scope, as many as are wanted, and how many more there are",
+    () =>
+      Effect.gen(function* () {
+        const { origin } = yield* aSite({
+          "/": page("x", ["/docs/1", "/blog/2", "/docs/3", "/docs/4", "http://b.test/docs/5"])
+        })
+        const of = (linksMax: number) => fetched(`${origin}/`, { scope: { pathPrefix: "/docs/" }, linksMax })
+        expect(yield* of(2)).toMatchObject({
+          links: [`${origin}/docs/1`, `${origin}/docs/3`],
+          linksLeftOut: 1
+        })
+        expect(yield* of(3)).toMatchObject({ linksLeftOut: 0 })
       })
-      const { links } = yield* fetched(`${origin}/`, { scope: { pathPrefix: "/docs/" }, linksMax: 2 })
-      expect(links).toEqual([`${origin}/docs/1`, `${origin}/docs/3`])
-    })
   )
 
   it.live("that is not there, of another kind, or too large, is a result, and its body is not read", () =>
@@ -172,6 +178,13 @@ describe("a host", () => {
       expect(busy).toBeInstanceOf(RetryAfter)
       expect(busy).toMatchObject({ afterMs: 30_000 })
       expect(yield* Effect.flip(fetched(`${origin}/broken`))).toMatchObject({ _tag: "FetchFailed" })
+    })
+  )
+
+  it.live("that says of when to come back what nobody can read is tried again as one that fails", () =>
+    Effect.gen(function* () {
+      const { origin } = yield* aSite({ "/busy": status(503, { "retry-after": "-1" }) })
+      expect(yield* Effect.flip(fetched(`${origin}/busy`))).toMatchObject({ _tag: "FetchFailed" })
     })
   )
 

@@ -158,6 +158,18 @@ describe("a frontier", () => {
     expect(waveMax).toBeLessThan(250)
   })
 
+  test("says how many links its pages have beyond those that it was told", () => {
+    const frontier = aFrontier()
+    begin(frontier, [url("/one"), url("/two"), url("/three")])
+    const { leftOut } = digest(frontier, nextWave(frontier), [
+      page("/one", { hash: "same", linksLeftOut: 60 }),
+      page("/two", { linksLeftOut: 7 }),
+      // Its links are not followed.
+      page("/three", { hash: "same", linksLeftOut: 60 })
+    ])
+    expect(leftOut).toEqual({ links: 67 })
+  })
+
   test("follows no links of a page whose text it knows", () => {
     const frontier = aFrontier()
     begin(frontier, [url("/one"), url("/two")])

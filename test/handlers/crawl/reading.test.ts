@@ -27,6 +27,16 @@ describe("a page", () => {
     })
   )
 
+  it.live("tells how many of its links were not looked at", () =>
+    Effect.gen(function* () {
+      const linking = (count: number) =>
+        Array.from({ length: count }, (_, at) => `<a href="/${at}">${at}</a>`).join("")
+      expect(yield* read(linking(10_000))).toMatchObject({ linksUnread: 0 })
+      const { links, linksUnread } = yield* read(`${linking(10_007)}<a rel="nofollow" href="/no">n</a>`)
+      expect([links.length, linksUnread]).toEqual([10_000, 7])
+    })
+  )
+
   it.live("is read though it is no proper HTML, is empty, or has no end", () =>
     Effect.gen(function* () {
       expect((yield* read("<a href=/x><b><p></a></i><a href='/y'>")).links).toEqual([
@@ -158,7 +168,7 @@ describe("robots.txt", () => {
     })
   )
 
-  const asked = (answer: () => Response) =>
+  const readOf = (answer: () => Response) =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const { port, seen } = yield* localServer(answer)
@@ -170,8 +180,11 @@ describe("robots.txt", () => {
       )
       expect(again).toEqual(said)
       const rules = yield* rulesOf(origin, said, "Troupe")
-      return { allowed: rules.isAllowed(`${origin}/page`), asked: seen.length }
+      return { allows: (path: string) => rules.isAllowed(origin + path), asked: seen.length }
     })
+
+  const asked = (answer: () => Response) =>
+    Effect.map(readOf(answer), ({ allows, asked }) => ({ allowed: allows("/page"), asked }))
 
   it.live("that is not there allows everything, and is asked for once", () =>
     Effect.gen(function* () {
@@ -185,6 +198,44 @@ describe("robots.txt", () => {
       for (const status of [500, 503, 429]) {
         expect(yield* asked(() => new Response(null, { status }))).toMatchObject({ allowed: false })
       }
+    })
+  )
+
+  it.live("that is long is obeyed up to 512 KiB, and to the end of a line", () =>
+    Effect.gen(function* () {
+      const begin = "User-agent: *\n"
+      const filling = (length: number) =>
+        "# a line of a comment that says nothing at all".padEnd(length - 1) + "\n"
+      const long = (length: number) =>
+        begin + filling(1_024).repeat(length / 1_024 - 1) + filling(1_024 - begin.length)
+      const far = yield* readOf(() => new Response(`${long(500 * 1_024)}Disallow: /private\n`))
+      expect([far.allows("/private"), far.allows("/page")]).toEqual([false, true])
+
+      // The limit is after the first letters of what must not be read as `Disallow: /`.
+      const cut = `${long(511 * 1_024)}Disallow: /one\n`
+      const left = 512 * 1_024 - cut.length - "Disallow: /".length
+      const over = yield* readOf(
+        () => new Response(`${cut}${filling(left)}Disallow: /two\nDisallow: /three\n`)
+      )
+      expect(["/one", "/two", "/page"].map(over.allows)).toEqual([false, true, true])
+    })
+  )
+
+  it.live("whose last line has no end is read to its end", () =>
+    Effect.gen(function* () {
+      const { allows } = yield* readOf(() => new Response("User-agent: *\nDisallow: /last"))
+      expect([allows("/last"), allows("/page")]).toEqual([false, true])
+    })
+  )
+
+  it.live("that names very many crawlers takes no longer than its length", () =>
+    Effect.gen(function* () {
+      const names = Array.from({ length: 3_000 }, (_, at) => `User-agent: a${at}\n`).join("")
+      const text = `${names}User-agent: troupe/2\n${"Disallow: /x\n".repeat(3_000)}User-agent: *\nDisallow: /\n`
+      const before = performance.now()
+      const { isAllowed } = yield* rulesOf("http://a.test", { text }, "Troupe/1.0")
+      expect(performance.now() - before).toBeLessThan(1_000)
+      expect(["/", "/x"].map((path) => isAllowed(`http://a.test${path}`))).toEqual([true, false])
     })
   )
 

@@ -11,6 +11,11 @@ const within = (url: string, environment: Record<string, string> = {}) =>
     ConfigProvider.fromEnv({ env: { OPENAI_BASE_URL: url, ...environment } })
   )
 
+/** An answer with these vectors, each with its number where it has one. */
+const listing =
+  (...data: ReadonlyArray<{ readonly index?: unknown; readonly embedding: ReadonlyArray<number> }>) =>
+  () => ({ status: 200, body: { object: "list", data, usage: { prompt_tokens: 1, total_tokens: 1 } } })
+
 /** Has the texts embedded by a server that answers so. */
 const embed = Effect.fnUntraced(function* (
   texts: ReadonlyArray<string>,
@@ -83,7 +88,10 @@ describe("a provider's model", () => {
   it.live("that refuses a call's texts says so, as one of them may be the cause", () =>
     Effect.gen(function* () {
       const { embedded } = yield* embed(["a"], () => ({ status: 400 }))
-      expect(yield* Effect.flip(embedded)).toMatchObject({ _tag: "TextsRefused" })
+      expect(yield* Effect.flip(embedded)).toMatchObject({
+        _tag: "TextsRefused",
+        message: "openai:test-model: the provider answered 400: status 400"
+      })
     })
   )
 
@@ -107,6 +115,58 @@ describe("a provider's model", () => {
     Effect.gen(function* () {
       const failure = yield* Effect.flip(openaiModel("m").pipe(within("", {})))
       expect(failure).toMatchObject({ name: "ProviderMissing" })
+    })
+  )
+})
+
+describe("a provider's vectors", () => {
+  it.live("are those of the texts whose numbers they have, in whatever order they come", () =>
+    Effect.gen(function* () {
+      const answer = listing({ index: 1, embedding: [0, 2] }, { index: 0, embedding: [2, 0] })
+      const { embedded } = yield* embed(["a", "b"], answer)
+      expect((yield* embedded).vectors.map((vector) => [...vector])).toEqual([
+        [1, 0],
+        [0, 1]
+      ])
+    })
+  )
+
+  it.live("are in the order of the texts where they have no numbers", () =>
+    Effect.gen(function* () {
+      const { embedded } = yield* embed(["a", "b"], listing({ embedding: [2, 0] }, { embedding: [0, 2] }))
+      expect((yield* embedded).vectors.map((vector) => [...vector])).toEqual([
+        [1, 0],
+        [0, 1]
+      ])
+    })
+  )
+
+  for (const [what, answer] of [
+    ["are fewer than the texts", listing({ index: 0, embedding: [1, 0] })],
+    ["are more than the texts", listing(...[0, 1, 2].map((index) => ({ index, embedding: [1, 0] })))],
+    ["have the same number twice", listing({ index: 0, embedding: [1, 0] }, { index: 0, embedding: [0, 1] })],
+    ["have the number of no text", listing({ index: 1, embedding: [1, 0] }, { index: 2, embedding: [0, 1] })],
+    ["have numbers in part", listing({ index: 1, embedding: [1, 0] }, { embedding: [0, 1] })],
+    ["are of two lengths", listing({ index: 0, embedding: [1, 0] }, { index: 1, embedding: [0, 1, 0] })],
+    ["have no components", listing({ index: 0, embedding: [] }, { index: 1, embedding: [] })],
+    [
+      "have components that no 32-bit float can be",
+      listing({ index: 0, embedding: [1, 0] }, { index: 1, embedding: [1e39, 0] })
+    ]
+  ] as const) {
+    it.live(`that ${what} are not taken, and may be asked for again`, () =>
+      Effect.gen(function* () {
+        const { embedded } = yield* embed(["a", "b"], answer)
+        expect(yield* Effect.flip(embedded)).toMatchObject({ _tag: "EmbeddingsUnavailable" })
+      })
+    )
+  }
+
+  it.live("that are all zeros are the fault of their texts", () =>
+    Effect.gen(function* () {
+      const answer = listing({ index: 0, embedding: [1, 0] }, { index: 1, embedding: [0, 0] })
+      const { embedded } = yield* embed(["a", "b"], answer)
+      expect(yield* Effect.flip(embedded)).toMatchObject({ _tag: "TextsRefused" })
     })
   )
 })

@@ -5,6 +5,7 @@ import { encodeVector } from "../../../handlers/embeddings-generate/encoding.ts"
 import { embeddingsGenerate } from "../../../handlers/embeddings-generate/index.ts"
 import { reserved } from "../../../handlers/embedding/limit.ts"
 import { UsageLog } from "../../../handlers/usage/usage.ts"
+import { Files } from "../../../runtime/files.ts"
 import type { CurrentTask } from "../../../runtime/handler.ts"
 import { it } from "../../support/effect.ts"
 import { embeddingsServer } from "../../support/embeddings-server.ts"
@@ -139,6 +140,58 @@ describe("embeddings of a provider", () => {
       expect(yield* Effect.flip(ask)).toMatchObject({ _tag: "EmbeddingsUnavailable" })
       expect(yield* ask).toMatchObject({ count: 400, cached: 256 })
       expect(server.asked.map(({ input }) => input.length)).toEqual([256, 144, 144])
+    })
+  )
+
+  it.live("are made anew where those that are kept have other dimensions than the provider's now", () =>
+    Effect.gen(function* () {
+      const files = yield* temporaryFolder
+      let dimensions = 8
+      const server = yield* embeddingsServer((_, texts) => {
+        const vectorOf = (text: string) => Array.from({ length: dimensions }, (_, at) => text.length + at)
+        const data = texts.map((text, index) => ({ index, embedding: vectorOf(text) }))
+        return { status: 200, body: { data, usage: { prompt_tokens: texts.length } } }
+      })
+      const ask = (texts: ReadonlyArray<string>) =>
+        generate(files, { texts, model: "openai:m" }).pipe(providedBy(server.url))
+      const lengths = (output: { readonly vectors?: ReadonlyArray<string | ReadonlyArray<number>> }) => [
+        ...new Set(output.vectors?.map(({ length }) => length))
+      ]
+      const texts = Array.from({ length: 300 }, (_, at) => `text ${at}`)
+      yield* ask(texts.slice(0, 258))
+
+      dimensions = 12
+      const anew = yield* ask(texts)
+
+      expect(lengths(anew)).toEqual([12])
+      expect(anew).toMatchObject({ dimensions: 12, count: 300, cached: 0, tokens: 300 })
+      expect(yield* ask(texts)).toMatchObject({ dimensions: 12, cached: 300, tokens: 0 })
+
+      dimensions = 8
+      yield* ask(["later"])
+      dimensions = 12
+      expect(lengths(yield* ask(["later", ...texts.slice(0, 3)]))).toEqual([12])
+    })
+  )
+
+  it.live("are not made, nor kept, where the provider gives them other dimensions with each call", () =>
+    Effect.gen(function* () {
+      const files = yield* temporaryFolder
+      const server = yield* embeddingsServer((request, texts) => ({
+        status: 200,
+        body: { data: texts.map(() => ({ embedding: Array.from({ length: 8 + request }, () => 1) })) }
+      }))
+      const texts = Array.from({ length: 300 }, (_, at) => `text ${at}`)
+      const ask = generate(files, { texts, model: "openai:m" }).pipe(providedBy(server.url))
+      expect(yield* Effect.flip(ask)).toMatchObject({
+        _tag: "EmbeddingsUnavailable",
+        reason: "its vectors have 8 components, and 9"
+      })
+      const kept = yield* Effect.provide(
+        Files.use(({ listObjects }) => listObjects("embeddings/")),
+        filesIn(files)
+      )
+      expect(kept.length).toBe(256)
     })
   )
 
