@@ -11,9 +11,11 @@
 import { Effect, Layer, Option, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
 import { type Child, CurrentTask, defineTask } from "../../runtime/handler.ts"
+import { exactly } from "../input/exactly.ts"
+import { refuse } from "../refusal/refuse.ts"
 import { keptFor } from "../table/kept.ts"
 import { csvOf, hasOneSource, source, type Table, TableFault, Tables } from "../table/table.ts"
-import { type Asked, askedBy, cellsOf, Result, resultColumns, resultOf, sumsOf } from "./rows.ts"
+import { addedColumns, type Asked, askedBy, cellsOf, Result, resultOf, sumsOf } from "./rows.ts"
 
 /** A table of more rows is refused: cut it into several. */
 const rowsMax = 5_000
@@ -60,7 +62,7 @@ const layer = Layer.provideMerge(Tables.layer, Files.layer)
 export const agentBatch = defineTask.effect({
   name: "agent.batch",
   queue: "agents",
-  input,
+  input: exactly(input),
   output,
   retry: { attempts: 4, backoff: { base: "2 seconds", cap: "1 minute" } },
   layer,
@@ -73,6 +75,7 @@ export const agentBatch = defineTask.effect({
       Effect.gen(function* () {
         const tables = yield* Tables
         const table = yield* tables.read(asked, rowsMax)
+        yield* notTaken(table.columns, format)
         yield* kept.sweep
         yield* kept.write("table", table)
         return { rows: table.rows.length }
@@ -169,6 +172,17 @@ export const agentBatchPart = defineTask.effect({
 
 type Kept = Effect.Success<ReturnType<typeof keptFor>>
 
+/** An answer in place of a cell would lose it; and which of the two it is, nobody could say. */
+const notTaken = (columns: ReadonlyArray<string>, format: "csv" | "json") => {
+  const taken = columns.filter((column) => addedColumns[format].includes(column))
+  return taken.length === 0
+    ? Effect.void
+    : refuse(
+        "ColumnTaken",
+        `the table has the columns ${taken.join(", ")}, where its answers go: call them something else`
+      )
+}
+
 /** A whole number of rounds of its own fan-out. */
 const partSize = (atOnce: number) => {
   const each = Math.max(1, Math.floor(atOnce / partsAtOnce))
@@ -212,7 +226,7 @@ const writtenOut = Effect.fnUntraced(function* (
     format === "json"
       ? JSON.stringify(results.map(({ row, ...result }) => ({ row, ...rows[row - 1], ...result })))
       : yield* csvOf(
-          [...new Set([...columns, ...resultColumns])],
+          [...new Set([...columns, ...addedColumns.csv])],
           results.map((result) => ({ ...rows[result.row - 1], ...cellsOf(result) }))
         )
   const { id } = yield* files.upload(new Blob([text]).stream(), {

@@ -90,20 +90,14 @@ export const resultOf = (row: number, task: string, outcome: ChildOutcome): Resu
     ? { row, task, answered: readAnswer(outcome.output) }
     : { row, task, error: { type: outcome.error.type, message: outcome.error.message } }
 
-/** What the results say beside the columns of the table; a column of the same name is replaced. */
-export const resultColumns = [
-  "answer",
-  "error",
-  "error_message",
-  "stopped",
-  "citations",
-  "model",
-  "input_tokens",
-  "output_tokens",
-  "cost_micros",
-  "cached",
-  "task"
-] as const
+/** What a row of the table that comes out says beside its own columns. */
+export const addedColumns: Readonly<Record<"csv" | "json", ReadonlyArray<string>>> = {
+  csv: [
+    ...["answer", "error", "error_message", "stopped", "citations", "model"],
+    ...["input_tokens", "output_tokens", "cost_micros", "cached", "task"]
+  ],
+  json: ["row", "task", "answered", "error"]
+}
 
 /** A row of the table that comes out. */
 export const cellsOf = ({ answered, error, task }: Result): Cells => ({

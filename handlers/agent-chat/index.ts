@@ -15,6 +15,7 @@ import { defineAgent } from "../../runtime/agent.ts"
 import type { AgentContextFx } from "../../runtime/current-agent.ts"
 import { Files } from "../../runtime/files.ts"
 import { Fatal } from "../../runtime/handler.ts"
+import { exactly } from "../input/exactly.ts"
 import { Budget, nothingSpent, stops } from "../model/budget.ts"
 import { call, type Reply, UsageJson } from "../model/call.ts"
 import { converse } from "../model/converse.ts"
@@ -80,20 +81,22 @@ export const agentChat = defineAgent.effect({
   ),
   messages: {
     ask: {
-      input: Schema.Struct({
-        question: Schema.String.check(
-          Schema.isPattern(/\S/u, { message: "must not be blank" }),
-          Schema.isMaxLength(questionCharactersMax)
-        ),
-        budget: Schema.optionalKey(Budget)
-      }),
+      input: exactly(
+        Schema.Struct({
+          question: Schema.String.check(
+            Schema.isPattern(/\S/u, { message: "must not be blank" }),
+            Schema.isMaxLength(questionCharactersMax)
+          ),
+          budget: Schema.optionalKey(Budget)
+        })
+      ),
       output: Answered
     },
-    configure: { input: SettingsJson, output: SettingsJson },
+    configure: { input: exactly(SettingsJson), output: SettingsJson },
     reset: { output: Schema.Struct({ turns: Schema.Int }) },
     export: {
-      input: Schema.NullOr(
-        Schema.Struct({ format: Schema.optionalKey(Schema.Literals(["json", "markdown"])) })
+      input: exactly(
+        Schema.NullOr(Schema.Struct({ format: Schema.optionalKey(Schema.Literals(["json", "markdown"])) }))
       ),
       output: Exported
     }

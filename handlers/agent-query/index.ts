@@ -12,6 +12,7 @@ import { Effect, Layer, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
 import { CurrentTask, defineTask } from "../../runtime/handler.ts"
 import { toolName } from "../../runtime/tool.ts"
+import { exactly } from "../input/exactly.ts"
 import { Answers, requestOf } from "../model/answers.ts"
 import { Budget, stops } from "../model/budget.ts"
 import { UsageJson } from "../model/call.ts"
@@ -109,7 +110,7 @@ type Output = typeof output.Type
 export const agentQuery = defineTask.effect({
   name: "agent.query",
   queue: "agents",
-  input,
+  input: exactly(input),
   output,
   timeout: "5 minutes",
   retry: { attempts: 4, backoff: { base: "2 seconds", cap: "1 minute" } },

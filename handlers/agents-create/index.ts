@@ -11,6 +11,7 @@ import { Clock, Effect, Layer, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { Files } from "../../runtime/files.ts"
 import { type ChildOutcome, CurrentTask, defineTask } from "../../runtime/handler.ts"
+import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { keptFor } from "../table/kept.ts"
 import { hasOneSource, source, TableFault, Tables } from "../table/table.ts"
@@ -76,7 +77,7 @@ type PlannedRow = typeof PlannedRow.Type
 export const agentsCreate = defineTask.effect({
   name: "agents.create",
   queue: "agents",
-  input,
+  input: exactly(input),
   output,
   retry: { attempts: 4, backoff: { base: "2 seconds", cap: "1 minute" } },
   layer: Layer.provideMerge(Tables.layer, Files.layer),

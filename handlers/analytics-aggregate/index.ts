@@ -11,6 +11,7 @@ import { tenantDefault } from "../../runtime/tenant.ts"
 import { total, TaskCounts, UsageCounts } from "../analytics/figures.ts"
 import { dateAfter, dateIn, hourMs, hourOf, isDate, isTimeZone } from "../analytics/periods.ts"
 import { type Rollup, Rollups } from "../analytics/rollups.ts"
+import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { UsageLog } from "../usage/usage.ts"
 
@@ -67,7 +68,7 @@ const output = Schema.Struct({
 export const analyticsAggregate = defineTask.effect({
   name: "analytics.aggregate",
   queue: "analytics",
-  input,
+  input: exactly(input),
   output,
   timeout: "30 minutes",
   // Two who count the same hours would do the work twice.

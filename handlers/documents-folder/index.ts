@@ -12,6 +12,7 @@ import { Effect, Schema } from "effect"
 import { CurrentTask, defineTask } from "../../runtime/handler.ts"
 import { options, optionsFit } from "../documents/options.ts"
 import { Folders, notAllowed } from "../folders/below.ts"
+import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { countsOf, FileReport, reportOf } from "./report.ts"
 import { walk } from "./walk.ts"
@@ -55,7 +56,7 @@ const output = Schema.Struct({ ...counts, results: Schema.Array(FileReport) })
 export const documentsFolder = defineTask.effect({
   name: "documents.folder",
   queue: "documents",
-  input,
+  input: exactly(input),
   output,
   layer: Folders.layer,
 

@@ -49,8 +49,11 @@ export const findBelow = Effect.fnUntraced(function* (folders: ReadonlyArray<str
 const isWithin = (folder: string, file: string) =>
   file === folder || file.startsWith(folder.endsWith(path.sep) ? folder : folder + path.sep)
 
+/** What the system says of a name that leads nowhere: absent, below a file, links in a circle, longer than any. */
+const leadsNowhere = new Set(["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"])
+
 const undefinedIfAbsent = (cause: NodeJS.ErrnoException) => {
-  if (cause.code === "ENOENT" || cause.code === "ENOTDIR") return undefined
+  if (leadsNowhere.has(cause.code ?? "")) return undefined
   throw cause
 }
 

@@ -6,11 +6,12 @@
  * task's idempotency key, the same in every run; with `idempotencyHeader: false` it is sent once, and not again when nobody
  * knows what became of it.
  */
-import { Clock, Duration, Effect, Layer, Redacted, Schema } from "effect"
+import { Clock, Duration, Effect, Layer, Redacted, Schema, Stream } from "effect"
 import { Files } from "../../runtime/files.ts"
-import { CurrentTask, defineTask, RetryAfter } from "../../runtime/handler.ts"
+import { CurrentTask, defineTask, Fatal, RetryAfter } from "../../runtime/handler.ts"
 import { isSafeToRepeat } from "../../runtime/network/pinned.ts"
 import { retryAfterMs } from "../../runtime/network/retry-after.ts"
+import { exactly } from "../input/exactly.ts"
 import { type Answer, bodyOf, exchange, FetchFailed, readUrl } from "../network/exchange.ts"
 import { mayPass } from "../network/fetch.ts"
 import { guardedNetwork } from "../network/guard.ts"
@@ -18,7 +19,7 @@ import type { Hop } from "../network/redirect.ts"
 import { beginTry, type Try } from "../outcome/tries.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { Secrets } from "../secrets/secrets.ts"
-import { type Withheld, withhold, withholdText } from "../secrets/withhold.ts"
+import { type Withheld, type Withholding, withholding } from "../secrets/withhold.ts"
 import {
   answerDefaultMs,
   type Body,
@@ -38,6 +39,9 @@ const hostConcurrency = 8
 /** No server puts a request off for longer. */
 const putOffMaxMs = Duration.toMillis("1 day")
 
+/** Of all secrets of a request: no server takes longer headers, and all of them are looked for in its answer. */
+const secretCharactersMax = 8_192
+
 /** How much of an answer that is none an error tells. */
 const saidCharactersMax = 300
 
@@ -54,7 +58,7 @@ export class StatusUnusable extends Schema.TaggedError<StatusUnusable>()("Status
 export const httpRequest = defineTask.effect({
   name: "http.request",
   queue: "http",
-  input: Request,
+  input: exactly(Request),
   output: Reply,
   timeout: Duration.millis(timeoutMaxMs + 30_000),
   retry: { attempts: 5, backoff: { base: "1 second", cap: "1 minute" } },
@@ -70,12 +74,13 @@ export const httpRequest = defineTask.effect({
     const url = yield* readUrl(request.url)
     const body = request.body === undefined ? undefined : yield* bodyBytes(request.body)
     const secrets = yield* secretsOf(request, url)
+    const withheld = withholding(secrets)
     const once =
       idempotencyHeader === false && !isSafeToRepeat(method)
         ? yield* beginTry(`${method} ${url.host}`)
         : undefined
     return yield* send(request, url, body, secrets).pipe(
-      Effect.flatMap((answer) => settle(request, answer, secrets, once)),
+      Effect.flatMap((answer) => settle(request, answer, withheld, once)),
       Effect.scoped,
       Effect.timeoutOrElse({
         duration: timeoutMs,
@@ -85,12 +90,33 @@ export const httpRequest = defineTask.effect({
       Effect.catchTag("BodyTooLarge", ({ bytesMax }) =>
         refuse("BodyTooLarge", `${url.href} has more than ${bytesMax} bytes`)
       ),
-      Effect.tapError((error) => (once !== undefined && isUnsent(error) ? once.harmless : Effect.void))
+      Effect.tapError((error) => (once !== undefined && isUnsent(error) ? once.harmless : Effect.void)),
+      Effect.mapError((error) => withoutSecrets(error, withheld))
     )
   })
 })
 
 const isUnsent = (error: unknown): boolean => error instanceof FetchFailed && error.unsent === true
+
+/** What the request failed with, as it may be kept: a server says where it leads, and may say its secrets with it. */
+const withoutSecrets = <E>(error: E, { text }: Withholding) => {
+  if (error instanceof FetchFailed) {
+    const { reason, unsent, url } = error
+    return new FetchFailed({
+      url: text(url),
+      reason: text(reason),
+      ...(unsent === undefined ? {} : { unsent })
+    })
+  }
+  if (error instanceof StatusUnusable) {
+    return new StatusUnusable({ url: text(error.url), status: error.status })
+  }
+  if (error instanceof RetryAfter) return new RetryAfter(error.afterMs, { message: text(error.message) })
+  if (error instanceof Fatal) {
+    return new Fatal(text(error.message), { type: error.name, cause: error.cause })
+  }
+  return error
+}
 
 // ---------------------------------------------------------------------------------------------------------
 // What is sent
@@ -101,24 +127,23 @@ interface Sent {
   readonly type: string
 }
 
-const bodyBytes = Effect.fnUntraced(function* (body: Body) {
-  if ("json" in body) return { bytes: JSON.stringify(body.json), type: "application/json" } satisfies Sent
-  if ("form" in body) {
+const bodyBytes = Effect.fnUntraced(function* ({ base64, file: id, form, json, text, type }: Body) {
+  if (form !== undefined) {
     const type = "application/x-www-form-urlencoded"
-    return { bytes: new URLSearchParams(body.form).toString(), type } satisfies Sent
+    return { bytes: new URLSearchParams(form).toString(), type } satisfies Sent
   }
-  if ("text" in body)
-    return { bytes: body.text, type: body.type ?? "text/plain; charset=utf-8" } satisfies Sent
-  if ("base64" in body) {
-    const bytes = new Uint8Array(Buffer.from(body.base64, "base64"))
-    return { bytes, type: body.type ?? "application/octet-stream" } satisfies Sent
+  if (text !== undefined) return { bytes: text, type: type ?? "text/plain; charset=utf-8" } satisfies Sent
+  if (base64 !== undefined) {
+    const bytes = new Uint8Array(Buffer.from(base64, "base64"))
+    return { bytes, type: type ?? "application/octet-stream" } satisfies Sent
   }
+  if (id === undefined) return { bytes: JSON.stringify(json), type: "application/json" } satisfies Sent
   const files = yield* Files
-  const file = Effect.all([files.info(body.file), files.read(body.file)])
-  const [{ type }, bytes] = yield* Effect.catchTag(file, "FileNotFound", ({ message }) =>
+  const file = Effect.all([files.info(id), files.read(id)])
+  const [info, bytes] = yield* Effect.catchTag(file, "FileNotFound", ({ message }) =>
     refuse("FileNotFound", message)
   )
-  return { bytes: new Uint8Array(bytes), type: body.type ?? type } satisfies Sent
+  return { bytes: new Uint8Array(bytes), type: type ?? info.type } satisfies Sent
 })
 
 /** The values that its headers name, for the host it goes to. */
@@ -126,12 +151,19 @@ const secretsOf = Effect.fnUntraced(function* ({ headers = {} }: Request, url: U
   const { task } = yield* CurrentTask
   const { find } = yield* Secrets
   const named = Object.values(headers).flatMap((value) => (typeof value === "string" ? [] : [value.secret]))
-  return yield* Effect.forEach([...new Set(named)], (name) =>
+  const secrets = yield* Effect.forEach([...new Set(named)], (name) =>
     Effect.map(find(name, task.tenant, url.hostname), (value): Withheld => ({
       name,
       value: Redacted.value(value)
     }))
   )
+  const characters = secrets.reduce((sum, { value }) => sum + value.length, 0)
+  return characters <= secretCharactersMax
+    ? secrets
+    : yield* refuse(
+        "SecretRefused",
+        `the secrets have ${characters} characters, and at most ${secretCharactersMax} are sent`
+      )
 })
 
 const send = Effect.fnUntraced(function* (
@@ -187,22 +219,22 @@ const send = Effect.fnUntraced(function* (
 const settle = Effect.fnUntraced(function* (
   request: Request,
   answer: Answer,
-  secrets: ReadonlyArray<Withheld>,
+  withheld: Withholding,
   once: Try | undefined
 ) {
   const { accept = [], as = "auto", bytesMax = bytesDefault, inlineMax = inlineDefault, redirects } = request
   const { response, url } = answer
   const { headers, ok, status } = response
-  const body = bodyOf(answer, bytesMax).pipe(withhold(secrets))
+  const body = withheld.bytes(bodyOf(answer, bytesMax))
   const isAnswer = ok || accept.includes(status) || (redirects === 0 && status >= 300 && status < 400)
   if (isAnswer) {
     const files = yield* Files
-    const type = headers.get("content-type") ?? ""
+    const type = withheld.text(headers.get("content-type") ?? "")
     return {
       status,
-      url: url.href,
-      redirects: answer.redirects.map(({ href }) => href),
-      headers: headersOf(headers, (text) => withholdText(secrets, text)),
+      url: withheld.text(url.href),
+      redirects: answer.redirects.map(({ href }) => withheld.text(href)),
+      headers: headersOf(headers, withheld.text),
       ...(yield* readReply(body, files, { as, type, inlineMax, bytesMax }))
     }
   }
@@ -213,18 +245,20 @@ const settle = Effect.fnUntraced(function* (
   const message = `${url.href}: the server answered ${status}`
   if (afterMs !== undefined) return yield* Effect.fail(new RetryAfter(afterMs, { message }))
   if (mayPass(status)) return yield* new StatusUnusable({ url: url.href, status })
-  const said = yield* readSaid(answer, secrets)
+  const said = yield* readSaid(answer, withheld)
   return yield* refuse("UrlRefused", said === "" ? message : `${message}: ${said}`)
 })
 
 /** The beginning of what the server says of why not. */
-const readSaid = (answer: Answer, secrets: ReadonlyArray<Withheld>) =>
-  Effect.tryPromise(async () => {
+const readSaid = (answer: Answer, withheld: Withholding) =>
+  Effect.suspend(() => {
     let said = ""
-    const text = new TextDecoder()
-    for await (const piece of answer.response.body ?? []) {
-      said += text.decode(piece, { stream: true })
-      if (said.length > 4 * saidCharactersMax) break
-    }
-    return withholdText(secrets, said).replace(/\s+/g, " ").trim().slice(0, saidCharactersMax)
-  }).pipe(Effect.orElseSucceed(() => ""))
+    return bodyOf(answer, Number.MAX_SAFE_INTEGER).pipe(
+      withheld.bytes,
+      Stream.decodeText(),
+      Stream.takeUntil((piece) => (said += piece).length > 4 * saidCharactersMax),
+      Stream.runDrain,
+      Effect.ignore,
+      Effect.map(() => said.replace(/\s+/g, " ").trim().slice(0, saidCharactersMax))
+    )
+  })

@@ -74,17 +74,37 @@ const MediaType = Schema.String.check(
   Schema.isPattern(/^[\x20-\x7e]{1,255}$/u, { message: "must be a media type" })
 )
 
-const Body = Schema.Union([
-  Schema.Struct({ json: Schema.Unknown }),
-  Schema.Struct({ text: Schema.String, type: Schema.optionalKey(MediaType) }),
-  Schema.Struct({ form: Schema.Record(Schema.String, Schema.String) }),
-  Schema.Struct({
-    base64: Schema.String.check(Schema.isPattern(/^[A-Za-z0-9+/]*={0,2}$/u, { message: "must be base64" })),
-    type: Schema.optionalKey(MediaType)
-  }),
+/** Four characters are three bytes; without padding the last ones may be fewer, but one says less than a byte. */
+const isBase64 = (text: string) => {
+  const padding = /={0,2}$/.exec(text)![0].length
+  return padding === 0 ? text.length % 4 !== 1 : text.length % 4 === 0
+}
+
+const kinds = ["json", "text", "form", "base64", "file"] as const
+
+const Body = Schema.Struct({
+  json: Schema.optionalKey(Schema.Unknown),
+  text: Schema.optionalKey(Schema.String),
+  form: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  base64: Schema.optionalKey(
+    Schema.String.check(
+      Schema.isPattern(/^[A-Za-z0-9+/]*={0,2}$/u, { message: "must be base64" }),
+      Schema.makeFilter((text) => isBase64(text) || "must be base64, which has no such length")
+    )
+  ),
   /** The id of an upload. */
-  Schema.Struct({ file: Schema.NonEmptyString, type: Schema.optionalKey(MediaType) })
-])
+  file: Schema.optionalKey(Schema.NonEmptyString),
+  /** The media type of a text, of bytes or of a file. */
+  type: Schema.optionalKey(MediaType)
+}).check(
+  Schema.makeFilter((body) => {
+    const given = kinds.filter((kind) => Object.hasOwn(body, kind))
+    if (given.length !== 1) return `give exactly one of ${kinds.join(", ")}`
+    return (
+      body.type === undefined || !["json", "form"].includes(given[0]!) || `${given[0]} has a type of its own`
+    )
+  })
+)
 export type Body = typeof Body.Type
 
 const Ms = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: timeoutMaxMs }))

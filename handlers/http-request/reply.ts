@@ -38,7 +38,7 @@ export const headersOf = (headers: Headers, clean: (text: string) => string): Re
     [...headers]
       .filter(([name]) => name !== "set-cookie")
       .slice(0, headersMax)
-      .map(([name, value]) => [name, clean(value).slice(0, headerCharactersMax)])
+      .map(([name, value]) => [clean(name), clean(value).slice(0, headerCharactersMax)])
   )
 
 /** What a media type is read as when the task does not say. */

@@ -50,5 +50,8 @@ export const quoteOf = (text: string): string => {
   const line = text.replace(/\s+/g, " ").replace(/^(?:[-*+•‣▪–]|\d{1,3}[.)])\s/, "")
   return line.length <= quoteCharactersMax
     ? line
-    : `${line.slice(0, quoteCharactersMax - 1).replace(/\s+\S*$/, "")}…`
+    : `${line
+        .slice(0, quoteCharactersMax - 1)
+        .toWellFormed()
+        .replace(/(?:\s+\S*|\uFFFD)$/, "")}…`
 }

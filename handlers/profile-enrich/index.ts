@@ -9,7 +9,10 @@
  */
 import { Context, Effect, Layer, Result, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
-import { CurrentTask, defineTask } from "../../runtime/handler.ts"
+import { CurrentTask, defineTask, Misfit } from "../../runtime/handler.ts"
+import { readerOf } from "../../runtime/known-fields.ts"
+import { isDate } from "../analytics/periods.ts"
+import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { type Source, Tables } from "../table/table.ts"
 import { behaviourOf, type Deed } from "./behaviour.ts"
@@ -27,14 +30,27 @@ const topicsDefault = 10
 /** Whatever else runs in the process gets its turn after so many messages. */
 const messagesPerTurn = 20
 
+/** In Unix milliseconds: no `Date` is farther from 1970. */
+const timeMax = 8.64e15
+
+/** What an event is worth at most, so that sums of them stay numbers. */
+const valueMax = 1e15
+const weightMax = 1e6
+
+const upTo = (max: number) => Schema.Finite.check(Schema.isBetween({ minimum: -max, maximum: max }))
+
+/** A day that there is none of, as 30 February, would be read as one of the next month. */
+const isTime = (text: string) =>
+  isDate(text.slice(0, 10)) && /^.{10}([T ]|$)/.test(text) && !Number.isNaN(Date.parse(text))
+
 const Time = Schema.Union([
   Schema.String.check(
     Schema.makeFilter((text: string) =>
-      Number.isNaN(Date.parse(text)) ? "not a time in ISO 8601, such as 2030-01-31T09:00:00Z" : undefined
+      isTime(text) ? undefined : "not a time in ISO 8601, such as 2030-01-31T09:00:00Z"
     )
   ),
   // Unix milliseconds.
-  Schema.Int
+  Schema.Int.check(Schema.isBetween({ minimum: -timeMax, maximum: timeMax }))
 ])
 
 const Name = Schema.NonEmptyString.check(Schema.isMaxLength(128))
@@ -56,7 +72,7 @@ const Customer = Schema.Struct({
         at: Time,
         type: Name,
         channel: Schema.optionalKey(Name),
-        value: Schema.optionalKey(Schema.Finite)
+        value: Schema.optionalKey(upTo(valueMax))
       })
     ).check(Schema.isMaxLength(eventsMax))
   )
@@ -99,7 +115,7 @@ const input = Schema.Struct({
   /** In which hours and weekdays are told. Default `UTC`. */
   timeZone: Schema.optionalKey(Schema.String.check(isTimeZone)),
   /** Laid over the default weights; 0 takes a feature out. */
-  weights: Schema.optionalKey(Schema.Record(Schema.String, Schema.Finite).check(isWeight)),
+  weights: Schema.optionalKey(Schema.Record(Schema.String, upTo(weightMax)).check(isWeight)),
   topics: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 })))
 }).check(
   Schema.makeFilter(({ customers, file, path }) =>
@@ -169,7 +185,7 @@ class Words extends Context.Service<
 export const profileEnrich = defineTask.effect({
   name: "profile.enrich",
   queue: "profiles",
-  input,
+  input: exactly(input),
   output: Schema.Struct({ asOf: Schema.String, profiles: Schema.Array(Profile) }),
   timeout: "10 minutes",
   layer: Layer.merge(Words.layer, Layer.provide(Tables.layer, Files.layer)),
@@ -218,7 +234,7 @@ export const profileEnrich = defineTask.effect({
   })
 })
 
-const readCustomers = Schema.decodeUnknownResult(Customers, { errors: "all" })
+const readCustomers = readerOf(Customers, "field")
 
 const customersIn = Effect.fnUntraced(function* (source: Source) {
   const tables = yield* Tables
@@ -226,7 +242,10 @@ const customersIn = Effect.fnUntraced(function* (source: Source) {
   const customers = readCustomers(rows)
   return Result.isSuccess(customers)
     ? customers.success
-    : yield* refuse("RowsInvalid", `the customers do not fit: ${customers.failure.message}`)
+    : yield* refuse(
+        "RowsInvalid",
+        `the customers do not fit: ${new Misfit({ faults: customers.failure }).message}`
+      )
 })
 
 const timeOf = (time: typeof Time.Type): number => (typeof time === "string" ? Date.parse(time) : time)

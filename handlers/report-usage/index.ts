@@ -13,6 +13,7 @@ import { TenantName, tenantDefault } from "../../runtime/tenant.ts"
 import { sum, TaskCounts, total, UsageCounts } from "../analytics/figures.ts"
 import { datesBetween, isDate, isTimeZone, lastWhole, midnight } from "../analytics/periods.ts"
 import { Rollups } from "../analytics/rollups.ts"
+import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { UsageLog } from "../usage/usage.ts"
 import { pdfOf } from "./pdf.ts"
@@ -86,7 +87,7 @@ const output = Schema.Struct({
 export const reportUsage = defineTask.effect({
   name: "report.usage",
   queue: "analytics",
-  input,
+  input: exactly(input),
   output,
   timeout: "30 minutes",
   layer: Rollups.layer.pipe(Layer.provide(UsageLog.layer), Layer.provideMerge(Files.layer)),

@@ -13,6 +13,7 @@ import { Settings } from "../../runtime/config.ts"
 import { FileInfo, Files } from "../../runtime/files.ts"
 import { type AttemptOver, CurrentTask, defineTask } from "../../runtime/handler.ts"
 import type { ShellRules } from "../../runtime/shell-rules.ts"
+import { exactly } from "../input/exactly.ts"
 import { beginTry } from "../outcome/tries.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { collect, makeBase, makeFolder } from "./folder.ts"
@@ -83,7 +84,7 @@ class Sandbox extends Context.Service<
 export const shellRun = defineTask.effect({
   name: "shell.run",
   queue: "shell",
-  input: Command,
+  input: exactly(Command),
   output,
   timeout: Duration.millis(timeoutMaxMs + 60_000),
   layer: Layer.merge(Files.layer, Sandbox.layer),
@@ -162,7 +163,7 @@ const runAt = Effect.fnUntraced(function* (command: Command, line: ReadonlyArray
 
 const stdinOf = Effect.fnUntraced(function* ({ stdin }: Command, files: Files["Service"]) {
   if (stdin === undefined) return undefined
-  if ("text" in stdin) return new TextEncoder().encode(stdin.text)
+  if (stdin.file === undefined) return new TextEncoder().encode(stdin.text)
   return yield* Effect.catchTag(files.read(stdin.file), "FileNotFound", ({ message }) =>
     refuse("FileNotFound", message)
   )

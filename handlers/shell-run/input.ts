@@ -90,7 +90,15 @@ export const Command = Schema.Struct({
   ),
   /** A text, or the id of an upload. Default: nothing. */
   stdin: Schema.optionalKey(
-    Schema.Union([Schema.Struct({ text: Schema.String }), Schema.Struct({ file: Schema.NonEmptyString })])
+    Schema.Struct({
+      text: Schema.optionalKey(Schema.String),
+      file: Schema.optionalKey(Schema.NonEmptyString)
+    }).check(
+      Schema.makeFilter(
+        ({ file, text }) =>
+          (file === undefined) !== (text === undefined) || "give exactly one of text and file"
+      )
+    )
   ),
   /** Uploads that are put into its folder. */
   files: Schema.optionalKey(
@@ -99,7 +107,9 @@ export const Command = Schema.Struct({
       Schema.makeFilter((files) => {
         const names = files.map(({ name }) => name)
         const twice = names.find((name, at) => names.indexOf(name) !== at)
-        return twice === undefined || `has ${twice} twice`
+        if (twice !== undefined) return `has ${twice} twice`
+        const both = names.find((name) => names.some((other) => other.startsWith(`${name}/`)))
+        return both === undefined || `has ${both} as a file and as a folder`
       })
     )
   ),

@@ -6,6 +6,7 @@
 import { Effect, Layer, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
 import { defineTask } from "../../runtime/handler.ts"
+import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { DocumentId, Documents } from "../text/documents.ts"
 import { languageOf } from "../text/language.ts"
@@ -48,7 +49,7 @@ const output = Schema.Struct({
 export const textKeywords = defineTask.effect({
   name: "text.keywords",
   queue: "documents",
-  input,
+  input: exactly(input),
   output,
   timeout: "2 minutes",
   layer: Documents.layer.pipe(Layer.provide(Files.layer)),

@@ -6,6 +6,7 @@
  */
 import { Effect, Schema } from "effect"
 import { defineTask } from "../../runtime/handler.ts"
+import { exactly } from "../input/exactly.ts"
 import { DocumentId } from "../text/documents.ts"
 import { layer as storeLayer } from "../vectors/choice.ts"
 import { Filter } from "../vectors/filter.ts"
@@ -39,7 +40,7 @@ const output = Schema.Struct({
 export const vectorsDelete = defineTask.effect({
   name: "vectors.delete",
   queue: "vectors",
-  input,
+  input: exactly(input),
   output,
   timeout: "10 minutes",
   retry: { attempts: 6, backoff: { base: "1 second", cap: "1 minute" } },

@@ -8,6 +8,7 @@ import { defineTask } from "../../runtime/handler.ts"
 import { Embeddings } from "../embedding/embeddings.ts"
 import { ModelName, Text } from "../embedding/input.ts"
 import { limitOf } from "../embedding/limit.ts"
+import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { layer as storeLayer } from "../vectors/choice.ts"
 import { Filter, Metadata } from "../vectors/filter.ts"
@@ -52,7 +53,7 @@ export const vectorsSearch = defineTask.effect({
   queue: "vectors",
   // Somebody waits for it, where a write can wait.
   priority: "high",
-  input: Input,
+  input: exactly(Input),
   output,
   timeout: "2 minutes",
   retry: { attempts: 4, backoff: { base: "500 millis", cap: "10 seconds" } },

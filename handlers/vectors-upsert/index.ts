@@ -16,9 +16,10 @@ import { chunksOf } from "../embedding/chunks.ts"
 import { Embeddings } from "../embedding/embeddings.ts"
 import { ChunkNumber, ModelName, Text } from "../embedding/input.ts"
 import { limitOf } from "../embedding/limit.ts"
+import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { layer as storeLayer } from "../vectors/choice.ts"
-import { Metadata } from "../vectors/filter.ts"
+import { Metadata, storable } from "../vectors/filter.ts"
 import { agree, CollectionName, embedFor, ItemId, Vector } from "../vectors/input.ts"
 import { type Collection, type Item, VectorStore } from "../vectors/store.ts"
 import { writeAll } from "../vectors/write.ts"
@@ -83,7 +84,7 @@ const embeddingPart = 0.8
 export const vectorsUpsert = defineTask.effect({
   name: "vectors.upsert",
   queue: "vectors",
-  input: Input,
+  input: exactly(Input),
   output,
   timeout: "30 minutes",
   retry: { attempts: 6, backoff: { base: "1 second", cap: "1 minute" } },
@@ -170,7 +171,7 @@ const itemsOfDocument = Effect.fnUntraced(function* (
       document: id,
       chunk: chunk.index,
       page: chunk.page,
-      title: document.title,
+      title: storable(document.title),
       type: document.type,
       ...(document.language === undefined ? {} : { language: document.language })
     }

@@ -6,9 +6,17 @@
  */
 import { Schema } from "effect"
 
+/** A text as every store can hold it: without NUL, and without half of a surrogate pair. */
+export const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "")
+
 /** What a field of metadata may be. */
 export const Value = Schema.Union([
-  Schema.String.check(Schema.isMaxLength(4_096)),
+  Schema.String.check(
+    Schema.isMaxLength(4_096),
+    Schema.makeFilter(
+      (text) => text === storable(text) || "must hold no NUL character and no half of a surrogate pair"
+    )
+  ),
   Schema.Finite,
   Schema.Boolean
 ])

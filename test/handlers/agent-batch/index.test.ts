@@ -150,6 +150,25 @@ describe("a batch", () => {
     })
   )
 
+  for (const [format, csv, taken] of [
+    ["csv", "question,error,model,id\nWhy?,a,b,1", "error, model"],
+    ["json", "question,row,answered\nWhy?,1,2", "row, answered"]
+  ] as const) {
+    it.live(`is refused where its answers would take the place of its own columns, in ${format}`, () =>
+      Effect.gen(function* () {
+        const { asked, files, url } = yield* arranged({ pieces: ["Good."] })
+        const failed = yield* Effect.flip(run({ csv, format })).pipe(
+          Effect.provide(askingSystem({ store: "memory", files, url, handlers }))
+        )
+        expect(failed).toMatchObject({
+          _tag: "TaskFailed",
+          error: { type: "ColumnTaken", message: expect.stringContaining(`columns ${taken},`) }
+        })
+        expect(asked).toEqual([])
+      })
+    )
+  }
+
   it.live("is refused where there is nothing to read", () =>
     Effect.gen(function* () {
       const { files, url } = yield* arranged({ pieces: ["Good."] })

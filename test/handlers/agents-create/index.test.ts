@@ -108,6 +108,26 @@ for (const store of stores) {
 }
 
 describe("agents of a table", () => {
+  it.live("are not created where a column is none of their message's fields", () =>
+    inSystem(
+      "memory",
+      Effect.gen(function* () {
+        const troupe = yield* Troupe
+        const misspelt = { csv: "key,instrctions,budget.totalTokns:number\nada,You are a librarian.,5" }
+        expect(yield* create({ ...misspelt, dryRun: true })).toMatchObject({
+          faults: [
+            { row: 1, field: "instrctions", message: expect.stringContaining("did you mean instructions?") },
+            { row: 1, field: "budget.totalTokns", message: expect.stringContaining("totalTokens") }
+          ]
+        })
+        expect(yield* Effect.flip(create(misspelt))).toMatchObject({ error: { type: "RowsInvalid" } })
+        expect(yield* Effect.flip(troupe.agent(agentChat, "ada").read)).toMatchObject({
+          _tag: "AgentNotFound"
+        })
+      })
+    )
+  )
+
   it.live("are told something else only where that is said", () =>
     inSystem(
       "memory",

@@ -3,6 +3,7 @@ import { ConfigProvider, Effect, Result } from "effect"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import { httpRequest } from "../../../handlers/http-request/index.ts"
 import type { SettingsShape } from "../../../runtime/config.ts"
+import { describe as describeFault } from "../../../runtime/fault.ts"
 import { RetryAfter } from "../../../runtime/handler.ts"
 import { it } from "../../support/effect.ts"
 import { settings, temporaryFolder } from "../../support/folder.ts"
@@ -105,6 +106,15 @@ describe("a request", () => {
     ["a body with a GET", { url: "http://a.test/", body: { text: "x" } }],
     ["a password in the URL", { url: "http://u:p@a.test/" }],
     ["another scheme", { url: "file:///etc/passwd" }],
+    ["two bodies", { url: "http://a.test/", method: "PUT", body: { text: "x", json: 1 } }],
+    ["no body in its body", { url: "http://a.test/", method: "PUT", body: {} }],
+    [
+      "a type of a body that has its own",
+      { url: "http://a.test/", method: "PUT", body: { json: 1, type: "a/b" } }
+    ],
+    ["base64 of no length", { url: "http://a.test/", method: "PUT", body: { base64: "abcde" } }],
+    ["base64 that is padded too much", { url: "http://a.test/", method: "PUT", body: { base64: "abcd=" } }],
+    ["a field that it does not have", { url: "http://a.test/", metod: "PUT" }],
     ["a header that ends early", { url: "http://a.test/", headers: { a: "x\r\nhost: b" } }],
     ["a header of the connection", { url: "http://a.test/", headers: { "Transfer-Encoding": "chunked" } }],
     ["another host's name", { url: "http://a.test/", headers: { Host: "b.test" } }],
@@ -156,6 +166,83 @@ describe("a secret", () => {
     })
   )
 
+  it.live("is in nothing of where a server leads with it", () =>
+    Effect.gen(function* () {
+      const { port } = yield* localServer((request) => {
+        const { pathname, search } = new URL(request.url)
+        const token = encodeURIComponent(request.headers.get("authorization")!.slice("Bearer ".length))
+        return search === ""
+          ? Response.redirect(`${pathname}?token=${token}`, 302)
+          : new Response("x", { headers: { "content-type": `text/plain; it=${token}`, [`x-${token}`]: "1" } })
+      })
+      const url = `http://api.test:${port}/landed`
+      const landed = yield* requested({ url, headers, as: "file" }, over).pipe(variables)
+      expect(landed).toMatchObject({ url: `${url}?token=[secret API_TOKEN]`, redirects: [url] })
+      expect(JSON.stringify(landed)).not.toContain("t0p")
+    })
+  )
+
+  const leads: ReadonlyArray<
+    readonly [string, string, (token: string) => Response, Partial<SettingsShape>?]
+  > = [
+    ["a refusal", "UrlRefused", () => new Response(null, { status: 404 })],
+    ["a status that may pass", "StatusUnusable", () => new Response(null, { status: 500 })],
+    [
+      "an hour to come back",
+      "RetryAfter",
+      () => new Response(null, { status: 503, headers: { "retry-after": "1" } })
+    ],
+    ["nowhere", "FetchFailed", (token) => Response.redirect(`http://api.test:1/?${token}`, 302)],
+    ["another scheme", "AddressNotAllowed", (token) => Response.redirect(`ftp://b.test/${token}`, 302)],
+    [
+      "a host that is not allowed",
+      "AddressNotAllowed",
+      (token) => Response.redirect(`http://${token}.test/`, 302),
+      { hosts: ["api.test"] }
+    ]
+  ]
+  for (const [what, type, answer, settings] of leads) {
+    it.live(`is not told by the error where a server leads with it to ${what}`, () =>
+      Effect.gen(function* () {
+        const { port } = yield* localServer((request) => {
+          const token = request.headers.get("authorization")!.slice("Bearer ".length)
+          return request.url.includes("token=") ? answer(token) : Response.redirect(`/on?token=${token}`, 302)
+        })
+        const refused = yield* Effect.flip(
+          requested({ url: `http://api.test:${port}/`, headers }, { ...over, ...settings }).pipe(variables)
+        )
+        const { type: told, ...rest } = describeFault(refused)
+        expect(told).toBe(type)
+        expect(rest.message).toContain("[secret API_TOKEN]")
+        expect(JSON.stringify(rest)).not.toContain("t0p-s3cret")
+      })
+    )
+  }
+
+  it.live("is not told by an error that ends in the middle of it", () =>
+    Effect.gen(function* () {
+      const long = "t0p-s3cret".repeat(200)
+      const { port } = yield* localServer(
+        () =>
+          new Response(
+            new ReadableStream({
+              start: async (it) => {
+                it.enqueue(long.slice(0, -1))
+                await Bun.sleep(20)
+                it.enqueue(long.slice(-1))
+                it.close()
+              }
+            }),
+            { status: 403 }
+          )
+      )
+      const refused = yield* Effect.flip(
+        requested({ url: `http://api.test:${port}/`, headers }, over).pipe(withVariables({ API_TOKEN: long }))
+      )
+      expect((refused as Error).message).toEndWith("403: [secret API_TOKEN]")
+    })
+  )
+
   it.live("does not follow a redirect to another host", () =>
     Effect.gen(function* () {
       const other = yield* echo
@@ -176,6 +263,19 @@ describe("a secret", () => {
         name: "SecretRefused"
       })
       expect(yield* refused(`http://api.test:${port}/`, "OTHER")).toMatchObject({ name: "SecretRefused" })
+      expect(seen).toEqual([])
+    })
+  )
+
+  it.live("that is longer than a header may be is refused, and nothing is sent", () =>
+    Effect.gen(function* () {
+      const { port, seen } = yield* echo
+      const refused = yield* Effect.flip(
+        requested({ url: `http://api.test:${port}/`, headers }, over).pipe(
+          withVariables({ API_TOKEN: "x".repeat(8_193) })
+        )
+      )
+      expect(refused).toMatchObject({ name: "SecretRefused", message: expect.stringContaining("8193") })
       expect(seen).toEqual([])
     })
   )

@@ -96,11 +96,16 @@ describe("a profile", () => {
       const { id } = yield* upload(lines.join("\n"))
       const { profiles } = yield* enrich({ asOf, file: id }, files)
       expect(profiles.length).toBe(100)
-      const bad = yield* upload('{"id":"a","messages":[{"text":"no time"}]}')
-      expect(yield* Effect.flip(enrich({ file: bad.id }, files))).toMatchObject({
-        name: "RowsInvalid",
-        message: expect.stringContaining("at")
-      })
+      for (const [line, told] of [
+        ['{"id":"a","messages":[{"text":"no time"}]}', "/0/messages/0/at"],
+        ['{"id":"a","mesages":[]}', "/0/mesages"]
+      ] as const) {
+        const bad = yield* upload(line)
+        expect(yield* Effect.flip(enrich({ file: bad.id }, files))).toMatchObject({
+          name: "RowsInvalid",
+          message: expect.stringContaining(told)
+        })
+      }
     })
   )
 
@@ -112,6 +117,22 @@ describe("a profile", () => {
       expect(faults({ customers: [{ id: "a", events: [{ at: "soon", type: "x" }] }] })[0]!.message).toContain(
         "not a time"
       )
+      for (const at of ["2021-02-30", "2021-02-30T09:00:00Z", "30 Feb 2021", "2021-13-01", 9e15]) {
+        expect(faults({ customers: [ada], asOf: at }), String(at)).toHaveLength(1)
+      }
+      for (const at of ["2020-02-29", "2020-02-29T23:30:00.5-05:00", "2020-02-29 23:30:00Z", -1]) {
+        expect(faults({ customers: [ada], asOf: at }), String(at)).toEqual([])
+      }
+      const spent = { at: asOf, type: "purchase", value: 1e308 }
+      expect(faults({ customers: [{ id: "a", events: [spent] }] })[0]).toMatchObject({
+        path: "/customers/0/events/0/value"
+      })
+      expect(faults({ customers: [ada], weights: { value: 1e308 } })[0]).toMatchObject({
+        path: "/weights/value"
+      })
+      expect(faults({ customers: [{ id: "a", mesages: [] }] })[0]).toMatchObject({
+        path: "/customers/0/mesages"
+      })
       expect(faults({ customers: [ada], timeZone: "Mars/One" })[0]).toMatchObject({ path: "/timeZone" })
       expect(faults({ customers: [ada], weights: { luck: 1 } })[0]!.message).toContain('"luck"')
       expect(faults({ customers: [ada] })).toEqual([])

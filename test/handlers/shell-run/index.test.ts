@@ -360,14 +360,20 @@ describe("an input", () => {
         { program: "a", files: [{ name: "../b", file: "x" }] },
         { program: "a", files: [{ name: "/b", file: "x" }] },
         { program: "a", files: [{ name: ".profile", file: "x" }] },
+        { program: "a", files: ["a/b/c", "a/b"].map((name) => ({ name, file: "x" })) },
         { program: "a", collect: ["../*"] },
         { program: "a", collect: ["/etc/*"] },
         { program: "a", env: { "A=B": "c" } },
-        { program: "a", memoryMb: 1 }
+        { program: "a", memoryMb: 1 },
+        { program: "a", stdin: {} },
+        { program: "a", stdin: { text: "b", file: "c" } }
       ]) {
         expect(refused(input), JSON.stringify(input)).toBeDefined()
       }
       expect(refused({ program: "a", args: ["b"], collect: ["out/**"] })).toBeUndefined()
+      expect(
+        refused({ program: "a", files: ["a/b", "a/c", "ab"].map((name) => ({ name, file: "x" })) })
+      ).toBeUndefined()
     })
   )
 })

@@ -13,6 +13,7 @@ import { it } from "../../support/effect.ts"
 import { filesIn, settings, temporaryFolder } from "../../support/folder.ts"
 import { sharedPglite } from "../../support/pglite.ts"
 import { recordingTask, runHandler } from "../../support/recording.ts"
+import { storedDocument } from "../../support/stored-documents.ts"
 
 const setUpMs = 120_000
 beforeAll(
@@ -228,6 +229,21 @@ describe("a document in a collection", () => {
   )
 })
 
+describe("a document whose title no database holds", () => {
+  it.live("is written with what can be held of it", () =>
+    Effect.gen(function* () {
+      const { files, search, upsert } = yield* collection
+      const document = yield* storedDocument(files, "A\0 lease\ud800", "A lease is fifteen seconds long.")
+
+      expect(yield* upsert({ document, model: "hash" })).toMatchObject({ written: 1, refused: [] })
+
+      expect(yield* search({ text: "lease" })).toMatchObject({
+        matches: [{ metadata: { title: "A lease\ufffd" } }]
+      })
+    })
+  )
+})
+
 describe("an input", () => {
   for (const [what, handler, input, fault] of [
     [
@@ -247,6 +263,24 @@ describe("an input", () => {
       },
       "the id a is there twice"
     ],
+    ...["x\0y", "x\ud800y"].flatMap(
+      (bad) =>
+        [
+          [
+            `metadata with ${JSON.stringify(bad)}`,
+            "upsert",
+            { items: [{ id: "a", vector: [1], metadata: { kind: bad } }] },
+            "/items/0/metadata/kind"
+          ],
+          [
+            `a filter with ${JSON.stringify(bad)}`,
+            "search",
+            { vector: [1], filter: { kind: { in: [bad] } } },
+            "/filter/kind/in/0"
+          ]
+        ] as const
+    ),
+    ["a field that it does not have", "remove", { ids: ["a"], al: true }, "did you mean all?"],
     [
       "a collection that cannot be",
       "upsert",
