@@ -15,10 +15,12 @@ import { readRoutes, type Route } from "./routes.ts"
 import { readSecretRules, type SecretRule } from "./secret-rules.ts"
 import {
   atLeast,
+  filesPlace,
   level,
   namespace,
   oneOf,
   originList,
+  redisAddress,
   type Subscription,
   subscriptions,
   text,
@@ -275,7 +277,7 @@ export interface SettingsShape {
 type Row<A> = readonly [variable: string, otherwise: A, read: (text: string) => Result.Result<A, string>]
 
 export const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> } = {
-  redisUrl: ["REDIS_URL", undefined, (value) => Result.map(text(value), (url) => Redacted.make(url))],
+  redisUrl: ["REDIS_URL", undefined, redisAddress],
   namespace: ["TROUPE_NAMESPACE", "troupe", namespace],
   host: ["TROUPE_HOST", "127.0.0.1", text],
   keySecret: [
@@ -308,7 +310,7 @@ export const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[
   modelPrices: ["TROUPE_MODEL_PRICES", [], readModelPrices],
   modelStall: ["TROUPE_MODEL_STALL", Duration.minutes(2), atLeast(Duration.millis(100))],
   tools: ["TROUPE_TOOLS", undefined, text],
-  files: ["TROUPE_FILES", ".troupe/files", text],
+  files: ["TROUPE_FILES", ".troupe/files", filesPlace],
   folders: [
     "TROUPE_FOLDERS",
     [],
@@ -337,18 +339,30 @@ export const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[
 
 const known: ReadonlyArray<string> = Object.values(table).map(([variable]) => variable)
 
+const bare = (variable: string) => variable.replace(/^TROUPE_/, "")
+
+/** The setting that was most likely meant. What all begin with says nothing of how near two are. */
+const nearestSetting = (variable: string): string | undefined => {
+  const word = bare(variable)
+  const begun = known.filter((other) => bare(other).startsWith(`${word}_`))
+  const near = nearest(word, known.map(bare))
+  return known.find((other) => bare(other) === near) ?? (begun.length === 1 ? begun[0] : undefined)
+}
+
+/** Why a variable cannot be used: it looks like a setting, and is none. `undefined` for all others. */
+export const unknownSetting = (variable: string): string | undefined => {
+  if (!variable.startsWith("TROUPE_") || known.includes(variable)) return undefined
+  const near = nearestSetting(variable)
+  return `there is no such setting${near === undefined ? "" : `; did you mean ${near}?`}`
+}
+
 /** Variables and their texts, as a process is given them. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 const readAll = Effect.fnUntraced(function* (environment: Environment) {
   for (const variable of Object.keys(environment)) {
-    if (variable.startsWith("TROUPE_") && !known.includes(variable)) {
-      const near = nearest(variable, known)
-      return yield* new SettingsError({
-        setting: variable,
-        reason: `there is no such setting${near === undefined ? "" : `; did you mean ${near}?`}`
-      })
-    }
+    const reason = unknownSetting(variable)
+    if (reason !== undefined) return yield* new SettingsError({ setting: variable, reason })
   }
   const settings: Record<string, unknown> = {}
   for (const [name, [variable, otherwise, read]] of Object.entries(table as Record<string, Row<unknown>>)) {

@@ -3,7 +3,10 @@
  *
  * What only one feature sets is read where that feature is (`routes.ts`, `secret-rules.ts`, …).
  */
-import { Duration, type LogLevel, Option, Result, Schema } from "effect"
+import { Duration, type LogLevel, Option, Redacted, Result, Schema } from "effect"
+import { bucketOf } from "./blobs/bucket.ts"
+import { readDuration } from "./duration.ts"
+import { readAddress } from "./redis/address.ts"
 import { QueueName } from "./task.ts"
 
 /** A queue that a process serves, and how many of its tasks it runs at once. */
@@ -26,6 +29,20 @@ const concurrencyMax = 10_000
 /** A text that says something. */
 export const text = (value: string) =>
   value === "" ? Result.fail("must not be empty") : Result.succeed(value)
+
+/** Where Redis is. It is kept as a text, since it is handed to child processes. */
+export const redisAddress = (value: string): Result.Result<Redacted.Redacted<string>, string> => {
+  const url = Redacted.make(value)
+  return Result.flatMap(text(value), () =>
+    Result.mapBoth(readAddress(url), { onSuccess: () => url, onFailure: ({ detail }) => detail })
+  )
+}
+
+/** A folder, or a bucket. */
+export const filesPlace = (value: string) =>
+  /^[a-z][a-z0-9+-]+:\/\//i.test(value) && bucketOf(value) === undefined
+    ? Result.fail(`"${value}" is neither a folder nor s3://bucket/prefix`)
+    : text(value)
 
 /** What the keys in Redis begin with. */
 export const namespace = (value: string) =>
@@ -56,15 +73,19 @@ export const workers = (value: string): Result.Result<WorkerRange, string> => {
 
 /** A duration that ends, and is not shorter than `least`. */
 export const atLeast = (least: Duration.Duration) => (value: string) =>
-  Option.match(Duration.fromInput(value as Duration.Input), {
-    onNone: () => Result.fail(`"${value}" is not a duration such as "15 seconds"`),
-    onSome: (duration) =>
-      !Duration.isFinite(duration)
-        ? Result.fail(`"${value}" has no end`)
-        : Duration.isLessThan(duration, least)
-          ? Result.fail(`"${value}" is less than ${Duration.format(least)}`)
-          : Result.succeed(duration)
-  })
+  Option.match(
+    // What has no end, or is below 0, is a duration too: one that is refused for that.
+    Option.orElse(readDuration(value), () => Duration.fromInput(value as Duration.Input)),
+    {
+      onNone: () => Result.fail(`"${value}" is not a duration such as "15 seconds"`),
+      onSome: (duration) =>
+        !Duration.isFinite(duration)
+          ? Result.fail(`"${value}" has no end`)
+          : Duration.isLessThan(duration, least)
+            ? Result.fail(`"${value}" is less than ${Duration.format(least)}`)
+            : Result.succeed(duration)
+    }
+  )
 
 /** Queues, each with its concurrency if it has one of its own, commas between them. */
 export const subscriptions = (value: string): Result.Result<ReadonlyArray<Subscription>, string> => {

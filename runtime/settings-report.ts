@@ -3,8 +3,7 @@
  * be used. What is secret is hidden. A decision over plain values.
  */
 import { Duration, Redacted, Result } from "effect"
-import { type Environment, table } from "./config.ts"
-import { nearest } from "./nearest.ts"
+import { type Environment, table, unknownSetting } from "./config.ts"
 
 /** One variable of the environment. */
 export interface SettingReport {
@@ -67,14 +66,11 @@ export const reportSettings = (environment: Environment): ReadonlyArray<SettingR
           fault: isSecret(variable, undefined) ? "it cannot be read" : result.failure
         }
   })
-  const names = known.map(({ variable }) => variable)
   const unknown = Object.keys(environment)
-    .filter((variable) => variable.startsWith("TROUPE_") && !names.includes(variable))
     .sort()
-    .map((variable): SettingReport => {
-      const near = nearest(variable, names)
-      const fault = `there is no such setting${near === undefined ? "" : `; did you mean ${near}?`}`
-      return { variable, from: "environment", value: hidden, fault }
+    .flatMap((variable): ReadonlyArray<SettingReport> => {
+      const fault = unknownSetting(variable)
+      return fault === undefined ? [] : [{ variable, from: "environment", value: hidden, fault }]
     })
   return [...known, ...unknown]
 }

@@ -162,7 +162,8 @@ const ended = (id: TaskId, record: string, handlers: FindHandler): TaskView => {
   return {
     ...common(id, header, task, handlers),
     ...standing(header, { kind: "ended" }),
-    worker,
+    // One that ended without a run of it being seen has none.
+    ...(worker === "" ? {} : { worker }),
     ...(startedAt === undefined ? {} : { startedAt }),
     finishedAt,
     ...(error === undefined ? {} : { error }),

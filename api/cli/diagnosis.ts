@@ -6,6 +6,8 @@
  */
 import { Duration, Schema } from "effect"
 import type { QueueView } from "../../actors/operate/queues.ts"
+import type { SettingsError } from "../../runtime/config.ts"
+import type { RedisUnusable } from "../../runtime/redis/address.ts"
 import type { Examination } from "../../runtime/redis/examination.ts"
 import type { SettingReport } from "../../runtime/settings-report.ts"
 
@@ -45,13 +47,31 @@ const fail = (check: string, says: string, mend: string): Finding => ({
 const ms = (millis: number) => `${millis < 10 ? millis.toFixed(1) : Math.round(millis)} ms`
 const mebibytes = (bytes: number) => `${Math.round(bytes / 1024 / 1024)} MiB`
 
+const correct = "correct it, or unset it"
+
 /** Every setting that cannot be used, or one finding that all can. */
 export const settingFindings = (settings: ReadonlyArray<SettingReport>): ReadonlyArray<Finding> => {
   const faults = settings.flatMap(({ fault, variable }) =>
-    fault === undefined ? [] : [fail("settings", `${variable}: ${fault}`, "correct it, or unset it")]
+    fault === undefined ? [] : [fail("settings", `${variable}: ${fault}`, correct)]
   )
   const said = settings.filter(({ from }) => from === "environment").length
   return faults.length > 0 ? faults : [ok("settings", `${said} set, the others at their defaults`)]
+}
+
+/** What mends each reason for which a Redis cannot be used. */
+const mends: { readonly [problem in RedisUnusable["problem"]]: string } = {
+  address: "correct REDIS_URL: redis://[user[:password]@]host[:port][/db], rediss://…, or unix:/path/to.sock",
+  unreachable: "start one with troupe up, or name one in REDIS_URL",
+  password: "put its user and password into REDIS_URL, percent-encoded: redis://user:password@host:port",
+  "too-old": "use a newer one, and name it in REDIS_URL",
+  evicts: "redis-cli config set maxmemory-policy noeviction, and in redis.conf",
+  replica: "name its primary in REDIS_URL"
+}
+
+/** Why there is no Redis to look at. An address that is none, and settings that do not agree, are matters of settings. */
+export const unusableFinding = (error: RedisUnusable | SettingsError): Finding => {
+  if (error._tag === "SettingsError") return fail("settings", error.message, correct)
+  return fail(error.problem === "address" ? "settings" : "redis", error.message, mends[error.problem])
 }
 
 /** The oldest Redis that has what we use. */
@@ -127,9 +147,9 @@ const memoryFinding = ({ maxBytes, usedBytes }: Examination): Finding => {
       "redis-cli config set maxmemory to what the machine can spare; a full Redis refuses submits, and loses none"
     )
   const says = `${mebibytes(usedBytes)} of ${mebibytes(maxBytes)} used`
-  return usedBytes > memoryShareMax * maxBytes
-    ? warn(check, says, "raise maxmemory, shorten TROUPE_RETENTION, or purge dead letters: troupe dead purge")
-    : ok(check, says)
+  const mend = "raise maxmemory, shorten TROUPE_RETENTION, or purge dead letters: troupe dead purge"
+  if (usedBytes >= maxBytes) return fail(check, `${says}: it is full, and every submit is refused`, mend)
+  return usedBytes > memoryShareMax * maxBytes ? warn(check, says, mend) : ok(check, says)
 }
 
 const clockFinding = ({ clockAheadMs, roundTrip }: Examination): Finding => {
@@ -243,7 +263,7 @@ export const systemFindings = ({ nodes, queues, workers }: SystemSeen): Readonly
   return findings
 }
 
-const ofRedis = ["redis", "redis version", "redis role", "eviction", "persistence"]
+const ofRedis = ["redis", "redis version", "redis role", "eviction", "persistence", "memory"]
 
 /** What findings come to: nothing to be mended, or how much, and of what kind. */
 export const unwellOf = (findings: ReadonlyArray<Finding>): Unwell | undefined => {

@@ -77,7 +77,8 @@ const redisFindings = Effect.gen(function* () {
   const address = yield* Effect.fromResult(readAddress(redisUrl!))
   const seen = yield* examine(address)
   const findings = Diagnosis.redisFindings(seen)
-  const usable = findings.every(({ state }) => state !== "fail")
+  // A full one can still be read.
+  const usable = findings.every(({ check, state }) => state !== "fail" || check === "memory")
   return [...findings, ...(usable ? yield* systemFindings(url) : [])]
 })
 
@@ -126,10 +127,7 @@ export const doctor = (handlers: ReadonlyArray<TaskDefinition>) =>
           Effect.provide(redisFindings, connected({ log: "None" }, environment))
         )
         if (Result.isSuccess(redis)) findings.push(...redis.success)
-        else {
-          const mend = "start one with troupe up, or name one in REDIS_URL"
-          findings.push({ check: "redis", state: "fail", says: redis.failure.message, do: mend })
-        }
+        else findings.push(Diagnosis.unusableFinding(redis.failure))
         findings.push(...(yield* lookAround(handlers, environment)))
       }
       yield* Output.print(

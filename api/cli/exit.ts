@@ -29,6 +29,7 @@ import type { SupervisorGaveUp } from "../../runtime/supervision/errors.ts"
 import type { AskTimeout, InvalidTaskId, TaskFailed } from "../client/errors.ts"
 import type { SampleFailed } from "../sample.ts"
 import type { Unwell } from "./diagnosis.ts"
+import type { QueueNotFound } from "./known-queue.ts"
 import type { OutputClosed } from "./output.ts"
 import type { NotEnded } from "./result.ts"
 
@@ -72,6 +73,7 @@ export type Failure =
   | PositionInvalid
   | PrivateRedisFailed
   | QueryRefused
+  | QueueNotFound
   | RedisUnusable
   | SampleFailed
   | ResultTimeout
@@ -134,7 +136,12 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   PrivateRedisFailed: answer(exitCode.unreachable),
   QueryRefused: answer(exitCode.usage),
   QueueFull: answer(exitCode.unreachable),
-  RedisUnusable: answer(exitCode.unreachable),
+  QueueNotFound: answer(exitCode.notFound),
+  // An address that is none is a setting to correct; no Redis was looked for.
+  RedisUnusable: ({ message, problem }) => ({
+    code: problem === "address" ? exitCode.usage : exitCode.unreachable,
+    message
+  }),
   ResultTimeout: answer(exitCode.waitedTooLong),
   SampleFailed: answer(exitCode.taskFailed),
   ScheduleBusy: answer(exitCode.refused),

@@ -1,13 +1,15 @@
 /** Flags that say which tasks are meant, for all commands that find some. */
-import { DateTime, Option } from "effect"
+import { Option } from "effect"
 import { Flag } from "effect/cli"
 import { State } from "../../runtime/task.ts"
+import { readTime } from "../../runtime/time.ts"
 import { text } from "./flags.ts"
 
 const time = (name: string, description: string) =>
   Flag.String(name).pipe(
     Flag.filterMap(
-      (text) => Option.map(DateTime.make(text), DateTime.formatIso),
+      (text) =>
+        Option.map(Option.fromUndefinedOr(readTime(text)), (millis) => new Date(millis).toISOString()),
       () => "a time in ISO 8601, such as 2030-01-31T09:00:00Z"
     ),
     Flag.withDescription(description),

@@ -1,9 +1,10 @@
 /** Flags and arguments that several commands share, so that they look and fail alike. */
-import { Duration, Effect, Layer, Option, Redacted, Result, Schema } from "effect"
+import { Effect, Layer, Option, Redacted, Result, Schema } from "effect"
 import { Argument, Command, Flag, GlobalFlag } from "effect/cli"
 import { readPosition } from "../../actors/follow/follow.ts"
 import * as Tree from "../../actors/tree.ts"
 import { Access } from "../../runtime/access.ts"
+import { readDuration } from "../../runtime/duration.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { TaskId } from "../../runtime/task.ts"
 import * as Traces from "../../runtime/telemetry/tracing.ts"
@@ -11,20 +12,6 @@ import { TenantName } from "../../runtime/tenant.ts"
 import { Troupe } from "../client/effect.ts"
 import { connected as settingsOf, logLevel } from "../client/settings.ts"
 import { noted } from "./noting.ts"
-
-/** `10s`, `500ms`, `1.5 hours`: as a setting writes it, or short. */
-export const readDuration = (text: string): Option.Option<Duration.Duration> => {
-  const [, count, unit = ""] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/.exec(text) ?? []
-  const units: Record<string, string> = {
-    ms: "millis",
-    s: "seconds",
-    m: "minutes",
-    min: "minutes",
-    h: "hours",
-    d: "days"
-  }
-  return Duration.fromInput(`${count} ${units[unit] ?? unit}` as Duration.Input)
-}
 
 /** A flag whose value is a duration. */
 export const duration = (name: string) =>

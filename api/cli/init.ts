@@ -9,7 +9,13 @@ import { projectFiles } from "./project.ts"
 
 const command = "troupe init"
 
-const unwritable = ({ message }: PlatformError.PlatformError) => new UsageError({ command, problem: message })
+/** What the system says of it, as in `ENOENT: no such file or directory`, is clearer than what was asked of it. */
+const unwritable =
+  (root: string) =>
+  ({ cause, message }: PlatformError.PlatformError) => {
+    const why = cause instanceof Error ? cause.message : message
+    return new UsageError({ command, problem: `cannot write to ${root}: ${why}` })
+  }
 
 /** Where this program is from: a clone names itself, what was installed its version. */
 const dependency = Effect.gen(function* () {
@@ -39,8 +45,8 @@ export const init = () =>
       const files = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       const root = path.resolve(folder)
-      const there = (yield* files.exists(root).pipe(Effect.mapError(unwritable)))
-        ? yield* files.readDirectory(root).pipe(Effect.mapError(unwritable))
+      const there = (yield* files.exists(root).pipe(Effect.mapError(unwritable(root))))
+        ? yield* files.readDirectory(root).pipe(Effect.mapError(unwritable(root)))
         : []
       // A repository that was just made is as good as empty.
       const [first, ...others] = there.filter((name) => name !== ".git").sort()
@@ -57,8 +63,10 @@ export const init = () =>
       })
       for (const [name, text] of Object.entries(project)) {
         const file = path.join(root, name)
-        yield* files.makeDirectory(path.dirname(file), { recursive: true }).pipe(Effect.mapError(unwritable))
-        yield* files.writeFileString(file, text).pipe(Effect.mapError(unwritable))
+        yield* files
+          .makeDirectory(path.dirname(file), { recursive: true })
+          .pipe(Effect.mapError(unwritable(root)))
+        yield* files.writeFileString(file, text).pipe(Effect.mapError(unwritable(root)))
         const said = path.join(folder, name)
         yield* Output.print(json ? JSON.stringify({ file: said }) : said)
       }

@@ -7,6 +7,7 @@ import * as Keys from "../../actors/access/keys.ts"
 import type { KeyView, MadeKey } from "../../actors/access/keys.ts"
 import * as Tree from "../../actors/tree.ts"
 import type { Rate, StoredAudit } from "../../runtime/access.ts"
+import { readDuration } from "../../runtime/duration.ts"
 import { Role } from "../../runtime/roles.ts"
 import { tenantDefault } from "../../runtime/tenant.ts"
 import { logLevel } from "../client/settings.ts"
@@ -53,7 +54,7 @@ const readRate = (text: string): Option.Option<Rate> => {
   const [, count, per = ""] = /^(\d{1,7})\/(.+)$/.exec(text) ?? []
   return count === undefined
     ? Option.none()
-    : Option.map(Flags.readDuration(/^\d/.test(per) ? per : `1${per}`), (duration) => ({
+    : Option.map(readDuration(/^\d/.test(per) ? per : `1${per}`), (duration) => ({
         count: Number(count),
         perMs: Duration.toMillis(duration)
       }))

@@ -23,15 +23,23 @@ const problemOf = (error: CliError.CliError): string => {
   return suggestions.length === 0 ? problem : `${problem}; did you mean ${suggestions.join(" or ")}?`
 }
 
+const lacksValue = (error: CliError.CliError) =>
+  error._tag === "InvalidValue" && error.kind === "flag" && error.value === ""
+
+/** Where a flag lacks its value, flags that do not exist are what was meant for one, as in `--delay -5s`. */
+const problemsOf = (errors: ReadonlyArray<CliError.CliError>): string => {
+  const others = errors.filter(({ _tag }) => _tag !== "UnrecognizedOption")
+  if (others.length === errors.length || !errors.some(lacksValue)) return errors.map(problemOf).join("\n")
+  return `${others.map(problemOf).join("\n")}; a value that begins with - is written --flag=-value`
+}
+
 /** Fails with what is wrong with a command line; help that was shown instead of running is no failure. */
 const usageOf = (error: CliError.CliError, name: string): Effect.Effect<void, UsageError> => {
   if (error._tag !== "ShowHelp")
     return Effect.fail(new UsageError({ command: name, problem: problemOf(error) }))
   const { commandPath, errors } = error
   if (errors.length === 0) return Effect.void
-  return Effect.fail(
-    new UsageError({ command: commandPath.join(" "), problem: errors.map(problemOf).join("\n") })
-  )
+  return Effect.fail(new UsageError({ command: commandPath.join(" "), problem: problemsOf(errors) }))
 }
 
 /** Runs the command line of this process, and ends it. */

@@ -1,12 +1,14 @@
 /** `troupe queues limits`: shows the bounds of a queue, or sets them. */
 import { Duration, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { readDuration } from "../../runtime/duration.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import type { QueueLimits } from "../../runtime/operations.ts"
 import { Troupe } from "../client/effect.ts"
 import { UsageError } from "./exit.ts"
 import { given } from "./filters.ts"
 import * as Flags from "./flags.ts"
+import { mentionUnknown } from "./known-queue.ts"
 import * as Output from "./output.ts"
 
 const count = (name: string, description: string) =>
@@ -19,7 +21,7 @@ const readRate = (text: string): Option.Option<NonNullable<QueueLimits["rate"]>>
   const [, count, per = ""] = /^(\d{1,9})\/(.+)$/.exec(text) ?? []
   return count === undefined
     ? Option.none()
-    : Option.map(Flags.readDuration(/^\d/.test(per) ? per : `1${per}`), (duration) => ({
+    : Option.map(readDuration(/^\d/.test(per) ? per : `1${per}`), (duration) => ({
         count: Number(count),
         perMs: Duration.toMillis(duration)
       }))
@@ -62,6 +64,7 @@ export const limits = (handlers: ReadonlyArray<TaskDefinition>) =>
       if (none && some) return yield* new UsageError({ command, problem: "give either bounds or --none" })
       yield* Effect.gen(function* () {
         const { queues } = yield* Troupe
+        yield* mentionUnknown(queue)
         const { limits } = yield* some || none ? queues.limit(queue, asked) : queues.get(queue)
         const lines = Object.entries(limits).map(([name, bound]) => `${name}\t${JSON.stringify(bound)}`)
         if (json) yield* Output.print(JSON.stringify(limits))

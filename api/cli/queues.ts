@@ -7,6 +7,7 @@ import { Troupe } from "../client/effect.ts"
 import * as Destroy from "./destroy.ts"
 import * as Filters from "./filters.ts"
 import * as Flags from "./flags.ts"
+import { knownQueue, mentionUnknown } from "./known-queue.ts"
 import { limits } from "./queue-limits.ts"
 import { type Column, printList } from "./table.ts"
 
@@ -40,6 +41,7 @@ const pausing = (name: "pause" | "resume", handlers: ReadonlyArray<TaskDefinitio
     Effect.fnUntraced(function* ({ json, key, queue, redis }) {
       yield* Effect.gen(function* () {
         const { queues } = yield* Troupe
+        yield* mentionUnknown(queue)
         yield* printQueues([yield* queues[name](queue, Filters.given({ key }))], json)
       }).pipe(Flags.connected(handlers, { redis }))
     })
@@ -62,6 +64,7 @@ const purge = (handlers: ReadonlyArray<TaskDefinition>) =>
     Effect.fnUntraced(function* ({ queue, redis, ...flags }) {
       yield* Effect.gen(function* () {
         const { queues } = yield* Troupe
+        yield* knownQueue(queue)
         yield* Destroy.destroy((options) => queues.purge(queue, options), {
           command: "troupe queues purge",
           what: (count) => `cancels ${Destroy.some(count, "task")} of ${queue}, waiting or delayed`,
@@ -97,6 +100,8 @@ const move = (handlers: ReadonlyArray<TaskDefinition>) =>
     Effect.fnUntraced(function* ({ dryRun, json, key, name, queue, redis, resume, tag, to, yes }) {
       yield* Effect.gen(function* () {
         const { queues } = yield* Troupe
+        yield* knownQueue(queue)
+        yield* mentionUnknown(to)
         const filter = { to, ...Filters.given({ key, name, tag }), ...(resume ? { resume } : {}) }
         yield* Destroy.destroy((options) => queues.move(queue, filter, options), {
           command: "troupe queues move",
@@ -128,7 +133,7 @@ export const queues = (handlers: ReadonlyArray<TaskDefinition>) =>
     Effect.fnUntraced(function* ({ json, queue, redis }) {
       yield* Effect.gen(function* () {
         const { queues } = yield* Troupe
-        const found = Option.isSome(queue) ? [yield* queues.get(queue.value)] : yield* queues.list()
+        const found = Option.isSome(queue) ? [yield* knownQueue(queue.value)] : yield* queues.list()
         yield* printQueues(found, json)
       }).pipe(Flags.connected(handlers, { redis }))
     })

@@ -5,7 +5,16 @@ import * as Output from "./output.ts"
 
 const iso = (millis: number) => new Date(millis).toISOString()
 
-const stateText = ({ attempt, maxAttempts, state }: TaskView): string => {
+/** Runs that use up no attempt move both numbers up: what is left without them is what a policy says. */
+const attemptOf = ({ attempt, attempts, maxAttempts }: TaskView): string => {
+  const others = attempts.filter(({ counted }) => counted === false).length
+  return others === 0
+    ? `attempt ${attempt} of ${maxAttempts}`
+    : `attempt ${attempt} (${attempt - others} of ${maxAttempts - others} that count)`
+}
+
+const stateText = (task: TaskView): string => {
+  const { attempt, state } = task
   const paint = {
     succeeded: Output.green,
     failed: Output.red,
@@ -13,7 +22,7 @@ const stateText = ({ attempt, maxAttempts, state }: TaskView): string => {
     cancelled: Output.yellow
   } as const
   const shown = state in paint ? paint[state as keyof typeof paint](state) : state
-  return attempt === 0 ? shown : `${shown}, attempt ${attempt} of ${maxAttempts}`
+  return attempt === 0 ? shown : `${shown}, ${attemptOf(task)}`
 }
 
 const took = (from: number | undefined, to: number | undefined) =>
@@ -22,11 +31,17 @@ const took = (from: number | undefined, to: number | undefined) =>
 const errorText = ({ error }: Pick<AttemptView, "error">) =>
   error === undefined ? undefined : Output.tame(`${error.type}: ${error.message}`)
 
+/** Without an error, one that does not count has ended to wait: for its children, or for a time. */
+const endText = (attempt: AttemptView): string => {
+  if (attempt.finishedAt === undefined) return "runs"
+  return attempt.counted === false ? "ended to go on later" : "succeeded"
+}
+
 const attemptText = (attempt: AttemptView): string =>
   [
     `  ${attempt.attempt}  ${iso(attempt.startedAt)}${took(attempt.startedAt, attempt.finishedAt)}`,
     attempt.worker,
-    errorText(attempt) ?? (attempt.finishedAt === undefined ? "runs" : "succeeded")
+    errorText(attempt) ?? endText(attempt)
   ].join("  ")
 
 /** One line a field, the absent ones left out. */

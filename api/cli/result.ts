@@ -4,6 +4,7 @@ import { Command, Flag } from "effect/cli"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Troupe } from "../client/effect.ts"
 import * as Bar from "./bar.ts"
+import { printFailed } from "./failed-task.ts"
 import * as Flags from "./flags.ts"
 import * as Output from "./output.ts"
 
@@ -42,7 +43,7 @@ export const result = (handlers: ReadonlyArray<TaskDefinition>) =>
         const output = Option.isNone(wait)
           ? troupe.result(id, { timeout })
           : Bar.during(troupe.result(id, { timeout }), troupe.events(id))
-        yield* Output.printOutput(yield* output, json)
+        yield* Output.printOutput(yield* printFailed(json)(output), json)
       }).pipe(Flags.connected(handlers, { redis }))
     })
   ).pipe(

@@ -1,10 +1,12 @@
 /** `troupe submit`: stores a task and prints its id, or waits for its end and prints its result. */
 import { Duration, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { readDuration } from "../../runtime/duration.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { Troupe } from "../client/effect.ts"
 import * as Bar from "./bar.ts"
 import { UsageError } from "./exit.ts"
+import { printFailed } from "./failed-task.ts"
 import { given } from "./filters.ts"
 import * as Flags from "./flags.ts"
 import { inputFlags, readInput } from "./input.ts"
@@ -19,7 +21,7 @@ const paced = (name: string, description: string) =>
       (text) => {
         const [, key, duration] = /^(.+)=(.+)$/.exec(text) ?? []
         if (key === undefined || duration === undefined) return Option.none()
-        return Option.map(Flags.readDuration(duration), (duration) => ({ key, for: duration }))
+        return Option.map(readDuration(duration), (duration) => ({ key, for: duration }))
       },
       () => "a key and a duration, such as user-7=10s"
     ),
@@ -99,7 +101,7 @@ export const submit = (handlers: ReadonlyArray<TaskDefinition>) =>
         const output = yield* Bar.during(
           task.result(given({ timeout: Option.map(waitMs, Duration.millis) })),
           task.events()
-        )
+        ).pipe(printFailed(json))
         yield* json
           ? Output.print(JSON.stringify({ id, state: "succeeded", output }))
           : Output.printOutput(output, false)

@@ -91,7 +91,7 @@ export const tail = (handlers: ReadonlyArray<TaskDefinition>) =>
     "tail",
     {
       id: Flags.id.pipe(
-        Argument.withDescription("A task's id, as submit prints it; default: all tasks"),
+        Argument.withDescription("A task's id, as submit prints it; default: all tasks, until it is stopped"),
         Argument.optional
       ),
       follow: Flag.Boolean("follow").pipe(
@@ -133,14 +133,14 @@ export const tail = (handlers: ReadonlyArray<TaskDefinition>) =>
     Command.withDescription(
       "Follows a task to its end: the text it puts out on stdout, its logs and progress on a terminal; exits with 1 if it failed. Without an id it follows what becomes of all tasks, a line each, until it is stopped"
     ),
-    Command.withShortDescription("Follows a task to its end, or all tasks"),
+    Command.withShortDescription("Follows a task to its end, or all tasks until it is stopped"),
     Command.withExamples([
       { command: "troupe tail default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE", description: "Read along" },
       {
         command: "troupe tail default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE --after 1-17 --json",
         description: "Every event after 1-17, as JSON"
       },
-      { command: "troupe tail -f", description: "What becomes of all tasks" },
+      { command: "troupe tail -f", description: "What becomes of all tasks, until Ctrl-C" },
       {
         command: "troupe tail -f --type failed --type dead --queue documents --json",
         description: "What fails in one queue, as JSON"

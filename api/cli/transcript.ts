@@ -1,7 +1,7 @@
 /**
  * A task's events as text to read along: its chunks are the data, on stdout; what is said about them is on stderr.
  *
- * Logs and a progress bar are for a terminal. That chunks are missing, or void because another attempt began, is
+ * Logs and a progress bar are for a terminal. That chunks are missing, or come anew because another attempt began, is
  * always said.
  */
 import { Effect } from "effect"
@@ -13,6 +13,8 @@ import * as Output from "./output.ts"
 export const makeTranscript = (): ((event: FollowEvent) => Effect.Effect<void, Output.OutputClosed>) => {
   let atLineStart = true
   let barShown = false
+  /** Whether the run before has ended to wait for its children, as far as that was told. */
+  let waited = false
 
   const hideBar = Effect.sync(() => {
     if (barShown) Bar.hide()
@@ -55,9 +57,13 @@ export const makeTranscript = (): ((event: FollowEvent) => Effect.Effect<void, O
       case "log":
         return mention(`${event.level}: ${Output.tame(event.message)}`)
       case "state":
+        waited = event.state === "waiting" || (waited && event.state !== "retrying")
         return mention(event.attempt === 0 ? event.state : `${event.state}, attempt ${event.attempt}`)
-      case "attempt":
-        return say(`attempt ${event.attempt} begins: what came before is void`)
+      case "attempt": {
+        const why = waited ? "its children have ended: " : ""
+        waited = false
+        return say(`${why}attempt ${event.attempt} begins, from the start`)
+      }
       case "gap":
         return say(`events ${event.from} to ${event.to} of attempt ${event.attempt} are no longer there`)
       case "end":

@@ -13,6 +13,7 @@ import {
   Layer,
   type Path,
   Redacted,
+  References,
   Schema,
   type Scope
 } from "effect"
@@ -128,6 +129,14 @@ const system = (handlers: ReadonlyArray<TaskDefinition>, environment: Variables)
     )
   )
 
+/** Says something to people; where the log is for programs it is a line of it, whatever the log's level. */
+const tell = (message: string) =>
+  Effect.flatMap(Settings, ({ logFormat }) =>
+    logFormat === "json" || logFormat === "logfmt"
+      ? Effect.provideService(Effect.logInfo(message), References.MinimumLogLevel, "Info")
+      : Console.error(message)
+  )
+
 export const up = (handlers: ReadonlyArray<TaskDefinition>) =>
   Command.make(
     "up",
@@ -150,19 +159,19 @@ export const up = (handlers: ReadonlyArray<TaskDefinition>) =>
       const environment = Environment.environment(flags)
       const life = Effect.gen(function* () {
         const { drained, failed, url } = yield* Up
-        yield* Console.error(`Troupe is up: ${url}  (API: ${url}/docs, guide: docs/guide.pdf)`)
+        yield* tell(`Troupe is up: ${url}  (API: ${url}/docs, guide: docs/guide.pdf)`)
         if (sample || once) yield* Effect.raceFirst(runSample(url), failed)
         if (once) return
-        yield* Console.error(`Serving at ${url} until Ctrl-C.`)
+        yield* tell(`Serving at ${url} until Ctrl-C.`)
         yield* Effect.raceFirst(drained, failed)
-        yield* Console.error("An operator has asked this node to go.")
+        yield* tell("An operator has asked this node to go.")
       })
       yield* life.pipe(
         Effect.provide(
           system(handlers, environment).pipe(
             Layer.provide(serves.pipe(Layer.provideMerge(Shutdown.layer))),
             Layer.provideMerge(logLevel),
-            Layer.provide(Settings.layer({}, environment))
+            Layer.provideMerge(Settings.layer({}, environment))
           )
         )
       )

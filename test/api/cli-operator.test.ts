@@ -90,7 +90,8 @@ describe("troupe tasks", () => {
       stdout: "",
       stderr: "troupe: queue: a queue is named by 1 to 63 of a-z 0-9 _ -\n"
     })
-    expect((await troupe(["tasks", "--from", "soon"])).code).toBe(2)
+    for (const time of ["soon", "1", "2027-02-30"])
+      expect((await troupe(["tasks", "--from", time])).code).toBe(2)
     expect((await troupe(["tasks", "--cursor", "x"])).stderr).toContain("cursor: not the `next` of a page")
   })
 })
@@ -213,6 +214,49 @@ describe("troupe queues", () => {
     expect((await library.tasks({ state: "queued" })).tasks).toHaveLength(2)
     expect((await troupe(["queues", "purge", "other", "--yes"])).stdout).toBe("2\n")
     expect((await library.tasks({ state: "queued" })).tasks).toEqual([])
+  })
+})
+
+describe("a queue that nobody serves or submits to, and that holds nothing", () => {
+  const misspelt = "there is no queue defualt; did you mean default?"
+
+  does("is not found, and nothing is done to it", async ({ submitted, troupe }) => {
+    await submitted(1)
+
+    for (const command of [
+      ["queues", "defualt"],
+      ["queues", "purge", "defualt", "--yes"],
+      ["queues", "move", "defualt", "default", "--yes"]
+    ]) {
+      expect(await troupe(command)).toEqual({ code: 3, stdout: "", stderr: `troupe: ${misspelt}\n` })
+    }
+    expect(await troupe(["keys", "audit", "--json"])).toMatchObject({ stdout: "" })
+  })
+
+  does("may be set before it is first used, and is then known", async ({ submitted, troupe }) => {
+    await submitted(1)
+
+    const pause = await troupe(["queues", "pause", "defualt"])
+    const resume = await troupe(["queues", "resume", "defualt"])
+    const limits = await troupe(["queues", "limits", "defualt", "--max-depth", "5"])
+
+    expect([pause, limits].map(({ code, stderr }) => ({ code, stderr }))).toEqual([
+      { code: 0, stderr: `${misspelt}\n` },
+      { code: 0, stderr: `${misspelt}\n` }
+    ])
+    expect(resume).toMatchObject({ code: 0, stderr: "" })
+    expect(await troupe(["queues", "defualt"])).toMatchObject({ code: 0, stderr: "" })
+    expect(await troupe(["queues", "limits", "default", "--max-depth", "5"])).toMatchObject({ stderr: "" })
+  })
+
+  does("is told of where tasks are moved to it", async ({ submitted, troupe }) => {
+    await submitted(1)
+
+    expect(await troupe(["queues", "move", "default", "defualt", "--yes"])).toEqual({
+      code: 0,
+      stdout: "1\n",
+      stderr: `${misspelt}\n`
+    })
   })
 })
 

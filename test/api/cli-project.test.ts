@@ -23,6 +23,47 @@ const findingsIn = (stdout: string) =>
 
 const root = path.resolve(import.meta.dir, "../..")
 
+describe("troupe up", () => {
+  test("says nothing but JSON where that is what its log is set to", async () => {
+    const up = Bun.spawn(
+      [
+        process.execPath,
+        path.join(root, "api/main.ts"),
+        "up",
+        "--no-sample",
+        "--port",
+        "0",
+        "--workers",
+        "1"
+      ],
+      {
+        cwd: folder,
+        env: {
+          PATH: process.env["PATH"]!,
+          REDIS_URL: redisUrl,
+          TROUPE_NAMESPACE: aNamespace(),
+          TROUPE_LOG_FORMAT: "json"
+        },
+        stdout: "ignore",
+        stderr: "pipe"
+      }
+    )
+    let said = ""
+    for await (const piece of up.stderr.pipeThrough(new TextDecoderStream())) {
+      said += piece
+      if (/Serving at/.test(piece)) up.kill("SIGTERM")
+    }
+
+    const messages = said
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line).message)
+    expect(await up.exited).toBe(0)
+    expect(messages).toContainEqual(expect.stringMatching(/^Troupe is up: http/))
+    expect(messages).toContainEqual(expect.stringMatching(/^Serving at http/))
+  }, 120_000)
+})
+
 describe("troupe init", () => {
   does("makes a project whose test passes, and says what comes next", async () => {
     const { code, stderr, stdout } = await troupe(["init", "greeter", "--troupe", `file:${root}`])
@@ -67,6 +108,15 @@ describe("troupe init", () => {
     expect(readdirSync(taken)).toEqual(["mine.txt"])
   })
 
+  does("says where it cannot write, and why", async () => {
+    expect(await troupe(["init", "/proc/x/y"])).toEqual({
+      code: 2,
+      stdout: "",
+      stderr:
+        "troupe: cannot write to /proc/x/y: ENOENT: no such file or directory, mkdir '/proc/x/y'\nsee troupe init --help\n"
+    })
+  })
+
   does("takes a repository that was just made for an empty folder", async () => {
     mkdirSync(path.join(folder, "cloned/.git"), { recursive: true })
     const { code, stdout } = await troupe(["init", "cloned", "--json"])
@@ -107,6 +157,55 @@ describe("troupe doctor", () => {
       says: "maxmemory-policy is allkeys-lru: it throws tasks away when its memory is full",
       do: "redis-cli config set maxmemory-policy noeviction, and in redis.conf"
     })
+  })
+
+  does("tells of a Redis that is full, and exits with 5", async () => {
+    const { code, stdout } = await Effect.runPromise(
+      Effect.scoped(
+        Effect.flatMap(aServer("--maxmemory", "100kb"), ({ url }) =>
+          Effect.promise(() => troupe(["doctor", "--json", "--port", "0", "--redis", url]))
+        )
+      )
+    )
+
+    expect(code).toBe(5)
+    expect(findingsIn(stdout)).toContainEqual({
+      check: "memory",
+      state: "fail",
+      says: expect.stringContaining("it is full, and every submit is refused"),
+      do: expect.stringContaining("raise maxmemory")
+    })
+    expect(findingsIn(stdout)).toContainEqual(expect.objectContaining({ check: "workers" }))
+  })
+
+  does("says of a wrong password what mends that, and of an address that is none", async () => {
+    const [password, address] = await Promise.all([
+      Effect.runPromise(
+        Effect.scoped(
+          Effect.flatMap(aServer("--requirepass", "secret"), ({ url }) =>
+            Effect.promise(() => troupe(["doctor", "--json", "--port", "0", "--redis", url]))
+          )
+        )
+      ),
+      troupe(["doctor", "--json"], { env: { REDIS_URL: "redis://h:99999" } })
+    ])
+
+    expect(password.code).toBe(5)
+    expect(findingsIn(password.stdout)).toContainEqual({
+      check: "redis",
+      state: "fail",
+      says: expect.stringContaining("refuses the user or password"),
+      do: expect.stringContaining("percent-encoded")
+    })
+    expect(address.code).toBe(2)
+    expect(findingsIn(address.stdout)).toEqual([
+      {
+        check: "settings",
+        state: "fail",
+        says: "REDIS_URL: it is not a URL such as redis://127.0.0.1:6379",
+        do: "correct it, or unset it"
+      }
+    ])
   })
 
   does("hides the password of a Redis that nobody reaches", async () => {

@@ -148,6 +148,25 @@ describe("the program troupe", () => {
       expect(complaint).toBe(`troupe: task ${id} failed: ShopClosed: it is closed`)
     })
 
+    does("tells programs what a task that failed has failed with, and exits with 1", async () => {
+      const waited = await troupe(["submit", "shop.refuse", "--wait", "--json"])
+      const [id] = waited.stderr.split("\n")
+      const answer = {
+        id,
+        state: "failed",
+        error: expect.objectContaining({ type: "ShopClosed", message: "it is closed" })
+      }
+
+      const later = await troupe(["result", id!, "--json"])
+
+      for (const { code, stderr, stdout } of [waited, later]) {
+        expect(code).toBe(1)
+        expect(JSON.parse(stdout)).toEqual(answer)
+        expect(stderr).toEndWith(`troupe: task ${id} failed: ShopClosed: it is closed\n`)
+      }
+      expect((await troupe(["result", id!])).stdout).toBe("")
+    })
+
     does("refuses an input that does not fit, fault by fault", async () => {
       const { code, stderr } = await troupe(["submit", "shop.add", "--input", `{"a":"one"}`])
       expect({ code, lines: stderr.trimEnd().split("\n") }).toEqual({
@@ -281,6 +300,17 @@ describe("the program troupe", () => {
       })
     })
 
+    does("says that a task begins again, as one does that waited for its children", async () => {
+      const id = await ended("shop.parent", {})
+
+      expect(await troupe(["tail", id])).toEqual({
+        code: 0,
+        stdout: "what will be? what will be? 3\n",
+        stderr: "attempt 2 begins, from the start\n"
+      })
+      expect((await troupe(["status", id])).stdout).toContain("succeeded, attempt 2 (1 of 3 that count)\n")
+    })
+
     does("prints every event after a place for programs", async () => {
       const id = await ended("shop.speak", { chunks: ["a", "b"] })
 
@@ -361,6 +391,45 @@ describe("the program troupe", () => {
       )
     })
 
+    does(
+      "exits with 2 for an address that is none, wherever it was said, and looks for no Redis",
+      async () => {
+        const runs = await Promise.all([
+          troupe(["status", absent], { env: { REDIS_URL: "localhost" } }),
+          troupe(["status", absent, "--redis", "redis://h:99999"]),
+          installed(["api"], { env: { REDIS_URL: "redis+sentinel://a" } })
+        ])
+
+        expect(runs).toEqual([
+          {
+            code: 2,
+            stdout: "",
+            stderr: "troupe: REDIS_URL: it is not a URL such as redis://127.0.0.1:6379\n"
+          },
+          {
+            code: 2,
+            stdout: "",
+            stderr: "troupe: REDIS_URL cannot be used: it is not a URL such as redis://127.0.0.1:6379\n"
+          },
+          {
+            code: 2,
+            stdout: "",
+            stderr:
+              "troupe: REDIS_URL: redis+sentinel:// is planned and not there yet; use redis://, rediss:// or unix:\n"
+          }
+        ])
+      }
+    )
+
+    does("says in one line that a value begins like a flag", async () => {
+      expect(await troupe(["submit", "shop.add", "--delay", "-5s"])).toEqual({
+        code: 2,
+        stdout: "",
+        stderr:
+          "troupe: Missing value for flag --delay. Expected: 10s; a value that begins with - is written --flag=-value\nsee troupe submit --help\n"
+      })
+    })
+
     does("shows help with an example, without colours where there is no terminal", async () => {
       const { code, stderr, stdout } = await installed(["submit", "--help"])
 
@@ -407,12 +476,6 @@ describe("the program troupe", () => {
     does("when nobody answers", async () => {
       expect(await complaints("redis://127.0.0.1:1")).toMatch(
         /^troupe: no Redis answers at 127\.0\.0\.1:1: .*ECONNREFUSED/
-      )
-    })
-
-    does("when the address is none", async () => {
-      expect(await complaints("localhost")).toBe(
-        "troupe: REDIS_URL cannot be used: it is not a URL such as redis://127.0.0.1:6379\n"
       )
     })
 

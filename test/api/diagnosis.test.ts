@@ -7,8 +7,11 @@ import {
   settingFindings,
   systemFindings,
   type Finding,
+  unusableFinding,
   unwellOf
 } from "../../api/cli/diagnosis.ts"
+import { SettingsError } from "../../runtime/config.ts"
+import { RedisUnusable } from "../../runtime/redis/address.ts"
 import type { Examination } from "../../runtime/redis/examination.ts"
 import { reportSettings } from "../../runtime/settings-report.ts"
 
@@ -46,6 +49,7 @@ describe("what a Redis says of itself", () => {
     ["it never syncs", { fsync: "no" }, "persistence", "warn"],
     ["its memory has no limit", { maxBytes: 0 }, "memory", "warn"],
     ["its memory is nearly full", { usedBytes: 0.9 * 2 ** 30 }, "memory", "warn"],
+    ["its memory is full, so that every submit is refused", { usedBytes: 2 ** 30 }, "memory", "fail"],
     ["its clock is off", { clockAheadMs: -2_000 }, "clock", "warn"],
     ["it is far away", { roundTrip: { medianMs: 20, maxMs: 30 } }, "latency", "warn"],
     ["its scripts are slow", { script: { medianMs: 20, maxMs: 30 } }, "latency", "warn"]
@@ -61,6 +65,44 @@ describe("what a Redis says of itself", () => {
   test("does not count as skew what a slow line explains", () => {
     const far = { clockAheadMs: 2_000, roundTrip: { medianMs: 1, maxMs: 3_000 } }
     expect(unwell(redisFindings({ ...well, ...far }))).toEqual([])
+  })
+})
+
+describe("a Redis that cannot be used", () => {
+  const finding = (problem: RedisUnusable["problem"]) =>
+    unusableFinding(new RedisUnusable({ problem, where: "127.0.0.1:6379", detail: "so it says" }))
+
+  test("is told with what mends this problem, and not another", () => {
+    expect(finding("unreachable")).toMatchObject({ check: "redis", do: expect.stringContaining("troupe up") })
+    expect(finding("password")).toMatchObject({
+      check: "redis",
+      says: expect.stringContaining("refuses the user or password"),
+      do: expect.stringContaining("percent-encoded")
+    })
+    expect(finding("address")).toMatchObject({
+      check: "settings",
+      do: expect.stringMatching(/^correct REDIS_URL/)
+    })
+  })
+
+  test("is none where settings do not agree", () => {
+    const reason = "6s is more than a third of TROUPE_LEASE, which is 15s"
+    expect(unusableFinding(new SettingsError({ setting: "TROUPE_HEARTBEAT", reason }))).toEqual({
+      check: "settings",
+      state: "fail",
+      says: `TROUPE_HEARTBEAT: ${reason}`,
+      do: "correct it, or unset it"
+    })
+  })
+
+  test("is a setting to be corrected where its address is none", () => {
+    expect(unwellOf(settingFindings(reportSettings({ REDIS_URL: "redis://h:99999" })))).toMatchObject({
+      of: "settings"
+    })
+  })
+
+  test("is a matter of Redis where its memory is full", () => {
+    expect(unwellOf(redisFindings({ ...well, usedBytes: 2 ** 30 }))).toMatchObject({ of: "redis" })
   })
 })
 

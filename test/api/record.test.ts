@@ -59,6 +59,24 @@ describe("a record to read", () => {
     ])
   })
 
+  test("counts the runs that may fail, and says which were none of them", () => {
+    const waited = { attempt: 1, worker: "w1", startedAt: at, finishedAt: at + 20, counted: false as const }
+    const task = aTask({
+      state: "succeeded",
+      attempt: 2,
+      maxAttempts: 4,
+      attempts: [waited, { attempt: 2, worker: "w2", startedAt: at + 30, finishedAt: at + 40 }]
+    })
+
+    const lines = recordText(task).split("\n")
+
+    expect(lines[2]).toBe("state      succeeded, attempt 2 (1 of 3 that count)")
+    expect(lines.slice(-2)).toEqual([
+      "  1  2030-01-01T09:00:00.000Z (20ms)  w1  ended to go on later",
+      "  2  2030-01-01T09:00:00.030Z (10ms)  w2  succeeded"
+    ])
+  })
+
   test("shows when a task is due", () => {
     expect(recordText(aTask({ state: "scheduled", dueAt: at + 60_000 }))).toContain(
       "due        2030-01-01T09:01:00.000Z"

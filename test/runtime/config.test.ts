@@ -190,10 +190,34 @@ describe("a setting", () => {
     })
   )
 
+  const durations: ReadonlyArray<readonly [text: string, duration: Duration.Duration]> = [
+    ["30s", Duration.seconds(30)],
+    ["1m 30s", Duration.seconds(90)],
+    ["1m30s", Duration.seconds(90)],
+    ["500ms", Duration.millis(500)],
+    ["1.5 hours", Duration.minutes(90)],
+    ["1 day", Duration.days(1)]
+  ]
+  for (const [text, duration] of durations) {
+    it.effect(`is a duration that is written ${text}, as a flag and a message write it`, () =>
+      Effect.gen(function* () {
+        expect((yield* read({ TROUPE_DRAIN: text })).drain).toEqual(duration)
+      })
+    )
+  }
+
   const notWorkers = (value: string) =>
     `"${value}" is neither a whole number from 1 to 256 nor a range of them such as 2..8`
   const wrong: ReadonlyArray<readonly [variable: string, value: string, reason: string]> = [
     ["REDIS_URL", "", "must not be empty"],
+    ["REDIS_URL", "foo", "it is not a URL such as redis://127.0.0.1:6379"],
+    ["REDIS_URL", "redis://h:99999", "it is not a URL such as redis://127.0.0.1:6379"],
+    ["REDIS_URL", "http://x", "it starts with http:; use redis://, rediss:// or unix:"],
+    [
+      "REDIS_URL",
+      "redis+sentinel://a",
+      "redis+sentinel:// is planned and not there yet; use redis://, rediss:// or unix:"
+    ],
     ["TROUPE_NAMESPACE", "", `"" is not 1 to 64 of A-Z a-z 0-9 _ . -`],
     ["TROUPE_NAMESPACE", "a:b", `"a:b" is not 1 to 64 of A-Z a-z 0-9 _ . -`],
     ["TROUPE_NAMESPACE", "{a}", `"{a}" is not 1 to 64 of A-Z a-z 0-9 _ . -`],
@@ -230,6 +254,8 @@ describe("a setting", () => {
     ["TROUPE_HEARTBEAT", "6 seconds", "6s is more than a third of TROUPE_LEASE, which is 15s"],
     ["TROUPE_RECYCLE_TASKS", "0", `"0" is not a whole number from 1 to 1000000000`],
     ["TROUPE_FILES", "", "must not be empty"],
+    ["TROUPE_FILES", "s3://", `"s3://" is neither a folder nor s3://bucket/prefix`],
+    ["TROUPE_FILES", "gs://bucket", `"gs://bucket" is neither a folder nor s3://bucket/prefix`],
     ["TROUPE_LEASE", "15", `"15" is not a duration such as "15 seconds"`],
     ["TROUPE_LEASE", "soon", `"soon" is not a duration such as "15 seconds"`],
     ["TROUPE_LEASE", "900 millis", `"900 millis" is less than 1s`],
@@ -258,7 +284,10 @@ describe("a setting", () => {
     ["TROUPE_LEASES", "there is no such setting; did you mean TROUPE_LEASE?"],
     ["TROUPE_NAMSPACE", "there is no such setting; did you mean TROUPE_NAMESPACE?"],
     ["TROUPE_port", "there is no such setting; did you mean TROUPE_PORT?"],
-    ["TROUPE_", "there is no such setting; did you mean TROUPE_LOG?"],
+    ["TROUPE_REDIS_URL", "there is no such setting; did you mean REDIS_URL?"],
+    ["TROUPE_REDIS", "there is no such setting; did you mean REDIS_URL?"],
+    ["TROUPE_DEAD", "there is no such setting"],
+    ["TROUPE_", "there is no such setting"],
     ["TROUPE_COLOUR_OF_THE_CURTAINS", "there is no such setting"]
   ]
 

@@ -40,6 +40,17 @@ export const chatter = defineTask({
   }
 })
 
+/** Waits for a child, so that it runs twice; no run of it fails. */
+export const parent = defineTask({
+  name: "shop.parent",
+  async run(_, ctx) {
+    await ctx.emit("what will be? ")
+    const child = await ctx.submit(add, { a: 1, b: 2 })
+    const [{ sum }] = await ctx.all([child])
+    await ctx.emit(`${sum}\n`)
+  }
+})
+
 /** Takes items until it is closed. */
 export const cart = defineAgent({
   name: "shop.cart",
