@@ -4,7 +4,7 @@
  * What only one feature sets is read where that feature is (`routes.ts`, `secret-rules.ts`, …).
  */
 import { Duration, type LogLevel, Option, Redacted, Result, Schema } from "effect"
-import { bucketOf } from "./blobs/bucket.ts"
+import { bucketOf } from "./blobs/address.ts"
 import { readDuration } from "./duration.ts"
 import { readAddress } from "./redis/address.ts"
 import { QueueName } from "./task.ts"

@@ -13,16 +13,6 @@ import * as path from "node:path"
 import { type Blobs, FilesError } from "./blobs.ts"
 import { appendTo } from "./folder.ts"
 
-/** The bucket and the prefix of an address; `undefined` when it is none. */
-export const bucketOf = (
-  address: string
-): { readonly bucket: string; readonly prefix: string } | undefined => {
-  const [, bucket, prefix = ""] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/.exec(address) ?? []
-  if (bucket === undefined) return undefined
-  const words = prefix.split("/").filter((word) => word !== "")
-  return { bucket, prefix: words.map((word) => `${word}/`).join("") }
-}
-
 const isAbsent = (cause: unknown) =>
   typeof cause === "object" && cause !== null && "code" in cause && cause.code === "NoSuchKey"
 

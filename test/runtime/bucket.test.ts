@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Effect, Layer, Stream } from "effect"
 import { createHash } from "node:crypto"
-import { bucketOf } from "../../runtime/blobs/bucket.ts"
+import { bucketOf } from "../../runtime/blobs/address.ts"
 import { Files } from "../../runtime/files.ts"
 import { Tenant } from "../../runtime/tenant.ts"
 import { startBucket } from "../support/bucket.ts"

@@ -141,13 +141,7 @@ export const plants: ReadonlyArray<Plant> = [
   },
   {
     bug: "who comes back to a stream is shown one event less",
-    changes: [
-      ts(
-        "actors/follow/follow",
-        "{ run: Number(run), seq: Number(seq) })",
-        "{ run: Number(run), seq: Number(seq) + 1 })"
-      )
-    ],
+    changes: [ts("actors/follow/follow", "seqOfEnd : Number(seq) })", "seqOfEnd : Number(seq) + 1 })")],
     breaks: ["I8"],
     campaign: { mix: streams, nodeWorkers: 1, workers: 1, submitters: ["http"], sure: [[0, cutFollowers]] }
   },
@@ -248,8 +242,8 @@ export const plants: ReadonlyArray<Plant> = [
     changes: [
       ts(
         "actors/dispatch/preparation",
-        "const fits = definition.readInput(task.input ?? null)",
-        "const fits: ReturnType<typeof definition.readInput> = Result.succeed(task.input ?? null)"
+        "const fits = definition.readInput(input ?? null)",
+        "const fits: ReturnType<typeof definition.readInput> = Result.succeed(input ?? null)"
       )
     ],
     breaks: ["I12"],
