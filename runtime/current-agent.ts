@@ -96,7 +96,7 @@ export type ScheduleOptions = {
   readonly name?: string
 } & (
   | { readonly delay: Duration.Input; readonly every?: never }
-  /** Again and again, the first time after so long. It goes on however a message of it ends. */
+  /** Again and again, the first time after so long. It goes on however the handling of a message ends; one that is cancelled or purged ends it. */
   | { readonly every: Duration.Input; readonly delay?: never }
 )
 

@@ -109,6 +109,8 @@ export interface Revival {
   readonly box?: Box
   /** Its end is to be told to a URL, again. */
   readonly callback?: true
+  /** The task whose run submitted it: one that lives in the same partition waits for it again. */
+  readonly parent?: TaskId
 }
 
 /** What the store takes of its machine's memory, in bytes; `max` is 0 where it has no bound. */

@@ -105,6 +105,7 @@ export const revivalOf = (
     record: encodeRecord(next, JSON.stringify(revivedOf(outcome, header.run, over.input))),
     entry: entryOf(ulid, header.lane, run, boxed),
     ...(over.box === undefined ? {} : { box: over.box }),
-    ...(outcome.task.callback === undefined ? {} : { callback: true })
+    ...(outcome.task.callback === undefined ? {} : { callback: true }),
+    ...(outcome.task.parent === undefined ? {} : { parent: outcome.task.parent })
   }
 }

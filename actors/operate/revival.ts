@@ -185,7 +185,8 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
   const revive = Effect.fnUntraced(function* (ids: ReadonlyArray<TaskId>, options: RetryOptions) {
     let count = 0
     let left = 0
-    for (const [partition, some] of Map.groupBy(ids, partitionOfId)) {
+    // The oldest first, as they were submitted: those of one key go in that order again.
+    for (const [partition, some] of Map.groupBy([...ids].sort(), partitionOfId)) {
       for (let at = 0; at < some.length; at += batchMax) {
         const piece = some.slice(at, at + batchMax)
         const found = yield* store.read(partition, piece.map(ulidOfId))

@@ -51,11 +51,12 @@ export const openBooks = Effect.fnUntraced(function* (
   })
   const permitted = new Map<Entry, string>()
 
-  const end = (entry: Entry, used?: Settled["used"]) => {
+  const end = (entry: Entry, { unused = false, used }: Pick<Settled, "unused" | "used"> = {}) => {
     const permit = permitted.get(entry)
     if (permit === undefined) return
     permitted.delete(entry)
-    permits.ended(used === undefined ? { permit } : { permit, actual: used })
+    if (unused) permits.ended({ permit, unused })
+    else permits.ended(used === undefined ? { permit } : { permit, actual: used })
   }
 
   const count = ({ outcome, runMs, waitMs }: Settled) => {
@@ -89,7 +90,7 @@ export const openBooks = Effect.fnUntraced(function* (
     started: () => tally.add(partition, "started", 1),
     settled: (one) => {
       count(one)
-      end(one.settlement.entry, one.used)
+      end(one.settlement.entry, one)
       for (const { forMs, name } of one.cool ?? []) cool(name, forMs)
     },
     look: (isThere) => {

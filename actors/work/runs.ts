@@ -178,6 +178,8 @@ export const openRuns = Effect.fnUntraced(function* (
       reply: settlement.kind === "end" ? run.envelope.reply : undefined,
       ring: run.ring,
       permit: run.permit,
+      // A message that waits for others of its agent, or a task for others of its batch, may go back before it has begun.
+      unused: settlement.kind === "release" && run.startedMono === Number.POSITIVE_INFINITY,
       used: run.used,
       cool,
       outcome: outcomeOf(settlement),

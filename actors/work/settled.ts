@@ -14,6 +14,8 @@ export interface Settled {
   /** What it was claimed with. */
   readonly ring?: string | undefined
   readonly permit?: string | undefined
+  /** It never started: all that it has reserved of its limits is given back. */
+  readonly unused?: boolean
   /** What it says it has used of its limits, by name. */
   readonly used?: Readonly<Record<string, number>> | undefined
   /** Limits that are to grant nothing for a while, since the run was told to come back later. */
@@ -35,7 +37,8 @@ export const releaseOf = (entry: Entry): Settled => ({
   settlement: { kind: "release", entry },
   noted: false,
   streamed: false,
-  reply: undefined
+  reply: undefined,
+  unused: true
 })
 
 /** When a run became due, in Unix milliseconds; `undefined` after one that was lost, handed back, or waited. */

@@ -5,7 +5,8 @@
 
   KEYS[1]  base  string  the partition's key prefix
   then of each letter  id, record as it was read, record of its next run, its entry, its box or "", the box's limit, "o"
-                       when it is ordered, "c" when its end is to be told to a URL or ""
+                       when it is ordered, "c" when its end is to be told to a URL or "", its parent of this partition or "";
+                       where that lives, it has this child again
 
   Returns the ids of those that went, now or in an earlier call.
 ]]
@@ -18,9 +19,16 @@
 --- @include "keep"
 --- @include "ties"
 
-local fields = 8
+local fields = 9
 
-local went, entries, writes, ids, seen, ties = {}, {}, {}, {}, {}, {}
+-- The parent as it was said, where it may wait for its child.
+local function living_parent(parent)
+  local id = string.match(parent, "(%w+)$")
+  local record = id and records_of({ id })[1]
+  return record and byte(record) == 81 and id
+end
+
+local went, entries, writes, ids, seen, ties, adopted = {}, {}, {}, {}, {}, {}, {}
 for at = 1, #ARGV, fields do
   local id, expected, record = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local letter = not seen[id] and redis.call("HGET", key.letters, id)
@@ -33,7 +41,11 @@ for at = 1, #ARGV, fields do
     writes[segment] = writes[segment] or {}
     table.insert(writes[segment], id)
     table.insert(writes[segment], record)
-    if ARGV[at + 4] ~= "" or ARGV[at + 7] ~= "" then
+    local parent = living_parent(ARGV[at + 8])
+    if parent then
+      adopted[at] = parent
+    end
+    if ARGV[at + 4] ~= "" or ARGV[at + 7] ~= "" or parent then
       ties[#ties + 1] = at
     end
   elseif not seen[id] and redis.call("HGET", key.task(sub(id, 1, 8)), id) == record then
@@ -47,7 +59,11 @@ if #ids > 0 then
   send("ZREM", key.dead, ids)
   keep_records(writes)
   for _, at in ipairs(ties) do
-    keep_ties(ARGV[at], lines_of(ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], "", "", "", ARGV[at + 7]), "", "")
+    local parent = adopted[at] and ARGV[at + 8] or ""
+    keep_ties(ARGV[at], lines_of(ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], parent, "", "", ARGV[at + 7]), "", "")
+    if adopted[at] then
+      redis.call("SADD", key.children(adopted[at]), string.match(base, "{(.-)}") .. "." .. ARGV[at])
+    end
   end
   store_ties()
   put(entries, false)

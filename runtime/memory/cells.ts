@@ -13,6 +13,7 @@ import {
   type Header,
   type Lane,
   type Partition,
+  readEnvelope,
   segmentOf,
   submittedAt,
   type TaskId,
@@ -207,6 +208,14 @@ export class Cells {
     if (stream !== undefined) stream.goesAt = now + forMs
   }
 
+  /** Since when an entry waits: since it was submitted, or was due later. */
+  private waitsSince(entry: Entry): number {
+    const ulid = ulidOfEntry(entry)
+    const record = this.recordOf(ulid)
+    const { dueAt = 0 } = record?.startsWith("Q") === true ? readEnvelope(decodeRecord(record).json) : {}
+    return Math.max(submittedAt(ulid), dueAt)
+  }
+
   /** What refuses so many more tasks, `added` of them in boxes. */
   refusal(count: number, added: ReadonlyMap<string, number>, now: number): QueueFull | undefined {
     const bound = (name: QueueFull["bound"]) => {
@@ -220,7 +229,8 @@ export class Cells {
       return full("maxDepth", depth)
     const age = bound("maxAgeMs")
     const heads = Object.values(this.lanes).flatMap(([head]) => (head === undefined ? [] : [head]))
-    if (age !== undefined && heads.some((head) => now - submittedAt(head) > age)) return full("maxAgeMs", age)
+    if (age !== undefined && heads.some((head) => now - this.waitsSince(head) > age))
+      return full("maxAgeMs", age)
     const keyDepth = bound("maxKeyDepth")
     if (keyDepth !== undefined) {
       for (const [name, more] of added)

@@ -34,6 +34,15 @@ const superseded: TaskError = {
 const lifeAtEnd = { S: "completed", F: "failed", C: "cancelled", E: "expired" } as const
 
 /** One partition. */
+/** What a task has failed with that was ended because its time was over (`runtime/lua/lib/finish.lua`). */
+export const deadlineError: TaskError = {
+  type: "Deadline",
+  message: "it had not ended when its time was over"
+}
+const deadlineEnd = `"error":${JSON.stringify(deadlineError)}}`
+
+const hasFailed = (record: string) => record.startsWith("F") && !record.endsWith(deadlineEnd)
+
 export class Heap extends Boxes {
   /** Tells a parent in this partition that a child has ended. The last one it waits for lets its next run start. */
   childEnded(parent: string, child: TaskId): void {
@@ -90,7 +99,7 @@ export class Heap extends Boxes {
     for (const [ulid] of ended) this.ties.delete(ulid)
   }
 
-  /** Gives up the room of tasks that have ended, each box in one go. A message that failed quarantines its agent. */
+  /** Gives up the room of tasks that have ended, each box in one go. A message that failed by itself quarantines its agent. */
   private leaveBoxes(ended: ReadonlyArray<readonly [ulid: string, record: string]>, now: number): void {
     const names = new Set<string>()
     for (const [ulid, record] of ended) {
@@ -98,7 +107,7 @@ export class Heap extends Boxes {
       if (name === undefined) continue
       names.add(name)
       const agent = agentOfBox(name)
-      if (agent !== undefined && record.startsWith("F")) {
+      if (agent !== undefined && hasFailed(record)) {
         this.pausedKeys.add(agentBoxKey(agent))
         const cell = this.agentCell(agent)
         cell.failures += 1

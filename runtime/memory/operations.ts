@@ -14,7 +14,17 @@ import {
 } from "../operations.ts"
 import { listedMs, namesKeptMs, noteNowAndThen, queuesPartition } from "../queue-names.ts"
 import { Store, StoreError } from "../store.ts"
-import { type Entry, type Partition, runOfEntry, segmentOf, submittedAt, ulidOfEntry } from "../task.ts"
+import {
+  type Entry,
+  idIn,
+  type Partition,
+  partitionOfId,
+  runOfEntry,
+  segmentOf,
+  submittedAt,
+  ulidOfEntry,
+  ulidOfId
+} from "../task.ts"
 import { walk } from "../walk.ts"
 import { type Heap, Heaps } from "./heap.ts"
 import { noteLife } from "./lives.ts"
@@ -56,16 +66,25 @@ const takeWaiting = (heap: Heap, most: number): ReadonlyArray<Entry> => {
 const reviveIn = (
   heap: Heap,
   now: number,
-  { box, callback, entry, expected, record, ulid }: Revival
+  { box, callback, entry, expected, parent, record, ulid }: Revival
 ): boolean => {
   if (heap.letters.get(ulid) !== expected) return heap.tasks.get(segmentOf(ulid))?.get(ulid) === record
   heap.letters.delete(ulid)
   heap.dead.delete(ulid)
   // What the newest submit said of a box counts.
   const there = box === undefined ? undefined : heap.boxes.get(box.name)
+  const adopts =
+    parent !== undefined &&
+    partitionOfId(parent) === heap.partition &&
+    heap.recordOf(ulidOfId(parent))?.startsWith("Q") === true
+  if (adopts) {
+    const siblings = heap.children.get(ulidOfId(parent)) ?? new Set()
+    heap.children.set(ulidOfId(parent), siblings.add(idIn(heap.partition, ulid)))
+  }
   heap.keep({
     entry,
     record,
+    ...(adopts ? { parent } : {}),
     ...(callback === undefined ? {} : { callback }),
     ...(box === undefined
       ? {}

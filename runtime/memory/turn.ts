@@ -14,7 +14,7 @@ import {
   ulidOfEntry
 } from "../task.ts"
 import { entryOfHeader } from "./cells.ts"
-import type { Heap } from "./heap.ts"
+import { deadlineError, type Heap } from "./heap.ts"
 import { noteLife, noteStart } from "./lives.ts"
 import { add, live, room, roomAfter, type Window } from "../window.ts"
 import { byScore } from "./scores.ts"
@@ -31,7 +31,6 @@ const ringsMax = 16
 const ringWaitingMax = 250
 
 const expired: TaskError = { type: "Expired", message: "it had not started when its time was over" }
-const overdue: TaskError = { type: "Deadline", message: "it had not ended when its time was over" }
 
 /** Where and when a turn is taken. */
 export interface Circumstances {
@@ -178,7 +177,7 @@ const promote = ({ heap, now, retentionMs }: Circumstances) => {
     return header.run === 1 && heap.holderOf(entryOfHeader(ulid, header)) === undefined
   })
   heap.endEarly(unstarted, "E", expired, now, retentionMs)
-  heap.endEarly(alarms("#"), "F", overdue, now, retentionMs)
+  heap.endEarly(alarms("#"), "F", deadlineError, now, retentionMs)
 }
 
 /** Claims by priority, with the shares of lower lanes, boxes, and rings that the worker has permits for. */

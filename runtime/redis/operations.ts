@@ -15,7 +15,7 @@ import {
 } from "../operations.ts"
 import { listedMs, namesKeptMs, noteNowAndThen, queuesPartition } from "../queue-names.ts"
 import { Store } from "../store.ts"
-import { type Partition, submittedAt } from "../task.ts"
+import { type Partition, partitionOfId, submittedAt } from "../task.ts"
 import { walk } from "../walk.ts"
 import { during, Scripted } from "./scripted.ts"
 import { makeReader } from "./shelves.ts"
@@ -132,7 +132,7 @@ const make = Effect.gen(function* () {
   const revive: Operations["Service"]["revive"] = Effect.fnUntraced(function* (partition, revivals) {
     const went: Array<string> = []
     for (const piece of piecesOf(revivals)) {
-      const args = piece.flatMap(({ box, callback, entry, expected, record, ulid }) => [
+      const args = piece.flatMap(({ box, callback, entry, expected, parent, record, ulid }) => [
         ulid,
         expected,
         record,
@@ -140,7 +140,8 @@ const make = Effect.gen(function* () {
         box?.name ?? "",
         box?.limit ?? "",
         box?.ordered === true ? "o" : "",
-        callback === true ? "c" : ""
+        callback === true ? "c" : "",
+        parent !== undefined && partitionOfId(parent) === partition ? parent : ""
       ])
       went.push(...(yield* run<Array<string>>("letter-revive", partition, args)))
     }

@@ -66,12 +66,23 @@ export const lookAt = (
   const ledgers = new Map(
     agents.flatMap(({ key, labels, name }) => (name === "sim.ledger" ? [[key, labels]] : []))
   )
+  // What three workers died with is a dead letter, and its ledger in quarantine, as is promised.
+  const dead = new Set(
+    Object.keys(queues).flatMap((queue) =>
+      [...heaps.look(partitionOf(queue)).letters.values()].flatMap((record) => {
+        const { error, task } = readOutcome(decodeRecord(record).json)
+        return task.name === "sim.ledger" && error?.type === "WorkerLost" ? [task.key ?? ""] : []
+      })
+    )
+  )
   const memories = agents.flatMap(({ key, labels, name }): ReadonlyArray<HistoryEvent> =>
     name === "sim.notebook"
       ? [
           { op: "memory", agent: key, labels },
           // One that was never told anything is not there.
-          { op: "memory", agent: `${key}'s ledger`, labels: ledgers.get(key) ?? [], of: key }
+          ...(dead.has(key)
+            ? []
+            : [{ op: "memory" as const, agent: `${key}'s ledger`, labels: ledgers.get(key) ?? [], of: key }])
         ]
       : []
   )

@@ -8,6 +8,7 @@ import { agentBoxKey } from "../../runtime/mailbox.ts"
 import { type Act, quantum, type TurnReply } from "../../runtime/turn.ts"
 import { type Entry, nextRun, ulidOfEntry } from "../../runtime/task.ts"
 import { advance, letterOf, promisesOn, type StoreWith } from "../support/promises.ts"
+import { startOfTime } from "../support/time.ts"
 import { elsewhere, partition } from "../support/stores.ts"
 import {
   anEnd,
@@ -361,6 +362,21 @@ export const agentsSuite = (name: string, storeWith: StoreWith): void => {
 
       expect(yield* letterOf(message.ulid)).toBe("F")
       expect(yield* read()).toMatchObject({ quarantined: { ulid: message.ulid } })
+    })
+
+    promise("is in no quarantine where a message only took longer than somebody would wait", function* () {
+      const [handled, waits] = messages(2).map((message) => ({ ...message, deadlineAt: startOfTime + 1_000 }))
+      const next = aMessage()
+      yield* submit(handled!, waits!, next)
+      yield* claim("w", 1)
+
+      yield* advance(1_000)
+      yield* turn("v")
+
+      expect([yield* letterOf(handled!.ulid), yield* letterOf(waits!.ulid)]).toEqual(["F", "F"])
+      expect(yield* read()).toMatchObject({ failures: 0, quarantined: undefined })
+      yield* submit(aMessage())
+      expect(yield* claim("v", 1)).toEqual([next.entry])
     })
 
     promise("leaves other agents, and tasks of a key that reads alike, alone", function* () {

@@ -367,6 +367,16 @@ export const operatorSuite = <E>(
         })
       )
 
+      promise("in the order in which they were submitted", () =>
+        Effect.gen(function* () {
+          const ids = [yield* aDeadLetter(), yield* aDeadLetter(), yield* aDeadLetter()]
+
+          yield* Operator.use((operator) => operator.retryDead({ queue: "default" }, {}))
+
+          expect(idsOf(yield* (yield* aWorker()).claim(5))).toEqual(ids.toSorted())
+        })
+      )
+
       promise("by their ids, one of them with another input", () =>
         Effect.gen(function* () {
           const [one, two] = [yield* aDeadLetter(), yield* aDeadLetter()]

@@ -152,6 +152,19 @@ export const sharesSuite = (name: string, storeWith: StoreWith): void => {
       yield* submit(aTask())
     })
 
+    promise("is taken where what waits was due only later than it was submitted", function* () {
+      const late = aTask({ ulid: aUlid(startOfTime), due: { afterMs: 1_500 } })
+      const envelope = { name: "test", dueAt: startOfTime + 1_500, input: { text: '"dueAt":9' } }
+      yield* limit({ maxAgeMs: 1_000 })
+      yield* submit({ ...late, record: `Qn1.0${JSON.stringify(envelope)}` })
+      yield* advance(2_000)
+      yield* turn("w")
+
+      yield* submit(aTask({ ulid: aUlid(startOfTime + 2_000) }))
+      yield* advance(501)
+      yield* isRefused({ bound: "maxAgeMs", limit: 1_000 }, aTask())
+    })
+
     promise("is refused where too many of its key wait, though those of another do not", function* () {
       yield* limit({ maxKeyDepth: 2 })
       yield* submit(...tasks(2, { box: boxOf("a") }))

@@ -7,7 +7,19 @@ import { type Entry, idIn, nextRun, type TaskId, ulidOfEntry } from "../../runti
 import { adopt, adopted, aChildOf, type Child } from "../support/children.ts"
 import { boxOf, letterOf, promisesOn, type StoreWith } from "../support/promises.ts"
 import { Bell, elsewhere, partition } from "../support/stores.ts"
-import { aRetry, aTask, aTurn, claim, end, found, retry, submit, turn, wait } from "../support/tasks.ts"
+import {
+  anEnvelope,
+  aRetry,
+  aTask,
+  aTurn,
+  claim,
+  end,
+  found,
+  retry,
+  submit,
+  turn,
+  wait
+} from "../support/tasks.ts"
 
 /** A task that worker `w` runs. */
 const aRun = Effect.fnUntraced(function* (over: Parameters<typeof aTask>[0] = {}) {
@@ -78,6 +90,37 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
       yield* turn("w", { settled: [end(nextRun(child!.entry))] })
 
       expect(yield* claim("w", 5)).toEqual([nextRun(parent)])
+    })
+
+    promise("waits again for a child that was dead and is tried again", function* () {
+      const parent = yield* aRun()
+      const [child] = yield* adopted(parent, 1)
+      yield* turn("w", { settled: [end(child!.entry, "F")] })
+      const { record } = (yield* found(child!.ulid))!
+      const again = nextRun(child!.entry)
+      const revival = { ulid: child!.ulid, expected: record, record: `Qn2.0${anEnvelope()}`, entry: again }
+
+      yield* (yield* Operations).revive(partition, [{ ...revival, parent: idOf(parent) }])
+      yield* turn("w", { settled: [wait(parent, child!.id)] })
+
+      expect(yield* claim("w", 5)).toEqual([again])
+      yield* turn("w", { settled: [end(again)] })
+      expect(yield* claim("w", 5)).toEqual([nextRun(parent)])
+    })
+
+    promise("is forgotten by a child that is tried again once it has ended itself", function* () {
+      const parent = yield* aRun()
+      const [child] = yield* adopted(parent, 1)
+      yield* turn("w", { settled: [end(child!.entry, "F"), end(parent)] })
+      const { record } = (yield* found(child!.ulid))!
+      const again = nextRun(child!.entry)
+      const revival = { ulid: child!.ulid, expected: record, record: `Qn2.0${anEnvelope()}`, entry: again }
+
+      yield* (yield* Operations).revive(partition, [{ ...revival, parent: idOf(parent) }])
+
+      expect(yield* claim("w", 5)).toEqual([again])
+      yield* turn("w", { settled: [end(again)] })
+      expect(yield* claim("w", 5)).toEqual([])
     })
 
     promise("does not wait for what it never adopted", function* () {

@@ -25,6 +25,14 @@ local function child_ended(parent, child)
   end
 end
 
+-- What a task has failed with that was ended because its time was over. Of an agent's message that says nothing of the agent: whoever
+-- asked has only waited too long.
+local deadline_error = '{"type":"Deadline","message":"it had not ended when its time was over"}'
+
+local function has_failed(record)
+  return byte(record) == 70 and sub(record, -#deadline_error - 1) ~= deadline_error .. "}"
+end
+
 -- Hands out nothing more of an agent, one of whose messages has failed for good.
 local function quarantine(agent, id, now)
   redis.call("SADD", key.pausedKeys, "~" .. agent)
@@ -48,7 +56,7 @@ local function leave_boxes(boxed, names, ids, records, now)
     local some_taken = redis.call("EXISTS", key.taken(name)) == 1
     for k, i in ipairs((agent or some_taken) and boxed[name] or {}) do
       local record = records[i]
-      if agent and byte(record) == 70 then
+      if agent and has_failed(record) then
         quarantine(agent, ids[i], now)
       end
       -- The record names the run whose entry takes up the room.

@@ -43,7 +43,7 @@ local function promote()
     expire(unstarted)
   end
   if #overdue > 0 then
-    end_early(overdue, "F", '{"type":"Deadline","message":"it had not ended when its time was over"}', now, retention)
+    end_early(overdue, "F", deadline_error, now, retention)
   end
   return next_due()
 end

@@ -1,6 +1,7 @@
 import { describe, expect } from "bun:test"
-import { Deferred, Duration, Effect, Exit, Schedule } from "effect"
+import { Deferred, Duration, Effect, Exit, Result, Schedule } from "effect"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
+import { defineAgent } from "../../../runtime/agent.ts"
 import { defineTask, RetryAfter } from "../../../runtime/handler.ts"
 import { Operations } from "../../../runtime/operations.ts"
 import { partitionOf } from "../../../runtime/task.ts"
@@ -53,6 +54,33 @@ for (const [store, system] of [
         for (let at = 4; at < starts.length; at++)
           expect(starts[at]! - starts[at - 4]!).toBeGreaterThan(400 - slackMs)
       }).pipe(Effect.provide(system([rare])))
+    })
+
+    it.live("uses up nothing of its rate where it was handed back before it began", () => {
+      let failed = false
+      const once = defineAgent({
+        name: "once",
+        retry: { attempts: 2, backoff: { fixed: "1 milli" } },
+        limits: [{ key: "provider", rate: 8, per: "1 hour" }],
+        state: { initial: () => 0 },
+        messages: { go: {} },
+        handle: {
+          go: () => {
+            if (failed) return
+            failed = true
+            throw new Error("the first one")
+          }
+        }
+      })
+      return Effect.gen(function* () {
+        const { result, submitAll } = yield* Dispatcher
+        const message = { name: "once", key: "a", input: { message: "go", input: {} } }
+        const told = yield* submitAll(Array.from({ length: 6 }, () => message))
+
+        // Six and one again are seven: what was claimed with the first and went back with it counts once.
+        for (const one of told)
+          expect(yield* result(Result.getOrThrow(one).id)).toMatchObject({ state: "succeeded" })
+      }).pipe(Effect.provide(system([once])))
     })
 
     it.live("holds nothing back that is behind it", () => {

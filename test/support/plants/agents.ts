@@ -50,7 +50,7 @@ export const agentPlants: ReadonlyArray<Plant> = [
     '    if acts[ARGV[i]] then\n      redis.call("RPUSH", key.outbox',
     '    if true then\n      redis.call("RPUSH", key.outbox'
   ),
-  plant("a failure does not quarantine", "if agent and byte(record) == 70 then", "if false then"),
+  plant("a failure does not quarantine", "if agent and has_failed(record) then", "if false then"),
   plant("a death in the middle of a script is not heeded", "  some_paused = true\n", ""),
   plant(
     "one in quarantine takes messages",
