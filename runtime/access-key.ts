@@ -46,6 +46,10 @@ export const standingOf = (
 ): "counts" | "revoked" | "expired" =>
   revokedAt !== undefined ? "revoked" : expiresAt !== undefined && expiresAt <= now ? "expired" : "counts"
 
+/** Since when a key does not count; `undefined` while it does. */
+export const endOf = ({ expiresAt, revokedAt }: AccessKey, now: number): number | undefined =>
+  revokedAt ?? (expiresAt !== undefined && expiresAt <= now ? expiresAt : undefined)
+
 /** Whether a proof is one of a key's, at a time. Every one of them is compared, whatever the first ones come to. */
 export const isProved = ({ proofs }: AccessKey, proof: string, now: number): boolean =>
   proofs

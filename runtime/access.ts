@@ -2,8 +2,8 @@
  * What is stored of who may do what: the keys that callers show, their tickets, how fast they may go, and what operators
  * have done.
  *
- * No key is stored, only what proves one (`runtime/access-key.ts`). A key that was revoked stays as a note that it was
- * one: a system that has had a key never opens to everybody again. There are two layers, Redis and memory; one suite holds
+ * No key is stored, only what proves one (`runtime/access-key.ts`). A key that was revoked or has expired stays
+ * a while as a note that it was one, and the salt for good: a system that has had a key never opens to everybody again. There are two layers, Redis and memory; one suite holds
  * both to what is written here.
  */
 import { Context, type Effect, Schema } from "effect"
@@ -15,8 +15,14 @@ import { TenantName } from "./tenant.ts"
 /** Where all of it lies: no queue's name begins with a sign. */
 export const accessPartition: Partition = "_access.0"
 
-/** How many keys there may be, revoked ones included. */
-export const accessKeysMax = 10_000
+/** How many keys of one tenant may count at a time. */
+export const accessKeysMax = 1_000
+
+/** How many keys of all tenants may count at a time; and how many there may be, those that ended included. */
+export const accessKeysOfAllMax = 10_000
+
+/** How long a key is there after it was revoked or has expired, where there is room, in milliseconds. */
+export const endedKeptMs = 30 * 86_400_000
 
 /** How many entries of the audit log are kept; older ones go. */
 export const auditMax = 100_000
@@ -102,11 +108,13 @@ export class Access extends Context.Service<
       { readonly found: StoredKey | undefined; readonly any: boolean; readonly salt: string },
       StoreError
     >
-    /** All of them, revoked ones too, the oldest first. */
+    /** All of them, those too that ended and are still there, the oldest first. */
     readonly keys: Effect.Effect<ReadonlyArray<StoredKey>, StoreError>
     /**
      * Puts a key in the place of what was read, `undefined` for nothing. `salt` becomes the system's where it has none yet.
-     * Repeatable: what is there already counts as changed.
+     * Repeatable: what is there already counts as changed. For a new one those go that ended `endedKeptMs` ago, and where
+     * there are `accessKeysOfAllMax` in all those that ended first. "full": of its tenant `accessKeysMax` count, or of all
+     * `accessKeysOfAllMax`; nothing was written.
      */
     readonly change: (
       from: string | undefined,

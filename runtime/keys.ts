@@ -59,7 +59,7 @@
  * | `lifecycle`        | stream | `<epoch>-<n>` → what became of tasks, while listened to  | nobody listens any more      |
  * | `lives`            | –      | channel: there is something new in `lifecycle`           | nothing is stored            |
  * | `orders:<worker>`  | –      | channel: entries to stop, a task to run, and `drain`     | nothing is stored            |
- * | `access`           | hash   | id → JSON of an access key; `salt`                       | never: revoked keys stay too |
+ * | `access`           | hash   | id → JSON of an access key; `salt`                       | field: a while after its end |
  * | `ticket:<digest>`  | string | JSON of what a ticket is good for                        | taken, or after seconds      |
  * | `rate:<key>`       | hash   | what is left of a key's requests, and since when         | all of it is there again     |
  * | `audit`            | stream | JSON of what operators did                               | a year after the newest      |

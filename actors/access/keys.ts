@@ -5,7 +5,14 @@
  * overlap, so that nobody who shows it is cut off. Revoking is for good, and everywhere within `Gate`'s bound.
  */
 import { Clock, Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
-import { Access, type AccessKey, Rate, type StoredKey } from "../../runtime/access.ts"
+import {
+  Access,
+  type AccessKey,
+  accessKeysMax,
+  accessKeysOfAllMax,
+  Rate,
+  type StoredKey
+} from "../../runtime/access.ts"
 import { keyText, newKeyId, newSecret, proofOf, standingOf } from "../../runtime/access-key.ts"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import { Role } from "../../runtime/roles.ts"
@@ -31,10 +38,10 @@ export class KeyOver extends Schema.TaggedError<KeyOver>()("KeyOver", {
   }
 }
 
-/** There are as many keys as there may be, revoked ones included. */
+/** As many keys count as may, of a tenant or of all. Revoked and expired ones do not. */
 export class KeysFull extends Schema.TaggedError<KeysFull>()("KeysFull", {}) {
   override get message() {
-    return "there are as many keys as there may be"
+    return `${accessKeysMax} keys of the tenant count already, or of all tenants ${accessKeysOfAllMax}`
   }
 }
 

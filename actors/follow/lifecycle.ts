@@ -195,7 +195,7 @@ const openAll = Effect.fnUntraced(function* (life: Scope.Scope) {
     )
   )
 
-  return { log, logs, news, add }
+  return { log, logs, news, addAll }
 })
 
 type All = Effect.Success<ReturnType<typeof openAll>>
@@ -299,7 +299,8 @@ const make = Effect.gen(function* () {
               ? { places: new Map(), more: false }
               : yield* Effect.fromResult(readPlaces(after))
           const open = yield* RcRef.get(all)
-          for (const queue of filter.queues ?? []) yield* open.add(partitionOf(queue))
+          // Only a queue that is known is opened: any name can be said. Another one is, once it has a task.
+          if (filter.queues?.some((queue) => !open.logs.has(partitionOf(queue))) === true) yield* open.addAll
           // A queue that it was told nothing of yet is followed from now on.
           if (after === undefined) {
             const isFollowed = followedBy(filter)

@@ -3,6 +3,7 @@ import { Clock, Effect } from "effect"
 import { Access, type AuditEntry } from "../../runtime/access.ts"
 import type { Role } from "../../runtime/roles.ts"
 import type { Caller } from "./caller.ts"
+import { kinds } from "./problem.ts"
 import type { Row } from "./row.ts"
 
 /** What changes what others see, and what is done by people who look after others' tasks, is noted. */
@@ -13,6 +14,9 @@ export const isNoted = (
   method !== "GET" &&
   (needs === "operate" || needs === "admin" || (name.startsWith("cancel") && role !== "submit"))
 
+/** How often it is noted that a key may not do something: whoever is refused is not to fill the log. */
+const refusals = { count: 1, perMs: 60_000 } as const
+
 /** Notes what somebody has done. What cannot be noted was done nevertheless. */
 export const note = (
   { key = "anyone", role, tenant }: Caller,
@@ -22,5 +26,10 @@ export const note = (
     const said = { tenant, who: key, role, ...done }
     yield* Effect.logInfo("audit").pipe(Effect.annotateLogs(said))
     const at = yield* Clock.currentTimeMillis
-    yield* Access.use((access) => access.note({ at, ...said }))
+    const access = yield* Access
+    if (done.outcome === kinds.NotAllowed.types[0]) {
+      const { allowed } = yield* access.spend(`refused:${key}:${done.what}`, refusals)
+      if (!allowed) return
+    }
+    yield* access.note({ at, ...said })
   }).pipe(Effect.catchCause((cause) => Effect.logError("what an operator did could not be noted", cause)))

@@ -5,7 +5,7 @@
   KEYS[1]  base  string  the key prefix of the partition of access
   ARGV[1]  id    string  the key's; "" for all
 
-  Returns for one: the salt or "", how many keys there are, and the key's text or nil. For all: their texts.
+  Returns for one: the salt, "" where there never was a key, and the key's text or nil. For all: their texts.
 ]]
 
 if ARGV[1] == "" then
@@ -19,4 +19,4 @@ if ARGV[1] == "" then
   return all
 end
 local salt, text = unpack(redis.call("HMGET", key.access, "salt", ARGV[1]))
-return { salt or "", math.max(0, redis.call("HLEN", key.access) - 1), text }
+return { salt or "", text }

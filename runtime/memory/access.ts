@@ -4,12 +4,15 @@ import { RateLimiter } from "effect/persistence"
 import {
   Access,
   accessKeysMax,
+  accessKeysOfAllMax,
   auditMax,
   decodeKey,
   encodeKey,
+  endedKeptMs,
   type StoredAudit,
   type StoredKey
 } from "../access.ts"
+import { endOf } from "../access-key.ts"
 import { makeSpend } from "../rates.ts"
 
 interface Ticket {
@@ -18,33 +21,38 @@ interface Ticket {
 }
 
 const make = Effect.gen(function* () {
-  const keys = new Map<string, string>()
+  const keys = new Map<string, StoredKey>()
   const tickets = new Map<string, Ticket>()
   const log: Array<StoredAudit> = []
   let salt = ""
   let noted = 0
   const spend = yield* Effect.provide(makeSpend, RateLimiter.layerStoreMemory)
 
-  const storedOf = (text: string): StoredKey => ({ text, key: decodeKey(text) })
+  /** Whether there is room for a key of a tenant; those that ended long ago, or are too many, go. */
+  const makeRoom = (tenant: string, now: number): boolean => {
+    const all = [...keys.values()].map(({ key }) => ({ ...key, endedAt: endOf(key, now) }))
+    const counting = all.filter(({ endedAt }) => endedAt === undefined)
+    const own = counting.filter((key) => key.tenant === tenant)
+    if (own.length >= accessKeysMax || counting.length >= accessKeysOfAllMax) return false
+    const ended = all.flatMap(({ endedAt, id }) => (endedAt === undefined ? [] : [{ id, endedAt }]))
+    for (const { endedAt, id } of ended.sort((one, other) => one.endedAt - other.endedAt)) {
+      if (endedAt + endedKeptMs <= now || keys.size >= accessKeysOfAllMax) keys.delete(id)
+    }
+    return true
+  }
 
   return Access.of({
-    find: (id) =>
-      Effect.sync(() => {
-        const text = keys.get(id)
-        return { found: text === undefined ? undefined : storedOf(text), any: keys.size > 0, salt }
-      }),
-    keys: Effect.sync(() =>
-      [...keys.values()].map(storedOf).sort((one, other) => one.key.createdAt - other.key.createdAt)
-    ),
+    find: (id) => Effect.sync(() => ({ found: keys.get(id), any: salt !== "", salt })),
+    keys: Effect.sync(() => [...keys.values()].sort((one, other) => one.key.createdAt - other.key.createdAt)),
     change: (from, to, fresh) =>
-      Effect.sync(() => {
+      Effect.map(Clock.currentTimeMillis, (now) => {
         const text = encodeKey(to)
-        const there = keys.get(to.id)
+        const there = keys.get(to.id)?.text
         if (there === text) return "changed"
         if (there !== from) return "conflict"
-        if (there === undefined && keys.size >= accessKeysMax) return "full"
+        if (there === undefined && !makeRoom(to.tenant, now)) return "full"
         if (salt === "") salt = fresh
-        keys.set(to.id, text)
+        keys.set(to.id, { text, key: decodeKey(text) })
         return "changed"
       }),
     putTicket: (digest, text, forMs) =>

@@ -4,12 +4,14 @@ import { RateLimiter } from "effect/persistence"
 import {
   Access,
   accessKeysMax,
+  accessKeysOfAllMax,
   accessPartition,
   type AuditEntry,
   auditKeptMs,
   auditMax,
   decodeKey,
   encodeKey,
+  endedKeptMs,
   type StoredKey
 } from "../access.ts"
 import { makeSpend, storeOf } from "../rates.ts"
@@ -39,10 +41,10 @@ const make = Effect.gen(function* () {
 
   return Access.of({
     find: (id) =>
-      run<[salt: string, count: number, text: string | null]>("access-read", [id]).pipe(
-        Effect.map(([salt, count, text]) => ({
+      run<[salt: string, text: string | null]>("access-read", [id]).pipe(
+        Effect.map(([salt, text]) => ({
           found: text === null || text === undefined ? undefined : storedOf(text),
-          any: count > 0,
+          any: salt !== "",
           salt
         })),
         during("Access.find")
@@ -54,7 +56,16 @@ const make = Effect.gen(function* () {
       during("Access.keys")
     ),
     change: (from, to, salt) =>
-      run<1 | 0 | -1>("access-change", [to.id, from ?? "", encodeKey(to), salt, accessKeysMax]).pipe(
+      run<1 | 0 | -1>("access-change", [
+        to.id,
+        from ?? "",
+        encodeKey(to),
+        salt,
+        to.tenant,
+        accessKeysMax,
+        accessKeysOfAllMax,
+        endedKeptMs
+      ]).pipe(
         Effect.map((reply) => changed[reply]),
         during("Access.change")
       ),

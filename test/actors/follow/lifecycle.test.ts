@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { Effect, Exit, Layer, Result, Scope } from "effect"
+import { Effect, Exit, Layer, Result, Schedule, Scope } from "effect"
 import { randomBytes } from "node:crypto"
 import * as Lifecycle from "../../../actors/follow/lifecycle.ts"
 import { placesText, positionMax, readPlaces } from "../../../actors/follow/lifecycle-position.ts"
@@ -11,7 +11,7 @@ import * as Redis from "../../../runtime/redis/stores.ts"
 import { Handlers } from "../../../runtime/registry.ts"
 import { Store } from "../../../runtime/store.ts"
 import { Tenant } from "../../../runtime/tenant.ts"
-import { encodeRecord, idIn, queueOf } from "../../../runtime/task.ts"
+import { encodeRecord, idIn, type Partition, queueOf } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
 import { aReader } from "../../support/reader.ts"
 import { memorySettings, redisSettings } from "../../support/redis.ts"
@@ -206,8 +206,31 @@ for (const [name, layer] of [
     promise("hears of a queue that is new", () =>
       Effect.gen(function* () {
         const listener = yield* aListener({ queues: ["default", "brand-new"] })
-        yield* Store.use((store) => store.submit("brand-new.0", [aTask()]))
+        yield* Operations.use((operations) => operations.note("brand-new.0"))
+        // It is heard of within two seconds after its first task, however often it gets others until then.
+        yield* Effect.forkScoped(
+          Effect.repeat(
+            Store.use((store) => store.submit("brand-new.0", [aTask()])),
+            Schedule.spaced("100 millis")
+          )
+        )
         expect(yield* listener.take(1)).toMatchObject([{ type: "task.submitted", queue: "brand-new" }])
+      })
+    )
+
+    promise("opens no log of a queue that there is not, whoever names it", () =>
+      Effect.gen(function* () {
+        yield* (yield* aListener({ queues: ["default"] })).one.pipe(Effect.forkScoped)
+        yield* Operations.use((operations) => operations.note("known.0"))
+        yield* aListener({ queues: ["made-up", "known"] })
+
+        yield* Store.use((store) => store.submit("made-up.0", [aTask()]))
+        yield* Store.use((store) => store.submit("known.0", [aTask()]))
+
+        const log = yield* LifecycleLog
+        const lives = (of: Partition) => log.read(of, { epoch: 0, number: 0 }, 10)
+        expect(yield* lives("known.0")).toHaveLength(1)
+        expect(yield* lives("made-up.0")).toEqual([])
       })
     )
   })

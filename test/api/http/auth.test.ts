@@ -209,6 +209,30 @@ for (const kind of ["memory", "redis"] as const) {
       expect([...page.body.entries, ...rest.body.entries]).toEqual([...noted])
     })
 
+    test.concurrent("notes what a key may not do once a minute, and each thing that it may not do", async () => {
+      const admin = await one.aKey("delta", "admin")
+      const reader = await one.aKey("delta", "submit")
+      for (let at = 0; at < 5; at++) {
+        for (const { ask } of [one, other]) {
+          expect((await ask("POST", "/v1/dead/purge", { key: reader.key, body: {} })).status).toBe(403)
+        }
+      }
+      await one.ask("DELETE", "/v1/schedules/none", { key: reader.key })
+      for (let at = 0; at < 2; at++) await one.ask("DELETE", "/v1/schedules/none", { key: admin.key })
+
+      const noted = async (): Promise<ReadonlyArray<{ readonly what: string; readonly outcome: string }>> =>
+        (await one.ask("GET", "/v1/audit", { key: admin.key })).body.entries
+      await eventually(async () => (await noted()).length >= 4, 2_000)
+      await Bun.sleep(50)
+
+      expect((await noted()).map(({ outcome, what }) => `${what} ${outcome}`).toSorted()).toEqual([
+        "deleteSchedule forbidden",
+        "deleteSchedule schedule-not-found",
+        "deleteSchedule schedule-not-found",
+        "purgeDead forbidden"
+      ])
+    })
+
     test.concurrent("starts on an address that others reach only when there is a key", async () => {
       const listening = (settings: object) =>
         Effect.gen(function* () {
