@@ -141,7 +141,7 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   query(serve)
   events(serve, streams)
   lifecycle(serve, streams)
-  socket(serve, sockets, { open, origins })
+  socket(serve, sockets, { open, origins, local: options.local === true })
   agents(serve, drain, streams)
   queues(serve)
   workers(serve)

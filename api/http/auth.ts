@@ -24,6 +24,9 @@ const purposes: Readonly<Record<string, (c: HonoContext) => Purpose>> = {
   "/v1/ws": () => ({ for: "socket" })
 }
 
+/** Whether a ticket may be shown on a path. */
+export const takesTickets = (path: string): boolean => path in purposes
+
 /** The text of a key, however the word before it is written. */
 const bearerIn = (header: string | undefined): string | undefined =>
   header === undefined ? undefined : (/^bearer +(\S+)$/i.exec(header.trim())?.[1] ?? "")

@@ -11,6 +11,7 @@ import { cors } from "hono/cors"
 import { csrf } from "hono/csrf"
 import { secureHeaders } from "hono/secure-headers"
 import ipaddr from "ipaddr.js"
+import { takesTickets } from "./auth.ts"
 import { general, generalProblem, problemResponse } from "./problem.ts"
 import type { Row } from "./row.ts"
 
@@ -90,23 +91,26 @@ const nameIn = (host: string): string =>
     .replace(/^\[(.*)\]$/, "$1")
     .toLowerCase()
 
+/** Whether a request names this machine, or a server that pages on the list come from. */
+export const isOwnHost = (host: string | undefined, origins: Origins): boolean =>
+  host === undefined || isLoopback(nameIn(host)) || origins.some((origin) => new URL(origin).host === host)
+
+export const wrongHost = (host: string | undefined) =>
+  problemResponse(generalProblem(general.wrongHost, `this server is called localhost, not ${host}`))
+
 /**
  * Refuses requests that reach a server of this machine under another name, as they do from a page whose name was made to
  * lead here. Whoever shows a key is no such page.
  */
 export const againstRebinding =
   (origins: Origins) =>
-  ({ needs }: Row): MiddlewareHandler => {
-    const hosts = new Set(origins.map((origin) => new URL(origin).host))
-    return async (c, next) => {
-      const host = c.req.header("host")
-      const isOurs = host === undefined || isLoopback(nameIn(host)) || hosts.has(host)
-      const isKnown = c.req.header("authorization") !== undefined || c.req.query("ticket") !== undefined
-      if (needs === "nothing" || isOurs || isKnown) return next()
-      return problemResponse(
-        generalProblem(general.wrongHost, `this server is called localhost, not ${host}`)
-      )
-    }
+  ({ needs, path }: Row): MiddlewareHandler =>
+  async (c, next) => {
+    const host = c.req.header("host")
+    const isKnown =
+      c.req.header("authorization") !== undefined ||
+      (takesTickets(path) && c.req.query("ticket") !== undefined)
+    return needs === "nothing" || isKnown || isOwnHost(host, origins) ? next() : wrongHost(host)
   }
 
 const nothingRuns = "default-src 'none'; frame-ancestors 'none'"

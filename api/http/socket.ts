@@ -72,6 +72,8 @@ export class Socket {
   readonly #writer = new SocketWriter()
   readonly #subscriptions: Subscriptions
   #entrant: Entrant | undefined
+  /** Somebody shows what is to let it in, and is not let in yet: frames are handled beside each other. */
+  #isEntering = false
   readonly #working = new Set<Fiber.Fiber<void>>()
   readonly #pace = new SocketPace()
   readonly openedAt = performance.now()
@@ -247,16 +249,22 @@ export class Socket {
   }: Extract<Frame, { readonly op: "auth" }>): Effect.Effect<Entrant, ApiError, ApiServices> {
     const refused = (path: string, message: string) =>
       Effect.fail(new BodyRefused({ faults: [{ path, message }] }))
-    if (this.#entrant?.key !== undefined)
+    if (this.#entrant?.key !== undefined || this.#isEntering)
       return refused("/op", "this socket was let in before; open another one")
     if ((key === undefined) === (ticket === undefined)) return refused("/key", "say a key or a ticket")
     const shown =
       key === undefined ? { ticket: ticket!, purpose: { for: "socket" } as const } : { bearer: key }
+    this.#isEntering = true
     return Gate.use((gate) => gate.admit(shown, { open: this.#options.open })).pipe(
       Effect.tap((entrant) =>
         Effect.sync(() => {
           this.#entrant = entrant
           this.#options.onLetIn(entrant)
+        })
+      ),
+      Effect.ensuring(
+        Effect.sync(() => {
+          this.#isEntering = false
         })
       )
     )

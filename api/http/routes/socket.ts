@@ -3,6 +3,7 @@ import { Effect, Schema } from "effect"
 import { Gate } from "../../../actors/access/gate.ts"
 import { carriedIn } from "../../../runtime/telemetry/trace-context.ts"
 import { shownIn } from "../auth.ts"
+import { isOwnHost, wrongHost } from "../browser.ts"
 import type { Serve } from "../mount.ts"
 import { general, generalProblem, problemResponse } from "../problem.ts"
 import { UpgradeNeeded } from "../refusals.ts"
@@ -54,7 +55,16 @@ const entrantOf = (c: ApiContext, open: boolean) => {
 export const socket = (
   serve: Serve,
   sockets: Sockets,
-  { open, origins }: { readonly open: boolean; readonly origins: ReadonlyArray<string> }
+  {
+    local,
+    open,
+    origins
+  }: {
+    readonly open: boolean
+    readonly origins: ReadonlyArray<string>
+    /** Whether it is reached on this machine alone. */
+    readonly local: boolean
+  }
 ) => {
   serve(
     rows.socket,
@@ -72,7 +82,12 @@ export const socket = (
         traceparent: c.req.header("traceparent"),
         tracestate: c.req.header("tracestate")
       })
-      const data = sockets.begin({ entrant: yield* entrantOf(c, open), base: baseOf(c), carried })
+      const entrant = yield* entrantOf(c, open)
+      // Who shows nothing and is let in all the same is no page whose name was made to lead here.
+      const isAnyone = entrant !== undefined && shownIn(c, rows.socket.path) === undefined
+      if (local && isAnyone && !isOwnHost(c.req.header("host"), origins))
+        return wrongHost(c.req.header("host"))
+      const data = sockets.begin({ entrant, base: baseOf(c), carried })
       // The answer is the server's: what is given here is not sent.
       if (upgrade.call(c.env, c.req.raw, { data })) return new Response(null)
       return yield* new UpgradeNeeded()

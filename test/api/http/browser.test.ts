@@ -1,6 +1,8 @@
 /** What pages of strangers, and those of friends, may do with the API in a browser. */
 import { describe, expect } from "bun:test"
 import { Effect } from "effect"
+import { anyone } from "../../../actors/access/caller.ts"
+import { KeyOperator } from "../../../actors/access/keys.ts"
 import { anApi, jsonBody, promise } from "../../support/api.ts"
 
 const friend = "https://app.example.com"
@@ -91,8 +93,31 @@ describe("a page of another origin", () => {
         expect((yield* ask("/v1/tasks", named(host))).status).toBe(200)
       }
       expect((yield* ask("/healthz", named("rebound.example.com"))).status).toBe(200)
+      // Where no ticket is taken, none makes anybody known.
+      expect((yield* ask("/metrics?ticket=x", named("rebound.example.com"))).status).toBe(421)
       const shown = named("proxied.example.com", { authorization: "Bearer x" })
       expect((yield* ask("/v1/tasks", shown)).status).not.toBe(421)
+    })
+  )
+})
+
+describe("a web socket of this machine", () => {
+  promise("opens under a name of its own only to who shows a key, while everybody is let in", () =>
+    Effect.gen(function* () {
+      const { request } = yield* anApi({ local: true, origins: [friend] })
+      const opened = (host: string) => {
+        const headers = { host, origin: `http://${host}`, upgrade: "websocket" }
+        return Effect.map(request("/v1/ws", { headers }, { upgrade: () => true }), ({ status }) => status)
+      }
+
+      expect(yield* opened("rebound.example.com:4000")).toBe(421)
+      expect(yield* opened("localhost:4000")).toBe(200)
+
+      yield* (yield* KeyOperator).create(anyone, { role: "admin" })
+      // From the first key on, which is known within a second, nobody is let in who does not show one, in a frame of it.
+      yield* Effect.repeat(Effect.delay(opened("proxied.example.com"), "20 millis"), {
+        until: (status) => status === 200
+      })
     })
   )
 })
