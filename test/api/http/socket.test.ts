@@ -1,6 +1,7 @@
 import { describe, expect } from "bun:test"
-import { Context, Duration, Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { anyone } from "../../../actors/access/caller.ts"
+import { Gate } from "../../../actors/access/gate.ts"
 import { KeyOperator } from "../../../actors/access/keys.ts"
 import { Follow } from "../../../actors/follow/follow.ts"
 import { Lifecycle } from "../../../actors/follow/lifecycle.ts"
@@ -223,14 +224,10 @@ describe("a web socket", () => {
       expect(yield* ask({ op: "auth", key: "troupe_wrong" })).toMatchObject({
         problem: { type: "unauthorized" }
       })
-      const twice = yield* Effect.all(
-        [
-          ask({ op: "auth", key: Redacted.value(reader.key) }),
-          ask({ op: "auth", key: Redacted.value(reader.key) })
-        ],
-        { concurrency: 2 }
-      )
-      expect(twice).toMatchObject([{ ok: true, role: "read" }, { problem: { type: "body-refused" } }])
+      expect(yield* ask({ op: "auth", key: Redacted.value(reader.key) })).toMatchObject({
+        ok: true,
+        role: "read"
+      })
       expect(yield* ask(task)).toMatchObject({ problem: { status: 403, type: "forbidden" } })
       expect(yield* ask({ op: "subscribe" })).toMatchObject({ ok: true })
 
@@ -240,6 +237,48 @@ describe("a web socket", () => {
       expect(yield* other.ask({ op: "subscribe" })).toMatchObject({ problem: { type: "forbidden" } })
       yield* keys.revoke(anyone, submitter.id)
       expect(yield* other.closed).toMatchObject({ code: 4401 })
+    })
+  )
+
+  promise("lets in once, by the key that it was shown first, and closes when that counts no more", () =>
+    Effect.gen(function* () {
+      const keys = yield* KeyOperator
+      const [first, second] = [
+        yield* keys.create(anyone, { role: "read" }),
+        yield* keys.create(anyone, { role: "submit" })
+      ]
+      const gate = yield* Gate
+      const slow = Gate.of({
+        ...gate,
+        admit: (shown, options) => Effect.delay(gate.admit(shown, options), "20 millis")
+      })
+      const sockets = new Sockets(Context.add(yield* Effect.context<ApiServices>(), Gate, slow), {
+        drain: new Drain(),
+        heartbeat: "10 millis",
+        slow: "10 seconds",
+        open: true
+      })
+      const sent: Array<unknown> = []
+      const closed = yield* Deferred.make<number>()
+      const socket = sockets.begin({ entrant: undefined, base: "", carried: {} })
+      socket.opened({
+        send: (text) => sent.push(JSON.parse(text)),
+        ping: () => {},
+        close: (code) => {
+          Deferred.doneUnsafe(closed, Effect.succeed(code))
+          socket.closed()
+        },
+        terminate: () => {}
+      })
+      for (const [at, { key }] of [first, second].entries())
+        socket.said(JSON.stringify({ ref: at, op: "auth", key: Redacted.value(key) }))
+      yield* Effect.sleep(1).pipe(Effect.repeat({ until: () => sent.length === 2 }))
+      expect(sent).toMatchObject([
+        { ref: 1, problem: { type: "body-refused" } },
+        { ref: 0, ok: true, role: "read" }
+      ])
+      yield* keys.revoke(anyone, first.id)
+      expect(yield* Deferred.await(closed)).toBe(4401)
     })
   )
 
