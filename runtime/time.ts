@@ -11,15 +11,16 @@ export const timeExpected = "not a time in ISO 8601, such as 2030-01-31T09:00:00
 
 const form = /^(\d{4}-\d\d-\d\d)(T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/i
 
-const isDay = (date: string): boolean => {
-  const midnight = new Date(`${date}T00:00:00Z`)
-  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(date)
+/** Whether a text is a date, of a day that there is. */
+export const isDate = (text: string): boolean => {
+  const at = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN
+  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text)
 }
 
 /** In Unix milliseconds; `undefined` for what is no time. */
 export const readTime = (text: string): number | undefined => {
   const [, date, time, , , , zone] = form.exec(text) ?? []
-  if (date === undefined || !isDay(date)) return undefined
+  if (date === undefined || !isDate(date)) return undefined
   const millis = Date.parse(time === undefined || zone !== undefined ? text : `${text}Z`)
   return Number.isNaN(millis) ? undefined : millis
 }

@@ -273,9 +273,8 @@ const makeRecall = () => {
       if (Exit.isSuccess(answer) && Option.isSome(answer.value)) return answer.value.value
       const then = last.get(id)
       const now = yield* Clock.currentTimeMillis
-      return then !== undefined && now - then.at <= Duration.toMillis(recalledFor)
-        ? read(then.known)
-        : yield* ask
+      if (then !== undefined && now - then.at <= Duration.toMillis(recalledFor)) return read(then.known)
+      return yield* Exit.isFailure(answer) ? Effect.failCause(answer.cause) : ask
     })
 
   return { note, orLast }

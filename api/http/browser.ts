@@ -91,9 +91,12 @@ const nameIn = (host: string): string =>
     .replace(/^\[(.*)\]$/, "$1")
     .toLowerCase()
 
-/** Whether a request names this machine, or a server that pages on the list come from. */
-export const isOwnHost = (host: string | undefined, origins: Origins): boolean =>
-  host === undefined || isLoopback(nameIn(host)) || origins.some((origin) => new URL(origin).host === host)
+/** Makes what says whether a request names this machine, or a server that pages on the list come from. */
+export const ownHosts = (origins: Origins) => {
+  const hosts = new Set(origins.map((origin) => new URL(origin).host))
+  return (host: string | undefined): boolean =>
+    host === undefined || isLoopback(nameIn(host)) || hosts.has(host)
+}
 
 export const wrongHost = (host: string | undefined) =>
   problemResponse(generalProblem(general.wrongHost, `this server is called localhost, not ${host}`))
@@ -102,16 +105,17 @@ export const wrongHost = (host: string | undefined) =>
  * Refuses requests that reach a server of this machine under another name, as they do from a page whose name was made to
  * lead here. Whoever shows a key is no such page.
  */
-export const againstRebinding =
-  (origins: Origins) =>
-  ({ needs, path }: Row): MiddlewareHandler =>
-  async (c, next) => {
-    const host = c.req.header("host")
-    const isKnown =
-      c.req.header("authorization") !== undefined ||
-      (takesTickets(path) && c.req.query("ticket") !== undefined)
-    return needs === "nothing" || isKnown || isOwnHost(host, origins) ? next() : wrongHost(host)
-  }
+export const againstRebinding = (origins: Origins) => {
+  const isOwnHost = ownHosts(origins)
+  return ({ needs, path }: Row): MiddlewareHandler =>
+    async (c, next) => {
+      const host = c.req.header("host")
+      const isKnown =
+        c.req.header("authorization") !== undefined ||
+        (takesTickets(path) && c.req.query("ticket") !== undefined)
+      return needs === "nothing" || isKnown || isOwnHost(host) ? next() : wrongHost(host)
+    }
+}
 
 const nothingRuns = "default-src 'none'; frame-ancestors 'none'"
 

@@ -4,12 +4,13 @@
  * Safe to repeat: the same hour again gives the same sums, and takes in what came late, until it is final. Records of tasks
  * are kept for `TROUPE_RETENTION` only, so an hour that was never summed up by then is lost.
  */
+import { isDate } from "../../runtime/time.ts"
 import { Effect, Layer, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
 import { type AttemptOver, CurrentTask, defineTask, type EventRefused } from "../../runtime/handler.ts"
 import { tenantDefault } from "../../runtime/tenant.ts"
 import { total, TaskCounts, UsageCounts } from "../analytics/figures.ts"
-import { dateAfter, dateIn, hourMs, hourOf, isDate, isTimeZone } from "../analytics/periods.ts"
+import { dateAfter, dateIn, hourMs, hourOf, isTimeZone } from "../analytics/periods.ts"
 import { type Rollup, Rollups } from "../analytics/rollups.ts"
 import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"

@@ -29,12 +29,6 @@ export const hoursIn = ({ from, to }: Span): ReadonlyArray<number> => {
 
 export const isTimeZone = (zone: string): boolean => Option.isSome(DateTime.zoneMakeNamed(zone))
 
-/** As `2026-11-22`. */
-export const isDate = (text: string): boolean => {
-  const at = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN
-  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text)
-}
-
 /** The date of a moment where a zone's clocks hang. */
 export const dateIn = (zone: string, at: number): string =>
   DateTime.formatIsoDate(DateTime.makeZonedUnsafe(at, { timeZone: zone }))

@@ -12,7 +12,7 @@
 import { pageAt } from "../text/documents.ts"
 import { lines, paragraphs, runs, sentences, type Span } from "../text/sentences.ts"
 import type { CountTokens } from "../text/tokens.ts"
-import { beginning } from "./pages.ts"
+import { beginning } from "../text/beginning.ts"
 
 export interface Cutting {
   /** No chunk has more tokens. */

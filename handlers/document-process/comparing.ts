@@ -8,7 +8,7 @@ import { CurrentTask } from "../../runtime/handler.ts"
 import { Documents } from "../text/documents.ts"
 import { sentences } from "../text/sentences.ts"
 import type { Plan } from "../documents/options.ts"
-import { beginning } from "./pages.ts"
+import { beginning } from "../text/beginning.ts"
 import { cut, describe, type Described, tell } from "./reading.ts"
 
 /** A document with more is compared by its words: their vectors would take some 20 MB of Redis on their way. */

@@ -1,6 +1,7 @@
 /** What a document says of itself beside its text, as far as it can be understood. */
 import type { Metadata } from "../text/documents.ts"
-import { beginning, clean } from "./pages.ts"
+import { beginning } from "../text/beginning.ts"
+import { clean } from "./pages.ts"
 
 /** What a document may say of itself, as it says it: any text, or nothing. */
 export interface Said {

@@ -27,12 +27,6 @@ export const clean = (text: string): string =>
     .replace(/\n{3,}/g, "\n\n")
     .trim()
 
-/** What a text begins with: at most so many UTF-16 units, and no half of a character at the end. */
-export const beginning = (text: string, unitsMax: number): string =>
-  text.slice(0, isHighSurrogate(text.charCodeAt(unitsMax - 1)) ? unitsMax - 1 : unitsMax)
-
-const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbff
-
 /**
  * The texts of the pages as one, and where each page begins in it. A sentence that runs over a page's end is whole; a
  * page without text begins where the next does.

@@ -1,4 +1,5 @@
 /** Passages as models read them and answers cite them: numbered from 1, in the order in which they were found. */
+import { beginning } from "../text/beginning.ts"
 import type { Citation } from "./citation.ts"
 import { type Passage, textOf } from "./retrieve.ts"
 
@@ -50,8 +51,5 @@ export const quoteOf = (text: string): string => {
   const line = text.replace(/\s+/g, " ").replace(/^(?:[-*+•‣▪–]|\d{1,3}[.)])\s/, "")
   return line.length <= quoteCharactersMax
     ? line
-    : `${line
-        .slice(0, quoteCharactersMax - 1)
-        .toWellFormed()
-        .replace(/(?:\s+\S*|\uFFFD)$/, "")}…`
+    : `${beginning(line, quoteCharactersMax - 1).replace(/\s+\S*$/, "")}…`
 }

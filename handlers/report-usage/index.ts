@@ -5,13 +5,14 @@
  * A tenant is told of itself alone, the tenant `default` of everybody. Safe to repeat: the same roll-ups give the same bytes,
  * and the files of a task are made once.
  */
+import { isDate } from "../../runtime/time.ts"
 import { Effect, Layer, Schema, Stream } from "effect"
 import * as Csv from "effect/encoding/Csv"
 import { FileInfo, Files } from "../../runtime/files.ts"
 import { type AttemptOver, CurrentTask, defineTask, type EventRefused } from "../../runtime/handler.ts"
 import { TenantName, tenantDefault } from "../../runtime/tenant.ts"
 import { sum, TaskCounts, total, UsageCounts } from "../analytics/figures.ts"
-import { datesBetween, isDate, isTimeZone, lastWhole, midnight } from "../analytics/periods.ts"
+import { datesBetween, isTimeZone, lastWhole, midnight } from "../analytics/periods.ts"
 import { Rollups } from "../analytics/rollups.ts"
 import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"

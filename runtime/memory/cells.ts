@@ -161,6 +161,11 @@ export class Cells {
     return worker
   }
 
+  /** A parent has this child, which it may wait for. */
+  adopt(parent: string, child: TaskId): void {
+    this.children.set(parent, (this.children.get(parent) ?? new Set()).add(child))
+  }
+
   recordOf(ulid: string): string | undefined {
     return this.tasks.get(segmentOf(ulid))?.get(ulid) ?? this.letters.get(ulid)
   }

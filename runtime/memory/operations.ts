@@ -77,10 +77,7 @@ const reviveIn = (
     parent !== undefined &&
     partitionOfId(parent) === heap.partition &&
     heap.recordOf(ulidOfId(parent))?.startsWith("Q") === true
-  if (adopts) {
-    const siblings = heap.children.get(ulidOfId(parent)) ?? new Set()
-    heap.children.set(ulidOfId(parent), siblings.add(idIn(heap.partition, ulid)))
-  }
+  if (adopts) heap.adopt(ulidOfId(parent), idIn(heap.partition, ulid))
   heap.keep({
     entry,
     record,

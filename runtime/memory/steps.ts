@@ -30,8 +30,7 @@ const make = Effect.gen(function* () {
       const isNew = !steps.has(number)
       const kept = steps.get(number) ?? { name, value }
       steps.set(number, kept)
-      if (child !== undefined && (isNew || anew))
-        heap.children.set(ulid, (heap.children.get(ulid) ?? new Set()).add(child))
+      if (child !== undefined && (isNew || anew)) heap.adopt(ulid, child)
       return Effect.succeed({ number, ...kept })
     })
 

@@ -18,12 +18,7 @@ import { testTroupe } from "../../api/testing/index.ts"
 import { aCart } from "../support/carts.ts"
 import { it } from "../support/effect.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
-
-const rejection = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => Promise.reject(new Error("it did not reject")),
-    (error: unknown) => error
-  )
+import { rejection } from "../support/rejection.ts"
 
 /** Asks a cart for a size, and itself is asked. */
 const shopper = defineAgent({

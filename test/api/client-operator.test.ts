@@ -5,6 +5,7 @@ import * as Fx from "../../api/client/effect.ts"
 import { type ConnectOptions, connect, defineTask, Fatal } from "../../api/client/index.ts"
 import { it } from "../support/effect.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
+import { rejection } from "../support/rejection.ts"
 
 /** What `flaky` does next: it fails while there is something here, and says it. */
 const failures: Array<string> = []
@@ -39,12 +40,6 @@ const endless = defineTask({
 })
 
 const handlers = [flaky, refuse, endless]
-
-const rejection = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => Promise.reject(new Error("it did not reject")),
-    (error: unknown) => error
-  )
 
 /** Asks until what is asked is so. */
 const until = async <A>(ask: () => Promise<A>, is: (answer: A) => boolean): Promise<A> => {

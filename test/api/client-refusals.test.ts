@@ -11,19 +11,11 @@ import {
   type SubmitOptions
 } from "../../api/client/index.ts"
 import { testTroupe } from "../../api/testing/index.ts"
+import { rejection } from "../support/rejection.ts"
 
 const ok = defineTask({ name: "ok", run: () => "done" })
 
 const options: ConnectOptions = { store: "memory", handlers: [ok], settings: { log: "None" } }
-
-const rejection = async (promise: Promise<unknown>): Promise<unknown> => {
-  try {
-    await promise
-  } catch (error) {
-    return error
-  }
-  throw new Error("it did not reject")
-}
 
 describe("a connection", () => {
   test("is refused for a namespace that the setting could not be", async () => {

@@ -6,6 +6,7 @@ import { connect, defineTask } from "../../api/client/index.ts"
 import { it } from "../support/effect.ts"
 import { programIn } from "../support/program.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
+import { rejection } from "../support/rejection.ts"
 
 const greet = defineTask({
   name: "greet",
@@ -15,12 +16,6 @@ const greet = defineTask({
 
 const aConnection = (namespace = aNamespace()) =>
   connect({ redisUrl, namespace, handlers: [greet], settings: { log: "Warn" } })
-
-const rejection = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => Promise.reject(new Error("it did not reject")),
-    (error: unknown) => error
-  )
 
 /** Asks until what is asked is so. */
 const until = async <A>(ask: () => Promise<A>, is: (answer: A) => boolean): Promise<A> => {

@@ -14,6 +14,7 @@ import {
 import { it } from "../support/effect.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
 import { ulidAt } from "../support/tasks.ts"
+import { rejection } from "../support/rejection.ts"
 
 const add = defineTask({
   name: "add",
@@ -72,15 +73,6 @@ const wait = defineTask({
 })
 
 const handlers = [add, speak, refuse, wait]
-
-const rejection = async (promise: Promise<unknown>): Promise<unknown> => {
-  try {
-    await promise
-  } catch (error) {
-    return error
-  }
-  throw new Error("it did not reject")
-}
 
 const settings = { log: "Warn" } as const
 

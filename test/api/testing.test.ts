@@ -8,6 +8,7 @@ import "../../docs/examples/testing/cart.ts"
 import "../../docs/examples/testing/outage.ts"
 import "../../docs/examples/testing/pipeline.ts"
 import "../../docs/examples/testing/reminder.ts"
+import { rejection } from "../support/rejection.ts"
 
 const hour = 3_600_000
 
@@ -23,13 +24,6 @@ const aGate = () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   return { handler: defineTask({ name: "gated", timeout: "1 hour", run: () => promise }), open: resolve }
 }
-
-/** What a promise is rejected with. */
-const rejection = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => "resolved",
-    (error: unknown) => error
-  )
 
 const startsIn = (troupe: TroupeUnderTest, name: string, start: number) =>
   troupe.runs(name).map(({ startedAt }) => (startedAt - start) / hour)

@@ -49,6 +49,15 @@ const endElsewhere = Effect.fnUntraced(function* (child: Child) {
 
 const idOf = (entry: Entry): TaskId => idIn(partition, ulidOfEntry(entry))
 
+/** Puts a dead child back to work, and gives its next run. */
+const revive = Effect.fnUntraced(function* ({ entry, ulid }: Child, parent: Entry) {
+  const { record: expected } = (yield* found(ulid))!
+  const again = nextRun(entry)
+  const revival = { ulid, expected, record: `Qn2.0${anEnvelope()}`, entry: again, parent: idOf(parent) }
+  yield* (yield* Operations).revive(partition, [revival])
+  return again
+})
+
 export const waitingSuite = (name: string, storeWith: StoreWith): void => {
   const promise = promisesOn(storeWith)
 
@@ -96,11 +105,8 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
       const parent = yield* aRun()
       const [child] = yield* adopted(parent, 1)
       yield* turn("w", { settled: [end(child!.entry, "F")] })
-      const { record } = (yield* found(child!.ulid))!
-      const again = nextRun(child!.entry)
-      const revival = { ulid: child!.ulid, expected: record, record: `Qn2.0${anEnvelope()}`, entry: again }
 
-      yield* (yield* Operations).revive(partition, [{ ...revival, parent: idOf(parent) }])
+      const again = yield* revive(child!, parent)
       yield* turn("w", { settled: [wait(parent, child!.id)] })
 
       expect(yield* claim("w", 5)).toEqual([again])
@@ -112,11 +118,8 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
       const parent = yield* aRun()
       const [child] = yield* adopted(parent, 1)
       yield* turn("w", { settled: [end(child!.entry, "F"), end(parent)] })
-      const { record } = (yield* found(child!.ulid))!
-      const again = nextRun(child!.entry)
-      const revival = { ulid: child!.ulid, expected: record, record: `Qn2.0${anEnvelope()}`, entry: again }
 
-      yield* (yield* Operations).revive(partition, [{ ...revival, parent: idOf(parent) }])
+      const again = yield* revive(child!, parent)
 
       expect(yield* claim("w", 5)).toEqual([again])
       yield* turn("w", { settled: [end(again)] })

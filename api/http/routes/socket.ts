@@ -3,7 +3,7 @@ import { Effect, Schema } from "effect"
 import { Gate } from "../../../actors/access/gate.ts"
 import { carriedIn } from "../../../runtime/telemetry/trace-context.ts"
 import { shownIn } from "../auth.ts"
-import { isOwnHost, wrongHost } from "../browser.ts"
+import { ownHosts, wrongHost } from "../browser.ts"
 import type { Serve } from "../mount.ts"
 import { general, generalProblem, problemResponse } from "../problem.ts"
 import { UpgradeNeeded } from "../refusals.ts"
@@ -66,6 +66,7 @@ export const socket = (
     readonly local: boolean
   }
 ) => {
+  const isOwnHost = ownHosts(origins)
   serve(
     rows.socket,
     Effect.fnUntraced(function* (c) {
@@ -85,8 +86,8 @@ export const socket = (
       const entrant = yield* entrantOf(c, open)
       // Who shows nothing and is let in all the same is no page whose name was made to lead here.
       const isAnyone = entrant !== undefined && shownIn(c, rows.socket.path) === undefined
-      if (local && isAnyone && !isOwnHost(c.req.header("host"), origins))
-        return wrongHost(c.req.header("host"))
+      const host = c.req.header("host")
+      if (local && isAnyone && !isOwnHost(host)) return wrongHost(host)
       const data = sockets.begin({ entrant, base: baseOf(c), carried })
       // The answer is the server's: what is given here is not sent.
       if (upgrade.call(c.env, c.req.raw, { data })) return new Response(null)

@@ -1,3 +1,4 @@
+import { isDate } from "../../../runtime/time.ts"
 import { describe, expect, test } from "bun:test"
 import { HourOfFigures, quartersWithin, sum, total } from "../../../handlers/analytics/figures.ts"
 import {
@@ -6,7 +7,6 @@ import {
   dayIn,
   hourMs,
   hoursIn,
-  isDate,
   isTimeZone,
   lastWhole,
   quarterMs
