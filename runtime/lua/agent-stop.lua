@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[
   End an agent, a piece of its mailbox at a time: what runs is interrupted, what waits is cancelled, timers and state are
-  forgotten. It may run when memory is full: it frees some.
+  forgotten. It may run when memory is full: it frees some. Between the pieces the agent is in quarantine.
 
   KEYS[1]  base       string  the partition's key prefix
   ARGV[1]  address    string  the agent's
@@ -40,7 +40,11 @@ if left == 0 then
   redis.call("UNLINK", key.agent(address))
   redis.call("ZREM", key.agents, address)
   redis.call("SREM", key.pausedKeys, "~" .. address)
+else
+  -- Until the last piece nothing more of it is handed out, or let in.
+  redis.call("SADD", key.pausedKeys, "~" .. address)
 end
+some_paused = nil
 local ended = end_early(ids, "C", ARGV[3], now, tonumber(ARGV[4]))
 mark_ready({ box })
 return { #ended, left }

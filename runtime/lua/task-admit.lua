@@ -16,7 +16,7 @@
   ARGV[9]   deadline   ms      Unix time, or ""
   ARGV[10]  callback   string  "c": its end is to be told to a URL; ""
   ARGV[11]  retention  ms      how long outcomes and streams are kept
-  ARGV[12]  arrival    string  "reject": not while its box has work or runs; "interrupt": the first that runs is cancelled; ""
+  ARGV[12]  arrival    string  "reject": not while its box has work or runs; "interrupt": what runs is cancelled; ""
   then for each guard, in the order they are asked
     member  string  <kind>:<hash of its name>
     rule    string  idempotency: the hash of the input; unique: "started" or "ended", until when it holds; else ""
@@ -36,6 +36,7 @@
 --- @include "lives"
 --- @include "bell"
 --- @include "boxes"
+--- @include "arrivals"
 --- @include "watchers"
 --- @include "finish"
 --- @include "end-early"
@@ -121,7 +122,7 @@ end
 local agent = box ~= "" and agent_of(box)
 if agent and is_paused(box) then
   return { "q", agent }
-elseif ARGV[12] == "reject" and redis.call("EXISTS", key.box(box), key.taken(box)) > 0 then
+elseif ARGV[12] == "reject" and (redis.call("EXISTS", key.taken(box)) == 1 or has_work(box)) then
   return { "b", agent or box }
 end
 
@@ -131,10 +132,8 @@ if superseded then
   end_early({ superseded }, "C", error, now, retention)
 end
 if ARGV[12] == "interrupt" then
-  local taken = redis.call("SMEMBERS", key.taken(box))
-  table.sort(taken)
   local error = '{"type":"Interrupted","message":"' .. partition_name() .. "." .. id .. ' has come"}'
-  end_early({ taken[1] and id_of(taken[1]) }, "C", error, now, retention)
+  end_early({ what_runs(box) }, "C", error, now, retention)
 end
 keep_records({ [sub(entry, 1, 8)] = { id, ARGV[2] } })
 keep_ties(id, lines_of(box, ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]), ARGV[8], ARGV[9])

@@ -85,9 +85,8 @@ const make = Effect.gen(function* () {
     const agent = box === undefined ? undefined : agentOfBox(box.name)
     if (agent !== undefined && heap.pausedKeys.has(agentBoxKey(agent)))
       return yield* new AgentQuarantined({ agent })
-    const taken = box === undefined ? [] : [...(heap.taken.get(box.name) ?? [])].sort()
-    const waits = box !== undefined && (heap.box.get(box.name)?.length ?? 0) > 0
-    if (task.arrival === "reject" && (taken.length > 0 || waits))
+    const taken = box === undefined ? [] : [...(heap.taken.get(box.name) ?? [])]
+    if (task.arrival === "reject" && (taken.length > 0 || (box !== undefined && heap.hasWork(box.name))))
       return yield* new AgentBusy({ agent: agent ?? box!.name })
 
     const next = () => byScore(heap.later)[0]?.[0]
@@ -96,7 +95,8 @@ const make = Effect.gen(function* () {
       const error = { type: "Superseded", message: `${idIn(partition, ulid)} has taken its place` }
       heap.endEarly([superseded], "C", error, now, retentionMs)
     }
-    const [first] = taken
+    taken.sort((one, other) => heap.compareMessages(one, other))
+    const first = taken.find((entry) => heap.running.has(entry)) ?? taken[0]
     if (task.arrival === "interrupt" && first !== undefined) {
       const error = { type: "Interrupted", message: `${idIn(partition, ulid)} has come` }
       heap.endEarly([ulidOfEntry(first)], "C", error, now, retentionMs)

@@ -80,7 +80,7 @@ const make = Effect.gen(function* () {
       ulids.push(...(heap.agents.get(agent)?.timers.values() ?? []))
       heap.agents.delete(agent)
       heap.pausedKeys.delete(agentBoxKey(agent))
-    }
+    } else heap.pausedKeys.add(agentBoxKey(agent))
     const ended = heap.endEarly(ulids, "C", { type: "AgentStopped", message: reason }, now, retentionMs)
     heap.markReady(box)
     return { cancelled: ended.length, left }

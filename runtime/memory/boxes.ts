@@ -3,13 +3,32 @@
  * specification of `runtime/lua/lib/boxes.lua`.
  */
 import { type AgentAddress, agentOfBox, type Box, ringOf } from "../mailbox.ts"
-import { quantum } from "../turn.ts"
-import { crashesOf, type Entry, isBoxed, laneOfEntry, nextRun, ulidOfEntry } from "../task.ts"
+import { crashesSuspect, quantum } from "../turn.ts"
+import {
+  crashesOf,
+  type Entry,
+  isBoxed,
+  laneOfEntry,
+  nextRun,
+  submittedAt,
+  ulidOfEntry
+} from "../task.ts"
 
 import { Cells } from "./cells.ts"
 
 /** How many boxes a claim looks into at most. */
 const ringRounds = 64
+
+/** How many entries of what has ended one look at a box takes away. */
+const staleMax = 100
+
+/** What a turn may claim, and has claimed, of suspects: one at most. */
+export interface Suspects {
+  mayTake: boolean
+  taken: boolean
+  /** Whether it left another one behind after it had taken one. */
+  left: boolean
+}
 
 /** A partition with its boxes. */
 export class Boxes extends Cells {
@@ -56,43 +75,97 @@ export class Boxes extends Cells {
       const kept = this.taken.get(name)?.delete(entry) ?? false
       const list = this.box.get(name) ?? []
       this.box.set(name, list)
-      if (atHead || kept) list.unshift(entry)
+      if ((atHead || kept) && agentOfBox(name) !== undefined) this.#putBack(list, entry)
+      else if (atHead || kept) list.unshift(entry)
       else list.push(entry)
       touched.add(name)
     }
     for (const name of touched) this.markReady(name)
   }
 
-  /** Gives up the room of entries that run no more. An ordered box keeps it for the next run, and any box a suspect's. */
-  giveUpRoom(entries: ReadonlyArray<Entry>, suspects: ReadonlyArray<Entry> = []): void {
+  /** Puts a message back into its agent's box: behind those before it that have come back already. */
+  #putBack(list: Array<Entry>, entry: Entry): void {
+    const some = list.slice(0, quantum)
+    const at = some.findIndex((other) => {
+      return this.recordOf(ulidOfEntry(other)) !== undefined && this.compareMessages(entry, other) < 0
+    })
+    list.splice(at < 0 ? some.length : at, 0, entry)
+  }
+
+  /** Below 0 where a message comes before another: the one that was submitted, or due, first. */
+  compareMessages(entry: Entry, other: Entry): number {
+    return this.#cameAt(entry) - this.#cameAt(other) || (entry < other ? -1 : 1)
+  }
+
+  /** When a task was there to be run for the first time: one that was tried before, when it was submitted. */
+  #cameAt(entry: Entry): number {
+    const wasTried = (this.envelopeOf(entry)?.past ?? []).length > 0
+    return wasTried ? submittedAt(ulidOfEntry(entry)) : this.waitsSince(entry)
+  }
+
+  /** Whether something living waits in a box. What has ended is taken from its head. */
+  hasWork(name: string): boolean {
+    const list = this.box.get(name) ?? []
+    for (let left = staleMax; left > 0; left--) {
+      const [first] = list
+      if (first === undefined) return false
+      if (this.isCurrent(first)) return true
+      list.shift()
+    }
+    return true
+  }
+
+  /** Gives up the room of entries that run no more. An ordered box keeps it for the next run. */
+  giveUpRoom(entries: ReadonlyArray<Entry>): void {
     for (const entry of entries) {
       if (!isBoxed(entry)) continue
       const name = this.boxOf(ulidOfEntry(entry))?.name
       if (name === undefined || !this.taken.get(name)?.delete(entry)) continue
       const next = nextRun(entry)
-      if (this.boxes.get(name)?.ordered || suspects.includes(next)) this.taken.get(name)!.add(next)
+      if (this.boxes.get(name)?.ordered) this.taken.get(name)!.add(next)
       else this.markReady(name)
     }
   }
 
-  /** Those of some entries of an agent that go at once: one that a worker died with goes alone. */
-  #together(entries: ReadonlyArray<Entry>): ReadonlyArray<Entry> {
-    const crashed = entries.findIndex((entry) => crashesOf(this.recordOf(ulidOfEntry(entry))!) > 0)
-    return crashed < 0 ? entries : entries.slice(0, Math.max(1, crashed))
+  /**
+   * Those of some entries of a box that go at once. A turn takes one suspect at most. What a worker died with goes alone among an
+   * agent's messages, and nothing of an ordered box passes over what is before it.
+   */
+  #together(name: string, entries: ReadonlyArray<Entry>, suspects: Suspects): ReadonlyArray<Entry> {
+    const isAgent = agentOfBox(name) !== undefined
+    const going: Array<Entry> = []
+    for (const [at, entry] of entries.entries()) {
+      const crashes = crashesOf(this.recordOf(ulidOfEntry(entry))!)
+      if (isAgent && crashes > 0 && at > 0) break
+      if (crashes >= crashesSuspect) {
+        if (!suspects.mayTake) {
+          suspects.left = suspects.taken
+          if (this.boxes.get(name)!.ordered) break
+          continue
+        }
+        suspects.mayTake = false
+        suspects.taken = true
+      }
+      going.push(entry)
+      if (isAgent && crashes > 0) break
+    }
+    return going
   }
 
   /**
    * Claims from the boxes of a ring, each box a quantum at a time; agents of whom it claims are told to `activated`. The
-   * boxes of one round are taken out and put back together.
+   * boxes of one round are taken out and put back together; one with something left behind is not looked at again by this claim.
    */
   claimRing(
     ring: string,
     want: number,
     held: Set<Entry>,
+    suspects: Suspects,
     activated: (agent: AgentAddress) => void
-  ): Array<Entry> {
+  ): { readonly claimed: ReadonlyArray<Entry>; readonly someStay: boolean } {
     const ready = this.ready.get(ring) ?? []
     const claimed: Array<Entry> = []
+    const putOff: Array<string> = []
     for (let rounds = ringRounds; rounds > 0 && claimed.length < want;) {
       const names = ready.splice(0, Math.min(want - claimed.length, rounds))
       if (names.length === 0) {
@@ -111,10 +184,17 @@ export class Boxes extends Cells {
         left -= entries.length
         picked.set(name, entries)
       }
-      for (const [name, entries] of picked) claimed.push(...this.#take(name, entries, held, activated))
-      for (const name of picked.keys()) this.markReady(name)
+      const looked: Array<string> = []
+      for (const [name, entries] of picked) {
+        const { someStay, taken } = this.#take(name, entries, held, suspects, activated)
+        claimed.push(...taken)
+        if (someStay) putOff.push(name)
+        else looked.push(name)
+      }
+      for (const name of looked) this.markReady(name)
     }
-    return claimed
+    for (const name of putOff) this.markReady(name)
+    return { claimed, someStay: putOff.length > 0 }
   }
 
   /** Takes up to `most` entries out of a box that was taken out of its ring. */
@@ -134,12 +214,13 @@ export class Boxes extends Cells {
     name: string,
     entries: ReadonlyArray<Entry>,
     held: Set<Entry>,
+    suspects: Suspects,
     activated: (agent: AgentAddress) => void
-  ): ReadonlyArray<Entry> {
+  ): { readonly taken: ReadonlyArray<Entry>; readonly someStay: boolean } {
     const current = entries.filter((entry) => this.isCurrent(entry))
     const agent = agentOfBox(name)
-    const going = agent === undefined ? current : this.#together(current)
-    this.box.get(name)?.unshift(...current.slice(going.length))
+    const going = this.#together(name, current, suspects)
+    this.box.get(name)?.unshift(...current.filter((entry) => !going.includes(entry)))
     if (agent !== undefined && going.length > 0) activated(agent)
     const taken = this.taken.get(name) ?? new Set()
     this.taken.set(name, taken)
@@ -147,7 +228,8 @@ export class Boxes extends Cells {
       held.add(entry)
       if (this.boxes.get(name)!.limit > 0) taken.add(entry)
     }
-    return going
+    // Where nothing is left of its room, its next end looks at it.
+    return { taken: going, someStay: going.length < current.length }
   }
 }
 

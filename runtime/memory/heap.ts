@@ -10,6 +10,7 @@ import {
   encodeRecord,
   type Entry,
   idIn,
+  isBoxed,
   nextRun,
   type Outcome,
   type Partition,
@@ -251,12 +252,11 @@ export class Heap extends Boxes {
         }
         this.write(ulid, encodeRecord({ ...header, run: header.run + 1, crashes }, json))
         runs.push(entry)
-        if (crashes >= crashesSuspect) suspects.push(nextRun(entry))
+        if (crashes >= crashesSuspect && !isBoxed(entry)) suspects.push(nextRun(entry))
         else again.push(nextRun(entry))
       }
     }
-    // A suspect leaves its box, but not its room: nobody looks for any when it is claimed.
-    this.giveUpRoom(runs, suspects)
+    this.giveUpRoom(runs)
     this.put(again, true)
     this.suspects.push(...suspects)
     if (ended.length > 0) {

@@ -30,6 +30,9 @@ const staleRounds = 8
 const ringsMax = 16
 const ringWaitingMax = 250
 
+/** For how long a ring is left to others of which a claim found nothing but suspects that it may not take. */
+const suspectsWaitMs = 500
+
 const expired: TaskError = { type: "Expired", message: "it had not started when its time was over" }
 
 /** Where and when a turn is taken. */
@@ -239,13 +242,15 @@ const claim = ({ heap, now }: Circumstances, turn: Turn, handed: boolean) => {
     }
   }
 
-  let suspectsLeft = false
+  const suspects = { mayTake: turn.suspect, taken: false, left: false }
   if (want > 0 && turn.suspect) {
     for (let round = 0; round < staleRounds && heap.suspects.length > 0; round++) {
       const suspect = current(heap.suspects.splice(0, 1))
       if (suspect.length === 0) continue
       take(suspect)
-      suspectsLeft = heap.suspects.length > 0
+      suspects.mayTake = false
+      suspects.taken = true
+      suspects.left = heap.suspects.length > 0
       break
     }
   }
@@ -253,15 +258,21 @@ const claim = ({ heap, now }: Circumstances, turn: Turn, handed: boolean) => {
     for (const [at, count] of turn.share.entries())
       take(current(heap.lanes[lanes[at + 1]!].splice(0, Math.min(count, want))))
   }
-  for (const [ring, count] of turn.permits)
-    take(heap.claimRing(ring, Math.min(count, want), held, activated), ring)
+  const takeRing = (ring: string, most: number) => {
+    const { claimed, someStay } = heap.claimRing(ring, most, held, suspects, activated)
+    take(claimed, ring === "" ? undefined : ring)
+    // What only another worker can claim is not asked for again at once.
+    if (ring !== "" && claimed.length === 0 && someStay && heap.rings.has(ring))
+      heap.rings.set(ring, now + suspectsWaitMs)
+  }
+  for (const [ring, count] of turn.permits) takeRing(ring, Math.min(count, want))
   if (want > 0) {
     if ((heap.ready.get("")?.length ?? 0) === 0) takeLanes(want, lanes)
     else {
       takeLanes(want, lanes.slice(0, 2))
-      take(heap.claimRing("", Math.floor((want + (now % 2)) / 2), held, activated))
+      takeRing("", Math.floor((want + (now % 2)) / 2))
       takeLanes(want, lanes.slice(2))
-      take(heap.claimRing("", want, held, activated))
+      takeRing("", want)
     }
   }
   if (lately !== undefined && claimed.length > 0) heap.claimedLately = add(lately, now, claimed.length)
@@ -270,7 +281,7 @@ const claim = ({ heap, now }: Circumstances, turn: Turn, handed: boolean) => {
     agents,
     nextRoom,
     left: (want === 0 || givenUp) && !paused && !capped,
-    suspectsLeft,
+    suspectsLeft: suspects.left,
     paused
   }
 }

@@ -16,6 +16,7 @@ import auditRead from "../lua/audit-read.lua" with { type: "text" }
 import childEnded from "../lua/child-ended.lua" with { type: "text" }
 import eventAppend from "../lua/event-append.lua" with { type: "text" }
 import agents from "../lua/lib/agents.lua" with { type: "text" }
+import arrivals from "../lua/lib/arrivals.lua" with { type: "text" }
 import bell from "../lua/lib/bell.lua" with { type: "text" }
 import boxes from "../lua/lib/boxes.lua" with { type: "text" }
 import calls from "../lua/lib/calls.lua" with { type: "text" }
@@ -84,6 +85,7 @@ import { sha1 } from "../digest.ts"
 
 const pieces = {
   agents,
+  arrivals,
   bell,
   boxes,
   calls,

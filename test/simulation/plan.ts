@@ -41,8 +41,7 @@ const kinds: ReadonlyArray<Blow["kind"]> = [
   "outage"
 ]
 
-const blowOf = (chance: Chance): Blow => {
-  const kind = chance.one(kinds)
+const blowOf = (chance: Chance, kind = chance.one(kinds)): Blow => {
   const ms = {
     "kill worker": 0,
     "kill client": 0,
@@ -69,7 +68,8 @@ const weatherOf = (chance: Chance): Weather => {
   }
 }
 
-export const planOf = (chance: Chance, seed: number, mode: Mode): Plan => {
+/** With `amid` nothing else befalls the system, beside the weather. */
+export const planOf = (chance: Chance, seed: number, mode: Mode, amid?: Blow["kind"]): Plan => {
   const clients = 1 + chance.below(2)
   const all = wishesOf(chance, 6 + chance.below(20), activeMs)
   return {
@@ -78,7 +78,9 @@ export const planOf = (chance: Chance, seed: number, mode: Mode): Plan => {
     workers: 2 + chance.below(2),
     clients,
     weather: weatherOf(chance),
-    blows: Array.from({ length: chance.below(5) }, () => blowOf(chance)).sort((a, b) => a.atMs - b.atMs),
+    blows: Array.from({ length: chance.below(5) }, () => blowOf(chance, amid)).sort(
+      (a, b) => a.atMs - b.atMs
+    ),
     wishes: Array.from({ length: clients }, (_, at) => all.filter((_, index) => index % clients === at)),
     healsMs: activeMs + 500
   }

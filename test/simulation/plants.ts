@@ -7,11 +7,14 @@ import { Store } from "../../runtime/store.ts"
 import type { NewTask } from "../../runtime/mailbox.ts"
 import type { Turn } from "../../runtime/turn.ts"
 import { type Entry, nextRun, ulidOfEntry } from "../../runtime/task.ts"
+import type { Blow } from "./plan.ts"
 import type { Stored } from "./server.ts"
 
 export interface Plant {
   readonly bug: string
   readonly plant: (stored: Stored) => void
+  /** What befalls the system beside the weather, where the bug shows in nothing else. */
+  readonly amid?: Blow["kind"]
 }
 
 /** Does something to a partition, and to what a turn says, before each turn. */
@@ -169,6 +172,7 @@ export const plants: ReadonlyArray<Plant> = [
   },
   {
     bug: "leases are judged whatever the clock does",
+    amid: "jump",
     plant: beforeTurns((_, turn) => ({ ...turn, expectedNow: 0, judges: true }))
   },
   {

@@ -38,7 +38,8 @@ const aSequence = (seed: number) => {
     const ulid = ulidAt(startOfTime + below(3) * 1_100, seed * 1_000 + ulids.length + 1)
     ulids.push(ulid)
     agentOf.set(ulid, agent)
-    const due = of(0.2) ? { due: { afterMs: below(3) * 1_000 } } : {}
+    const dueAt = startOfTime + below(4) * 1_000
+    const due = of(0.3) ? { due: { at: dueAt }, dueAt } : {}
     return aTask({ ulid, box: { name: boxNamed(agent), limit: 1, ordered: true }, ...due })
   }
 

@@ -22,7 +22,8 @@ import {
   retry,
   submit,
   type TestTask,
-  turn
+  turn,
+  ulidAt
 } from "../support/tasks.ts"
 
 const cart = "cart/a"
@@ -129,6 +130,38 @@ export const agentsSuite = (name: string, storeWith: StoreWith): void => {
       expect(yield* claim("w", 10)).toEqual([again[1]!])
       yield* turn("w", { settled: [end(again[1]!)] })
       expect(yield* claim("w", 10)).toEqual([third!.entry])
+    })
+
+    promise(
+      "takes back what was handed out in the order in which it came, however it comes back",
+      function* () {
+        const [first, second, third, fourth] = messages(4)
+        yield* submit(first!, second!, third!)
+        yield* claim("w", 10)
+        yield* submit(fourth!)
+        yield* (yield* Store).cancel(partition, first!.ulid, "not wanted")
+
+        yield* turn("w", { settled: [release(second!.entry)] })
+        expect(yield* claim("v", 10)).toEqual([])
+        yield* turn("w", { settled: [release(third!.entry)] })
+
+        expect(yield* claim("v", 10)).toEqual([...entries([second!, third!]).map(nextRun), fourth!.entry])
+      }
+    )
+
+    promise("takes back a timer behind what was there before it was due, retries before all", function* () {
+      const due = startOfTime + 1_000
+      const timer = aMessage(cart, { ulid: ulidAt(startOfTime - 5, 1), due: { at: due }, dueAt: due })
+      const [first, second] = [1, 2].map((n) => aMessage(cart, { ulid: ulidAt(startOfTime - 1, n) }))
+      yield* submit(timer, first!, second!)
+      yield* advance("1 second")
+      const claimed = yield* claim("w", 10)
+      expect(claimed).toEqual(entries([first!, second!, timer]))
+
+      yield* turn("w", { settled: [retry(first!.entry, 0), release(timer.entry), release(second!.entry)] })
+
+      yield* advance("1 second")
+      expect(yield* claim("w", 10)).toEqual(entries([first!, second!, timer]).map(nextRun))
     })
 
     promise("is another one for each agent", function* () {
@@ -445,6 +478,23 @@ export const agentsSuite = (name: string, storeWith: StoreWith): void => {
       expect(lost).toEqual([running!.entry])
     })
 
+    promise("hands out nothing and lets nothing in until its last piece", function* () {
+      const all = messages(300)
+      yield* submit(...all)
+      const stop = Agents.use((agents) =>
+        agents.stop(partition, cart, { box: boxNamed(cart).name, reason: "enough" })
+      )
+
+      expect(yield* stop).toEqual({ cancelled: 200, left: true })
+      expect(yield* claim("w", 10)).toEqual([])
+      expect(yield* Effect.flip(submit(aMessage()))).toEqual(new AgentQuarantined({ agent: cart }))
+
+      expect(yield* stop).toEqual({ cancelled: 100, left: false })
+      const next = aMessage()
+      yield* submit(next)
+      expect(yield* claim("w", 10)).toEqual([next.entry])
+    })
+
     promise("ends a quarantine: the next message begins anew", function* () {
       yield* quarantined
       yield* (yield* Agents).stop(partition, cart, { box: boxNamed(cart).name, reason: "enough" })
@@ -471,6 +521,31 @@ export const agentsSuite = (name: string, storeWith: StoreWith): void => {
       yield* turn("w", { settled: [end(first.entry)] })
 
       expect(yield* admit(arriving("reject"))).toEqual({ kind: "stored" })
+    })
+
+    promise("is let in where all that waited was cancelled", function* () {
+      const first = arriving("reject")
+      yield* admit(first)
+      yield* (yield* Store).cancel(partition, first.ulid, "not wanted")
+
+      expect(yield* admit(arriving("reject"))).toEqual({ kind: "stored" })
+    })
+
+    promise("cancels what came first of those that were claimed, or what is noted to run", function* () {
+      const due = startOfTime + 1_000
+      const timer = aMessage(cart, { ulid: ulidAt(startOfTime - 5, 1), due: { at: due }, dueAt: due })
+      const [first, second] = [1, 2].map((n) => aMessage(cart, { ulid: ulidAt(startOfTime - 1, n) }))
+      yield* submit(timer, first!, second!)
+      yield* advance("1 second")
+      expect(yield* claim("w", 10)).toEqual(entries([first!, second!, timer]))
+
+      yield* admit(arriving("interrupt"))
+      expect(yield* letterOf(first!.ulid)).toBe("C")
+      yield* turn("w", { notes: [[timer.entry, "{}"]] })
+      yield* admit(arriving("interrupt"))
+
+      expect(yield* letterOf(timer.ulid)).toBe("C")
+      expect(yield* letterOf(second!.ulid)).toBe("Q")
     })
 
     promise("cancels the one that runs, if it is to interrupt, and leaves those that wait", function* () {

@@ -165,6 +165,27 @@ export const sharesSuite = (name: string, storeWith: StoreWith): void => {
       yield* isRefused({ bound: "maxAgeMs", limit: 1_000 }, aTask())
     })
 
+    promise("is taken where what waits was tried before, and is due again only now", function* () {
+      const first = aTask({ ulid: aUlid(startOfTime) })
+      yield* limit({ maxAgeMs: 1_000 })
+      yield* submit(first)
+      yield* claim("w", 1)
+      const envelope = {
+        name: "test",
+        input: '"dueAt":9}',
+        past: [{ attempt: 1 }],
+        dueAt: startOfTime + 1_500
+      }
+      const record = `Qn2.0${JSON.stringify(envelope)}`
+      yield* turn("w", { settled: [{ kind: "retry", entry: first.entry, delayMs: 1_500, record }] })
+      yield* advance(2_000)
+      yield* turn("w")
+
+      yield* submit(aTask({ ulid: aUlid(startOfTime + 2_000) }))
+      yield* advance(501)
+      yield* isRefused({ bound: "maxAgeMs", limit: 1_000 }, aTask())
+    })
+
     promise("is refused where too many of its key wait, though those of another do not", function* () {
       yield* limit({ maxKeyDepth: 2 })
       yield* submit(...tasks(2, { box: boxOf("a") }))

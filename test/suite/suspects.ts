@@ -1,10 +1,12 @@
 /** What every store promises of tasks that kill their workers, and of those that happen to run beside them. */
 import { describe, expect } from "bun:test"
 import { Effect } from "effect"
+import { agentBoxKey } from "../../runtime/mailbox.ts"
+import { Operations } from "../../runtime/operations.ts"
 import { Store } from "../../runtime/store.ts"
 import { crashesMax } from "../../runtime/turn.ts"
 import { type Entry, nextRun, ulidOfEntry } from "../../runtime/task.ts"
-import { boxOf, letterOf, promisesOn, type StoreWith } from "../support/promises.ts"
+import { advance, boxOf, letterOf, promisesOn, type StoreWith } from "../support/promises.ts"
 import { Bell, partition } from "../support/stores.ts"
 import {
   aTask,
@@ -120,6 +122,88 @@ export const suspectsSuite = (name: string, storeWith: StoreWith): void => {
         yield* turn("w", { settled: [end(suspect!)] })
         expect(yield* claim("w", 5)).toEqual([next.entry])
       }
+    })
+
+    promise("waits for the permits of its limits, and takes one of them", function* () {
+      const box = { name: "provider|k", limit: 0, ordered: false }
+      const poison = aTask({ box })
+      yield* submit(poison)
+      for (const worker of ["w1", "w2"]) {
+        yield* turn(worker, { want: 1, permits: [["provider", 1]] })
+        yield* (yield* Store).evict(partition, worker)
+      }
+      yield* turn("reaper")
+      const suspect = nextRun(nextRun(poison.entry))
+
+      const { claimed: without, rings } = yield* turn("w", { want: 5 })
+      expect(without).toEqual([])
+      expect(rings).toEqual([["provider", 1]])
+
+      const { claimed } = yield* turn("w", { want: 5, permits: [["provider", 1]] })
+      expect(claimed).toMatchObject([{ entry: suspect, ring: "provider" }])
+    })
+
+    promise("is left to others by a worker that runs one already, permits or not", function* () {
+      const box = { name: "provider|k", limit: 0, ordered: false }
+      const poison = aTask({ box })
+      yield* submit(poison)
+      for (const worker of ["w1", "w2"]) {
+        yield* turn(worker, { want: 1, permits: [["provider", 1]] })
+        yield* (yield* Store).evict(partition, worker)
+      }
+      yield* turn("reaper")
+
+      const busy = { want: 5, suspect: false, permits: [["provider", 1]] } as const
+      const { claimed, nextDue, now, rings } = yield* turn("w", busy)
+
+      expect(claimed).toEqual([])
+      // Nor does it ask for permits again at once.
+      expect(rings).toEqual([])
+      expect(nextDue).toBe(now + 500)
+      yield* advance("500 millis")
+      expect((yield* turn("v", { want: 1 })).rings).toEqual([["provider", 1]])
+    })
+
+    promise("waits while its key is paused", function* () {
+      const { pause } = yield* Operations
+      const [suspect] = yield* suspectsOf(aTask({ box: boxOf("k") }))
+      yield* pause(partition, true, "k")
+
+      expect(yield* claim("w", 5)).toEqual([])
+      yield* pause(partition, false, "k")
+      expect(yield* claim("w", 5)).toEqual([suspect!])
+    })
+
+    promise("is handed out one at a time, of whatever keys, and others of its key pass it by", function* () {
+      const wide = { limit: 3, ordered: false }
+      const boxes = ["a", "b"].map((key) => boxOf(key, { limit: 3, ordered: false }))
+      const both = yield* suspectsOf(...boxes.map((box) => aTask({ box })))
+      const others = boxes.map((box) => aTask({ box }))
+      yield* submit(...others)
+      const { rang } = yield* Bell
+      yield* rang
+
+      const claimed = yield* claim("w", 5)
+
+      const [one] = both.filter((entry) => claimed.includes(entry))
+      expect(claimed.toSorted()).toEqual([one!, ...others.map(({ entry }) => entry)].toSorted())
+      // Somebody else is to look.
+      expect(yield* rang).toBe(true)
+      expect((yield* turn("w", { want: 5, suspect: false })).claimed).toEqual([])
+      expect(yield* rang).toBe(false)
+      expect(yield* claim("v", 5)).toEqual(both.filter((entry) => entry !== one))
+    })
+
+    promise("is passed over by no message of its agent", function* () {
+      const box = boxOf(agentBoxKey("cart/a"))
+      const [suspect] = yield* suspectsOf(aTask({ box }))
+      const next = aTask({ box })
+      yield* submit(next)
+
+      expect((yield* turn("w", { want: 5, suspect: false })).claimed).toEqual([])
+      expect(yield* claim("w", 5)).toEqual([suspect!])
+      yield* turn("w", { settled: [end(suspect!)] })
+      expect(yield* claim("w", 5)).toEqual([next.entry])
     })
 
     promise("gives the room of its key back when its third death buries it", function* () {

@@ -58,6 +58,7 @@ export const tasksBy = (chance: Chance, { crowd, swift }: Pace) => {
       lane: chance.one(lanes),
       input: ulids.length,
       ...(due === undefined ? {} : { due }),
+      ...(due !== undefined && "at" in due ? { dueAt: due.at } : {}),
       ...(chance.of(boxed) ? { box: aBox() } : {}),
       ...(chance.of(alarmed) ? { expiresAt: now + chance.one(alarmMs) } : {}),
       ...(chance.of(alarmed) ? { deadlineAt: now + chance.one(alarmMs) } : {}),

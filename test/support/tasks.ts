@@ -32,7 +32,8 @@ let made = 0
 export const aUlid = (at = 1_900_000_000_000): string => ulidAt(at, ++made)
 
 /** A record's JSON: an envelope. */
-export const anEnvelope = (input: unknown = 1) => JSON.stringify({ name: "test", input })
+export const anEnvelope = (input: unknown = 1, dueAt?: number) =>
+  JSON.stringify({ name: "test", dueAt, input })
 
 export interface TestTask extends NewTask {
   readonly ulid: string
@@ -43,14 +44,16 @@ export const aTask = (
     readonly ulid?: string
     readonly lane?: Lane
     readonly input?: unknown
+    /** What its record says of `due`, in Unix milliseconds. */
+    readonly dueAt?: number
   } & Pick<NewTask, "due" | "box" | "parent" | "expiresAt" | "deadlineAt"> = {}
 ): TestTask => {
-  const { input, lane = "normal", ulid = aUlid(), ...rest } = over
+  const { dueAt, input, lane = "normal", ulid = aUlid(), ...rest } = over
   const boxed = rest.box !== undefined
   return {
     ulid,
     entry: entryOf(ulid, lane, 1, boxed),
-    record: encodeRecord({ letter: "Q", lane, boxed, run: 1, crashes: 0 }, anEnvelope(input)),
+    record: encodeRecord({ letter: "Q", lane, boxed, run: 1, crashes: 0 }, anEnvelope(input, dueAt)),
     ...rest
   }
 }

@@ -2,7 +2,8 @@
 -- while it is in its ring. Needs: records.
 --
 -- The box of an agent is `<ring>|~<address>`: it runs one message at a time, but hands out up to a quantum of them at
--- once, to be run one after the other; one that a worker died with goes alone.
+-- once, to be run one after the other; one that a worker died with goes alone. What comes back stands in the order in
+-- which it came: it may come back in pieces.
 local quantum, ring_rounds = 10, 64
 
 -- The address of the agent that a box is of, if it is one's.
@@ -16,9 +17,35 @@ at_start(function()
   activated = {}
 end)
 
--- Whether a worker died with the task of this record.
-local function has_crashed(record)
-  return string.match(record, "^Q%a%d+%.(%d+)") ~= "0"
+-- What a turn may claim of suspects, those that `from` workers died with: one, where `may_take`. Whether it has one, and has
+-- left another one behind since.
+local suspects
+at_start(function()
+  suspects = { from = math.huge, may_take = false, has_one = false, left = false }
+end)
+
+-- Whether a message comes before another: the one that was submitted, or due, first.
+local function comes_before(entry, record, other, other_record)
+  local came, other_came = came_at(entry, record), came_at(other, other_record)
+  return came < other_came or (came == other_came and entry < other)
+end
+
+-- Puts a message back into its agent's box: behind those before it that have come back already.
+local function put_back(name, entry)
+  local some = redis.call("LRANGE", key.box(name), 0, quantum - 1)
+  some[#some + 1] = entry
+  local records = records_of(some)
+  for i = 1, #some - 1 do
+    if records[i] and comes_before(entry, records[#some], some[i], records[i]) then
+      redis.call("LINSERT", key.box(name), "BEFORE", some[i], entry)
+      return
+    end
+  end
+  if #some == 1 then
+    redis.call("LPUSH", key.box(name), entry)
+  else
+    redis.call("LINSERT", key.box(name), "AFTER", some[#some - 1], entry)
+  end
 end
 
 -- A hash of few short fields is a list to Redis, where each look is a search: a long one makes it a table.
@@ -142,7 +169,11 @@ local function put(entries, at_head)
       redis.call("HSETNX", key.boxes, name, configs[k])
       redis.call("HSETNX", key.boxes, table_field, table_value)
       local kept = redis.call("SREM", key.taken(name), boxed[k]) == 1
-      redis.call((at_head or kept) and "LPUSH" or "RPUSH", key.box(name), boxed[k])
+      if (at_head or kept) and agent_of(name) then
+        put_back(name, boxed[k])
+      else
+        redis.call((at_head or kept) and "LPUSH" or "RPUSH", key.box(name), boxed[k])
+      end
       if not seen[name] then
         seen[name] = true
         touched[#touched + 1] = name
@@ -152,9 +183,8 @@ local function put(entries, at_head)
   mark_ready(touched)
 end
 
--- Gives up the room of entries that run no more, each for its next run. An ordered box keeps it for that, and so does
--- any box where `keeps[i]` says so.
-local function give_up_room(entries, nexts, keeps)
+-- Gives up the room of entries that run no more, each for its next run. An ordered box keeps it for that.
+local function give_up_room(entries, nexts)
   local boxed, ids, at = {}, {}, {}
   for i = 1, #entries do
     if is_boxed(entries[i]) then
@@ -171,7 +201,7 @@ local function give_up_room(entries, nexts, keeps)
     local name = names[k]
     if name and redis.call("SREM", key.taken(name), boxed[k]) == 1 then
       local _, flags = read_box(redis.call("HGET", key.boxes, name))
-      if keeps[at[k]] or find(flags, "o", 1, true) then
+      if find(flags, "o", 1, true) then
         redis.call("SADD", key.taken(name), nexts[at[k]])
       elseif not seen[name] then
         seen[name] = true
@@ -182,26 +212,44 @@ local function give_up_room(entries, nexts, keeps)
   mark_ready(touched)
 end
 
--- Those of some entries of an agent that go at once, and their records: one that a worker died with goes alone. The
--- others go back to the head of its box.
-local function together(name, entries, records)
-  local count = #entries
+-- Those of some entries of a box that go at once, and their records. A turn takes one suspect at most. What a worker died with
+-- goes alone among an agent's messages, and nothing of an ordered box passes over what is before it. The others go back to the
+-- head of the box.
+local function together(name, entries, records, in_order, is_agent)
+  local some_again = false
   for i = 1, #entries do
-    if has_crashed(records[i]) then
-      count = math.max(1, i - 1)
-      break
+    some_again = some_again or sub(entries[i], 28) ~= "1"
+  end
+  -- A first run has no death behind it.
+  if not some_again then
+    return entries, records
+  end
+  local going, their_records, staying, is_over = {}, {}, {}, false
+  for i, entry in ipairs(entries) do
+    local crashes = tonumber(string.match(records[i], "^Q%a%d+%.(%d+)"))
+    local stays = is_over or (is_agent and crashes > 0 and i > 1)
+    if crashes >= suspects.from and not stays then
+      stays, suspects.left = not suspects.may_take, suspects.has_one
+      suspects.may_take, suspects.has_one = false, suspects.has_one or not stays
     end
+    if stays then
+      staying[#staying + 1] = entry
+    else
+      going[#going + 1], their_records[#their_records + 1] = entry, records[i]
+    end
+    is_over = is_over or (stays and in_order) or (is_agent and crashes > 0)
   end
-  for i = #entries, count + 1, -1 do
-    redis.call("LPUSH", key.box(name), entries[i])
-    entries[i] = nil
+  for i = #staying, 1, -1 do
+    redis.call("LPUSH", key.box(name), staying[i])
   end
+  return going, their_records
 end
 
 -- Claims up to `want` entries from the boxes of a ring, each box a quantum at a time. Appends entry and record to
--- `claims` and says how many it claimed. The boxes of one round are popped, read and put back together.
+-- `claims` and says how many it claimed, and whether some were left behind. The boxes of one round are popped, read and put
+-- back together; one with something left behind is not looked at again by this claim.
 local function claim_ring(ring, want, held, claims)
-  local ready, claimed, rounds = key.ready(ring), 0, ring_rounds
+  local ready, claimed, rounds, put_off = key.ready(ring), 0, ring_rounds, {}
   while claimed < want and rounds > 0 do
     local names = redis.call("LPOP", ready, math.min(want - claimed, rounds))
     if not names then
@@ -250,9 +298,9 @@ local function claim_ring(ring, want, held, claims)
           valid[#valid + 1], records[#records + 1] = entry, found[at]
         end
       end
-      local agent = #valid > 0 and agent_of(names[k])
-      if agent then
-        together(names[k], valid, records)
+      local agent, found_valid = agent_of(names[k]), #valid
+      valid, records = together(names[k], valid, records, find(said[2 * k], "o", 1, true), agent)
+      if agent and #valid > 0 then
         activated[#activated + 1] = agent
         activated[#activated + 1] = redis.call("HGET", key.agent(agent), "revision") or "0"
       end
@@ -266,7 +314,8 @@ local function claim_ring(ring, want, held, claims)
       end
       -- One without room has neither a place in the ring nor is it forgotten.
       if not free[k] or #valid < free[k] then
-        looked[#looked + 1] = names[k]
+        local list = #valid < found_valid and put_off or looked
+        list[#list + 1] = names[k]
       end
     end
     claimed = claimed + #all
@@ -274,5 +323,6 @@ local function claim_ring(ring, want, held, claims)
     say_boxes(said)
     mark_ready(looked)
   end
-  return claimed
+  mark_ready(put_off)
+  return claimed, #put_off > 0
 end

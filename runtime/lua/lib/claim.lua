@@ -4,7 +4,9 @@
 -- `claims` are the entries and their records, in the order of their starts. `handed` is 1 when a submit has handed this worker
 -- a task since its last turn, and `stands_by` when one may from now on. `from_rings` says of each ring of the permits where
 -- its claims begin, and how many they are. `rings` are those that have work, and how much.
-local stale_rounds, rings_max, ring_waiting_max = 8, 16, 250
+-- `suspects_wait`: for how long a ring is left to others of which a claim found nothing but suspects that it may not take, in
+-- milliseconds.
+local bounds = { stale_rounds = 8, rings = 16, ring_waiting = 250, suspects_wait = 500 }
 
 local claims, from_rings, rings, some_ring, handed, stands_by
 -- How many are still wanted, and how many were asked for.
@@ -16,12 +18,12 @@ local rate
 -- Lanes, and how many of them have something; whether a partition has any of what most have none of.
 local lane_keys, filled, some_special
 -- How often entries of tasks that ended may still be passed over, and whether the search was given up.
-local rounds, given_up, suspects_left
+local rounds, given_up
 at_start(function()
   claims, from_rings, rings, some_ring, handed, stands_by = {}, {}, {}, false, 0, 0
   want = tonumber(ARGV[3])
   asked, control, paused, capped, rate = want, {}, false, false, nil
-  rounds, given_up, suspects_left = stale_rounds, false, false
+  rounds, given_up = bounds.stale_rounds, false
   lane_keys = {}
   for place, lane in ipairs(lanes) do
     lane_keys[place] = key.lane(lane)
@@ -106,12 +108,13 @@ local function claim(entries)
 end
 
 local function claim_suspect()
-  for _ = 1, stale_rounds do
+  for _ = 1, bounds.stale_rounds do
     local suspect = redis.call("LPOP", key.suspects, 1)
     if not suspect then
       break
     elseif claim(suspect) > 0 then
-      suspects_left = redis.call("EXISTS", key.suspects) == 1
+      suspects.may_take, suspects.has_one = false, true
+      suspects.left = redis.call("EXISTS", key.suspects) == 1
       break
     end
   end
@@ -131,8 +134,11 @@ end
 local function claim_permitted()
   for i = starts[9], starts[10] - 1, 2 do
     local first = #claims / 2
-    local count = claim_ring(ARGV[i], math.min(tonumber(ARGV[i + 1]), want), held, claims)
+    local count, some_stay = claim_ring(ARGV[i], math.min(tonumber(ARGV[i + 1]), want), held, claims)
     want = want - count
+    if count == 0 and some_stay then
+      redis.call("ZADD", key.rings, "XX", now + bounds.suspects_wait, ARGV[i])
+    end
     from_rings[#from_rings + 1] = first
     from_rings[#from_rings + 1] = count
   end
@@ -196,13 +202,13 @@ local function look_at_rings(due)
   if not some_special or redis.call("EXISTS", key.rings) == 0 or paused then
     return due
   end
-  for _, ring_name in ipairs(redis.call("ZRANGEBYSCORE", key.rings, "-inf", now, "LIMIT", 0, rings_max)) do
+  for _, ring_name in ipairs(redis.call("ZRANGEBYSCORE", key.rings, "-inf", now, "LIMIT", 0, bounds.rings)) do
     local box = redis.call("LINDEX", key.ready(ring_name), 0)
     if box then
       some_ring = true
       rings[#rings + 1] = ring_name
       rings[#rings + 1] =
-        math.min(ring_waiting_max, math.max(redis.call("LLEN", key.ready(ring_name)), redis.call("LLEN", key.box(box))))
+        math.min(bounds.ring_waiting, math.max(redis.call("LLEN", key.ready(ring_name)), redis.call("LLEN", key.box(box))))
     else
       redis.call("ZREM", key.rings, ring_name)
     end
@@ -225,7 +231,8 @@ local function claim_all(due)
   due = heed_rate(due)
   -- Most partitions have none of these: then nothing more is asked about any of them.
   some_special = redis.call("EXISTS", key.suspects, key.ready(""), key.rings, key.outbox) > 0
-  if some_special and want > 0 and ARGV[12] == "1" then
+  suspects.from, suspects.may_take = crashes_suspect, ARGV[12] == "1"
+  if some_special and want > 0 and suspects.may_take then
     claim_suspect()
   end
   -- How many lanes have something: what is alone shares with nobody.
@@ -245,7 +252,7 @@ local function claim_all(due)
     redis.call("HSET", key.control, "rateUsed", text_of(rate))
   end
   due = look_at_rings(due)
-  if suspects_left or (not paused and not capped and (want == 0 or given_up) and work_is_left()) then
+  if suspects.left or (not paused and not capped and (want == 0 or given_up) and work_is_left()) then
     ring()
   end
   return due

@@ -1,10 +1,10 @@
 -- Puts entries that nobody runs any more back at the head of their mailboxes, oldest first, each under its next run.
 -- With `lost_by`, the name of a dead worker, the crash is counted: a task with too many is a dead letter, and one with
--- nearly as many waits among the suspects.
+-- nearly as many is a suspect: it waits among those, or at the head of its box.
 local function give_back(entries, lost_by, now, retention, crashes_suspect, crashes_max)
   table.sort(entries)
   local records, again, suspects, writes, ended, outcomes = records_of(entries), {}, {}, {}, {}, {}
-  local runs, nexts, keeps = {}, {}, {}
+  local runs, nexts = {}, {}
   for i, entry in ipairs(entries) do
     local record = records[i]
     if is_current(record, entry) then
@@ -17,9 +17,8 @@ local function give_back(entries, lost_by, now, retention, crashes_suspect, cras
           .. crashes .. ' workers died while they held this task"}}'
       else
         local next_entry, segment = next_run(entry), sub(entry, 1, 8)
-        if crashes >= crashes_suspect then
+        if crashes >= crashes_suspect and not is_boxed(next_entry) then
           suspects[#suspects + 1] = next_entry
-          keeps[#runs + 1] = true
         else
           again[#again + 1] = next_entry
         end
@@ -38,8 +37,7 @@ local function give_back(entries, lost_by, now, retention, crashes_suspect, cras
   for segment, write in pairs(writes) do
     send("HSET", key.task(segment), write)
   end
-  -- A suspect leaves its box, but not its room: nobody looks for any when it is claimed.
-  give_up_room(runs, nexts, keeps)
+  give_up_room(runs, nexts)
   put(again, true)
   send("RPUSH", key.suspects, suspects)
   send("HDEL", key.running, entries)

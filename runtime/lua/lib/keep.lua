@@ -6,14 +6,6 @@ at_start(function()
   is_governed = true
 end)
 
--- When what waits became due, if that was later than it was submitted: what its record says before its input, where no text can
--- be taken for it.
-local function due_of(entry)
-  local record = records_of({ entry })[1]
-  local head = record and sub(record, 1, (find(record, '"input":', 1, true) or #record + 1) - 1)
-  return tonumber(head and string.match(head, '"dueAt":(%d+)') or 0)
-end
-
 -- Why the partition takes no more tasks: the letter of a bound (d: depth, a: age, k: a key's depth) and its number; or
 -- nothing. `boxes` is how many would wait in which box.
 local function refusal(count, boxes)
@@ -29,7 +21,7 @@ local function refusal(count, boxes)
     for _, lane in ipairs(lanes) do
       local head = redis.call("LINDEX", key.lane(lane), 0)
       -- What was due later has not waited since it was submitted: only of what seems too old more is read.
-      if head and now - time_of(head) > tonumber(bounds[2]) and now - due_of(head) > tonumber(bounds[2]) then
+      if head and now - time_of(head) > tonumber(bounds[2]) and now - due_of(records_of({ head })[1]) > tonumber(bounds[2]) then
         return "a", bounds[2]
       end
     end

@@ -228,7 +228,7 @@ local function settle()
   for segment, write in pairs(writes) do
     send("HSET", key.task(segment), write)
   end
-  give_up_room(left, nexts, {})
+  give_up_room(left, nexts)
   send("ZADD", key.later, later)
   for _, parent in ipairs(parents) do
     let_wait(parent)

@@ -9,14 +9,10 @@ export const agentPlants: ReadonlyArray<Plant> = [
   ),
   plant(
     "what a worker died with goes with others",
-    "    if has_crashed(records[i]) then\n",
-    "    if false then\n"
+    "local stays = is_over or (is_agent and crashes > 0 and i > 1)",
+    "local stays = is_over"
   ),
-  plant(
-    "what goes later is lost",
-    `    redis.call("LPUSH", key.box(name), entries[i])\n    entries[i] = nil\n`,
-    "    entries[i] = nil\n"
-  ),
+  plant("what goes later is lost", `    redis.call("LPUSH", key.box(name), staying[i])\n`, ""),
   plant(
     "a claim does not tell the revision",
     `redis.call("HGET", key.agent(agent), "revision") or "0"\n      end\n      for`,
@@ -58,11 +54,27 @@ export const agentPlants: ReadonlyArray<Plant> = [
     '    if false then\n      return { "q", agent }'
   ),
   plant("one in quarantine admits messages", "if agent and is_paused(box) then", "if false then"),
-  plant("a busy one admits messages", `ARGV[12] == "reject" and redis.call`, `false and redis.call`),
+  plant("a busy one admits messages", `ARGV[12] == "reject" and (`, `false and (`),
   plant(
-    "the newest that runs is interrupted",
-    "  table.sort(taken)\n",
-    "  table.sort(taken, function(a, b) return a > b end)\n"
+    "what has ended keeps one busy",
+    `== 1 or has_work(box))`,
+    `== 1 or redis.call("EXISTS", key.box(box)) == 1)`
+  ),
+  plant("the one with the lowest id is interrupted", "  sort_messages(taken)\n", "  table.sort(taken)\n"),
+  plant(
+    "what comes back goes before all that came back earlier",
+    `comes_before(entry, records[#some], some[i], records[i]) then`,
+    "true then"
+  ),
+  plant(
+    "what was due later comes back by its id",
+    "local came, other_came = came_at(entry, record), came_at(other, other_record)",
+    "local came, other_came = time_of(entry), time_of(other)"
+  ),
+  plant(
+    "a stop leaves the door open between its pieces",
+    `  redis.call("SADD", key.pausedKeys, "~" .. address)\nend\nsome_paused`,
+    `end\nsome_paused`
   ),
   plant("nothing is interrupted", `if ARGV[12] == "interrupt" then`, "if false then"),
   plant(

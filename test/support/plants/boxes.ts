@@ -9,16 +9,16 @@ export const boxPlants: ReadonlyArray<Plant> = [
     `runs)\n  end\n  mark_ready(names)\n`,
     "runs)\n  end\n"
   ),
-  plant("a retry gives no room back", "  give_up_room(left, nexts, {})\n", ""),
+  plant("a retry gives no room back", "  give_up_room(left, nexts)\n", ""),
   plant(
     "a release gives no room back",
-    "  give_up_room(runs, nexts, keeps)\n",
-    "  if lost_by then give_up_room(runs, nexts, keeps) end\n"
+    "  give_up_room(runs, nexts)\n",
+    "  if lost_by then give_up_room(runs, nexts) end\n"
   ),
   plant(
     "a reap gives no room back",
-    "  give_up_room(runs, nexts, keeps)\n",
-    "  if not lost_by then give_up_room(runs, nexts, keeps) end\n"
+    "  give_up_room(runs, nexts)\n",
+    "  if not lost_by then give_up_room(runs, nexts) end\n"
   ),
   plant(
     "room that was given up is taken by nobody",
@@ -35,13 +35,13 @@ export const boxPlants: ReadonlyArray<Plant> = [
   // Order.
   plant(
     "an ordered box goes on while one of its tasks waits to be tried again",
-    `if keeps[at[k]] or find(flags, "o", 1, true) then`,
-    "if keeps[at[k]] then"
+    `if find(flags, "o", 1, true) then\n        redis.call("SADD"`,
+    `if false then\n        redis.call("SADD"`
   ),
   plant(
     "every box keeps the room of a retry",
-    `if keeps[at[k]] or find(flags, "o", 1, true) then`,
-    "if true then"
+    `if find(flags, "o", 1, true) then\n        redis.call("SADD"`,
+    `if true then\n        redis.call("SADD"`
   ),
   plant(
     "a retry goes to the tail of its ordered box",
@@ -87,11 +87,7 @@ export const boxPlants: ReadonlyArray<Plant> = [
     "configs[2 * i] = said[name] ..",
     `configs[2 * i] = (config and string.gsub(config, "r", "") or said[name]) ..`
   ),
-  plant(
-    "a box is not put back into its ring after a claim",
-    "    mark_ready(looked)\n  end\n  return claimed",
-    "  end\n  return claimed"
-  ),
+  plant("a box is not put back into its ring after a claim", "    mark_ready(looked)\n  end\n", "  end\n"),
   plant(
     "a box that has had its turn is the next again",
     `send("RPUSH", key.ready(ring), rings[ring])`,
@@ -128,8 +124,8 @@ export const boxPlants: ReadonlyArray<Plant> = [
   plant("permits are not counted", "math.min(tonumber(ARGV[i + 1]), want), held", "want, held"),
   plant(
     "claims with permits are not counted as claims",
-    "local count = claim_ring(ARGV[i], math.min(tonumber(ARGV[i + 1]), want), held, claims)\n    want = want - count",
-    "local count = claim_ring(ARGV[i], math.min(tonumber(ARGV[i + 1]), want), held, claims)"
+    "held, claims)\n    want = want - count\n",
+    "held, claims)\n"
   ),
   plant("a deferral is not heard", `"XX", now + tonumber(ARGV[i + 1])`, `"XX", now`),
   plant("a ring that has no work is deferred", `key.rings, "XX", now`, "key.rings, now"),
@@ -137,8 +133,25 @@ export const boxPlants: ReadonlyArray<Plant> = [
   plant("a full worker keeps what is limited to itself", "(some_ring and asked == 0)", "false"),
 
   // Suspects.
-  plant("suspects are not set apart", "if crashes >= crashes_suspect then", "if false then"),
-  plant("a task is a suspect after one death", "if crashes >= crashes_suspect then", "if crashes >= 1 then"),
+  plant("suspects are not set apart", "if crashes >= crashes_suspect and", "if false and"),
+  plant("a task is a suspect after one death", "if crashes >= crashes_suspect and", "if crashes >= 1 and"),
+  plant("one of a box is no suspect", "if crashes >= suspects.from and not stays then", "if false then"),
+  plant(
+    "one of a box is a suspect after one death",
+    "if crashes >= suspects.from and not stays then",
+    "if crashes >= 1 and not stays then"
+  ),
+  plant(
+    "two suspects of boxes are handed out at once",
+    "suspects.may_take, suspects.has_one = false, suspects.has_one or not stays",
+    "suspects.has_one = suspects.has_one or not stays"
+  ),
+  plant("a box is not put back into its ring when a suspect stays in it", "  mark_ready(put_off)\n", ""),
+  plant(
+    "permits are asked for again for suspects alone",
+    "if count == 0 and some_stay then",
+    "if false then"
+  ),
   plant(
     "two suspects are handed out at once",
     `redis.call("LPOP", key.suspects, 1)`,
@@ -146,11 +159,15 @@ export const boxPlants: ReadonlyArray<Plant> = [
   ),
   plant(
     "a worker is handed a suspect beside another",
-    `if some_special and want > 0 and ARGV[12] == "1" then`,
-    "if some_special and want > 0 then"
+    `suspects.may_take = crashes_suspect, ARGV[12] == "1"`,
+    "suspects.may_take = crashes_suspect, true"
   ),
-  plant("other suspects wait for no one", "if suspects_left or (", "if ("),
-  plant("a suspect gives its room up", "          keeps[#runs + 1] = true\n", ""),
+  plant("other suspects wait for no one", "if suspects.left or (", "if ("),
+  plant(
+    "other suspects of boxes wait for no one",
+    "suspects.left = not suspects.may_take, suspects.has_one",
+    "_ = not suspects.may_take"
+  ),
 
   // Shares, pauses, caps.
   plant(
