@@ -6,8 +6,8 @@
  * An upload's id is 128 random bits, so knowing it is the permission to read it. A named object (as
  * `documents/ab12.json`) belongs to the handler that writes it, and writing it again replaces it.
  *
- *     uploads/<id>        the bytes
- *     uploads/<id>.json   what is known of them; written last, so that it says the upload is complete
+ *     uploads/<id>        the bytes; written last, and removed first, so that a process that dies between leaves none of them
+ *     uploads/<id>.json   what is known of them
  *     objects/<name>      named objects
  *     tenants/<tenant>/   the same two of another tenant than `default`, which sees these alone
  */
@@ -147,17 +147,22 @@ const make = Effect.fnUntraced(function* (access: S3Options) {
   ) {
     const id = randomId()
     const { uploads } = yield* own
-    const { bytes, sha256 } = yield* blobs.write("Files.upload", uploads + id, (append) =>
-      pour(body, append, bytesMax)
-    )
-    const info: FileInfo = { id, bytes, sha256, type: mediaType(type) }
-    yield* blobs
-      .write("Files.upload", `${uploads}${id}.json`, (append) => append(encodeInfo(info)))
-      .pipe(
-        // Without its description the upload does not exist; its bytes must not stay either.
-        Effect.onError(() => Effect.ignoreCause(blobs.remove("Files.upload", [uploads + id])))
+    const keys = [uploads + id, `${uploads}${id}.json`] as const
+    let isDescribed = false
+    return yield* blobs
+      .write("Files.upload", keys[0], (append) =>
+        Effect.gen(function* () {
+          const info: FileInfo = { id, ...(yield* pour(body, append, bytesMax)), type: mediaType(type) }
+          isDescribed = true
+          yield* blobs.write("Files.upload", keys[1], (append) => append(encodeInfo(info)))
+          return info
+        })
       )
-    return info
+      .pipe(
+        Effect.onError(() =>
+          isDescribed ? Effect.ignoreCause(blobs.remove("Files.upload", keys.toReversed())) : Effect.void
+        )
+      )
   })
 
   const info = Effect.fn("Files.info")(function* (id: string) {
@@ -167,26 +172,39 @@ const make = Effect.fnUntraced(function* (access: S3Options) {
   })
 
   const read = Effect.fn("Files.read")(function* (id: string) {
-    yield* info(id)
+    const { bytes } = yield* info(id)
     const { uploads } = yield* own
-    return yield* readOr(id, uploads + id, "Files.read")
+    const there = yield* readOr(id, uploads + id, "Files.read")
+    return there.byteLength === bytes ? there : yield* cutShort("Files.read", there.byteLength, bytes)
   })
 
   const stream = (id: string) =>
     Stream.unwrap(
-      Effect.map(Effect.andThen(info(id), own), ({ uploads }) =>
-        Stream.fromReadableStream({
-          evaluate: () => blobs.stream(uploads + id),
+      Effect.gen(function* () {
+        const { bytes } = yield* info(id)
+        const { uploads } = yield* own
+        const body = yield* blobs.stream("Files.stream", uploads + id)
+        if (body === undefined) return yield* new FileNotFound({ id })
+        let seen = 0
+        return Stream.fromReadableStream({
+          evaluate: () => body,
           onError: FilesError.during("Files.stream")
-        })
-      )
+        }).pipe(
+          Stream.tap((piece) => Effect.sync(() => (seen += piece.byteLength))),
+          Stream.concat(
+            Stream.suspend(() =>
+              seen === bytes ? Stream.empty : Stream.fail(cutShort("Files.stream", seen, bytes))
+            )
+          )
+        )
+      })
     )
 
   const remove = Effect.fn("Files.remove")(function* (id: string) {
     yield* info(id)
     const { uploads } = yield* own
-    // The description first: an upload without one does not exist.
-    yield* blobs.remove("Files.remove", [`${uploads}${id}.json`, uploads + id])
+    // The description last: while it is there, what broke off can be said again.
+    yield* blobs.remove("Files.remove", [uploads + id, `${uploads}${id}.json`])
   })
 
   const writeObject = Effect.fn("Files.writeObject")(function* (name: string, bytes: Uint8Array) {
@@ -228,6 +246,10 @@ const objectName = /^(?=.{1,255}$)[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*){0
 
 /** What a name may begin with. */
 const objectPrefix = /^([a-z0-9][a-z0-9._-]*\/?){0,8}$/
+
+/** Somebody else has changed what lies there: a copy that broke off, a disk that lost something. */
+const cutShort = (operation: string, there: number, bytes: number) =>
+  new FilesError({ operation, cause: new Error(`${there} of its ${bytes} bytes are there`) })
 
 const randomId = () => crypto.getRandomValues(new Uint8Array(16)).toHex()
 

@@ -268,22 +268,27 @@ export const connectOver = async <Services = never, More extends object = object
       ? { status: "fulfilled", value: handle(result.success) }
       : { status: "rejected", reason: result.failure }
 
-  const workers = Scope.makeUnsafe()
+  /** What runs tasks here: each ends it, and is done when it has drained. */
+  const stops = new Set<() => Promise<void>>()
   const work = async (options?: Fx.WorkOptions): Promise<Work> => {
-    const scope = Scope.forkUnsafe(workers)
+    const scope = Scope.makeUnsafe()
+    const stop = once(async () => {
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+      stops.delete(stop)
+    })
+    stops.add(stop)
     await run((troupe) => Scope.provide(troupe.work(options), scope))
-    const stop = () => Effect.runPromise(Scope.close(scope, Exit.void))
     return { stop, [Symbol.asyncDispose]: stop }
   }
 
-  const close = async () => {
+  const close = once(async () => {
     Deferred.doneUnsafe(closed, Exit.fail(new TroupeClosed()))
-    // First, so that what runs here can still write its results.
-    await Effect.runPromise(Scope.close(workers, Exit.void))
+    // First, so that what runs here can still write its results; also what was told to stop before.
+    await Promise.all([...stops].map((stop) => stop()))
     for (const stop of told) stop()
     await Effect.runPromise(Fiber.interruptAll(waiting))
     await runtime.dispose()
-  }
+  })
 
   try {
     if (options.work) await work(options.work === true ? {} : options.work)
@@ -329,3 +334,9 @@ export const connectOver = async <Services = never, More extends object = object
 
 /** What a connection has to say is no output of the program that made it. */
 const messages = Layer.succeed(Logger.LogToStderr, true)
+
+/** Done once, however often it is asked for: whoever asks again waits for the same end. */
+const once = (job: () => Promise<void>): (() => Promise<void>) => {
+  let done: Promise<void> | undefined
+  return () => (done ??= job())
+}

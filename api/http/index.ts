@@ -13,7 +13,7 @@ import * as Tree from "../../actors/tree.ts"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import { Files } from "../../runtime/files.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
-import { connected, logLevel } from "../client/settings.ts"
+import { connected, handlersIn, logLevel } from "../client/settings.ts"
 import { createApp } from "./app.ts"
 import { Drain } from "./drain.ts"
 import type { ApiServices } from "./run.ts"
@@ -22,7 +22,7 @@ import type { ApiServices } from "./run.ts"
 export interface HttpOptions {
   /** In place of the setting `REDIS_URL`, and so on: what is left out is read from the environment. */
   readonly settings?: Partial<SettingsShape>
-  /** Beside those of the folder that the settings name: what is submitted is checked with their schemas. */
+  /** Beside those of the folder that the settings name: what is submitted is checked with their schemas. No two have one name. */
   readonly handlers?: ReadonlyArray<TaskDefinition>
   /**
    * Whether everybody is let in while there is no key. Default: no, since who reaches your app is not known here. Say yes
@@ -46,9 +46,13 @@ export interface Http extends AsyncDisposable {
 /** What it has to say is no output of the program that mounts it. */
 const messages = Layer.succeed(Logger.LogToStderr, true)
 
+/** Those given, unless two of them have one name, beside those of the settings. */
+const known = (given: ReadonlyArray<TaskDefinition>) =>
+  Layer.unwrap(Effect.map(Effect.fromResult(handlersIn(given)), Tree.handlers))
+
 const layerOf = ({ handlers = [], settings = {} }: HttpOptions) =>
   Tree.client.pipe(
-    Layer.provideMerge(Layer.mergeAll(Tree.store("redis"), Tree.handlers(handlers), Files.layer)),
+    Layer.provideMerge(Layer.mergeAll(Tree.store("redis"), known(handlers), Files.layer)),
     Layer.provideMerge(logLevel),
     Layer.provideMerge(messages),
     Layer.provideMerge(connected(settings))

@@ -15,6 +15,12 @@ import { optionalPackage } from "../packages/optional.ts"
 /** What lines it has beyond are not read. RFC 9309 asks for 500 KiB at least. */
 const bytesMax = 512 * 1024
 
+/**
+ * How many characters rules with stars may have in all; what comes after them is left out. Behind a star each character is
+ * looked for in all of a path, so that a path is held against so many within a fifth of a second.
+ */
+const starredMax = 32 * 1024
+
 const keptMs = Duration.toMillis("1 hour")
 
 /** One that could not be asked is asked again after that. */
@@ -93,7 +99,13 @@ const meantFor = (token: string, text: string): string => {
     }
     isNaming = key === "user-agent"
   }
-  return ["User-agent: *", ...(own.length > 0 ? own : all), ...sitemaps].join("\n")
+  return ["User-agent: *", ...bounded(own.length > 0 ? own : all), ...sitemaps].join("\n")
+}
+
+/** The rules that a path can be held against in time. */
+const bounded = (rules: ReadonlyArray<string>): ReadonlyArray<string> => {
+  let left = starredMax
+  return rules.filter((rule) => !rule.includes("*") || (left -= rule.length) >= 0)
 }
 
 export class Robots extends Context.Service<

@@ -2,7 +2,7 @@
  * Reads a Word document (DOCX) with `mammoth`, and what it says of itself from its properties.
  *
  * Its pages are where its writer has put page breaks; where Word breaks pages by itself is not in the file. Pictures are
- * not read. Nothing is handed to `mammoth` that has not been unpacked once within its bounds.
+ * not read. `mammoth` does not see the archive, only what has been unpacked of it within its bounds.
  */
 import { Effect } from "effect"
 import { optionalPackage } from "../packages/optional.ts"
@@ -24,14 +24,11 @@ export const extractDocx = Effect.fn("extractDocx")(function* (bytes: Uint8Array
   const mammoth = yield* optionalPackage("mammoth", () => import("mammoth"))
   const { parseHTML } = yield* Effect.promise(() => import("linkedom"))
   const { value } = yield* Effect.tryPromise(() =>
-    mammoth.convertToHtml(
-      { buffer: Buffer.from(bytes) },
-      {
-        styleMap: [`br[type='page'] => hr.${pageBreakClass}`],
-        convertImage: mammoth.images.imgElement(async () => ({ src: "" })),
-        externalFileAccess: false
-      }
-    )
+    mammoth.convertToHtml(unpacked(parts), {
+      styleMap: [`br[type='page'] => hr.${pageBreakClass}`],
+      convertImage: mammoth.images.imgElement(async () => ({ src: "" })),
+      externalFileAccess: false
+    })
   ).pipe(
     Effect.catch(({ cause }) =>
       refuse(
@@ -45,6 +42,19 @@ export const extractDocx = Effect.fn("extractDocx")(function* (bytes: Uint8Array
     return { pages: pagesOf(document.body), ...propertiesOf(parts) }
   })
 })
+
+/**
+ * The parts as `mammoth` asks for those of an archive, which is not in its types. It would find others in the archive itself: a
+ * relation may name a part of any ending, and what one reader takes for the directory another may not.
+ */
+const unpacked = (parts: ReadonlyMap<string, Uint8Array>): { readonly buffer: Buffer } => {
+  const file = {
+    exists: (name: string) => parts.has(name),
+    read: async (name: string, encoding?: string) =>
+      encoding === undefined ? parts.get(name) : new TextDecoder(encoding).decode(parts.get(name))
+  }
+  return { file } as never
+}
 
 const propertiesOf = (
   parts: ReadonlyMap<string, Uint8Array>

@@ -44,7 +44,7 @@ export const partsOf = (
   tokensMin: number
 ): Array<Span> => {
   if (sentences.length === 0) return []
-  const depths = alike.map((_, at) => depth(alike, at))
+  const depths = depthsOf(alike)
   const mean = depths.reduce((total, each) => total + each, 0) / Math.max(1, depths.length)
   const deviation = Math.sqrt(
     depths.reduce((total, each) => total + (each - mean) ** 2, 0) / Math.max(1, depths.length)
@@ -56,15 +56,17 @@ export const partsOf = (
   return joinShort(sentences, borders, alike, tokensOf, tokensMin)
 }
 
-/** How far it rises from here to the next height on each side. */
-const depth = (alike: ReadonlyArray<number>, at: number) => {
-  const height = (step: 1 | -1) => {
-    let highest = alike[at]!
-    for (let to = at + step; to >= 0 && to < alike.length && alike[to]! >= highest; to += step)
-      highest = alike[to]!
-    return highest
+/** How far it rises from each to the next height on each side: the height of a neighbour, as long as that is no lower. */
+const depthsOf = (alike: ReadonlyArray<number>): Array<number> => {
+  const before = [...alike]
+  for (let at = 1; at < alike.length; at++) {
+    if (alike[at - 1]! >= alike[at]!) before[at] = before[at - 1]!
   }
-  return height(-1) + height(1) - 2 * alike[at]!
+  const after = [...alike]
+  for (let at = alike.length - 2; at >= 0; at--) {
+    if (alike[at + 1]! >= alike[at]!) after[at] = after[at + 1]!
+  }
+  return alike.map((each, at) => before[at]! + after[at]! - 2 * each)
 }
 
 const isLowest = (alike: ReadonlyArray<number>, at: number) =>
@@ -77,22 +79,26 @@ const joinShort = (
   tokensOf: (span: Span) => number,
   tokensMin: number
 ): Array<Span> => {
-  const kept = [...borders]
-  const part = (at: number): Span => ({
-    start: sentences[at === 0 ? 0 : kept[at - 1]! + 1]!.start,
-    end: sentences[kept[at] ?? sentences.length - 1]!.end
+  /** Those that stand, before the part that is looked at; `next` is the one behind it. */
+  const kept: Array<number> = []
+  let next = 0
+  const between = (left: number | undefined, right: number | undefined): Span => ({
+    start: sentences[left === undefined ? 0 : left + 1]!.start,
+    end: sentences[right ?? sentences.length - 1]!.end
   })
-  for (let at = 0; at <= kept.length && kept.length > 0;) {
-    if (tokensOf(part(at)) >= tokensMin) {
-      at += 1
+  while (kept.length > 0 || next < borders.length) {
+    const [left, right] = [kept.at(-1), borders[next]]
+    if (tokensOf(between(left, right)) >= tokensMin) {
+      if (right === undefined) break
+      kept.push(right)
+      next += 1
       continue
     }
-    const [left, right] = [kept[at - 1], kept[at]]
     const intoLeft = right === undefined || (left !== undefined && alike[left]! >= alike[right]!)
-    kept.splice(intoLeft ? at - 1 : at, 1)
-    if (intoLeft) at -= 1
+    if (intoLeft) kept.pop()
+    else next += 1
   }
-  return Array.from({ length: kept.length + 1 }, (_, at) => part(at))
+  return Array.from({ length: kept.length + 1 }, (_, at) => between(kept[at - 1], kept[at]))
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 /**
  * A PostgreSQL server, asked through `pg`.
  *
- * Each list of statements is a transaction on a connection of a small pool. What a connection breaks in is unavailable, and
- * tried again by the task's retry policy.
+ * Each list of statements is a transaction on a connection of a small pool, for which it waits as long as its task may. What a
+ * connection breaks in is unavailable, and tried again by the task's retry policy.
  */
-import { Effect, type Scope } from "effect"
+import { Effect, type Scope, Semaphore } from "effect"
 import type { PoolClient } from "pg"
 import type { Fatal } from "../../runtime/handler.ts"
 import { optionalPackage } from "../packages/optional.ts"
@@ -14,6 +14,7 @@ import { StoreUnavailable } from "./store.ts"
 /** Of each worker process. */
 const connectionsMax = 4
 
+/** How long a server may take to let somebody in. */
 const connectTimeoutMs = 10_000
 
 /** A statement that takes longer is ended by the server. */
@@ -21,7 +22,8 @@ const statementTimeoutMs = 60_000
 
 /** Fails with `PackageMissing`. Connects when it is first asked; its connections close with the scope. */
 export const postgresDatabase = Effect.fnUntraced(function* (
-  url: string
+  url: string,
+  connectMs: number = connectTimeoutMs
 ): Effect.fn.Return<Database, Fatal, Scope.Scope> {
   const { default: pg } = yield* optionalPackage("pg", () => import("pg"))
   const name = `PostgreSQL ${withoutPassword(url)}`
@@ -30,7 +32,7 @@ export const postgresDatabase = Effect.fnUntraced(function* (
       const made = new pg.Pool({
         connectionString: url,
         max: connectionsMax,
-        connectionTimeoutMillis: connectTimeoutMs,
+        connectionTimeoutMillis: connectMs,
         statement_timeout: statementTimeoutMs,
         application_name: "troupe",
         allowExitOnIdle: true
@@ -43,6 +45,9 @@ export const postgresDatabase = Effect.fnUntraced(function* (
     (made) => Effect.promise(() => made.end())
   )
 
+  // The pool would count the time for a connection to be free as time to connect, and give up on a server that is only busy.
+  const free = yield* Semaphore.make(connectionsMax)
+
   const transaction: Database["transaction"] = (statements) =>
     Effect.acquireUseRelease(
       Effect.tryPromise({ try: () => pool.connect(), catch: (cause) => failureOf(name, cause) }),
@@ -54,7 +59,7 @@ export const postgresDatabase = Effect.fnUntraced(function* (
       (client, exit) =>
         // A connection that may be within a transaction, or broken, is not used again.
         Effect.sync(() => client.release(exit._tag === "Failure"))
-    )
+    ).pipe(free.withPermits(1))
 
   return { name, hasIndexes: true, transaction }
 })

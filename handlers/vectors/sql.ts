@@ -66,6 +66,8 @@ const setUp: ReadonlyArray<Statement> = [
   { text: "select extversion as version from pg_extension where extname = 'vector'", values: [] }
 ]
 
+const tableMissing = "42P01"
+
 const plain = (text: string): Statement => ({ text, values: [] })
 
 /** What a database's refusal means to a store: nothing that will pass, or that one item has caused, unless its code says so. */
@@ -74,7 +76,7 @@ const meaning = (database: Database) => (error: SqlRefused | StoreUnavailable | 
   const { code, message } = error
   if (/^(22|23|54)/.test(code)) return new ItemsRefused({ reason: message })
   // A table that went away is made again; the others are of connections, of too much at once, and of deadlocks.
-  if (/^(08|40|53|55|57|42P01)/.test(code)) {
+  if (code === tableMissing || /^(08|40|53|55|57)/.test(code)) {
     return new StoreUnavailable({ store: database.name, reason: message })
   }
   const isMissing = /^(58P01|0A000)$/.test(code)
@@ -96,6 +98,12 @@ export const sqlStore = (database: Database, indexedFrom = indexedFromDefault): 
       }
       return yield* database.transaction(statements)
     },
+    Effect.tapError((error) =>
+      Effect.sync(() => {
+        // Tables that went away, maybe with their database, are made again by whoever comes next.
+        if (error instanceof SqlRefused && error.code === tableMissing) version = undefined
+      })
+    ),
     Effect.mapError(meaning(database))
   )
 

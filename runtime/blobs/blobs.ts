@@ -35,8 +35,14 @@ export interface Blobs {
   /** `undefined` when nothing is there. */
   readonly read: (operation: string, key: string) => Effect.Effect<Uint8Array | undefined, FilesError>
 
-  /** Of what is there, piece by piece; a slow reader holds no more than a piece in memory. */
-  readonly stream: (key: string) => ReadableStream<Uint8Array>
+  /**
+   * What is there, piece by piece; a slow reader holds no more than a piece in memory. `undefined` when nothing is there, or a
+   * stream that breaks off at once where only reading tells. Who gets one reads it or cancels it.
+   */
+  readonly stream: (
+    operation: string,
+    key: string
+  ) => Effect.Effect<ReadableStream<Uint8Array> | undefined, FilesError>
 
   /** Removes one after the other; one that is not there is passed over. */
   readonly remove: (operation: string, keys: ReadonlyArray<string>) => Effect.Effect<void, FilesError>

@@ -6,12 +6,15 @@
  * `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT`, or the same with `S3_`.
  */
 import { S3Client, type S3Options } from "bun"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import * as fs from "node:fs/promises"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { type Blobs, FilesError } from "./blobs.ts"
-import { appendTo } from "./folder.ts"
+import { appendTo, unfinishedForMs } from "./folder.ts"
+
+/** What begins so in the system's folder for such things are folders with a part each, of a process that writes. */
+const partsPrefix = "troupe-upload-"
 
 const isAbsent = (cause: unknown) =>
   typeof cause === "object" && cause !== null && "code" in cause && cause.code === "NoSuchKey"
@@ -30,11 +33,15 @@ export const openBucket = Effect.fnUntraced(function* (
     catch: FilesError.during("Files.open")
   })
 
+  const now = yield* Clock.currentTimeMillis
+  // They hurt nobody but the disk, and others may have them gone meanwhile.
+  yield* Effect.ignore(ask("Files.open", () => sweepParts(now - unfinishedForMs)))
+
   return {
     write: (operation, key, fill) =>
       Effect.acquireUseRelease(
         ask(operation, async () => {
-          const folder = await fs.mkdtemp(path.join(tmpdir(), "troupe-upload-"))
+          const folder = await fs.mkdtemp(path.join(tmpdir(), partsPrefix))
           const part = path.join(folder, "part")
           return { folder, part, file: await fs.open(part, "wx", 0o600) }
         }),
@@ -45,7 +52,7 @@ export const openBucket = Effect.fnUntraced(function* (
         ({ file, folder }) =>
           Effect.ignoreCause(
             Effect.promise(async () => {
-              await file.close()
+              await file.close().catch(() => {})
               await fs.rm(folder, { recursive: true, force: true })
             })
           )
@@ -60,7 +67,7 @@ export const openBucket = Effect.fnUntraced(function* (
           () => Effect.undefined
         )
       ),
-    stream: (key) => client.file(prefix + key).stream(),
+    stream: (_, key) => Effect.sync(() => client.file(prefix + key).stream()),
     remove: (operation, keys) =>
       ask(operation, async () => {
         for (const key of keys) await client.delete(prefix + key)
@@ -80,3 +87,15 @@ export const openBucket = Effect.fnUntraced(function* (
       })
   }
 })
+
+/** Removes what processes of ours have left that died while they wrote: parts that nobody has added to since `before`. */
+const sweepParts = async (before: number) => {
+  for (const name of await fs.readdir(tmpdir())) {
+    if (!name.startsWith(partsPrefix)) continue
+    const folder = path.join(tmpdir(), name)
+    const seen = await fs.lstat(path.join(folder, "part")).catch(() => undefined)
+    if (seen !== undefined && seen.uid === process.getuid?.() && seen.mtimeMs < before) {
+      await fs.rm(folder, { recursive: true, force: true })
+    }
+  }
+}

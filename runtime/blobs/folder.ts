@@ -11,7 +11,10 @@ import { type Append, type Blobs, FilesError } from "./blobs.ts"
 import { sweep, writeWhole } from "./whole-file.ts"
 
 /** A part of a file that nobody has added to for so long belongs to a process that died; the next start removes it. */
-const unfinishedForMs = 60 * 60 * 1000
+export const unfinishedForMs = 60 * 60 * 1000
+
+/** How many bytes are read at once. */
+const pieceBytes = 256 * 1024
 
 const isAbsent = (cause: unknown) =>
   cause instanceof Error && "code" in cause && (cause.code === "ENOENT" || cause.code === "EISDIR")
@@ -51,7 +54,16 @@ export const openFolder = Effect.fnUntraced(function* (folder: string): Effect.f
           () => Effect.undefined
         )
       ),
-    stream: (key) => Bun.file(at(key)).stream(),
+    stream: (operation, key) =>
+      Effect.tryPromise({
+        try: async () => bytesOf(await fs.open(at(key))),
+        catch: FilesError.during(operation)
+      }).pipe(
+        Effect.catchIf(
+          ({ cause }) => isAbsent(cause),
+          () => Effect.undefined
+        )
+      ),
     remove: (operation, keys) =>
       Effect.tryPromise({
         try: async () => {
@@ -79,3 +91,23 @@ export const openFolder = Effect.fnUntraced(function* (folder: string): Effect.f
       })
   }
 })
+
+/** The bytes of an open file, which is closed when they end, and when nobody wants more: not when memory is collected. */
+const bytesOf = (file: fs.FileHandle): ReadableStream<Uint8Array> =>
+  new ReadableStream(
+    {
+      pull: async (controller) => {
+        try {
+          const { buffer, bytesRead } = await file.read(new Uint8Array(pieceBytes), 0, pieceBytes)
+          if (bytesRead > 0) return controller.enqueue(buffer.subarray(0, bytesRead))
+        } catch (error) {
+          await file.close()
+          throw error
+        }
+        await file.close()
+        controller.close()
+      },
+      cancel: () => file.close()
+    },
+    { highWaterMark: 0 }
+  )

@@ -1,10 +1,10 @@
 /**
  * Blobs whose bytes are sealed where there is a key ring: what is written is sealed on its way, what is read is opened. What
- * was written before there was a key is read as it is; what was sealed with a key that is not there is refused, not given.
+ * was written without a key is read as it was; what was sealed with a key that is not there is refused, not given.
  */
 import { Effect, Result } from "effect"
 import type { KeyRing } from "../encryption/key-ring.ts"
-import { openPieces, type Opener, sealPieces } from "../encryption/pieces.ts"
+import { openPieces, type Opener, plainPieces, sealPieces } from "../encryption/pieces.ts"
 import { type Blobs, FilesError } from "./blobs.ts"
 
 /** How many bytes are opened without letting others in. */
@@ -46,22 +46,19 @@ const opening = (opener: Opener): TransformStream<Uint8Array, Uint8Array> => {
 export const sealedBlobs = (blobs: Blobs, ring: KeyRing | undefined): Blobs => ({
   ...blobs,
   write: (operation, key, fill) =>
-    ring === undefined
-      ? blobs.write(operation, key, fill)
-      : blobs.write(operation, key, (append) =>
-          Effect.gen(function* () {
-            const sealer = sealPieces(ring, key)
-            yield* append(sealer.head)
-            const filled = yield* fill((bytes) =>
-              Effect.forEach(sealer.add(bytes), append, { discard: true })
-            )
-            yield* append(sealer.end())
-            return filled
-          })
-        ),
+    blobs.write(operation, key, (append) =>
+      Effect.gen(function* () {
+        const sealer = ring === undefined ? plainPieces() : sealPieces(ring, key)
+        yield* append(sealer.head)
+        const filled = yield* fill((bytes) => Effect.forEach(sealer.add(bytes), append, { discard: true }))
+        yield* append(sealer.end())
+        return filled
+      })
+    ),
   read: (operation, key) =>
     Effect.flatMap(blobs.read(operation, key), (bytes) =>
       bytes === undefined ? Effect.undefined : opened(ring, operation, key, bytes)
     ),
-  stream: (key) => blobs.stream(key).pipeThrough(opening(openPieces(ring, key)))
+  stream: (operation, key) =>
+    Effect.map(blobs.stream(operation, key), (bytes) => bytes?.pipeThrough(opening(openPieces(ring, key))))
 })

@@ -30,7 +30,8 @@ export const writeWhole = <A, E, E2>(options: {
     (file) =>
       Effect.ignoreCause(
         Effect.promise(async () => {
-          await file.close()
+          // A full disk may say so only now.
+          await file.close().catch(() => {})
           await fs.rm(part, { force: true })
         })
       )

@@ -4,7 +4,8 @@
  * A sealed file begins with a mark, the name of its key and a salt, from which a key of its own is made. What follows are
  * pieces of 64 KiB, each sealed with AES-256-GCM; its nonce is its number and whether it is the last, and the file's place is
  * authenticated with it. So no piece can be changed, moved, left out or cut off, and a file opens in its place alone. What
- * does not begin with the mark was written before there was a key, and is as it is.
+ * does not begin with the mark was written without a key, and is as it is. Bytes that begin with it themselves, and are not
+ * sealed, are written behind a mark that names no key.
  */
 import { Result } from "effect"
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto"
@@ -12,6 +13,9 @@ import { type KeyRing, PayloadUnreadable } from "./key-ring.ts"
 
 /** As that of PNG: no text begins so, and whatever changes ends of lines breaks it. */
 const mark = Buffer.from("\x89TRS\r\n\x1a\n", "latin1")
+
+/** Stands before what begins with the mark and is not sealed. */
+const plainHead = Buffer.concat([mark, Buffer.from([0])])
 const saltBytes = 16
 const tagBytes = 16
 
@@ -42,25 +46,51 @@ export const sealPieces = (ring: KeyRing, place: string): Sealer => {
   const salt = randomBytes(saltBytes)
   const { name, secret } = Result.getOrThrow(ring.fileKey(salt))
   const aad = aadOf(place)
-  let left: Uint8Array = new Uint8Array(0)
+  // Of its own, because who gives bytes may use their memory again.
+  const piece = Buffer.alloc(pieceBytes)
+  let filled = 0
   let number = 0
-  const seal = (bytes: Uint8Array, isLast: boolean): Uint8Array => {
+  const seal = (isLast: boolean): Uint8Array => {
     const cipher = createCipheriv("aes-256-gcm", secret, nonceOf(number++, isLast)).setAAD(aad)
-    return Buffer.concat([cipher.update(bytes), cipher.final(), cipher.getAuthTag()])
+    return Buffer.concat([cipher.update(piece.subarray(0, filled)), cipher.final(), cipher.getAuthTag()])
   }
   return {
     head: Buffer.concat([mark, Buffer.from([name.length]), Buffer.from(name), salt]),
     add: (bytes) => {
       const sealed: Array<Uint8Array> = []
-      let rest = left.byteLength === 0 ? bytes : Buffer.concat([left, bytes])
-      for (; rest.byteLength > pieceBytes; rest = rest.subarray(pieceBytes)) {
-        sealed.push(seal(rest.subarray(0, pieceBytes), false))
+      for (let at = 0; at < bytes.byteLength;) {
+        // Only now is it known not to be the last.
+        if (filled === pieceBytes) {
+          sealed.push(seal(false))
+          filled = 0
+        }
+        const taken = bytes.subarray(at, at + pieceBytes - filled)
+        piece.set(taken, filled)
+        filled += taken.byteLength
+        at += taken.byteLength
       }
-      // Who gave the bytes may use their memory again.
-      left = rest.slice()
       return sealed
     },
-    end: () => seal(left, true)
+    end: () => seal(true)
+  }
+}
+
+/** Writes a file that is not sealed, so that nothing in it is taken for the head of one that is. */
+export const plainPieces = (): Sealer => {
+  /** Too few to tell; `undefined` once it is told. */
+  let left: Uint8Array | undefined = new Uint8Array(0)
+  return {
+    head: new Uint8Array(0),
+    add: (bytes) => {
+      if (left === undefined) return [bytes]
+      const begun: Uint8Array = left.byteLength === 0 ? bytes : Buffer.concat([left, bytes])
+      const isTold = begun.byteLength >= mark.length
+      // Who gave the bytes may use their memory again.
+      left = isTold ? undefined : Buffer.from(begun)
+      if (!isTold) return []
+      return mark.equals(begun.subarray(0, mark.length)) ? [plainHead, begun] : [begun]
+    },
+    end: () => left ?? new Uint8Array(0)
   }
 }
 
@@ -74,21 +104,24 @@ export interface Opener {
 }
 
 interface Head {
-  readonly name: string
-  readonly salt: Buffer
+  /** Absent where the file is not sealed. */
+  readonly key?: { readonly name: string; readonly salt: Buffer }
   readonly bytes: number
 }
 
-/** The head of a file, `undefined` while more of it must come, `"none"` where the file is not sealed. */
-const readHead = (bytes: Buffer): Head | "none" | undefined => {
+/** The head of a file, `undefined` while more of it must come. */
+const readHead = (bytes: Buffer): Head | undefined => {
   const begun = Math.min(bytes.length, mark.length)
-  if (bytes.compare(mark, 0, begun, 0, begun) !== 0) return "none"
+  if (bytes.compare(mark, 0, begun, 0, begun) !== 0) return { bytes: 0 }
+  if (bytes[mark.length] === 0) return { bytes: plainHead.length }
   const nameAt = mark.length + 1
   const saltAt = nameAt + (bytes[mark.length] ?? 0)
   if (bytes.length < nameAt || bytes.length < saltAt + saltBytes) return undefined
   return {
-    name: bytes.toString("latin1", nameAt, saltAt),
-    salt: bytes.subarray(saltAt, saltAt + saltBytes),
+    key: {
+      name: bytes.toString("latin1", nameAt, saltAt),
+      salt: bytes.subarray(saltAt, saltAt + saltBytes)
+    },
     bytes: saltAt + saltBytes
   }
 }
@@ -106,18 +139,18 @@ export const openPieces = (ring: KeyRing | undefined, place: string): Opener => 
       return Result.fail(new PayloadUnreadable({ key: "", reason: "mismatch" }))
     }
     if (head === undefined && !isAll) return Result.void
-    if (head === undefined || head === "none") {
+    left = left.subarray(head?.bytes ?? 0)
+    if (head?.key === undefined) {
       file = "plain"
       return Result.void
     }
-    const { name, salt } = head
+    const { name, salt } = head.key
     const found =
       ring === undefined
         ? Result.fail(new PayloadUnreadable({ key: name, reason: "absent" }))
         : ring.fileKey(salt, name)
     if (Result.isFailure(found)) return Result.fail(found.failure)
     file = found.success
-    left = left.subarray(head.bytes)
     return Result.void
   }
 

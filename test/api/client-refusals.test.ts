@@ -1,6 +1,6 @@
 /** What the library refuses of what it is given, before anything is done with it. */
 import { describe, expect, test } from "bun:test"
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import * as Fx from "../../api/client/effect.ts"
 import {
   connect,
@@ -10,7 +10,9 @@ import {
   SettingsError,
   type SubmitOptions
 } from "../../api/client/index.ts"
+import { http } from "../../api/http/index.ts"
 import { testTroupe } from "../../api/testing/index.ts"
+import { redisUrl } from "../support/redis.ts"
 import { rejection } from "../support/rejection.ts"
 
 const ok = defineTask({ name: "ok", run: () => "done" })
@@ -65,7 +67,8 @@ describe("a connection", () => {
 
     for (const refused of [
       await rejection(connect({ ...options, handlers })),
-      await rejection(testTroupe({ handlers }))
+      await rejection(testTroupe({ handlers })),
+      await rejection(http({ handlers, settings: { redisUrl: Redacted.make(redisUrl), log: "None" } }))
     ]) {
       expect(refused).toBeInstanceOf(SettingsError)
       expect(refused).toMatchObject({ message: "handlers: another handler is already called ok" })

@@ -398,6 +398,24 @@ for (const [name, place] of Object.entries(stores)) {
       await troupe.close()
     })
 
+    test("is closed when what runs here has ended, also where it was told to stop or to close before", async () => {
+      for (const method of ["stop", "close"] as const) {
+        const troupe = await connected({ work: false })
+        const work = await troupe.work()
+        const at = crypto.randomUUID()
+        await troupe.submit(wait, { gate: at })
+        await arrival(at).promise
+
+        const first = method === "stop" ? work.stop() : troupe.close()
+        const second = troupe.close()
+
+        expect(await Promise.race([second, Bun.sleep(50).then(() => "open")])).toBe("open")
+        gate(at).resolve()
+        await Promise.all([first, second, work.stop()])
+        expect([...passed]).toContain(at)
+      }
+    })
+
     test("rejects what still waits when it closes", async () => {
       const troupe = await connected({ work: false })
       const task = await troupe.submit(add, { a: 1, b: 2 })

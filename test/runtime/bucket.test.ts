@@ -2,6 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { Effect, Layer, Stream } from "effect"
 import { createHash } from "node:crypto"
+import { existsSync } from "node:fs"
+import * as fs from "node:fs/promises"
+import { tmpdir } from "node:os"
+import * as path from "node:path"
 import { bucketOf } from "../../runtime/blobs/address.ts"
 import { Files } from "../../runtime/files.ts"
 import { Tenant } from "../../runtime/tenant.ts"
@@ -66,6 +70,27 @@ describe("files in a bucket", () => {
         expect(below("large")).toEqual([])
       })
     )
+  )
+
+  it.live("lose on this machine what a dead process left of them, but not what is being written", () =>
+    Effect.gen(function* () {
+      const parts = yield* Effect.forEach([7_200, 0], (secondsAgo) =>
+        Effect.acquireRelease(
+          Effect.promise(async () => {
+            const folder = await fs.mkdtemp(path.join(tmpdir(), "troupe-upload-"))
+            const at = Date.now() / 1_000 - secondsAgo
+            await fs.writeFile(path.join(folder, "part"), "half")
+            await fs.utimes(path.join(folder, "part"), at, at)
+            return folder
+          }),
+          (folder) => Effect.promise(() => fs.rm(folder, { recursive: true, force: true }))
+        )
+      )
+
+      yield* Layer.build(filesAt("s3://our-bucket/parts"))
+
+      expect(parts.map((folder) => existsSync(folder))).toEqual([false, true])
+    })
   )
 
   it.live("are gone once they were removed", () =>

@@ -1,4 +1,4 @@
-import { describe, expect } from "bun:test"
+import { describe, expect, spyOn } from "bun:test"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import { createHash } from "node:crypto"
 import { existsSync } from "node:fs"
@@ -171,6 +171,74 @@ describe("an upload", () => {
         expect((yield* Effect.flip(files.read(id)))._tag).toBe("FileNotFound")
         expect((yield* Effect.flip(files.remove(id)))._tag).toBe("FileNotFound")
         expect(yield* filesBelow(folder)).toEqual([])
+      })
+    )
+  )
+
+  it.live("can be removed again when its removal broke off, and is not there meanwhile", () =>
+    withFiles((files, folder) =>
+      Effect.gen(function* () {
+        const { id } = yield* files.upload(bodyOf(text("short-lived")))
+        // As a process does that dies in the middle.
+        yield* Effect.promise(() => fs.rm(path.join(folder, "uploads", id)))
+
+        for (const looked of [files.read(id), Stream.runDrain(files.stream(id))]) {
+          expect(yield* Effect.flip(looked)).toMatchObject({ _tag: "FileNotFound", id })
+        }
+        yield* files.remove(id)
+        expect(yield* filesBelow(folder)).toEqual([])
+      })
+    )
+  )
+
+  it.live("leaves nothing when its bytes cannot be put in their place", () =>
+    withFiles((files, folder) =>
+      Effect.gen(function* () {
+        const id = "0".repeat(32)
+        using dice = spyOn(crypto, "getRandomValues").mockImplementation(<A>(bytes: A) => bytes)
+        yield* Effect.promise(() => fs.mkdir(path.join(folder, "uploads", id), { recursive: true }))
+
+        const failed = yield* Effect.flip(files.upload(bodyOf(text("some bytes"))))
+
+        expect(dice).toHaveBeenCalledTimes(1)
+        expect(failed._tag).toBe("FilesError")
+        expect(yield* filesBelow(folder)).toEqual([])
+      })
+    )
+  )
+
+  it.live("is open for as long as somebody streams it, and no longer", () =>
+    withFiles((files, folder) =>
+      Effect.gen(function* () {
+        const { id } = yield* files.upload(bodyOf(new Uint8Array(1_000_000)))
+        const bytes = path.join(folder, "uploads", id)
+        let pieces = 0
+        using opens = spyOn(fs, "open")
+        const handles = () =>
+          Promise.all(opens.mock.results.map(({ value }) => value as Promise<fs.FileHandle>))
+
+        for (const stream of [files.stream(id), Stream.take(files.stream(id), 1)]) {
+          pieces += (yield* Stream.runCollect(stream)).length
+        }
+
+        expect(pieces).toBeGreaterThan(1)
+        expect(opens.mock.calls.map(([at]) => at)).toEqual([bytes, bytes])
+        expect((yield* Effect.promise(handles)).map(({ fd }) => fd)).toEqual([-1, -1])
+      })
+    )
+  )
+
+  it.live("is not given where the disk has lost some of it", () =>
+    withFiles((files, folder) =>
+      Effect.gen(function* () {
+        const { id } = yield* files.upload(bodyOf(text("all of it")))
+        yield* Effect.promise(() => fs.truncate(path.join(folder, "uploads", id), 3))
+
+        for (const looked of [files.read(id), Stream.runDrain(files.stream(id))]) {
+          const refused = yield* Effect.flip(looked)
+          expect(refused._tag).toBe("FilesError")
+          expect(refused.message).toContain("3 of its 9 bytes are there")
+        }
       })
     )
   )

@@ -239,6 +239,23 @@ describe("robots.txt", () => {
     })
   )
 
+  it.live("that is full of stars counts up to 32 Ki characters of these, so that no page takes long", () =>
+    Effect.gen(function* () {
+      const many = Array.from({ length: 40_000 }, () => `Disallow: /${"*a".repeat(16)}*z`)
+      const rules = ["Disallow: /*a*b", ...many, "Disallow: /*c", "Disallow: /x"]
+      const text = ["User-agent: *", ...rules].join("\n")
+      const { isAllowed } = yield* rulesOf("http://a.test", { text }, "Troupe/1.0")
+      const long = `http://a.test/${"a".repeat(2_000)}`
+      const began = performance.now()
+
+      expect(isAllowed(long)).toBe(true)
+
+      expect(performance.now() - began).toBeLessThan(2_000)
+      expect(["b", "c"].map((end) => isAllowed(long + end))).toEqual([false, true])
+      expect(isAllowed("http://a.test/x")).toBe(false)
+    })
+  )
+
   it.live("that is huge, or redirects for ever, does no harm", () =>
     Effect.gen(function* () {
       const huge = () =>

@@ -35,6 +35,27 @@ describe("a Word document", () => {
     })
   )
 
+  it.live("is read by its parts of XML alone, whatever else these name", () =>
+    Effect.gen(function* () {
+      const relation = (type: string, target: string) =>
+        `<Relationship Id="${type}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/${type}" Target="${target}"/>`
+      const huge = new Uint8Array(300_000_000)
+      const bytes = makeDocx([["Text."]], {
+        more: [
+          {
+            name: "word/_rels/document.xml.rels",
+            text: `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">${relation("styles", "styles.bin")}</Relationships>`
+          },
+          { name: "word/styles.bin", bytes: huge },
+          { name: "mammoth/style-map", bytes: huge }
+        ]
+      })
+      const before = process.memoryUsage().rss
+      expect((yield* extractDocx(bytes)).pages).toEqual(["Text."])
+      expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000)
+    })
+  )
+
   it.live("that says nothing of itself has no title and no author", () =>
     Effect.gen(function* () {
       const { language, metadata, title } = yield* extractDocx(makeDocx([["Text."]]))

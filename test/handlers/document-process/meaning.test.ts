@@ -57,6 +57,24 @@ describe("the parts of any text", () => {
     expect(partsBy(features, 10_000).length).toBe(1)
   })
 
+  test("takes no longer than its length, whether it never turns or always does", () => {
+    const spans = Array.from({ length: 400_000 }, (_, at) => ({ start: at * 10, end: at * 10 + 9 }))
+    const ways = { never: () => 0, always: (at: number) => at % 2 }
+    const began = performance.now()
+
+    for (const way of Object.values(ways)) {
+      const parts = partsOf(
+        spans,
+        spans.slice(1).map((_, at) => way(at)),
+        ({ end, start }) => end - start,
+        50
+      )
+      expect([parts[0]!.start, parts.at(-1)!.end]).toEqual([0, spans.at(-1)!.end])
+    }
+
+    expect(performance.now() - began).toBeLessThan(3_000)
+  })
+
   test("are one where nothing changes, and none where there is nothing", () => {
     const same = sentences(text).map(() => Float32Array.from([1, 2, 3]))
     expect(partsBy(same).length).toBe(1)

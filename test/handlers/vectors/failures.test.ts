@@ -137,6 +137,23 @@ describe("PostgreSQL", () => {
     60_000
   )
 
+  test.skipIf(postgresMissing !== undefined)(
+    "that is busy is waited for, longer than one that does not let anybody in",
+    () =>
+      Effect.gen(function* () {
+        const { transaction } = yield* postgresDatabase(yield* postgresUrl, 300)
+        const slow = transaction([{ text: "select pg_sleep(0.5)", values: [] }])
+
+        const ended = yield* Effect.all(
+          Array.from({ length: 12 }, () => Effect.result(slow)),
+          { concurrency: "unbounded" }
+        )
+
+        expect(ended.map(({ _tag }) => _tag)).toEqual(ended.map(() => "Success"))
+      }).pipe(Effect.scoped, Effect.runPromise),
+    60_000
+  )
+
   test("that cannot be reached is unavailable, and its password is not told", async () => {
     const failure = await postgresDatabase("postgres://me:secret@127.0.0.1:1/app").pipe(
       Effect.flatMap(({ transaction }) => transaction([])),

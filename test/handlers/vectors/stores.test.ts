@@ -280,6 +280,26 @@ test("a Redis without vector sets is refused, and says which has them", async ()
   )
 })
 
+test(
+  "a database that has lost its tables is set up again, also by who has used it before",
+  () =>
+    Effect.gen(function* () {
+      const { database } = yield* sharedPglite
+      const store = sqlStore(database)
+      const collection = yield* filled(store, [item(1)])
+      yield* database.transaction([{ text: "drop table troupe_vector_collections", values: [] }])
+
+      expect(yield* Effect.flip(store.collection(collection.name))).toMatchObject({
+        _tag: "StoreUnavailable"
+      })
+      expect(yield* store.collection(collection.name)).toBeUndefined()
+      expect(ids(yield* store.search(yield* filled(store, [item(2)]), turned(2), 1, undefined))).toEqual([
+        "item-2"
+      ])
+    }).pipe(Effect.scoped, Effect.runPromise),
+  startMs
+)
+
 test.skipIf(postgresMissing !== undefined)(
   "a large collection of PostgreSQL is searched by a graph, with filters too",
   () =>

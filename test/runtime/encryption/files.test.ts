@@ -110,6 +110,57 @@ describe("a folder of files", () => {
   )
 })
 
+describe("a file that begins as a sealed one does", () => {
+  const begin = Buffer.from("\x89TRS\r\n\x1a\n", "latin1")
+  const given = ["", "\0", "\x03old", "\x03old and much more than a salt", "\0".repeat(100)].map((rest) =>
+    Buffer.concat([begin, Buffer.from(rest, "latin1")])
+  )
+  given.push(Buffer.from(begin.subarray(0, 5)))
+
+  /** In pieces of a byte, whose memory is used again. */
+  const byBytes = (bytes: Uint8Array) => {
+    const piece = Buffer.alloc(1)
+    let at = 0
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) => {
+          if (at === bytes.byteLength) return controller.close()
+          piece[0] = bytes[at++]!
+          controller.enqueue(piece)
+        }
+      },
+      { highWaterMark: 0 }
+    )
+  }
+
+  it.live("is read as it was sent, with keys and without, also with keys that came later", () =>
+    Effect.gen(function* () {
+      for (const written of [undefined, ringOf(old)]) {
+        const folder = yield* temporaryFolder
+        const ids = yield* withFiles(folder, written, (files) =>
+          Effect.gen(function* () {
+            yield* files.writeObject("a", given[3]!)
+            return yield* Effect.forEach(given, (bytes) =>
+              Effect.all([files.upload(bodyOf(bytes)), files.upload(byBytes(bytes))])
+            )
+          })
+        )
+        for (const read of [written, ringOf(old)]) {
+          yield* withFiles(folder, read, (files) =>
+            Effect.gen(function* () {
+              expect(Buffer.from(yield* files.readObject("a"))).toEqual(given[3]!)
+              for (const [at, { id }] of ids.flatMap((two, at) => two.map((info) => [at, info] as const))) {
+                expect(Buffer.from(yield* files.read(id))).toEqual(given[at]!)
+                expect(Buffer.concat(yield* Stream.runCollect(files.stream(id)))).toEqual(given[at]!)
+              }
+            })
+          )
+        }
+      }
+    })
+  )
+})
+
 describe("a bucket of files", () => {
   const key = "AKIATEST"
   let server: ReturnType<typeof startBucket>
