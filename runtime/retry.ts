@@ -17,7 +17,7 @@ export interface Backoff {
   readonly baseMs: number
   /** Each further delay is this many times the one before. */
   readonly factor: number
-  /** No delay is longer, in milliseconds. */
+  /** No delay is longer, in milliseconds. Where only a longer base is said, it is as long as that. */
   readonly capMs: number
   /** Whether the delay is a random time between 0 and what was computed. */
   readonly jitter: boolean
@@ -119,11 +119,14 @@ export const retryJson = (options: HandlerRetryOptions): RetryJson => ({
 export const saysBackoff = (retry: RetryJson | undefined): boolean =>
   retry?.backoff !== undefined && Object.keys(retry.backoff).length > 0
 
-/** A fixed delay takes the place of an exponential one that was said before it, and the other way round. */
+/**
+ * A fixed delay takes the place of an exponential one that was said before it, and the other way round. A base that is
+ * longer than the cap before it lifts that one: who wants to wait for an hour has said so.
+ */
 const layBackoff = (under: Backoff, over: RetryJson["backoff"]): Backoff => {
   if (over === undefined || Object.keys(over).length === 0) return under
   const { fixedMs: _, ...exponential } = under
-  return { ...exponential, ...over }
+  return { ...exponential, capMs: Math.max(under.capMs, over.baseMs ?? 0), ...over }
 }
 
 /** Lays what is said later over what is said earlier, over the default. */

@@ -138,6 +138,14 @@ describe("a retry policy", () => {
     })
   })
 
+  test("lifts the cap to a base that is longer, unless a cap is said with it", () => {
+    const capOf = (...layers: Parameters<typeof retryPolicy>) => retryPolicy(...layers).backoff.capMs
+    expect(capOf({ backoff: { baseMs: 3_600_000 } })).toBe(3_600_000)
+    expect(capOf({ backoff: { baseMs: 3_600_000, capMs: 5_000 } })).toBe(5_000)
+    expect(capOf({ backoff: { capMs: 5_000 } }, { backoff: { baseMs: 1_000 } })).toBe(5_000)
+    expect(capOf({ backoff: { capMs: 5_000 } }, { backoff: { baseMs: 6_000 } })).toBe(6_000)
+  })
+
   test("is written with durations as Effect writes them", () => {
     expect(
       retryJson({ attempts: 2, backoff: { base: "1.5 seconds", cap: 60_000, factor: 2, jitter: false } })
