@@ -9,8 +9,9 @@ import { Cause, Effect, Schedule } from "effect"
 import { defineActor } from "../runtime/actor/definition.ts"
 import { Settings } from "../runtime/config.ts"
 import { Operations } from "../runtime/operations.ts"
-import { Store } from "../runtime/store.ts"
+import { Store, StoreError } from "../runtime/store.ts"
 import { partitionOf } from "../runtime/task.ts"
+import { type Complaint, Complaints } from "../runtime/telemetry/complaints.ts"
 import { IsUpkeep } from "../runtime/upkeep.ts"
 import { Worker } from "./work/worker.ts"
 
@@ -46,18 +47,31 @@ interface Message {
 
 const tick: Message = { _tag: "Tick" }
 
+/** A store that does not answer is told of once in a while; what should be impossible, each time and in full. */
+const failed = (unanswered: Complaint) => (cause: Cause.Cause<unknown>) => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.void
+  const error = Cause.squash(cause)
+  return error instanceof StoreError
+    ? unanswered.wrong(error.message)
+    : Effect.logWarning("the janitor's pass failed", cause)
+}
+
 export const janitor = defineActor<Message>()({
   name: "janitor",
   onStart: ({ timers }) =>
     timers.startSingle("first", tick, 0).pipe(
       // Jitter keeps processes that started together from sweeping together.
       Effect.andThen(timers.startPeriodic("next", tick, Schedule.spaced(interval).pipe(Schedule.jittered))),
-      Effect.provideService(IsUpkeep, true)
+      Effect.provideService(IsUpkeep, true),
+      Effect.andThen(
+        Complaints.useSync(({ about }) => about("the janitor's pass failed", "the janitor goes on"))
+      )
     ),
   handle: {
-    Tick: () =>
-      Effect.catchCause(pass(), (cause) =>
-        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("the janitor's pass failed", cause)
+    Tick: (_, { state: unanswered }) =>
+      pass().pipe(
+        Effect.andThen(Effect.suspend(() => unanswered.well() ?? Effect.void)),
+        Effect.catchCause(failed(unanswered))
       )
   }
 })

@@ -38,6 +38,7 @@
  * | `waiting`          | hash   | id → entry that runs when its children have ended        | field: they have             |
  * | `outbox`           | list   | messages for tasks of this and other partitions          | relayed                      |
  * | `guard:<kind>:<…>` | string | id, and a hash of the input: what a second submit finds  | its rule ends                |
+ * | `orphan:<id>`      | string | retention and error: ends a child that comes too late    | it comes, or after a minute  |
  * | `control`          | hash   | what operators set: paused, bounds                       | field: unset                 |
  * | `about`            | hash   | worker incarnation → JSON of what it says of itself      | field: left or reaped        |
  * | `sizes`            | hash   | segment of `kept` → bytes; `total`; measured `upTo` when | nobody bounds them           |
@@ -114,6 +115,7 @@ const families = [
   "children",
   "awaited",
   "guard",
+  "orphan",
   "stat",
   "orders",
   "limit",

@@ -164,6 +164,9 @@ export type Order =
   /** News may have been missed. */
   | { readonly kind: "all" }
 
+/** How late a child may come and still find that its parent was cancelled, in milliseconds: later than any submit is tried. */
+export const orphanMs = 60_000
+
 /** What came of a cancel. */
 export type Cancelled =
   /** It has ended by this; its living children are to be cancelled next. */
@@ -223,11 +226,15 @@ export class Store extends Context.Service<
     /** Ends the registration of a worker that holds nothing; one that does hold something is evicted. Repeatable. */
     readonly leave: (partition: Partition, worker: WorkerId) => Effect.Effect<void, StoreError>
 
-    /** Ends a living task as cancelled, wherever it is; whoever runs it is told. Repeatable. */
+    /**
+     * Ends a living task as cancelled, wherever it is; whoever runs it is told. Repeatable. An `orphan`, the child of a task that
+     * was cancelled, may be on its way still: one that comes within `orphanMs` is ended when it is stored.
+     */
     readonly cancel: (
       partition: Partition,
       ulid: string,
-      reason: string
+      reason: string,
+      options?: { readonly orphan: true }
     ) => Effect.Effect<Cancelled, StoreError>
 
     /** Opens the channel on which one worker incarnation hears its orders. An order may be lost. */
@@ -239,8 +246,12 @@ export class Store extends Context.Service<
     /** Tells a parent that a child has ended: its next run starts if that was the last one it waits for. Repeatable. */
     readonly childEnded: (parent: TaskId, child: TaskId) => Effect.Effect<void, StoreError>
 
-    /** Up to `most` messages of the outbox, oldest first. They stay until they are dropped. */
-    readonly outbox: (partition: Partition, most: number) => Effect.Effect<ReadonlyArray<Message>, StoreError>
+    /** Up to `most` messages of the outbox, oldest first, without the first `skip`. They stay until they are dropped. */
+    readonly outbox: (
+      partition: Partition,
+      most: number,
+      skip?: number
+    ) => Effect.Effect<ReadonlyArray<Message>, StoreError>
     readonly drop: (partition: Partition, messages: ReadonlyArray<Message>) => Effect.Effect<void, StoreError>
 
     /** Reads tasks of one partition by ULID; `undefined` for one that is not, or no longer, there. */

@@ -21,8 +21,12 @@ const answerMax = Duration.seconds(15)
 /** How many messages one host is told at once. */
 const hostConcurrency = 4
 
-/** No receiver puts a message off for longer. */
+/** No receiver puts a message off for longer, or has it told again sooner. */
 const putOffMax = Duration.days(1)
+const putOffMin = Duration.seconds(1)
+
+/** For so long after a task's end a receiver may put its message off without using up an attempt: as long as all delays are. */
+const patience = Duration.days(3)
 
 /** The receiver could not be reached, or did not take the message. It is told again. */
 export class CallbackFailed extends Schema.TaggedError<CallbackFailed>()("CallbackFailed", {
@@ -48,6 +52,25 @@ const delays: ReadonlyArray<Duration.Input> = [
 ]
 
 export const delayAfter = (failed: number): Duration.Input => delays[failed - 1] ?? delays.at(-1)!
+
+/**
+ * When a receiver that was asked at `now` wants to be asked again, in milliseconds from then; nothing where it says nothing of
+ * that. Whoever asks for a second each time must not use up in ten seconds what is to last for days; nor may it ask for ever.
+ */
+export const putOff = (
+  { headers, status }: Response,
+  now: number,
+  endedAt: number
+): { readonly ms: number; readonly counted: boolean } | undefined => {
+  if (status !== 429 && status !== 503) return undefined
+  const said = retryAfterMs(headers.get("retry-after"), now, Duration.toMillis(putOffMax))
+  return said === undefined
+    ? undefined
+    : {
+        ms: Math.max(said, Duration.toMillis(putOffMin)),
+        counted: now - endedAt >= Duration.toMillis(patience)
+      }
+}
 
 export const Delivery = Schema.Struct({
   /** The same in every delivery of a message. */
@@ -93,15 +116,15 @@ export const deliver = defineTask.effect({
     }
     const now = yield* Clock.currentTimeMillis
     const timestamp = Math.floor(now / 1_000)
-    const { traceparent, tracestate } = yield* CurrentTask
+    const { task, traceparent, tracestate } = yield* CurrentTask
     const response = yield* pinned(to, {
       method: "POST",
       headers: {
         ...(traceparent === undefined ? {} : { traceparent }),
         ...(tracestate === undefined ? {} : { tracestate }),
-        ...headers,
+        "user-agent": "Troupe",
+        ...inLowerCase(headers),
         "content-type": "application/json",
-        "user-agent": headers["user-agent"] ?? "Troupe",
         "webhook-id": id,
         "webhook-timestamp": String(timestamp),
         "webhook-signature": secrets.sign(tenant, id, timestamp, body)
@@ -114,9 +137,14 @@ export const deliver = defineTask.effect({
         // Another address tomorrow is another receiver: nobody is to find out what is where by trying.
         // @effect-diagnostics-next-line globalErrorInEffectFailure:off
         AddressNotAllowed: ({ _tag, message }) => Effect.fail(new Fatal(message, { type: _tag })),
-        // What went wrong may quote the whole URL, which may hold a token.
-        Unreachable: () =>
-          Effect.fail(new CallbackFailed({ host: to.host, reason: "it cannot be reached, or broke off" }))
+        // What went wrong may quote the whole URL, which may hold a token; its code does not.
+        Unreachable: ({ code }) =>
+          Effect.fail(
+            new CallbackFailed({
+              host: to.host,
+              reason: `it cannot be reached, or broke off${code === undefined ? "" : ` (${code})`}`
+            })
+          )
       }),
       Effect.timeoutOrElse({
         duration: answerMax,
@@ -136,12 +164,13 @@ export const deliver = defineTask.effect({
       // @effect-diagnostics-next-line globalErrorInEffectFailure:off
       return yield* Effect.fail(new Fatal(message, { type: "CallbackGone" }))
     }
-    const afterMs =
-      status === 429 || status === 503
-        ? retryAfterMs(response.headers.get("retry-after"), now, Duration.toMillis(putOffMax))
-        : undefined
-    return yield* afterMs === undefined
+    const later = putOff(response, now, task.submittedAt)
+    return yield* later === undefined
       ? new CallbackFailed({ host: to.host, reason: `it answered ${status}` })
-      : Effect.fail(new RetryAfter(afterMs, { message }))
+      : Effect.fail(new RetryAfter(later.ms, { message, counted: later.counted }))
   })
 })
+
+/** Two names that differ in their case alone would be sent as one, with both values. */
+const inLowerCase = (headers: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))

@@ -41,6 +41,10 @@ const HeaderValue = Schema.String.check(
   Schema.isPattern(/^[\x20-\x7e]*$/, { message: "not printable ASCII" })
 )
 
+/** Headers have one name, in whatever case it is written. */
+const isSaidTwice = (names: ReadonlyArray<string>): boolean =>
+  new Set(names.map((name) => name.toLowerCase())).size < names.length
+
 const Detailed = Schema.Struct({
   url: Url,
   /** Which ends are told. Default: all. */
@@ -49,7 +53,10 @@ const Detailed = Schema.Struct({
   ),
   /** Sent along, as `authorization`. */
   headers: Schema.optionalKey(
-    Schema.Record(HeaderName, HeaderValue).check(Schema.isMaxProperties(headersMax))
+    Schema.Record(HeaderName, HeaderValue).check(
+      Schema.isMaxProperties(headersMax),
+      Schema.makeFilter((headers) => !isSaidTwice(Object.keys(headers)) || "says a header twice")
+    )
   )
 })
 

@@ -13,7 +13,9 @@ import { type Partition, partitionOfId, State, submittedAt, TaskId, ulidOfId } f
 import { storedTenant, Tenant } from "../../runtime/tenant.ts"
 import { type Ended, endedOf, inputOf, type TaskView, viewOf } from "../../runtime/view.ts"
 import { makeIntake, type NotTaken, type Submitted, submitted, TaskGone, type Turned } from "./intake.ts"
+import type { SubmitRefused } from "./new-task.ts"
 import { makeLookout } from "./lookout.ts"
+import { makeMadeUpQueues } from "./made-up-queues.ts"
 import { Offspring } from "./offspring.ts"
 import { makeOutbox, untilAnswered } from "./outbox.ts"
 import { isGuarded, type Preparation, type Prepared, type Unfit } from "./preparation.ts"
@@ -55,6 +57,9 @@ export const reasonMax = 1_000
 /** How many children one cancel tells by itself, and how many at once. What is left is told by whoever takes turns. */
 const cancelMax = 1_000
 const cancelsAtOnce = 16
+
+/** How many tasks of a batch are looked after at once whose queues may be made up. */
+const checksAtOnce = 16
 
 /** Why a task is not taken in, when the others of its batch may be. */
 export type Refused = Unfit | Turned | NoWorker
@@ -142,6 +147,7 @@ const make = Effect.gen(function* () {
   const intake = yield* makeIntake
   const lookout = yield* makeLookout(sharedQueues(yield* Settings))
   const unserved = yield* makeUnserved(lookout)
+  const madeUp = yield* makeMadeUpQueues(lookout)
   const preparing = yield* makePreparing(lookout)
   const ownership = yield* makeOwnership
 
@@ -156,10 +162,25 @@ const make = Effect.gen(function* () {
     const tenant = storedTenant(yield* Tenant)
     const carried = yield* Effect.withFiberSucceed(followedBy)
     const prepared: Array<Result.Result<Prepared, Unfit>> = []
+    const strange = new Map<number, Prepared>()
     for (const task of tasks) {
       const preparation = preparing(task, { tenant, carried })
       // An effect only where a schema is async: batches are large.
-      prepared.push(preparation instanceof Promise ? yield* settle(preparation) : preparation)
+      const one = preparation instanceof Promise ? yield* settle(preparation) : preparation
+      if (Result.isSuccess(one) && !madeUp.isFine(one.success)) strange.set(prepared.length, one.success)
+      prepared.push(one)
+    }
+    if (strange.size > 0) {
+      const refuse = (at: number) => (error: SubmitRefused) =>
+        Effect.sync(() => void (prepared[at] = Result.fail(error)))
+      yield* Effect.forEach(
+        strange,
+        ([at, one]) => Effect.catchTag(madeUp.check(one), "SubmitRefused", refuse(at)),
+        {
+          concurrency: checksAtOnce,
+          discard: true
+        }
+      )
     }
     const fit = prepared.filter(Result.isSuccess).map(({ success }) => success)
     const answers = (yield* unserved.mindedAll(fit, intake.takeAll)).values()
@@ -200,15 +221,23 @@ const make = Effect.gen(function* () {
 
   const prepareAsk = (task: unknown, tenant: string | undefined, carried?: Carried) =>
     preparing(task, { reply: replies.inbox, tenant, carried })
-  const askPrepared = (one: Prepared): Effect.Effect<Asked, NotTaken | NoWorker | TaskNotFound> =>
-    unserved.unanswered(one, !isGuarded(one) ? intake.whileThereIsRoom(askPlain(one)) : askGuarded(one))
-  const submitPrepared = (one: Prepared) => unserved.minded(one, intake.take)
+  /** Does what stores a task, where its queue is not one too many that was made up. */
+  const checked = <A, E, R>(one: Prepared, storing: Effect.Effect<A, E, R>) =>
+    madeUp.isFine(one) ? storing : Effect.andThen(madeUp.check(one), storing)
+  const askPrepared = (
+    one: Prepared
+  ): Effect.Effect<Asked, NotTaken | NoWorker | TaskNotFound | SubmitRefused> =>
+    checked(
+      one,
+      unserved.unanswered(one, !isGuarded(one) ? intake.whileThereIsRoom(askPlain(one)) : askGuarded(one))
+    )
+  const submitPrepared = (one: Prepared) => checked(one, unserved.minded(one, intake.take))
 
   /** What was prepared, if nothing has to be looked at before it is stored. */
   const readyIn = (preparation: Preparation): Prepared | undefined => {
     if (preparation instanceof Promise || Result.isFailure(preparation)) return undefined
     const one = preparation.success
-    return !isGuarded(one) && intake.hasRoom() ? one : undefined
+    return !isGuarded(one) && madeUp.isFine(one) && intake.hasRoom() ? one : undefined
   }
 
   const begin = <A, E>(effect: Effect.Effect<A, E>, done: Done<A, E>) => {
@@ -281,7 +310,7 @@ const make = Effect.gen(function* () {
       left -= some.length
       const answers: ReadonlyArray<Cancelled> = yield* Effect.forEach(
         some,
-        (child) => store.cancel(partitionOfId(child), ulidOfId(child), reason),
+        (child) => store.cancel(partitionOfId(child), ulidOfId(child), reason, { orphan: true }),
         { concurrency: cancelsAtOnce }
       )
       level = answers.flatMap((answer) => (answer.kind === "cancelled" ? answer.children : []))

@@ -30,7 +30,7 @@ import { deliver } from "../callback/deliver.ts"
 import { callbackOf } from "../callback/option.ts"
 import { boxOf } from "./box.ts"
 import { guardName, guardsOf } from "./guards.ts"
-import { queueFor } from "./home.ts"
+import { queueFor, queuesOf } from "./home.ts"
 import { aheadMaxMs, Key, type NewTaskJson, readOptions, SubmitRefused } from "./new-task.ts"
 
 /** The largest input, in characters of JSON. */
@@ -42,6 +42,8 @@ export interface Prepared extends NewTask {
   readonly handler: string
   /** What may keep it from being stored. */
   readonly guards: ReadonlyArray<Guard>
+  /** The tenant whose submitter has named the queue, where it is none of the handler's: it may be made up. */
+  readonly namedBy?: string
 }
 
 /** Whether something may keep it from being stored, beside a bound. */
@@ -321,6 +323,12 @@ const layOut = (
   if (expiresAt !== undefined) prepared.expiresAt = expiresAt
   if (deadlineAt !== undefined) prepared.deadlineAt = deadlineAt
   if (task.callback !== undefined) prepared.callback = true
+  if (
+    birth === undefined &&
+    task.queue !== undefined &&
+    !queuesOf(definition, at.routes).includes(task.queue)
+  )
+    prepared.namedBy = tenant ?? tenantDefault
   return Result.succeed(prepared)
 }
 

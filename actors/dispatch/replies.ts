@@ -5,13 +5,15 @@
  * lost: whatever is waited for is read again every few seconds, so a lost hint costs time and never a result. Many
  * who wait for one task share its reads.
  */
-import { Context, Effect, Exit, Layer, Schema } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Schema } from "effect"
 import * as Actor from "../../runtime/actor/actor.ts"
 import { defineActor } from "../../runtime/actor/definition.ts"
+import { describe } from "../../runtime/fault.ts"
 import { type Inbox, Store, type StoreError, type TaskEvent } from "../../runtime/store.ts"
 import { IsUpkeep } from "../../runtime/upkeep.ts"
 import { start as supervise } from "../../runtime/supervision/supervisor.ts"
 import { idIn, type Partition, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
+import { Complaints } from "../../runtime/telemetry/complaints.ts"
 
 /** No task has this id: it never was, or is past its retention. */
 export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()("TaskNotFound", { id: Schema.String }) {
@@ -75,6 +77,7 @@ const make = Effect.gen(function* () {
   /** Tasks to be read next, by partition; one read of a partition is on its way at a time. */
   const unread = new Map<Partition, Set<TaskId>>()
   const reading = new Set<Partition>()
+  const unreadable = (yield* Complaints).about("results could not be read", "results are read again")
   let readNext = readMin
 
   /** Tells all who wait for it, and says whether anybody does. */
@@ -123,8 +126,9 @@ const make = Effect.gen(function* () {
       Effect.yieldNow.pipe(
         Effect.andThen(readSome(partition)),
         Effect.repeat({ while: () => wanted.size > 0 }),
+        Effect.tap(() => unreadable.well() ?? Effect.void),
         // Those who wait are read again within seconds.
-        Effect.catchCause((cause) => Effect.logWarning("results could not be read", cause)),
+        Effect.catchCause((cause) => unreadable.wrong(describe(Cause.squash(cause)).message)),
         Effect.ensuring(
           Effect.sync(() => {
             reading.delete(partition)

@@ -11,6 +11,7 @@ import { Limits } from "../../runtime/limits.ts"
 import { Store } from "../../runtime/store.ts"
 import type { Partition } from "../../runtime/task.ts"
 import type { Series } from "../../runtime/telemetry/exposition.ts"
+import { endGroup } from "../process-group.ts"
 import { Shutdown, workerStopMaxOf } from "../shutdown.ts"
 import type { Incarnation } from "../work/incarnation.ts"
 import { type Beat, beatEvery, type ChildMessage, type NodeMessage } from "./channel.ts"
@@ -177,6 +178,8 @@ export const makeSpawn = Effect.gen(function* () {
       Effect.gen(function* () {
         yield* exited
         yield* Fiber.interrupt(watching)
+        // What its handlers have started would go on with nobody to look after it.
+        endGroup(process.pid)
         // What a dead process held goes to others. If Redis is gone too, leases end. One that left in order holds nothing.
         yield* inEachPartition(store.evict)
         yield* Deferred.succeed(ended, process.signalCode ?? process.exitCode ?? 0)

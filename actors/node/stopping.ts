@@ -8,6 +8,7 @@ import { Duration, Effect, Result, type Scope } from "effect"
 import { Settings } from "../../runtime/config.ts"
 import { longestOf, type Phases, phasesInOrder } from "../../runtime/supervision/phases.ts"
 import { coordinate, type Task } from "../../runtime/supervision/shutdown.ts"
+import { endGroup } from "../process-group.ts"
 import { apiStopMaxOf, closeMax, Shutdown, workerStopMaxOf } from "../shutdown.ts"
 
 type Limits = Parameters<typeof workerStopMaxOf>[0]
@@ -45,7 +46,8 @@ export const stopInOrder = Effect.fnUntraced(function* (
     name,
     run: Effect.onInterrupt(stop, () =>
       Effect.sync(() => {
-        for (const pid of pids()) process.kill(pid, "SIGKILL")
+        // Some may have ended already, while it is not known yet that what they held was handed back.
+        for (const pid of pids()) endGroup(pid)
       })
     ),
     waitsFor: () => ({ count: pids().length, of: "processes", ids: pids().map((pid) => `pid ${pid}`) })

@@ -5,15 +5,25 @@
  * What is read is bounded: so many queues and limits, a few calls each, all within a time limit. When the store does not
  * answer, what is told is that.
  */
-import { Clock, Context, Effect, Layer } from "effect"
+import { Cause, Clock, Context, Effect, Layer } from "effect"
+import { describe } from "../../runtime/fault.ts"
 import { Limits, type LimitState } from "../../runtime/limits.ts"
 import { Members } from "../../runtime/members.ts"
-import { type Lengths, Operations, type QueueState, type StoreMemory } from "../../runtime/operations.ts"
+import {
+  type Lengths,
+  Operations,
+  type QueueState,
+  type StoreMemory,
+  type WorkerState
+} from "../../runtime/operations.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { Schedules } from "../../runtime/schedules.ts"
+import { type Depth, Store } from "../../runtime/store.ts"
 import { type Partition, queueOf } from "../../runtime/task.ts"
+import { Complaints } from "../../runtime/telemetry/complaints.ts"
 import { type Series, seriesOf } from "../../runtime/telemetry/exposition.ts"
 import { crewOf, nodeViewOf, type NodeView, type Sighting, type WorkerView } from "./crew.ts"
+import { type Interest, QueueChoice } from "./queue-choice.ts"
 import { type Counts, distributionOf, Totals } from "./totals.ts"
 
 /** How long one reading is told again. */
@@ -22,8 +32,11 @@ const keptFor = "1 second"
 /** How long a reading may take; then the store counts as gone. */
 const readMax = "4 seconds"
 
-/** How many queues and limits are told of, the first by their names. */
+/** How many queues are told of (`queue-choice.ts`), and how many of the others a reading glances at. */
 const queuesMax = 200
+const glancesMax = 500
+
+/** How many limits are told of, the first by their names. */
 const limitsMax = 200
 
 /** How far back a reading looks: who asks more seldom misses what happened in between. */
@@ -60,13 +73,23 @@ const counters = {
   reaped: "troupe_workers_reaped_total"
 } as const
 
+const isLiving = ({ leaseUntil, seenAt }: WorkerState) => leaseUntil > seenAt
+
+/** What is delayed, and dead letters, wait for nobody. */
+const interestOf = (workers: ReadonlyArray<WorkerState>, { boxed, held, lanes, waiting }: Depth): Interest =>
+  workers.some(isLiving)
+    ? "served"
+    : boxed + held + waiting + Object.values(lanes).reduce((sum, depth) => sum + depth, 0) > 0
+      ? "work"
+      : "none"
+
 export const queueSeries = (
   { counts, lengths, partition, sightings, state }: QueueRead,
   now: number
 ): ReadonlyArray<Series> => {
   const queue = { queue: queueOf(partition) }
   const { boxed, dead, held, lanes, later, waiting } = state.depth
-  const living = sightings.filter(({ worker }) => worker.leaseUntil > worker.seenAt)
+  const living = sightings.filter(({ worker }) => isLiving(worker))
   return [
     ...Object.entries(counters).map(([counter, name]) => seriesOf(name, counts[counter] ?? 0, queue)),
     seriesOf("troupe_task_wait_seconds", distributionOf(counts, "wait"), queue),
@@ -126,11 +149,17 @@ const storeSeries = ({ max, used }: StoreMemory, keys: number): ReadonlyArray<Se
 
 const make = Effect.gen(function* () {
   const operations = yield* Operations
+  const store = yield* Store
   const members = yield* Members
   const limits = yield* Limits
   const schedules = yield* Schedules
   const handlers = yield* Handlers
   const totals = new Totals()
+  const choice = new QueueChoice(queuesMax)
+  const unread = (yield* Complaints).about(
+    "the figures of the cluster could not be read",
+    "the figures of the cluster are read again"
+  )
 
   const limitNames = () =>
     [...new Set(handlers.all.flatMap((handler) => handler.limits.map(({ name }) => name)))]
@@ -147,14 +176,24 @@ const make = Effect.gen(function* () {
       ],
       { concurrency: "unbounded" }
     )
+    choice.saw(partition, interestOf(workers, state.depth))
     return { partition, state, lengths, minutes, sightings: workers.map((worker) => ({ partition, worker })) }
+  })
+
+  const glance = Effect.fnUntraced(function* (partition: Partition) {
+    const [workers, depth] = yield* Effect.all([operations.workers(partition), store.depth(partition)], {
+      concurrency: 2
+    })
+    choice.saw(partition, interestOf(workers, depth))
   })
 
   const reading = Effect.gen(function* () {
     const startedAt = performance.now()
-    const partitions = (yield* operations.partitions).slice(0, queuesMax)
+    const all = yield* operations.partitions
+    yield* Effect.forEach(choice.glances(all, glancesMax), glance, { concurrency: 8, discard: true })
+    const partitions = choice.of(all)
     const queues = yield* Effect.forEach(partitions, queue, { concurrency: 8 })
-    totals.take(new Map(queues.map(({ minutes, partition }) => [partition, minutes])))
+    totals.take(new Map(queues.map(({ minutes, partition }) => [partition, minutes])), all)
     const [nodes, limited, standing, memory, keys] = yield* Effect.all(
       [members.nodes, limits.states(limitNames()), schedules.standing, operations.memory, operations.keys],
       { concurrency: "unbounded" }
@@ -169,6 +208,8 @@ const make = Effect.gen(function* () {
       ...queues.flatMap((one) => queueSeries({ ...one, counts: totals.of(one.partition) }, now)),
       ...crewSeries(crew, nodes.map(nodeViewOf)),
       ...limitSeries(limited, now),
+      seriesOf("troupe_queues", all.length),
+      seriesOf("troupe_queues_left_out", all.length - partitions.length),
       seriesOf("troupe_schedules", standing.count),
       seriesOf("troupe_schedule_lateness_seconds", standing.lateMs / 1_000),
       ...storeSeries(memory, keys),
@@ -179,10 +220,9 @@ const make = Effect.gen(function* () {
 
   const read = yield* reading.pipe(
     Effect.timeout(readMax),
+    Effect.tap(() => unread.well() ?? Effect.void),
     Effect.catchCause((cause) =>
-      Effect.as(Effect.logWarning("the figures of the cluster could not be read", cause), [
-        seriesOf("troupe_redis_up", 0)
-      ])
+      Effect.as(unread.wrong(describe(Cause.squash(cause)).message), [seriesOf("troupe_redis_up", 0)])
     ),
     Effect.cachedWithTTL(keptFor)
   )

@@ -16,8 +16,17 @@ export class Totals {
   readonly #sums = new Map<Partition, Record<string, number>>()
   #begun = false
 
-  /** Takes in all partitions as they were read at one time. One that is new since the first time starts from nothing. */
-  take(read: ReadonlyMap<Partition, ReadonlyArray<Minute>>): void {
+  /**
+   * Takes in partitions as they were read at one time, of all that there are. One that is new since the first time starts
+   * from nothing, and one that is gone is forgotten.
+   */
+  take(read: ReadonlyMap<Partition, ReadonlyArray<Minute>>, all: ReadonlyArray<Partition>): void {
+    const there = new Set(all)
+    for (const partition of this.#sums.keys()) {
+      if (there.has(partition)) continue
+      this.#sums.delete(partition)
+      this.#seen.delete(partition)
+    }
     for (const [partition, minutes] of read) {
       const before = this.#seen.get(partition)
       const sums = this.#sums.get(partition) ?? {}

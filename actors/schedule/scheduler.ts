@@ -21,6 +21,7 @@ import {
 import { Store, type StoreError } from "../../runtime/store.ts"
 import { partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import { describe } from "../../runtime/fault.ts"
+import { type Complaint, Complaints } from "../../runtime/telemetry/complaints.ts"
 import { makeTally } from "../tally.ts"
 import { relay } from "../work/relay.ts"
 import { decide } from "./due.ts"
@@ -39,9 +40,7 @@ const complaintsMax = 1_000
 const overtaken = (id: string) => `the next run of its schedule ${id} takes its place`
 
 /** Carries away what is owed. */
-export const relayOwed: Effect.Effect<void, Effect.Error<ReturnType<typeof relay>>, Store> = relay(
-  schedulesPartition
-).pipe(Effect.repeat({ while: (more) => more }), Effect.asVoid)
+export const relayOwed = relay(schedulesPartition)
 
 /** Whether a task that was submitted has not ended. */
 export const lives = Effect.fnUntraced(function* (id: TaskId | undefined) {
@@ -165,13 +164,10 @@ interface Message {
 
 const lookNow: Message = { _tag: "Look" }
 
-const failed = (cause: Cause.Cause<unknown>) =>
+const failed = (unfired: Complaint) => (cause: Cause.Cause<unknown>) =>
   Cause.hasInterruptsOnly(cause)
     ? Effect.failCause(cause as Cause.Cause<never>)
-    : Effect.as(
-        Effect.logWarning(`schedules could not be fired: ${describe(Cause.squash(cause)).message}`),
-        afterFailureMs
-      )
+    : Effect.as(unfired.wrong(describe(Cause.squash(cause)).message), afterFailureMs)
 
 /** It needs the stores, the handlers and the settings. */
 export const scheduler = defineActor<Message>()({
@@ -182,21 +178,30 @@ export const scheduler = defineActor<Message>()({
   onStart: ({ beside, ref, timers }) =>
     Effect.gen(function* () {
       const { ear } = yield* Schedules
+      const complaints = yield* Complaints
+      const unheard = complaints.about("schedules cannot be heard of", "schedules are heard of again")
+      const unfired = complaints.about("schedules could not be fired", "schedules are fired again")
       const hearing = Effect.flatMap(ear, ({ wait }) =>
-        Effect.forever(Effect.andThen(wait(Number.POSITIVE_INFINITY), ref.tell(lookNow)))
+        Effect.forever(
+          Effect.andThen(
+            wait(Number.POSITIVE_INFINITY),
+            Effect.suspend(() => Effect.andThen(unheard.well() ?? Effect.void, ref.tell(lookNow)))
+          )
+        )
       ).pipe(
         Effect.scoped,
-        Effect.tapError(({ message }) => Effect.logWarning(`schedules cannot be heard of: ${message}`)),
+        Effect.tapError(({ message }) => unheard.wrong(message)),
         Effect.retry(Schedule.spaced(afterFailureMs))
       )
       yield* beside(hearing)
       yield* timers.startSingle("look", lookNow, 0)
-      return yield* makeScheduler
+      return { ...(yield* makeScheduler), unfired }
     }),
   handle: {
     Look: (_, { state, timers }) =>
       state.pass.pipe(
-        Effect.catchCause(failed),
+        Effect.tap(() => state.unfired.well() ?? Effect.void),
+        Effect.catchCause(failed(state.unfired)),
         Effect.flatMap((ms) => timers.startSingle("look", lookNow, ms))
       )
   }

@@ -4,6 +4,7 @@
  */
 import { Duration, Effect, Result } from "effect"
 import { Settings } from "../../runtime/config.ts"
+import type { Fault, TaskDefinition } from "../../runtime/handler.ts"
 import { Handlers, UnknownHandler } from "../../runtime/registry.ts"
 import { homeOf } from "../../runtime/routes.ts"
 import type { NewTask } from "../../runtime/mailbox.ts"
@@ -14,7 +15,7 @@ import { ulidFor } from "../../runtime/ulid.ts"
 import { prepare } from "../dispatch/preparation.ts"
 import { attributesOf } from "../dispatch/traced.ts"
 import { type Definition, ScheduleRefused } from "./definition.ts"
-import type { Run } from "./due.ts"
+import type { OverlapPolicy, Run } from "./due.ts"
 
 /** A task that is ready to be owed. */
 export interface SlotTask {
@@ -37,6 +38,22 @@ const taskOf = ({ box, deadlineAt, due, entry, expiresAt, record }: NewTask): Ne
   ...(expiresAt === undefined ? {} : { expiresAt }),
   ...(deadlineAt === undefined ? {} : { deadlineAt })
 })
+
+/**
+ * What a slot owes waits in any case, whatever its agent does with messages that come while it is busy: so its schedule has to
+ * say itself what becomes of a slot then.
+ */
+const faultOfArrival = (
+  definition: TaskDefinition | undefined,
+  overlap: OverlapPolicy
+): ReadonlyArray<Fault> => {
+  const body = definition?.body
+  if (overlap !== "allow" || body?.kind !== "agent" || body.onBusy === "enqueue") return []
+  const message =
+    `the onBusy "${body.onBusy}" of ${definition!.name} is not heeded where a schedule sends a message: it waits. ` +
+    "Say skip, queue or cancel, for when the last one has not ended"
+  return [{ path: "/overlap", message }]
+}
 
 /** Makes what prepares the tasks of schedules. */
 export const makeSlotTasks = Effect.gen(function* () {
@@ -62,14 +79,15 @@ export const makeSlotTasks = Effect.gen(function* () {
 
   return {
     /** Whether the tasks of a schedule would be taken. */
-    check: ({ jitterMs, task, tenant }: Definition, now: number) =>
-      Effect.asVoid(
-        preparing("", jitterMs === 0 ? task : { ...task, delayMs: jitterMs }, {
-          now,
-          tenant,
-          unique: ulidFor(now, "")
-        })
-      ),
+    check: Effect.fnUntraced(function* (
+      { jitterMs, overlap, task, tenant }: Definition,
+      now: number
+    ): Effect.fn.Return<void, UnknownHandler | ScheduleRefused> {
+      const given = jitterMs === 0 ? task : { ...task, delayMs: jitterMs }
+      yield* preparing("", given, { now, tenant, unique: ulidFor(now, "") })
+      const faults = faultOfArrival(handlers.find(task.name), overlap)
+      if (faults.length > 0) return yield* new ScheduleRefused({ faults })
+    }),
 
     /** The task of a run, as of now. */
     of: Effect.fnUntraced(function* (

@@ -13,6 +13,7 @@ import { AttemptOver, EventRefused } from "../../runtime/handler.ts"
 import { type EventKind, type NewEvent, Store } from "../../runtime/store.ts"
 import type { WorkerId } from "../../runtime/turn.ts"
 import { type Entry, idIn, type Partition, runOfEntry, ulidOfEntry } from "../../runtime/task.ts"
+import { Complaints } from "../../runtime/telemetry/complaints.ts"
 
 /** The largest event, in characters of JSON. A larger one is refused; the run may go on. */
 const eventMax = 256 * 1024
@@ -68,6 +69,7 @@ export const openEmitter = Effect.fnUntraced(function* (options: {
   const store = yield* Store
   const gatherMs = yield* Gathering
   const clock = yield* Clock.Clock
+  const unstoredEvents = (yield* Complaints).about("events wait to be stored", "events are stored again")
   const waiting: Array<Waiting> = []
   const lastSeq = new Map<Entry, number>()
   /** The newest event of each entry that waits, while more may be joined to it. */
@@ -106,9 +108,11 @@ export const openEmitter = Effect.fnUntraced(function* (options: {
     const calledAt = clock.currentTimeMillisUnsafe()
     newest.clear()
     const lost = yield* store.append(partition, worker, batch).pipe(
-      Effect.tapError((error) => Effect.logWarning(`events wait to be stored: ${error.message}`)),
+      Effect.tapError(({ message }) => unstoredEvents.wrong(message)),
       Effect.retry(delays)
     )
+    const isOver = unstoredEvents.well()
+    if (isOver !== undefined) yield* isOver
     const gone = new Set(lost)
     for (const { entry, resumes } of batch) {
       for (const resume of resumes) resume(gone.has(entry) ? Effect.fail(over(entry)) : Effect.void)

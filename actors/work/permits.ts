@@ -9,6 +9,7 @@
 import { Cause, Clock, Effect, Exit, Fiber, Queue, Schedule, type Scope } from "effect"
 import { type LimitRequest, Limits, type Used } from "../../runtime/limits.ts"
 import { StoreError } from "../../runtime/store.ts"
+import { Complaints } from "../../runtime/telemetry/complaints.ts"
 import type { WorkerId } from "../../runtime/turn.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
 
@@ -17,10 +18,16 @@ const takeMax = 250
 const endMax = 500
 
 /** How long a permit that nothing was claimed for is kept, in milliseconds. */
-const keepMs = 200
+export const keepMs = 200
 
 /** How long after a call without an answer the next one is made, in milliseconds. */
 const backoffMs = 500
+
+/**
+ * The longest time that a ring rests of which the limits have nothing, in milliseconds: what others give back of a long window, or
+ * an operator allows more, is found by then.
+ */
+const restMaxMs = 15_000
 
 /** How long the last calls are waited for when the scope closes. */
 const closeMax = "1 second"
@@ -67,6 +74,12 @@ interface Held {
   readonly untilMono: number
 }
 
+/** A permit whose use is over, and the ring that it was taken for; `undefined` where that was told before. */
+interface Ending {
+  readonly used: Used
+  readonly name: string | undefined
+}
+
 class Ring {
   atHand: Array<Held> = []
   /** In turns that are on their way, those of the older turn first. */
@@ -84,6 +97,8 @@ class Ring {
   /** Whether it rests because its limits have nothing, rather than because nobody answered. */
   refused = false
   toDefer = false
+  /** How many permits were given back, in part or unused, since it was asked last. */
+  returned = 0
 
   isForgotten(now: number): boolean {
     const { asking, atHand, restsUntilMono, riding, runs } = this
@@ -104,8 +119,8 @@ export const openPermits = Effect.fnUntraced(function* (
   const rings = new Map<string, Ring>()
   /** The permits of runs, each with its ring. */
   const running = new Map<string, string>()
-  const ends = yield* Queue.unbounded<Used>()
-  let saying: ReadonlyArray<Used> = []
+  const ends = yield* Queue.unbounded<Ending>()
+  let saying: ReadonlyArray<Ending> = []
   const takes = new Set<Fiber.Fiber<unknown, unknown>>()
   let alarm: Fiber.Fiber<void> | undefined
   let closed = false
@@ -116,10 +131,11 @@ export const openPermits = Effect.fnUntraced(function* (
     return ring
   }
 
+  const unanswered = (yield* Complaints).about("limits get no answer", "limits answer again")
   const warn = (what: string, error: unknown) =>
     Effect.annotateLogs(
       error instanceof StoreError
-        ? Effect.logWarning(`${what}: ${error.message}`)
+        ? unanswered.wrong(`${what}: ${error.message}`)
         : Effect.logError(what, error),
       { worker }
     )
@@ -138,6 +154,7 @@ export const openPermits = Effect.fnUntraced(function* (
     const requests = limitsOf(name)
     if (requests === undefined || ring.asking || closed || count <= 0) return
     ring.asking = true
+    ring.returned = 0
     ring.hasPlaces = requests.some(({ concurrency }) => concurrency !== undefined)
     const wanted = Math.min(count, takeMax)
     const fiber = run(limits.take(worker, requests, wanted, leaseMs))
@@ -150,15 +167,28 @@ export const openPermits = Effect.fnUntraced(function* (
         run(warn("permits could not be taken and are asked for again", Cause.squash(exit.cause)))
         return
       }
+      const isOver = unanswered.well()
+      if (isOver !== undefined) run(isOver)
       const { permits, retryAfterMs } = exit.value
       const untilMono = mono() + keepMs
       for (const permit of permits) ring.atHand.push({ permit, untilMono })
       ring.hungry ||= permits.length < wanted
-      if (retryAfterMs !== undefined) rest(ring, retryAfterMs, true)
+      if (retryAfterMs !== undefined) rest(ring, Math.min(retryAfterMs, restMaxMs), true)
       if (closed) return
+      // It was answered before they were there again.
+      reopen(name, ring)
       setAlarm()
       onChange()
     })
+  }
+
+  /** Its limits had nothing, and have again what was given back. */
+  const reopen = (name: string, ring: Ring) => {
+    const { asking, refused, restsUntilMono, returned } = ring
+    if (returned === 0 || asking || !refused || mono() >= restsUntilMono) return
+    ring.restsUntilMono = 0
+    ring.toDefer = false
+    ask(name, ring, returned)
   }
 
   const want: Permits["want"] = (name, count, soon = count) => {
@@ -228,7 +258,7 @@ export const openPermits = Effect.fnUntraced(function* (
     const now = mono()
     for (const [name, ring] of rings) {
       for (const { permit, untilMono } of ring.atHand)
-        if (untilMono <= now) Queue.offerUnsafe(ends, { permit, unused: true })
+        if (untilMono <= now) Queue.offerUnsafe(ends, { used: { permit, unused: true }, name })
       ring.atHand = ring.atHand.filter(({ untilMono }) => untilMono > now)
       if (ring.isForgotten(now)) rings.delete(name)
     }
@@ -263,8 +293,7 @@ export const openPermits = Effect.fnUntraced(function* (
       const last: ReadonlyArray<Used> = [
         ...[...running.keys()].map((permit) => ({ permit })),
         ...idle().map((permit) => ({ permit, unused: true })),
-        ...saying,
-        ...(yield* Queue.clear(ends))
+        ...[...saying, ...(yield* Queue.clear(ends))].map(({ used }) => used)
       ]
       if (last.length > 0) yield* Effect.timeoutOption(limits.settle(last), closeMax)
     }).pipe(
@@ -285,25 +314,25 @@ export const openPermits = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       // What ends while a call is on its way gathers for the next.
       saying = yield* Queue.takeBetween(ends, 1, endMax)
-      yield* limits.settle(saying).pipe(
+      yield* limits.settle(saying.map(({ used }) => used)).pipe(
         Effect.tapError((error) => warn("permits could not be ended, which is said again", error)),
         Effect.retry(Schedule.spaced(backoffMs)),
         Effect.orDie
       )
       const freed = new Map<string, number>()
-      for (const { permit } of saying) {
-        const name = running.get(permit)
-        if (name !== undefined && running.delete(permit)) freed.set(name, (freed.get(name) ?? 0) + 1)
+      const returned = new Set<string>()
+      for (const { name, used } of saying) {
+        if (name === undefined) continue
+        if (running.delete(used.permit)) freed.set(name, (freed.get(name) ?? 0) + 1)
+        if (used.unused !== true && used.actual === undefined) continue
+        ringOf(name).returned += 1
+        returned.add(name)
       }
       saying = []
       for (const [name, count] of freed) askAgain(name, count)
+      for (const name of returned) reopen(name, ringOf(name))
     })
   )
-  /** The ring of a run whose permit takes up no place. */
-  const rateOf = (permit: string) => {
-    const name = running.get(permit)
-    return name === undefined || ringOf(name).hasPlaces ? undefined : name
-  }
   const allOut = () => [...idle(), ...running.keys()]
   yield* forever(
     "renewing permits",
@@ -324,10 +353,11 @@ export const openPermits = Effect.fnUntraced(function* (
     claimed,
     turned,
     ended: (used) => {
+      const name = running.get(used.permit)
+      const isSaid = used.actual !== undefined || used.unused === true
       // Of a rate there is mostly nothing to say, and nobody waits for it.
-      const name = used.actual === undefined && used.unused !== true ? rateOf(used.permit) : undefined
-      if (name === undefined) {
-        Queue.offerUnsafe(ends, used)
+      if (name === undefined || isSaid || ringOf(name).hasPlaces) {
+        Queue.offerUnsafe(ends, { used, name })
         return
       }
       running.delete(used.permit)

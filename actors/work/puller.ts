@@ -14,6 +14,7 @@ import type { Agents } from "../../runtime/agents.ts"
 import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import type { Handlers } from "../../runtime/registry.ts"
+import { Complaints } from "../../runtime/telemetry/complaints.ts"
 import { counter } from "../../runtime/telemetry/instruments.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { type Bell, bellWaitMaxMs, Fenced, type Order, Store, StoreError } from "../../runtime/store.ts"
@@ -108,7 +109,12 @@ export const openPuller = Effect.fnUntraced(function* (
   const flights = yield* openFlights
   const { fly, send } = flights
   const tell = (log: Effect.Effect<void>) => Effect.annotateLogs(log, { partition, worker })
-  const carry = openCarrying({ flights, store, partition, tell })
+  const complaints = yield* Complaints
+  const unansweredTurns = complaints.about(
+    "a turn got no answer and is said again",
+    "turns are answered again"
+  )
+  const carry = openCarrying({ flights, store, partition, tell, complaints })
 
   /** What has finished and is to be said; and what is being said in a turn on its way. */
   let settled: Array<Settled> = []
@@ -319,7 +325,7 @@ export const openPuller = Effect.fnUntraced(function* (
     again = true
     resting = true
     backoffMs = Math.min(backoffMaxMs, Math.max(backoffMinMs, backoffMs * 2))
-    const warning = tell(Effect.logWarning(`a turn got no answer and is said again: ${error.message}`))
+    const warning = tell(unansweredTurns.wrong(error.message))
     fly(Effect.andThen(warning, Effect.sleep(backoffMs)), () => {
       resting = false
       change()
@@ -344,6 +350,8 @@ export const openPuller = Effect.fnUntraced(function* (
       demand.answered(want)
       saying.delete(said)
       if (Exit.isSuccess(exit)) {
+        const isOver = unansweredTurns.well()
+        if (isOver !== undefined) send(tell(isOver))
         takeReply(turn, exit.value, sentMono)
       } else {
         books.permits.turned(turn.permits)
@@ -371,7 +379,7 @@ export const openPuller = Effect.fnUntraced(function* (
     change()
   }
 
-  const waking = openWaking({ flights, bell, redisNow, tell, wake, change })
+  const waking = openWaking({ flights, bell, redisNow, tell, complaints, wake, change })
   // What is on its way ends before everything else is closed.
   yield* Effect.addFinalizer(() => flights.close)
   /** Waits for the bell while there is room and the lanes were found empty, and for the next delayed task. */

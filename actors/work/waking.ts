@@ -3,6 +3,7 @@
  */
 import { Effect, Exit, Fiber } from "effect"
 import { type Bell, bellWaitMaxMs, type StoreError } from "../../runtime/store.ts"
+import type { Complaints } from "../../runtime/telemetry/complaints.ts"
 import type { Flights } from "./flights.ts"
 
 /** How long it waits after the bell could not be heard, in milliseconds. */
@@ -14,6 +15,7 @@ export interface WakingOptions {
   readonly redisNow: () => number
   /** Logs with the ids of the puller. */
   readonly tell: (log: Effect.Effect<void>) => Effect.Effect<void>
+  readonly complaints: Complaints
   /** Something may wait in the lanes. */
   readonly wake: () => void
   /** An alarm went off for which nothing is due any more. */
@@ -29,10 +31,19 @@ export interface Waking {
   nextDue: number | undefined
 }
 
-export const openWaking = ({ bell, change, flights, redisNow, tell, wake }: WakingOptions): Waking => {
+export const openWaking = ({
+  bell,
+  change,
+  complaints,
+  flights,
+  redisNow,
+  tell,
+  wake
+}: WakingOptions): Waking => {
   let listening = false
-  const deaf = (error: StoreError) =>
-    Effect.andThen(tell(Effect.logWarning(error.message)), Effect.sleep(deafMs))
+  const unheard = complaints.about("the bell of a queue is not heard", "bells are heard again")
+  const deaf = ({ message }: StoreError) => Effect.andThen(tell(unheard.wrong(message)), Effect.sleep(deafMs))
+  const hears = Effect.suspend(() => tell(unheard.well() ?? Effect.void))
 
   let armedDue: number | undefined
   let alarm: Fiber.Fiber<void> | undefined
@@ -41,7 +52,7 @@ export const openWaking = ({ bell, change, flights, redisNow, tell, wake }: Waki
     listen: () => {
       if (listening) return
       listening = true
-      flights.fly(bell.wait(bellWaitMaxMs).pipe(Effect.catch(deaf)), () => {
+      flights.fly(bell.wait(bellWaitMaxMs).pipe(Effect.andThen(hears), Effect.catch(deaf)), () => {
         listening = false
         wake()
       })

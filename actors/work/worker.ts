@@ -22,6 +22,7 @@ import { partitionOf } from "../../runtime/task.ts"
 import * as Dispatcher from "../dispatch/dispatcher.ts"
 import { makeCensus } from "../operate/census.ts"
 import { serveHere } from "../dispatch/served-here.ts"
+import { Complaints } from "../../runtime/telemetry/complaints.ts"
 import { counter } from "../../runtime/telemetry/instruments.ts"
 import type { Task } from "../../runtime/supervision/shutdown.ts"
 import { type PhaseName, Shutdown } from "../shutdown.ts"
@@ -112,6 +113,11 @@ export const open = Effect.fnUntraced(function* ({
   const retiring = yield* Latch.make(false)
   /** Open once what is drained has lost its lease, so that there is nothing more to wait for. */
   const fenced = yield* Latch.make(false)
+  /** That it has begun says itself that this is over. */
+  const unbegun = (yield* Complaints).about(
+    "the worker cannot begin, and tries again",
+    "the worker has begun"
+  )
   /** What earlier incarnations of this process have done. */
   let doneBefore = 0
   const done = () => pullers.reduce((sum, puller) => sum + puller.done(), doneBefore)
@@ -181,7 +187,9 @@ export const open = Effect.fnUntraced(function* ({
           return stopping
             ? Effect.andThen(Effect.logError(error.message), fenced.open)
             : Effect.andThen(
-                Effect.logError(`${error.message}; a fresh incarnation takes over`),
+                error._tag === "Fenced"
+                  ? Effect.logError(`${error.message}; a fresh incarnation takes over`)
+                  : unbegun.wrong(error.message),
                 timers.startSingle("begin", { _tag: "Begin" }, pause)
               )
         },

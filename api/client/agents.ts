@@ -1,5 +1,5 @@
 /** Agents from code: what is said to one, asked of it and done to it. A definition brings its messages' types. */
-import { Duration, Effect, Result } from "effect"
+import { Effect, Result } from "effect"
 import type { Asked, SubmitError, Submitted } from "../../actors/dispatch/dispatcher.ts"
 import type { SubmitRefused } from "../../actors/dispatch/new-task.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
@@ -11,7 +11,7 @@ import type { AgentDefinition } from "../../runtime/agent.ts"
 import { addressOf, type MessageInput, type MessageOf, type Reply } from "../../runtime/current-agent.ts"
 import type { StoreError } from "../../runtime/store.ts"
 import { AskTimeout, type TaskFailed } from "./errors.ts"
-import { nameOf, submission, type SubmitOptions } from "./submission.ts"
+import { nameOf, submission, type SubmitOptions, waitOf } from "./submission.ts"
 import type { Task, WaitOptions } from "./task.ts"
 
 /** An agent as code says it: by its definition, which knows its messages, or by its name, which does not. */
@@ -111,16 +111,13 @@ export const agentOf =
         const asked = Effect.flatMap(said(message, input, options), (message) =>
           operator.ask(name, key, message)
         )
+        const within = (waitedMs: number) =>
+          Effect.timeoutOrElse(asked, {
+            duration: waitedMs,
+            orElse: () => Effect.fail(new AskTimeout({ handler: addressOf(name, key), waitedMs }))
+          })
         const ended =
-          timeout === undefined
-            ? asked
-            : Effect.timeoutOrElse(asked, {
-                duration: timeout,
-                orElse: () => {
-                  const waitedMs = Duration.toMillis(timeout)
-                  return Effect.fail(new AskTimeout({ handler: addressOf(name, key), waitedMs }))
-                }
-              })
+          timeout === undefined ? asked : Effect.flatMap(Effect.fromResult(waitOf(timeout)), within)
         return Effect.flatMap(ended, outputOf)
       })
     return {

@@ -11,7 +11,7 @@
  *
  * The types of inputs and results are those of the definition; a name in its place knows neither.
  */
-import { Context, Duration, Effect, Exit, Layer, Redacted, Result, Schema, type Scope, Stream } from "effect"
+import { Context, Effect, Exit, Layer, Redacted, Result, Schema, type Scope, Stream } from "effect"
 import {
   Dispatcher,
   type Refused,
@@ -60,7 +60,8 @@ import {
   nameOf,
   type OutputOf,
   submission,
-  type SubmitOptions
+  type SubmitOptions,
+  waitOf
 } from "./submission.ts"
 import {
   type EventError,
@@ -199,6 +200,10 @@ const settingsOf = ({ namespace, redisUrl, settings, store }: ConnectOptions) =>
     ...(redisUrl === undefined ? {} : { redisUrl: Redacted.make(redisUrl) }),
     ...(namespace === undefined ? {} : { namespace })
   }
+  if (store !== undefined && store !== "redis" && store !== "memory") {
+    const reason = `"${String(store)}" is neither "redis" nor "memory"`
+    return Layer.effect(Settings, Effect.fail(new SettingsError({ setting: "store", reason })))
+  }
   return store === "memory" ? laidOver(over) : connected(over)
 }
 
@@ -249,6 +254,8 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
   }
 
   const result = Effect.fnUntraced(function* (id: TaskId, options?: WaitOptions) {
+    // Who looks for a task that is there has no error for what is a slip of code.
+    yield* Effect.orDie(Effect.fromResult(waitOf(options?.timeout)))
     return yield* outputOf(yield* dispatcher.result(id, options?.timeout), id)
   })
 
@@ -348,16 +355,16 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
 
     ask: <T extends Named>(task: T, input: InputOf<T>, { timeout, ...options }: AskOptions = {}) =>
       Effect.suspend(() => {
-        const described = describe(task, input, options)
-        if (Result.isFailure(described)) return Effect.fail(described.failure)
-        const asked = dispatcher.ask(described.success)
+        const said = Result.all([describe(task, input, options), waitOf(timeout)])
+        if (Result.isFailure(said)) return Effect.fail(said.failure)
+        const [described, waitedMs] = said.success
+        const asked = dispatcher.ask(described)
         const ended =
           timeout === undefined
             ? asked
             : Effect.timeoutOrElse(asked, {
-                duration: timeout,
-                orElse: () =>
-                  Effect.fail(new AskTimeout({ handler: nameOf(task), waitedMs: Duration.toMillis(timeout) }))
+                duration: waitedMs,
+                orElse: () => Effect.fail(new AskTimeout({ handler: nameOf(task), waitedMs }))
               })
         return Effect.flatMap(
           ended,

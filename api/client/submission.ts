@@ -75,6 +75,10 @@ const millis = (path: string, duration: Duration.Input): Result.Result<number, S
   return millis === undefined ? Result.fail(refuse(path, noDuration)) : Result.succeed(Math.round(millis))
 }
 
+/** How long somebody waits, in milliseconds; for ever where nothing is said. */
+export const waitOf = (timeout: Duration.Input | undefined): Result.Result<number, SubmitRefused> =>
+  timeout === undefined ? Result.succeed(Number.POSITIVE_INFINITY) : millis("/timeout", timeout)
+
 /** What is no time goes on as it is, for the dispatcher to refuse. */
 const time = (at: Date | string) =>
   at instanceof Date ? (Number.isNaN(at.getTime()) ? "Invalid Date" : at.toISOString()) : at

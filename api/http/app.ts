@@ -46,6 +46,8 @@ export interface AppOptions {
   readonly heartbeat?: Duration.Input
   /** How long a client may leave what was streamed to it unread before it is cut off. Default: a minute. */
   readonly slow?: Duration.Input
+  /** How long the client of a web socket may give no sign of life before it is cut off. Default: 30 seconds. */
+  readonly silent?: Duration.Input
   /** The largest upload. Default: 64 MiB. */
   readonly fileBytesMax?: number
   /** Begun by whoever takes the app down. */
@@ -135,7 +137,13 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   ])
   const { open = true, slow = slowDefault } = options
   const streams = new EventStreams(context, { drain, heartbeat, slow })
-  const sockets = new Sockets(context, { drain, heartbeat, slow, open })
+  const sockets = new Sockets(context, {
+    drain,
+    heartbeat,
+    slow,
+    open,
+    ...(options.silent === undefined ? {} : { silent: options.silent })
+  })
   batch(serve)
   tasks(serve, drain)
   query(serve)

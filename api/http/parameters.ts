@@ -4,7 +4,7 @@ import { reasonMax } from "../../actors/dispatch/dispatcher.ts"
 import { readPosition, start } from "../../actors/follow/follow.ts"
 import { TaskId } from "../../runtime/task.ts"
 import { InvalidTaskId } from "../client/errors.ts"
-import { ParameterInvalid } from "./refusals.ts"
+import { BodyRefused, ParameterInvalid } from "./refusals.ts"
 import type { ApiContext } from "./run.ts"
 
 /** The longest that a request may wait for a result, in milliseconds. */
@@ -32,11 +32,28 @@ const unclear = (key: string): string | undefined => {
   return key.includes(", ") ? "is said twice, or has a comma and a space" : undefined
 }
 
-/** The idempotency key of a header, if there is one, and if it is certain which it is: of another the task would be another. */
-export const idempotencyKey = (c: ApiContext): Effect.Effect<string | undefined, ParameterInvalid> => {
+/**
+ * What is submitted, with the key of the header in its field, which is the only one or the same. It must be certain which it is:
+ * of another the task would be another.
+ */
+export const withKey = (
+  c: ApiContext,
+  given: unknown,
+  field: "idempotencyKey" | "dedupe"
+): Effect.Effect<unknown, ParameterInvalid | BodyRefused> => {
   const key = c.req.header(keyHeader)
-  const why = key === undefined ? undefined : unclear(key)
-  return why === undefined ? Effect.succeed(key) : refuseHeader(`${why}: say it in the field idempotencyKey`)
+  if (key === undefined || typeof given !== "object" || given === null || Array.isArray(given))
+    return Effect.succeed(given)
+  const why = unclear(key)
+  if (why !== undefined) return refuseHeader(`${why}: say it in the field ${field}`)
+  const { [field]: said = key } = given as Readonly<Record<string, unknown>>
+  return said === key
+    ? Effect.succeed({ ...given, [field]: key })
+    : Effect.fail(
+        new BodyRefused({
+          faults: [{ path: `/${field}`, message: `is not what the header ${keyHeader} says` }]
+        })
+      )
 }
 
 /** Refuses the header where there are several tasks. */

@@ -6,7 +6,7 @@ import type { Upgraded } from "./wire.ts"
 /** How much a client may leave unread, beyond which what is sent to it is dropped, in bytes. */
 const unreadMax = 16 * 1024 * 1024
 
-/** How long a connection may be silent, in seconds: a living one answers a ping every five. */
+/** After so long without anything sent or heard, in seconds, Bun closes; its count begins anew with each ping of ours. */
 const idleSeconds = 30
 
 /**
@@ -27,5 +27,7 @@ export const websocket: WebSocketHandler<Upgraded> = {
     }),
   message: (ws, message) => ws.data.said(message),
   drain: (ws) => ws.data.drained(),
+  ping: (ws) => ws.data.heard(),
+  pong: (ws) => ws.data.heard(),
   close: (ws) => ws.data.closed()
 }

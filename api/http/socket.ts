@@ -77,6 +77,8 @@ export class Socket {
   readonly #working = new Set<Fiber.Fiber<void>>()
   readonly #pace = new SocketPace()
   readonly openedAt = performance.now()
+  /** When its client last gave a sign of life, on our monotonic clock. */
+  #heardAt = this.openedAt
 
   constructor(options: SocketOptions) {
     this.#options = options
@@ -98,6 +100,11 @@ export class Socket {
     return this.#writer.blockedFor(now)
   }
 
+  /** For how long its client has given no sign of life though nothing keeps it from that, in milliseconds. */
+  silentFor(now: number): number {
+    return this.#writer.isBlocked ? 0 : now - this.#heardAt
+  }
+
   get subscriptions(): number {
     return this.#subscriptions.size
   }
@@ -109,7 +116,12 @@ export class Socket {
 
   /** What was sent has been read. */
   drained(): void {
+    this.heard()
     this.#writer.drained()
+  }
+
+  heard(): void {
+    this.#heardAt = performance.now()
   }
 
   ping(): void {
@@ -120,7 +132,7 @@ export class Socket {
     this.#writer.close(code, reason)
   }
 
-  /** Its client reads too slowly: what it has not read is let go of. */
+  /** Its client reads too slowly, or is gone without a word: what it has not read is let go of. */
   cut(): void {
     this.#writer.cut()
   }
@@ -140,6 +152,7 @@ export class Socket {
   }
 
   said(message: string | Uint8Array): void {
+    this.heard()
     if (typeof message !== "string") return this.close(closes.notText, "frames are JSON texts")
     const { frame, ref } = readFrame(message)
     const pace = this.#pace.next(this.#working.size)

@@ -1,7 +1,7 @@
 /**
  * The open web sockets of one app: they share a clock for their pings, and end together.
  *
- * Who is not let in soon, or reads nothing for long, is closed. So is everybody when this process goes away, with a word
+ * Who is not let in soon, reads nothing for long, or answers no ping, is closed. So is everybody when this process goes away, with a word
  * before; and who was let in by a key that counts no more.
  */
 import { Cause, type Context, Duration, Effect, type Fiber } from "effect"
@@ -14,11 +14,16 @@ import type { Upgraded } from "./wire.ts"
 /** How long a client may take to say who it is. */
 const letInWithin: Duration.Input = "10 seconds"
 
+/** How long a client may give no sign of life: a living one answers a ping at each heartbeat. */
+const silentDefault: Duration.Input = "30 seconds"
+
 export interface SocketsOptions {
   readonly drain: Drain
   readonly heartbeat: Duration.Input
   /** How long a client may leave what was sent to it unread. */
   readonly slow: Duration.Input
+  /** How long a client may give no sign of life. Default: 30 seconds. */
+  readonly silent?: Duration.Input
   /** Whether everybody is let in while there never was a key. */
   readonly open: boolean
 }
@@ -75,6 +80,7 @@ export class Sockets {
       },
       said: (message) => socket.said(message),
       drained: () => socket.drained(),
+      heard: () => socket.heard(),
       closed: () => socket.closed()
     }
   }
@@ -92,13 +98,14 @@ export class Sockets {
   }
 
   readonly #keep = Effect.suspend(() => {
-    const { drain, heartbeat, slow } = this.#options
+    const { drain, heartbeat, silent = silentDefault, slow } = this.#options
+    const silentMs = Duration.toMillis(silent)
     const slowMs = Duration.toMillis(slow)
     const letInMs = Duration.toMillis(letInWithin)
     const beat = Effect.sync(() => {
       const now = performance.now()
       for (const socket of [...this.#open]) {
-        if (socket.blockedFor(now) > slowMs) socket.cut()
+        if (socket.blockedFor(now) > slowMs || socket.silentFor(now) > silentMs) socket.cut()
         else if (!socket.isLetIn && now - socket.openedAt > letInMs)
           socket.close(closes.notLetIn, "nobody said who this is")
         else socket.ping()

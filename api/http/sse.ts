@@ -25,6 +25,7 @@ import * as Source from "../../actors/follow/source.ts"
 import { level } from "../../runtime/telemetry/instruments.ts"
 import type { Drain } from "./drain.ts"
 import { LettingIn } from "./letting-in.ts"
+import { Silence } from "./pace.ts"
 
 /** How long a stream may be quiet before it has a heartbeat. */
 export const heartbeatDefault: Duration.Input = "5 seconds"
@@ -157,13 +158,20 @@ export class EventStreams {
   ): Effect.Effect<ReadableStream<Uint8Array>, E | E2> {
     return Effect.gen({ self: this }, function* () {
       const scope = yield* Scope.make()
+      // Its heartbeats and its slow clients are looked after here. Once it is over its connection is one like others again: one
+      // that is kept, and says nothing more, is cut.
+      const { allow, forbid } = yield* Silence
+      allow()
       return yield* Effect.onError(
         Effect.gen({ self: this }, function* () {
           const source = Source.map(yield* Scope.provide(opened, scope), toFrame)
           const first = yield* Pull.catchDone(Source.pullOf(source), () => Effect.undefined)
-          return this.#body(first, source, scope, options)
+          return this.#body(first, source, scope, { ...options, whenOver: forbid })
         }),
-        () => Scope.close(scope, Exit.void)
+        () => {
+          forbid()
+          return Scope.close(scope, Exit.void)
+        }
       )
     })
   }
@@ -172,7 +180,7 @@ export class EventStreams {
     first: Frames | undefined,
     { take, wait }: Source.Source<Uint8Array, E>,
     scope: Scope.Closeable,
-    { away = awayFrame, caller, signal }: OpenOptions
+    { away = awayFrame, caller, signal, whenOver }: OpenOptions & { readonly whenOver: () => void }
   ): ReadableStream<Uint8Array> {
     const run = Effect.runForkWith(this.#context)
     const slowBeats = Math.ceil(
@@ -190,6 +198,8 @@ export class EventStreams {
     const free = () => {
       if (over) return
       over = true
+      // At once: the next request of the connection has a time of its own.
+      whenOver()
       this.#remove(stream)
       unwatch()
       signal.removeEventListener("abort", free)

@@ -1,5 +1,5 @@
 /** What one web socket follows: so many streams at most, each sent for as long as it lasts, and each ended by itself. */
-import { Cause, Effect, Exit, Fiber, Latch, Pull, Stream } from "effect"
+import { Cause, Effect, Fiber, Latch, Pull, Stream } from "effect"
 import { level } from "../../runtime/telemetry/instruments.ts"
 import { Tenant } from "../../runtime/tenant.ts"
 import type { ApiError } from "./problem.ts"
@@ -22,6 +22,7 @@ export interface SubscriptionsOptions {
 export class Subscriptions {
   readonly #options: SubscriptionsOptions
   readonly #fibers = new Map<string, Fiber.Fiber<void>>()
+  #isOver = false
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options
@@ -43,8 +44,10 @@ export class Subscriptions {
   ): Effect.Effect<void, E | BodyRefused, ApiServices> {
     return Effect.gen({ self: this }, function* () {
       const { brokeOff, run, say } = this.#options
-      yield* this.end(name)
-      if (this.size >= subscriptionsMax) {
+      const tenant = yield* Tenant
+      if (this.#isOver) return
+      const before = this.#fibers.get(name)
+      if (before === undefined && this.size >= subscriptionsMax) {
         const message = `a socket follows ${subscriptionsMax} tasks at most; unsubscribe from one, or open another socket`
         return yield* new BodyRefused({ faults: [{ path: "/task", message }] })
       }
@@ -53,6 +56,8 @@ export class Subscriptions {
       let isAnswered = false
       const sending = Effect.scoped(
         Effect.gen(function* () {
+          // What it takes the place of says nothing any more.
+          if (before !== undefined) yield* Fiber.await(before)
           const pull = yield* Stream.toPull(stream)
           while (true) {
             const events = yield* Pull.catchDone(pull, () => Effect.undefined)
@@ -66,32 +71,28 @@ export class Subscriptions {
           }
         })
       ).pipe(
-        Effect.catch((error: E) => {
-          failed = Effect.fail(error)
-          return isAnswered ? Effect.logWarning("a subscription broke off", error) : Effect.void
-        }),
-        Effect.onExit((exit) =>
-          Effect.sync(() => {
-            if (this.#fibers.get(name) === fiber) this.#fibers.delete(name)
-            first.openUnsafe()
-            // The client subscribes anew, and is then told what is wrong.
-            if (
-              isAnswered &&
-              (Exit.isFailure(exit) ? !Cause.hasInterruptsOnly(exit.cause) : failed !== undefined)
-            )
-              brokeOff()
-          })
-        )
+        Effect.catchCause((cause: Cause.Cause<E>) => {
+          if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
+          failed = Effect.failCause(cause)
+          return isAnswered ? Effect.logWarning("a subscription broke off", cause) : Effect.void
+        })
       )
-      // In a turn of its own, so that it is known here before it can end.
-      const fiber: Fiber.Fiber<void> = run(
-        Effect.andThen(Effect.yieldNow, Effect.provideService(sending, Tenant, yield* Tenant))
-      )
+      // In one go with the look at what is there: of two that come at once, the second takes the place of the first.
+      before?.interruptUnsafe()
+      const fiber: Fiber.Fiber<void> = run(Effect.provideService(sending, Tenant, tenant))
       this.#fibers.set(name, fiber)
       followers(1)
-      fiber.addObserver(() => followers(-1))
+      fiber.addObserver(() => {
+        followers(-1)
+        if (this.#fibers.get(name) === fiber) this.#fibers.delete(name)
+        first.openUnsafe()
+        // The client subscribes anew, and is then told what is wrong.
+        if (isAnswered && failed !== undefined) brokeOff()
+      })
       yield* first.await
-      if (failed !== undefined && !isAnswered) return yield* failed
+      if (isAnswered) return
+      // One that was ended, or lost its place, before it had begun is answered all the same.
+      yield* failed ?? begun()
     })
   }
 
@@ -104,8 +105,9 @@ export class Subscriptions {
     })
   }
 
-  /** Lets go of all of them, for whoever ends them. */
+  /** Lets go of all of them, for whoever ends them. No other begins. */
   clear(): ReadonlyArray<Fiber.Fiber<void>> {
+    this.#isOver = true
     const fibers = [...this.#fibers.values()]
     this.#fibers.clear()
     return fibers

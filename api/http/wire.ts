@@ -15,5 +15,7 @@ export interface Upgraded {
   readonly opened: (wire: Wire) => void
   readonly said: (message: string | Uint8Array) => void
   readonly drained: () => void
+  /** The client gave a sign of life: it answered a ping, or sent one. */
+  readonly heard: () => void
   readonly closed: () => void
 }

@@ -132,14 +132,14 @@ const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Service"] => 
           order.kind === "run" ? { ...order, claim: openClaim(order.partition, order.claim) } : order
         )
       })),
-    cancel: (partition, ulid, reason) =>
-      Effect.map(store.cancel(partition, ulid, sealReason(ring, partition, reason)), (cancelled) =>
+    cancel: (partition, ulid, reason, options) =>
+      Effect.map(store.cancel(partition, ulid, sealReason(ring, partition, reason), options), (cancelled) =>
         cancelled.kind === "ended"
           ? { ...cancelled, record: openRecord(ring, idIn(partition, ulid), cancelled.record).record }
           : cancelled
       ),
-    outbox: (partition, most) =>
-      Effect.map(store.outbox(partition, most), (messages) => messages.map(openMessage)),
+    outbox: (partition, most, skip) =>
+      Effect.map(store.outbox(partition, most, skip), (messages) => messages.map(openMessage)),
     drop: (partition, messages) =>
       store.drop(
         partition,

@@ -42,6 +42,7 @@
 --- @include "end-early"
 --- @include "keep"
 --- @include "ties"
+--- @include "orphans"
 
 local entry, due, box, retention = ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[11])
 local id, now = id_of(entry), clock()
@@ -155,5 +156,8 @@ if due == "" or redis.call("ZRANGE", key.later, 0, 0)[1] ~= before then
 end
 if is_listened() then
   note_life(due == "" and "submitted" or "scheduled", id, 0, ARGV[2], "")
+end
+if ARGV[7] ~= "" then
+  end_orphans({ id }, now)
 end
 return 0

@@ -6,6 +6,7 @@
   ARGV[1]  id         string
   ARGV[2]  error      JSON    why, as it is kept with the task
   ARGV[3]  retention  ms      how long outcomes and streams are kept
+  ARGV[4]  orphan     ms      for how long it is ended when it is stored, should it not be there; 0
 
   Returns 0 when there is no such task, its record when it had ended before, or the ids of its living children.
 ]]
@@ -21,6 +22,10 @@
 
 local record = records_or_letters_of({ ARGV[1] })[1]
 if not record then
+  if ARGV[4] ~= "0" then
+    redis.call("SET", key.orphan(ARGV[1]), ARGV[3] .. " " .. ARGV[2])
+    redis.call("PEXPIRE", key.orphan(ARGV[1]), ARGV[4])
+  end
   return 0
 elseif byte(record) ~= 81 then
   return record

@@ -25,8 +25,12 @@
 --- @include "lives"
 --- @include "bell"
 --- @include "boxes"
+--- @include "watchers"
+--- @include "finish"
+--- @include "end-early"
 --- @include "keep"
 --- @include "ties"
+--- @include "orphans"
 
 local first_group, fields_of_group = 3 + tonumber(ARGV[2]) * 2, 9
 local first_entry = first_group > 3 and ARGV[3] or ARGV[first_group + fields_of_group]
@@ -66,7 +70,7 @@ for at = 3, first_group - 1, 2 do
 end
 
 local before = #groups > 0 and redis.call("ZRANGE", key.later, 0, 0)[1]
-local later, boxed, order = {}, {}, {}
+local later, boxed, order, children = {}, {}, {}, {}
 for _, group in ipairs(groups) do
   local due, box, limit, ordered, parent, expires, deadline, callback = unpack(ARGV, group.at, group.at + 7)
   local lines, due_at, waiting = lines_of(box, limit, ordered, parent, expires, deadline, callback), nil, nil
@@ -86,6 +90,9 @@ for _, group in ipairs(groups) do
     local entry = ARGV[at]
     keep(entry, ARGV[at + 1])
     keep_ties(sub(entry, 1, 26), lines, expires, deadline)
+    if parent ~= "" then
+      children[#children + 1] = sub(entry, 1, 26)
+    end
     if due_at then
       later[#later + 1], later[#later + 2] = due_at, entry
     elseif waiting then
@@ -121,4 +128,5 @@ if is_listened() then
     end
   end
 end
+end_orphans(children, now)
 return stored

@@ -108,6 +108,7 @@ const make = Effect.gen(function* () {
     if (due === undefined || next() !== before) heap.ring()
     const kind = due === undefined ? "submitted" : "scheduled"
     noteLife(heap, now, { kind, ulid, attempt: 0, record: task.record })
+    if (task.parent !== undefined) heap.endOrphan(ulid, now, retentionMs)
     return { kind: "stored" }
   })
 

@@ -95,6 +95,7 @@ export class Cells {
   readonly awaited = new Map<string, Set<TaskId>>()
   readonly waiting = new Map<string, Entry>()
   readonly outbox: Array<Message> = []
+  readonly orphans = new Map<string, { readonly reason: string; readonly goesAt: number }>()
   readonly guards = new Map<string, { readonly ulid: string; readonly hash: string; goesAt?: number }>()
   readonly control = new Map<string, string>()
   /** What was claimed of a queue with a rate. */

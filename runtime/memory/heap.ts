@@ -26,6 +26,7 @@ import {
 import { Boxes } from "./boxes.ts"
 import { type Channels, entryOfHeader } from "./cells.ts"
 import { noteLife } from "./lives.ts"
+import { orphanMs } from "../store.ts"
 
 const superseded: TaskError = {
   type: "Superseded",
@@ -223,6 +224,20 @@ export class Heap extends Boxes {
       this.countEnds(letter, ended.length, now)
     }
     return ended.map(([ulid]) => ulid)
+  }
+
+  /** The child of a task that was cancelled is not there yet: it is ended when it comes. */
+  expectOrphan(ulid: string, reason: string, now: number): void {
+    for (const [other, { goesAt }] of this.orphans) if (goesAt <= now) this.orphans.delete(other)
+    this.orphans.set(ulid, { reason, goesAt: now + orphanMs })
+  }
+
+  endOrphan(ulid: string, now: number, retentionMs: number): void {
+    const orphan = this.orphans.get(ulid)
+    if (orphan === undefined) return
+    this.orphans.delete(ulid)
+    if (orphan.goesAt > now)
+      this.endEarly([ulid], "C", { type: "Cancelled", message: orphan.reason }, now, retentionMs)
   }
 
   /** Puts entries back at the head of their mailboxes under their next run; a worker's death is counted. */

@@ -77,6 +77,9 @@ const make = Effect.gen(function* () {
       noteLife(heap, now, { kind, ulid: ulidOfEntry(entry), attempt: 0, record })
     }
     if (worker !== undefined) noteStart(heap, now, only!, worker)
+    for (const { entry, parent } of ordered) {
+      if (parent !== undefined) heap.endOrphan(ulidOfEntry(entry), now, retentionMs)
+    }
   })
 
   const turn: Store["Service"]["turn"] = (partition, turn) =>
@@ -97,11 +100,14 @@ const make = Effect.gen(function* () {
       }
     })
 
-  const cancel: Store["Service"]["cancel"] = Effect.fnUntraced(function* (partition, ulid, reason) {
-    const heap = lookAt(partition)
+  const cancel: Store["Service"]["cancel"] = Effect.fnUntraced(function* (partition, ulid, reason, options) {
+    const heap = options === undefined ? lookAt(partition) : heapOf(partition)
     const now = yield* clock
     const record = heap.recordOf(ulid)
-    if (record === undefined) return { kind: "missing" } as const
+    if (record === undefined) {
+      if (options !== undefined) heap.expectOrphan(ulid, reason, now)
+      return { kind: "missing" } as const
+    }
     if (!record.startsWith("Q")) return { kind: "ended", record } as const
     const children = [...(heap.children.get(ulid) ?? [])]
     heap.endEarly([ulid], "C", { type: "Cancelled", message: reason }, now, retentionMs)
@@ -242,7 +248,8 @@ const make = Effect.gen(function* () {
     orders,
     childEnded: (parent, child) =>
       Effect.sync(() => heapOf(partitionOfId(parent)).childEnded(ulidOfId(parent), child)),
-    outbox: (partition, most) => Effect.sync(() => heapOf(partition).outbox.slice(0, most)),
+    outbox: (partition, most, skip = 0) =>
+      Effect.sync(() => heapOf(partition).outbox.slice(skip, skip + most)),
     drop: (partition, messages) =>
       Effect.sync(() => {
         const { outbox } = heapOf(partition)

@@ -29,6 +29,8 @@ export class AddressNotAllowed extends Schema.TaggedError<AddressNotAllowed>()("
 /** The server could not be reached, or broke off. */
 export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable", {
   reason: Schema.String,
+  /** The same in a word, such as `ECONNREFUSED` or `CERT_HAS_EXPIRED`, which quotes nothing of the URL. */
+  code: Schema.optionalKey(Schema.String),
   /** Nothing of the request can have arrived: no connection was made. */
   unsent: Schema.Boolean
 }) {
@@ -40,11 +42,15 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
 /** What Bun calls a connection that was not made. */
 const unconnected = new Set(["ConnectionRefused", "FailedToOpenSocket", "ENOTFOUND", "ECONNREFUSED"])
 
-const unreachable = (cause: unknown, unsent = false) =>
-  new Unreachable({
+const unreachable = (cause: unknown, unsent = false) => {
+  const said = (cause as { readonly code?: unknown } | null)?.code
+  const code = typeof said === "string" && /^\w{1,64}$/.test(said) ? said : ""
+  return new Unreachable({
     reason: cause instanceof Error ? cause.message : String(cause),
-    unsent: unsent || unconnected.has(String((cause as { readonly code?: unknown } | null)?.code))
+    ...(code === "" ? {} : { code }),
+    unsent: unsent || unconnected.has(code)
   })
+}
 
 const notFound = (cause: unknown) => unreachable(cause, true)
 

@@ -26,6 +26,7 @@ import finish from "../lua/lib/finish.lua" with { type: "text" }
 import giveBack from "../lua/lib/give-back.lua" with { type: "text" }
 import hand from "../lua/lib/hand.lua" with { type: "text" }
 import keep from "../lua/lib/keep.lua" with { type: "text" }
+import orphans from "../lua/lib/orphans.lua" with { type: "text" }
 import limit from "../lua/lib/limit.lua" with { type: "text" }
 import lives from "../lua/lib/lives.lua" with { type: "text" }
 import ties from "../lua/lib/ties.lua" with { type: "text" }
@@ -97,6 +98,7 @@ const pieces = {
   keep,
   limit,
   lives,
+  orphans,
   records,
   ties,
   timers,

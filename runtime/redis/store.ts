@@ -19,7 +19,8 @@ import {
   StoreError,
   StoreFull,
   streamIdleMs,
-  type TaskEvent
+  type TaskEvent,
+  orphanMs
 } from "../store.ts"
 import { isPlain, type NewTask } from "../mailbox.ts"
 import {
@@ -164,12 +165,13 @@ const make = Effect.gen(function* () {
     return reply === -1 ? yield* new Fenced({ worker: turn.worker }) : turnReplyOf(reply, turn)
   })
 
-  const cancel: Store["Service"]["cancel"] = Effect.fnUntraced(function* (partition, ulid, reason) {
+  const cancel: Store["Service"]["cancel"] = Effect.fnUntraced(function* (partition, ulid, reason, options) {
     const error = JSON.stringify({ type: "Cancelled", message: reason })
     const reply = yield* run<0 | string | Array<string>>("task-cancel", partition, [
       ulid,
       error,
-      retentionMs
+      retentionMs,
+      options === undefined ? 0 : orphanMs
     ]).pipe(during("Store.cancel"))
     if (reply === 0) return { kind: "missing" } as const
     return typeof reply === "string"
@@ -182,8 +184,8 @@ const make = Effect.gen(function* () {
       during("Store.childEnded")
     )
 
-  const outbox: Store["Service"]["outbox"] = (partition, most) =>
-    call((client) => client.lrange(keysOf(partition).outbox, 0, most - 1)).pipe(
+  const outbox: Store["Service"]["outbox"] = (partition, most, skip = 0) =>
+    call((client) => client.lrange(keysOf(partition).outbox, skip, skip + most - 1)).pipe(
       Effect.map((lines) => lines.map(messageOf)),
       during("Store.outbox")
     )

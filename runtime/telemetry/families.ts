@@ -80,7 +80,7 @@ export const families = {
   troupe_queue_dead_letters: gauge("cluster", "Failed tasks that are kept.", "queue"),
   troupe_queue_suspects: gauge(
     "cluster",
-    "Tasks that wait to run alone: two workers died with them.",
+    "Tasks without a key or a limit that wait to run alone: two workers died with them.",
     "queue"
   ),
   troupe_queue_outbox: gauge("cluster", "Messages that wait to be relayed to other partitions.", "queue"),
@@ -93,6 +93,11 @@ export const families = {
     "cluster",
     "Agents that hand out nothing until they are resumed.",
     "queue"
+  ),
+  troupe_queues: gauge("cluster", "Queues there are."),
+  troupe_queues_left_out: gauge(
+    "cluster",
+    "Queues of which nothing is told, since there are too many: those that are served go first, then those with work."
   ),
 
   // Who is there, and what is shared.

@@ -34,6 +34,25 @@ describe("a connection", () => {
     expect(troupe).toBeDefined()
   })
 
+  test("is refused for a store that there is not", async () => {
+    const refused = await rejection(connect({ ...options, store: "mem" as "memory" }))
+    expect(refused).toBeInstanceOf(SettingsError)
+    expect(refused).toMatchObject({ message: 'store: "mem" is neither "redis" nor "memory"' })
+  })
+
+  test("refuses to wait for what is no duration, and stores nothing", async () => {
+    await using troupe = await connect(options)
+    const task = await troupe.submit(ok, null)
+    for (const timeout of [Number.NaN, "2 blinks" as "1 second"]) {
+      const asked = await rejection(troupe.ask(ok, null, { timeout }))
+      expect(asked).toMatchObject({ _tag: "SubmitRefused", faults: [{ path: "/timeout" }] })
+      const told = await rejection(troupe.agent("none", "k").ask("m", null, { timeout }))
+      expect(told).toMatchObject({ _tag: "SubmitRefused", faults: [{ path: "/timeout" }] })
+      expect(await rejection(task.result({ timeout }))).toMatchObject({ faults: [{ path: "/timeout" }] })
+    }
+    expect((await troupe.queues.get("default")).depth.normal).toBe(1)
+  })
+
   test("is refused for queues that the setting could not be", async () => {
     for (const concurrency of [0, Number.NaN, -1, 10_001, 1.5, Number.POSITIVE_INFINITY]) {
       const queues = { default: concurrency }

@@ -139,7 +139,7 @@ describe("a retry policy", () => {
   })
 
   test("lifts the cap to a base that is longer, unless a cap is said with it", () => {
-    const capOf = (...layers: Parameters<typeof retryPolicy>) => retryPolicy(...layers).backoff.capMs
+    const capOf = (...layers: ReadonlyArray<RetryJson>) => retryPolicy(...layers).backoff.capMs
     expect(capOf({ backoff: { baseMs: 3_600_000 } })).toBe(3_600_000)
     expect(capOf({ backoff: { baseMs: 3_600_000, capMs: 5_000 } })).toBe(5_000)
     expect(capOf({ backoff: { capMs: 5_000 } }, { backoff: { baseMs: 1_000 } })).toBe(5_000)

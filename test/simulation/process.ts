@@ -5,6 +5,7 @@
  * memory is out of reach. When it stands still, it goes on with what fell due meanwhile all at once.
  */
 import { Clock, Context, Duration, Effect, Random, Scheduler } from "effect"
+import { Complaints, makeComplaints } from "../../runtime/telemetry/complaints.ts"
 import { type Line, type Owner, startMs, type World } from "./world.ts"
 
 /** How many operations of a fiber go by, on average, before another one may be let in between. */
@@ -31,6 +32,10 @@ export class Process implements Owner {
     this.name = name
     this.pid = pid
     this.context = Context.make(Clock.Clock, this.#clock()).pipe(
+      Context.add(
+        Complaints,
+        makeComplaints(() => this.monotonicMs())
+      ),
       Context.add(Scheduler.Scheduler, this.#scheduler()),
       Context.add(Random.Random, {
         nextDoubleUnsafe: () => world.random(),

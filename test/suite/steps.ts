@@ -3,7 +3,8 @@ import { describe, expect } from "bun:test"
 import { Effect, type Layer } from "effect"
 import type { SettingsShape } from "../../runtime/config.ts"
 import { type Step, StepRefused, Steps } from "../../runtime/steps.ts"
-import { Store } from "../../runtime/store.ts"
+import { Admission } from "../../runtime/admission.ts"
+import { orphanMs, Store } from "../../runtime/store.ts"
 import type { Settlement } from "../../runtime/turn.ts"
 import {
   encodeRecord,
@@ -17,7 +18,7 @@ import {
 } from "../../runtime/task.ts"
 import { partition, type StoreUnderTest } from "../support/stores.ts"
 import { anEnvelope, aTask, aUlid, claim, end, found, release, submit, turn } from "../support/tasks.ts"
-import { promisesOn } from "../support/promises.ts"
+import { advance, letterOf, promisesOn } from "../support/promises.ts"
 
 const first: Step = { number: 0, name: "fetch", value: `{"bytes":3}` }
 
@@ -209,6 +210,41 @@ export const stepsSuite = (
       const cancelled = yield* store.cancel(partition, ulidOfEntry(parent), "enough")
 
       expect(cancelled).toEqual({ kind: "cancelled", children: [id] })
+    })
+
+    promise("that come after the cancel of their parent are cancelled as they come", function* () {
+      const parent = yield* aRun()
+      const [plain, guarded, other] = [aChildOf(parent), aChildOf(parent), aChildOf(parent)]
+      const store = yield* Store
+      const cancel = ({ task }: typeof plain) =>
+        store.cancel(partition, task.ulid, "its parent is gone", { orphan: true })
+      expect(yield* cancel(plain)).toEqual({ kind: "missing" })
+      yield* cancel(guarded)
+
+      yield* submit(plain.task, other.task)
+      yield* Admission.use((admission) => admission.admit(partition, guarded.task, []))
+
+      expect(yield* letterOf(plain.task.ulid)).toBe("C")
+      expect((yield* found(plain.task.ulid))!.record).toContain("its parent is gone")
+      expect(yield* letterOf(guarded.task.ulid)).toBe("C")
+      expect(yield* claim("w", 10)).toEqual([other.task.entry])
+      // Said again, it finds what it has stored.
+      yield* submit(plain.task, other.task)
+      expect(yield* claim("w", 10)).toEqual([])
+    })
+
+    promise("that come a minute after it are not, nor is another task that somebody cancelled", function* () {
+      const parent = yield* aRun()
+      const [late, unknown] = [aChildOf(parent), aChildOf(parent)]
+      const store = yield* Store
+      yield* store.cancel(partition, late.task.ulid, "its parent is gone", { orphan: true })
+      yield* store.cancel(partition, unknown.task.ulid, "no more")
+      yield* advance(orphanMs)
+
+      yield* submit(late.task, unknown.task)
+
+      expect(yield* letterOf(late.task.ulid)).toBe("Q")
+      expect(yield* letterOf(unknown.task.ulid)).toBe("Q")
     })
   })
 }

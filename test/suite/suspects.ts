@@ -175,7 +175,6 @@ export const suspectsSuite = (name: string, storeWith: StoreWith): void => {
     })
 
     promise("is handed out one at a time, of whatever keys, and others of its key pass it by", function* () {
-      const wide = { limit: 3, ordered: false }
       const boxes = ["a", "b"].map((key) => boxOf(key, { limit: 3, ordered: false }))
       const both = yield* suspectsOf(...boxes.map((box) => aTask({ box })))
       const others = boxes.map((box) => aTask({ box }))

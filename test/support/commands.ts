@@ -25,7 +25,7 @@ export type Command =
   | { readonly do: "submit"; readonly tasks: ReadonlyArray<NewTask> }
   | { readonly do: "turn"; readonly turn: Turn }
   | { readonly do: "evict" | "leave"; readonly worker: string }
-  | { readonly do: "cancel"; readonly ulid: string }
+  | { readonly do: "cancel"; readonly ulid: string; readonly orphan?: true }
   | { readonly do: "read"; readonly ulids: ReadonlyArray<string> }
   | { readonly do: "ended"; readonly ulids: ReadonlyArray<string>; readonly watch?: InboxName }
   | { readonly do: "unwatch"; readonly ulids: ReadonlyArray<string>; readonly inbox: InboxName }
@@ -154,7 +154,8 @@ export const runOn = ({ inboxes, keys, ordersUntilDrain, partition }: Stage) => 
         return yield* store.ended(partition, command.ulids, watch)
       }
       case "cancel": {
-        const cancelled = yield* store.cancel(partition, command.ulid, "nobody wants it")
+        const options = command.orphan === undefined ? undefined : { orphan: command.orphan }
+        const cancelled = yield* store.cancel(partition, command.ulid, "nobody wants it", options)
         return cancelled.kind === "cancelled"
           ? { ...cancelled, children: cancelled.children.map(back.id).toSorted() }
           : cancelled

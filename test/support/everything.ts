@@ -72,6 +72,7 @@ const endings = Effect.gen(function* () {
   yield* turn("w", { settled: [end(child!), end(buried!, "F"), end(boxed!, "E")] })
   yield* turn("w", { notes: [[cancelled!, "{}"]] })
   yield* store.cancel(partition, ulidOfEntry(cancelled!), "no more")
+  yield* store.cancel(partition, aUlid(), "its parent is no more", { orphan: true })
 })
 
 /** An agent with a state, whose message is handled. */

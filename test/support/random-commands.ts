@@ -230,7 +230,10 @@ export const aSequence = (seed: number): Sequence => {
       crowd ? 12 : deadly ? 20 : 4,
       () => ({ do: chance.of(0.7) ? "evict" : "leave", worker: one(workers).name })
     ],
-    [hasCancels ? 5 : 0, () => ({ do: "cancel", ulid: tasks.anUlid() })],
+    [
+      hasCancels ? 5 : 0,
+      () => ({ do: "cancel", ulid: tasks.anUlid(), ...(chance.of(0.3) ? { orphan: true } : {}) })
+    ],
     [4, () => ({ do: "listen" })],
     [hasWatchers ? 6 : 0, watch],
     [1, () => ({ do: "ended", ulids: tasks.someUlids() })],

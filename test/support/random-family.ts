@@ -30,7 +30,10 @@ export const familyBy = (chance: Chance, { aNewTask, anUlid }: ReturnType<typeof
     children.push(child)
     const step = { number, name: chance.one(["a", "b"]), value: JSON.stringify(child) }
     const command: Command = { do: "adopt", worker, entry, step, child, anew: chance.of(0.2) }
-    return chance.of(0.85) ? [command, { do: "submit", tasks: [task] }] : [command]
+    const cancel: ReadonlyArray<Command> = chance.of(0.1)
+      ? [{ do: "cancel", ulid: task.ulid, orphan: true }]
+      : []
+    return chance.of(0.85) ? [command, ...cancel, { do: "submit", tasks: [task] }] : [command]
   }
 
   const remember = (worker: string, entry: Entry): Command => ({

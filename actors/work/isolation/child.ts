@@ -11,7 +11,7 @@ import { attempt, type Ending, type Services } from "../attempt.ts"
 import { noTracing } from "../../../runtime/telemetry/tracing.ts"
 import type { Keeping, Writes } from "../context.ts"
 import { makeServices } from "../services.ts"
-import { endWithParent } from "./parent-death.ts"
+import { endWithParent } from "../../../runtime/parent-death.ts"
 import { type Calls, errorOf, type IsolatedRun, type ProcessMessage, type WorkerMessage } from "./wire.ts"
 
 const say = (message: ProcessMessage): void => void process.send!(message)

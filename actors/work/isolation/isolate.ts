@@ -7,6 +7,7 @@
 import { Effect } from "effect"
 import type { Handlers } from "../../../runtime/registry.ts"
 import type { Ending, Isolate } from "../attempt.ts"
+import { type Guard, openGuard } from "./guard.ts"
 import { type IsolatedProcess, startProcess } from "./process.ts"
 
 /** How many idle processes are kept, and for how long, in milliseconds. */
@@ -31,6 +32,7 @@ const notIsolated = (name: string, reason: string): Ending => {
 export const openIsolation = Effect.fnUntraced(function* (handlers: Handlers["Service"]) {
   const idle: Array<{ readonly process: IsolatedProcess; readonly expiry: Timer }> = []
   const all = new Set<IsolatedProcess>()
+  let guard: Guard | undefined
 
   const end = async (process: IsolatedProcess) => {
     all.delete(process)
@@ -43,7 +45,7 @@ export const openIsolation = Effect.fnUntraced(function* (handlers: Handlers["Se
       if (last.process.isAlive()) return last.process
       all.delete(last.process)
     }
-    const process = startProcess()
+    const process = startProcess((guard ??= openGuard()))
     all.add(process)
     return process
   }
@@ -63,7 +65,12 @@ export const openIsolation = Effect.fnUntraced(function* (handlers: Handlers["Se
     idle.push({ process, expiry })
   }
 
-  yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all([...all].map(end))))
+  yield* Effect.addFinalizer(() =>
+    Effect.promise(async () => {
+      await Promise.all([...all].map(end))
+      guard?.close()
+    })
+  )
 
   const isolate: Isolate = (given) => {
     const { name } = given.definition

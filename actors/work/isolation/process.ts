@@ -6,7 +6,9 @@ import { Cause, Effect, Exit } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
 import { AttemptOver } from "../../../runtime/handler.ts"
 import { idIn, runOfEntry, ulidOfEntry } from "../../../runtime/task.ts"
+import { endGroup } from "../../process-group.ts"
 import type { Ending, Given } from "../attempt.ts"
+import type { Guard } from "./guard.ts"
 import { type Calls, type ProcessMessage, toldOf, type WorkerMessage, type Word } from "./wire.ts"
 
 /** How long a run that is not wanted any more may take to stop before its process is killed, in milliseconds. */
@@ -37,15 +39,6 @@ const hasChildren = (pid: number): boolean => {
   }
 }
 
-/** Ends what a process has started that has ended itself: they are in its group. */
-const endGroup = (pid: number): void => {
-  try {
-    globalThis.process.kill(-pid, "SIGKILL")
-  } catch {
-    // Nobody is left.
-  }
-}
-
 /** Its process ended before its handler did. */
 const crashed = (message: string): Ending => ({
   kind: "failure",
@@ -73,7 +66,8 @@ export interface IsolatedProcess {
 /** The program that the process runs. */
 const program = `${import.meta.dir}/child.ts`
 
-export const startProcess = (): IsolatedProcess => {
+/** What it starts is ended with it, whoever ends first. */
+export const startProcess = (guard: Guard): IsolatedProcess => {
   let current: Current | undefined
   /** Why it was killed by us. */
   let reason: string | undefined
@@ -93,9 +87,11 @@ export const startProcess = (): IsolatedProcess => {
       process.kill("SIGKILL")
     }
   })
+  guard.keep(process.pid)
   const exited = process.exited.then(() => {
     ended = true
     endGroup(process.pid)
+    guard.drop(process.pid)
     const how = process.signalCode ?? `exit code ${process.exitCode}`
     conclude(crashed(reason ?? `its process ended with ${how} before its handler did`))
   })

@@ -12,7 +12,7 @@ import { fitting, readJson, readJsonIfAny } from "../body.ts"
 import type { Drain } from "../drain.ts"
 import type { Serve } from "../mount.ts"
 import { inSilence } from "../pace.ts"
-import { DryRun, Reason, waitMsMax } from "../parameters.ts"
+import { DryRun, Reason, waitMsMax, withKey } from "../parameters.ts"
 import { ofBody, ofSubmit, row } from "../row.ts"
 import type { ApiContext } from "../run.ts"
 import { AgentPageShape, AgentShape, Reply } from "../shapes/agent.ts"
@@ -45,6 +45,8 @@ const parts = {
   type: { schema: Schema.String, example: "shop.cart" },
   key: { schema: Key, example: "user-7" }
 }
+/** Its `dedupe`. */
+const headers = { "idempotency-key": { schema: NewMessageJson.fields.dedupe, example: "order-4711" } }
 const ofAgent = ["UnknownAgent", "AgentNotFound", "StoreError"] as const
 
 const resumingRow = (verb: "resume" | "reset") =>
@@ -95,6 +97,7 @@ export const rows = {
     needs: "submit",
     reach,
     parts,
+    headers,
     body: { schema: Message, example: { message: "add", input: { item: "tea" } } },
     answers: {
       200: {
@@ -116,6 +119,7 @@ export const rows = {
     reach,
     parts,
     query: Schema.Struct({ format: Schema.optionalKey(Format) }),
+    headers,
     body: {
       schema: Schema.Struct({ ...Message.fields, ...Wait.fields }),
       example: { message: "add", input: { item: "tea" }, timeoutMs: 10_000 }
@@ -189,7 +193,7 @@ export const agents = (serve: Serve, drain: Drain, streams: EventStreams) => {
   serve(
     rows.tell,
     Effect.fnUntraced(function* (c) {
-      const message = yield* readJson(c.req.raw)
+      const message = yield* withKey(c, yield* readJson(c.req.raw), "dedupe")
       const told = yield* AgentOperator.use((operator) => operator.tell(...agent(c), message))
       const base = baseOf(c)
       const location = taskPath(told.id, base)
@@ -199,7 +203,8 @@ export const agents = (serve: Serve, drain: Drain, streams: EventStreams) => {
   serve(
     rows.ask,
     Effect.fnUntraced(function* (c, { format }) {
-      const { message, waitMs } = yield* inquiry(c.req.raw)
+      const { message: said, waitMs } = yield* inquiry(c.req.raw)
+      const message = yield* withKey(c, said, "dedupe")
       const { id } = yield* AgentOperator.use((operator) => operator.tell(...agent(c), message))
       const location = taskPath(id, baseOf(c))
       if (wantsStream(c) || format === "ai-sdk")

@@ -58,7 +58,6 @@ export const following = Effect.fnUntraced(function* (
     readonly more?: Readonly<Record<string, string>>
   } = {}
 ) {
-  c.env?.untimed?.(c.req.raw)
   const { open } = yield* Follow
   const follower = open(id, after)
   const to = { signal: c.req.raw.signal, caller: callerOf(c) }

@@ -84,7 +84,6 @@ export const lifecycle = (serve: Serve, streams: EventStreams) => {
     Effect.fnUntraced(function* (c, query) {
       const filter = yield* filterIn(query)
       const last = c.req.header("last-event-id") ?? query.after
-      c.env?.untimed?.(c.req.raw)
       const { follow } = yield* Lifecycle
       const news = follow(filter, last === undefined || last === "" ? undefined : last)
       const to = { signal: c.req.raw.signal, caller: callerOf(c) }

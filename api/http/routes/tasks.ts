@@ -6,9 +6,9 @@ import { TaskFailed } from "../../client/errors.ts"
 import { fitting, readJson, readJsonIfAny } from "../body.ts"
 import type { Drain } from "../drain.ts"
 import type { Serve } from "../mount.ts"
-import { idempotencyKey, ofTaskId, Reason, taskId, waitMsMax } from "../parameters.ts"
+import { ofTaskId, Reason, taskId, waitMsMax, withKey } from "../parameters.ts"
 import { inSilence, textAtPace } from "../pace.ts"
-import { BodyRefused, InputNotKept } from "../refusals.ts"
+import { InputNotKept } from "../refusals.ts"
 import { ofBody, ofSubmit, row } from "../row.ts"
 import type { ApiContext } from "../run.ts"
 import { NewTask, Standing, SubmittedShape, TaskShape } from "../shapes/task.ts"
@@ -102,21 +102,6 @@ export const rows = {
   })
 }
 
-/** A task with the key of the header, which is the only one or the same. */
-const withKey = (header: string | undefined, task: unknown): Effect.Effect<unknown, BodyRefused> => {
-  if (header === undefined || typeof task !== "object" || task === null || Array.isArray(task)) {
-    return Effect.succeed(task)
-  }
-  const { idempotencyKey = header } = task as { readonly idempotencyKey?: unknown }
-  return idempotencyKey === header
-    ? Effect.succeed({ ...task, idempotencyKey })
-    : Effect.fail(
-        new BodyRefused({
-          faults: [{ path: "/idempotencyKey", message: "is not what the header Idempotency-Key says" }]
-        })
-      )
-}
-
 const readCancel = fitting(Reason)
 
 /** Payloads may be large. */
@@ -129,7 +114,7 @@ export const tasks = (serve: Serve, drain: Drain) => {
   serve(
     rows.submit,
     Effect.fnUntraced(function* (c) {
-      const task = yield* withKey(yield* idempotencyKey(c), yield* readJson(c.req.raw))
+      const task = yield* withKey(c, yield* readJson(c.req.raw), "idempotencyKey")
       const submitted = yield* Dispatcher.use((dispatcher) => dispatcher.submit(task))
       const status = submitted.existing ? 200 : 202
       const base = baseOf(c)

@@ -7,8 +7,8 @@ export const receiver = (
   take: (message: { type: string; data: unknown }) => Promise<void>
 ) => {
   const webhook = new Webhook(secret)
-  // A message may come again: a real receiver keeps these where it keeps what it does with them.
-  const taken = new Set<string>()
+  // A message may come again, also while it is being taken: a real receiver keeps these where it keeps what it does with them.
+  const taken = new Map<string, Promise<void>>()
 
   return async (request: Request): Promise<Response> => {
     // The signature is of the body as it was sent: read it as text, and parse it afterwards.
@@ -19,10 +19,12 @@ export const receiver = (
         data: unknown
       }
       const id = request.headers.get("webhook-id")!
-      if (!taken.has(id)) {
-        await take(message)
-        taken.add(id)
-      }
+      const taking = taken.get(id) ?? take(message)
+      taken.set(id, taking)
+      await taking.catch((error: unknown) => {
+        taken.delete(id)
+        throw error
+      })
       return new Response(null, { status: 204 })
     } catch (error) {
       return new Response(null, { status: error instanceof WebhookVerificationError ? 401 : 500 })

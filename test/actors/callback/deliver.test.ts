@@ -3,16 +3,18 @@ import { describe, expect, test } from "bun:test"
 import { Duration, Effect, type Redacted, Result } from "effect"
 import { randomBytes } from "node:crypto"
 import { Webhook } from "standardwebhooks"
-import { deliver, delayAfter, deliverName } from "../../../actors/callback/deliver.ts"
+import { deliver, delayAfter, deliverName, putOff } from "../../../actors/callback/deliver.ts"
 import { outputToldMax } from "../../../actors/callback/message.ts"
 import { Dispatcher, SubmitRefused } from "../../../actors/dispatch/dispatcher.ts"
 import { receiver } from "../../../docs/examples/webhooks/receiver.ts"
 import type { SettingsShape } from "../../../runtime/config.ts"
 import { defineTask, Fatal } from "../../../runtime/handler.ts"
+import { Operations } from "../../../runtime/operations.ts"
 import { Store } from "../../../runtime/store.ts"
 import { type TaskId, ulidOfId } from "../../../runtime/task.ts"
 import { readWebhookSecrets, type WebhookSecrets } from "../../../runtime/webhook-secrets.ts"
 import { webhooksPartition } from "../../../actors/callback/owed.ts"
+import { aFreePort } from "../../support/address.ts"
 import { it } from "../../support/effect.ts"
 import { localServer } from "../../support/network.ts"
 import { memorySystem, redisSystem } from "../../support/system.ts"
@@ -102,11 +104,15 @@ for (const [store, on] of [
           name: "echo",
           input: { n: 1 },
           tags: ["a"],
-          callback: { url, headers: { authorization: "Bearer b" } }
+          callback: { url, headers: { Authorization: "Bearer b", "User-Agent": "Ours" } }
         })
         const [one] = yield* some(1)
         expect(new Webhook(secret).verify(one!.body, one!.headers)).toEqual(one!.message)
-        expect(one!.headers).toMatchObject({ authorization: "Bearer b", "content-type": "application/json" })
+        expect(one!.headers).toMatchObject({
+          authorization: "Bearer b",
+          "user-agent": "Ours",
+          "content-type": "application/json"
+        })
         expect(one!.message).toMatchObject({
           type: "task.completed",
           data: { task: { id, name: "echo", state: "succeeded", attempt: 1, tags: ["a"] }, output: { n: 1 } }
@@ -158,7 +164,6 @@ for (const [store, on] of [
         const { id } = yield* submit({ name: "fail", callback: url })
         const [first] = yield* some(1)
         const { revivalOf } = yield* Effect.promise(() => import("../../../actors/operate/dead-letters.ts"))
-        const { Operations } = yield* Effect.promise(() => import("../../../runtime/operations.ts"))
         const [found] = yield* store.read("default.0", [ulidOfId(id)])
         const { revive } = yield* Operations
         yield* revive("default.0", [revivalOf(ulidOfId(id), found!.record)])
@@ -198,6 +203,33 @@ describe("a delivery", () => {
         message: expect.stringMatching(/^127\.0\.0\.1:\d+: it answered 307$/)
       })
       expect(elsewhere.received).toEqual([])
+    }).pipe(onMemory())
+  )
+
+  it.live("says in a word why its receiver could not be reached, and nothing of the path", () =>
+    Effect.gen(function* () {
+      const pem = (name: string) =>
+        Effect.promise(() => Bun.file(new URL(`../../support/tls/${name}.pem`, import.meta.url)).text())
+      // Its certificate is signed by nobody who is known here.
+      const tls = { key: yield* pem("key"), cert: yield* pem("certificate") }
+      const { port } = yield* localServer(() => new Response(), { tls })
+      const hosts = [`http://127.0.0.1:${aFreePort()}`, `https://127.0.0.1:${port}`]
+      const { submit, task } = yield* Dispatcher
+      const { scan } = yield* Operations
+
+      for (const host of hosts) yield* submit({ name: "echo", callback: `${host}/hook?token=t` })
+
+      const errors = Effect.gen(function* () {
+        const { ids } = yield* scan(webhooksPartition, "all", undefined, 10)
+        return (yield* Effect.forEach(ids, task)).flatMap(({ error }) => (error === undefined ? [] : [error]))
+      })
+      const both = yield* Effect.repeat(Effect.andThen(Effect.sleep("10 millis"), errors), {
+        until: ({ length }) => length === 2
+      })
+      expect(both.map(({ message }) => message.replace(/:\d+/, "")).toSorted()).toEqual([
+        "127.0.0.1: it cannot be reached, or broke off (ECONNREFUSED)",
+        "127.0.0.1: it cannot be reached, or broke off (UNABLE_TO_VERIFY_LEAF_SIGNATURE)"
+      ])
     }).pipe(onMemory())
   )
 
@@ -248,6 +280,31 @@ describe("a delivery", () => {
     expect(deliver.retry.attempts).toBe(10)
   })
 
+  test("is put off by its receiver for as long as its own delays are, and from then on at the cost of an attempt", () => {
+    const day = Duration.toMillis(Duration.days(1))
+    const after = (seconds: string, status = 503) =>
+      new Response(null, { status, headers: { "retry-after": seconds } })
+
+    expect(putOff(after("60"), 0, 0)).toEqual({ ms: 60_000, counted: false })
+    expect(putOff(after("0", 429), 3 * day - 1, 0)).toEqual({ ms: 1_000, counted: false })
+    expect(putOff(after("0", 429), 3 * day, 0)).toEqual({ ms: 1_000, counted: true })
+    expect(putOff(after("9999999"), 0, 0)).toEqual({ ms: day, counted: false })
+    expect(putOff(after("soon"), 0, 0)).toBeUndefined()
+    expect(putOff(after("60", 500), 0, 0)).toBeUndefined()
+  })
+
+  it.live("uses up no attempt when its receiver puts it off", () =>
+    Effect.gen(function* () {
+      const busy = () => new Response(null, { status: 429, headers: { "retry-after": "1" } })
+      const { some, url } = yield* aReceiver(busy)
+      const { submit } = yield* Dispatcher
+      yield* submit({ name: "echo", input: 1, callback: url })
+      const [one] = yield* some(1)
+      const { attempts } = yield* deliveryOf(messageId(one!), ["retrying"])
+      expect(attempts).toMatchObject([{ attempt: 1, counted: false }])
+    }).pipe(onMemory())
+  )
+
   it.live("cannot be submitted by anybody: what it tells is signed", () =>
     Effect.gen(function* () {
       const { submit } = yield* Dispatcher
@@ -281,6 +338,9 @@ describe("a callback that is no good", () => {
       expect(yield* refusalOf({ url: "https://a.b", headers: { a: "b\r\nc: d" } })).toContain(
         "/callback/headers"
       )
+      expect(yield* refusalOf({ url: "https://a.b", headers: { a: "1", A: "2" } })).toContain(
+        "/callback/headers: says a header twice"
+      )
       expect(yield* refusalOf({ url: "https://a.b", heders: {} })).toContain("/callback/heders")
     }).pipe(onMemory())
   )
@@ -299,6 +359,7 @@ describe("the receiver of the documents", () => {
       const broken = { left: 1 }
       const take = receiver(secret, async ({ type }) => {
         if (broken.left-- > 0) throw new Error("the database is away")
+        await Bun.sleep(1)
         taken.push(type)
       })
       const { port, seen } = yield* localServer(take)
@@ -316,8 +377,8 @@ describe("the receiver of the documents", () => {
         "webhook-signature": new Webhook(secret).sign("msg_1", at, message)
       }
       const tell = () => Effect.promise(() => fetch(url, { method: "POST", body: message, headers }))
-      expect((yield* tell()).status).toBe(204)
-      expect((yield* tell()).status).toBe(204)
+      const both = yield* Effect.all([tell(), tell()], { concurrency: "unbounded" })
+      expect([...both, yield* tell()].map(({ status }) => status)).toEqual([204, 204, 204])
       expect(taken).toEqual(["task.completed"])
     }).pipe(onMemory())
   )

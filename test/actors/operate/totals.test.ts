@@ -8,7 +8,7 @@ describe("totals", () => {
   test("begin with what is new since they were read first, and count each task once", () => {
     const totals = new Totals()
     const read = (...minutes: ReadonlyArray<ReturnType<typeof minute>>) => {
-      totals.take(new Map([["default.0", minutes]]))
+      totals.take(new Map([["default.0", minutes]]), ["default.0"])
       return totals.of("default.0")["submitted"]
     }
     expect(read(minute(1, 40), minute(2, 2))).toBe(0)
@@ -23,10 +23,25 @@ describe("totals", () => {
 
   test("of a queue that is new count all of it", () => {
     const totals = new Totals()
-    totals.take(new Map())
-    totals.take(new Map([["new.0", [minute(1, 3)]]]))
+    totals.take(new Map(), [])
+    totals.take(new Map([["new.0", [minute(1, 3)]]]), ["new.0"])
     expect(totals.of("new.0")).toEqual({ submitted: 3 })
     expect(totals.of("other.0")).toEqual({})
+  })
+
+  test("of a queue that is gone are forgotten, and of one that was not read are kept", () => {
+    const totals = new Totals()
+    totals.take(new Map(), [])
+    totals.take(
+      new Map([
+        ["a.0", [minute(1, 3)]],
+        ["b.0", [minute(1, 4)]]
+      ]),
+      ["a.0", "b.0"]
+    )
+    totals.take(new Map(), ["b.0"])
+    expect(totals.of("a.0")).toEqual({})
+    expect(totals.of("b.0")).toEqual({ submitted: 4 })
   })
 })
 

@@ -2,15 +2,33 @@ import { describe, expect } from "bun:test"
 import { Effect, Layer } from "effect"
 import type { Definition } from "../../../actors/schedule/definition.ts"
 import { jitterOf, makeSlotTasks } from "../../../actors/schedule/slot-task.ts"
+import { defineAgent } from "../../../runtime/agent.ts"
 import { defineTask } from "../../../runtime/handler.ts"
 import { Handlers } from "../../../runtime/registry.ts"
 import { decodeRecord, readEnvelope, submittedAt, ulidOfId } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
 import { memorySettings } from "../../support/redis.ts"
 
+const anAgent = (name: string, onBusy: "enqueue" | "reject" | "coalesce" | "interrupt") =>
+  defineAgent({
+    name,
+    onBusy,
+    state: { initial: () => 0 },
+    messages: { tick: {} },
+    handle: { tick: () => 1 }
+  })
+
 const system = Layer.merge(
   memorySettings(),
-  Handlers.layer({ given: [defineTask({ name: "test", run: () => 1 })] })
+  Handlers.layer({
+    given: [
+      defineTask({ name: "test", run: () => 1 }),
+      anAgent("patient", "enqueue"),
+      anAgent("choosy", "reject"),
+      anAgent("merging", "coalesce"),
+      anAgent("hasty", "interrupt")
+    ]
+  })
 )
 
 const slot = Date.UTC(2030, 0, 1)
@@ -22,6 +40,30 @@ const definition: Definition = {
   overlap: "allow",
   jitterMs: 0
 }
+
+describe("a schedule that sends messages to an agent", () => {
+  const toAgent = (name: string, overlap: Definition["overlap"]): Definition => ({
+    ...definition,
+    task: { name, key: "a", input: { message: "tick", input: {} } },
+    overlap
+  })
+
+  it.effect(
+    "says what becomes of a slot while the agent is busy, where the agent does not let all wait",
+    () =>
+      Effect.gen(function* () {
+        const { check } = yield* makeSlotTasks
+        for (const name of ["choosy", "merging", "hasty"]) {
+          expect(yield* Effect.flip(check(toAgent(name, "allow"), slot))).toMatchObject({
+            _tag: "ScheduleRefused",
+            faults: [{ path: "/overlap", message: expect.stringContaining(`of ${name} is not heeded`) }]
+          })
+          yield* check(toAgent(name, "skip"), slot)
+        }
+        yield* check(toAgent("patient", "allow"), slot)
+      }).pipe(Effect.provide(system))
+  )
+})
 
 describe("the task of a slot", () => {
   it.effect("has the same id whoever makes it, and however late", () =>

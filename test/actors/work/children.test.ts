@@ -11,7 +11,14 @@ import {
 } from "../../../runtime/handler.ts"
 import { Steps } from "../../../runtime/steps.ts"
 import { Store } from "../../../runtime/store.ts"
-import { partitionOf, partitionOfId, type TaskId, ulidOfId } from "../../../runtime/task.ts"
+import {
+  idIn,
+  partitionOf,
+  partitionOfId,
+  type TaskId,
+  ulidOfEntry,
+  ulidOfId
+} from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
 import { memorySystem, redisSystem } from "../../support/system.ts"
 
@@ -369,6 +376,37 @@ for (const [store, system] of [
         expect(yield* deadlineOf(id)).toBeDefined()
         expect(yield* deadlineOf(children[0]!)).toBe(yield* deadlineOf(id))
       }).pipe(Effect.provide(system([handler, double])))
+    })
+
+    it.live("that is cancelled while it submits a child leaves none that runs", () => {
+      let ran = false
+      const child = defineTask({ name: "child", run: () => void (ran = true) })
+      const handler = parent(async (ctx) => ctx.all([await ctx.submit(child, null)]))
+      return Effect.gen(function* () {
+        const { cancel, result, submit } = yield* Dispatcher
+        const store = yield* Store
+        const { submit: storeTasks } = store
+        const stored = Promise.withResolvers<TaskId>()
+        const submitted = Promise.withResolvers<TaskId>()
+        // The cancel comes between the child's id, which is remembered, and the child.
+        spyOn(store, "submit").mockImplementation((partition, tasks, options) => {
+          const born = tasks.find((task) => task.parent !== undefined)
+          const all = storeTasks(partition, tasks, options)
+          if (born === undefined) return all
+          const told = Effect.sync(() => stored.resolve(idIn(partition, ulidOfEntry(born.entry))))
+          return Effect.promise(() => submitted.promise).pipe(
+            Effect.flatMap((id) => Effect.orDie(cancel(id))),
+            Effect.andThen(all),
+            Effect.andThen(told)
+          )
+        })
+        submitted.resolve((yield* submit({ name: "parent" })).id)
+
+        const ended = yield* result(yield* Effect.promise(() => stored.promise), "5 seconds")
+
+        expect(ended).toMatchObject({ state: "cancelled" })
+        expect(ran).toBe(false)
+      }).pipe(Effect.provide(system([handler, child])))
     })
 
     it.live("in Effect is the same, and no handler of errors takes its wait for one", () => {

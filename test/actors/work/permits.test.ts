@@ -1,6 +1,6 @@
 import { describe, expect } from "bun:test"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
-import { openPermits, type Permits } from "../../../actors/work/permits.ts"
+import { keepMs, openPermits, type Permits } from "../../../actors/work/permits.ts"
 import { type LimitRequest, Limits } from "../../../runtime/limits.ts"
 import { StoreError } from "../../../runtime/store.ts"
 import { it } from "../../support/effect.ts"
@@ -10,9 +10,13 @@ import { TestTime } from "../../support/time.ts"
 const leaseMs = 15_000
 const perMs = 60_000
 
+/** A rate whose window is shorter than a ring rests at most. */
+const briefMs = 10_000
+
 const rings: Record<string, ReadonlyArray<LimitRequest>> = {
   db: [{ name: "db", concurrency: 2 }],
   api: [{ name: "api", rate: { count: 3, perMs, amount: 1 } }],
+  brief: [{ name: "brief", rate: { count: 3, perMs: briefMs, amount: 1 } }],
   tokens: [{ name: "tokens", rate: { count: 1_000, perMs, amount: 100 } }],
   "api+db": [
     { name: "api", rate: { count: 3, perMs, amount: 1 } },
@@ -232,31 +236,75 @@ describe("a permit that nothing was claimed for", () => {
 describe("a ring whose limits have nothing left", () => {
   promise("is deferred once, for as long as they say", function* () {
     const permits = yield* open
-    yield* permits.got("api", 9)
+    yield* permits.got("brief", 9)
 
     const [[ring, afterMs] = []] = permits.deferred()
 
-    expect(ring).toBe("api")
-    expect(afterMs).toBeGreaterThan(perMs - 1)
-    expect(afterMs).toBeLessThanOrEqual(perMs * 1.06)
+    expect(ring).toBe("brief")
+    expect(afterMs).toBeGreaterThan(briefMs - 1)
+    expect(afterMs).toBeLessThanOrEqual(briefMs * 1.06)
     expect(permits.deferred()).toEqual([])
+  })
+
+  promise("is looked at every quarter of a minute: others may have given something back", function* () {
+    const permits = yield* open
+    yield* permits.got("api", 9)
+
+    expect(permits.deferred()).toEqual([["api", 15_000]])
+  })
+
+  promise("is asked for again at once when something of it was given back", function* () {
+    const permits = yield* open
+    const { calls } = yield* Line
+    yield* permits.got("api", 3)
+    const claimed = permits.turn("api", 3)
+    yield* permits.got("api", 2)
+    expect(permits.have()).toEqual([])
+    expect(permits.deferred()).toHaveLength(1)
+
+    // Two of the three had not begun, and went back.
+    for (const permit of claimed.slice(1)) permits.ended({ permit, unused: true })
+
+    yield* until(Effect.sync(() => calls["take"] === 3))
+    yield* stands("api", { used: 3 })
+    yield* until(Effect.sync(() => permits.out().length === 3))
+    expect(permits.have()).toEqual([["api", 2]])
+    expect(permits.deferred()).toEqual([])
+  })
+
+  promise("is not asked for again and again by what nobody claims", function* () {
+    const permits = yield* open
+    const { calls } = yield* Line
+    yield* permits.got("api", 9)
+    permits.turn()
+
+    yield* advance(keepMs)
+
+    // What was kept for nothing goes back, is asked for once more, and goes back for good.
+    yield* until(Effect.sync(() => calls["settle"] === 1 && calls["take"] === 2))
+    yield* until(Effect.sync(() => permits.out().length === 3))
+    permits.turn()
+    yield* advance(keepMs)
+    yield* stands("api", { used: 0 })
+    yield* advance(keepMs)
+    expect(calls["take"]).toBe(2)
   })
 
   promise("is left alone until then, and deferred again if it is named all the same", function* () {
     const permits = yield* open
     const { calls } = yield* Line
-    yield* permits.got("api", 9)
+    yield* permits.got("brief", 9)
     const [[, afterMs] = []] = permits.deferred()
-    permits.turn("api", 3)
-    yield* advance(20_000)
-    permits.want("api", 9)
+    permits.turn("brief", 3)
+    yield* advance(4_000)
+    permits.want("brief", 9)
     expect(calls["take"]).toBe(1)
-    expect(permits.deferred()).toEqual([["api", afterMs! - 20_000]])
+    expect(permits.deferred()).toEqual([["brief", afterMs! - 4_000]])
 
-    yield* advance(afterMs! - 20_000)
+    yield* advance(afterMs! - 4_000)
 
-    yield* permits.got("api", 9)
-    expect(permits.have()).toEqual([["api", 3]])
+    yield* permits.got("brief", 9)
+    expect(permits.have()).toEqual([["brief", 3]])
   })
 
   promise("is not asked for, nor deferred, where its limits are unknown", function* () {

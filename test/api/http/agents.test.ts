@@ -64,6 +64,47 @@ describe("an agent over HTTP", () => {
     })
   )
 
+  promise(
+    "takes a message once for the header that says so, and refuses one of which that is not certain",
+    () =>
+      Effect.gen(function* () {
+        const { ask, request } = yield* anApi()
+        const say = Effect.fnUntraced(function* (verb: string, key: string, body: object) {
+          const headers = { "content-type": "application/json", "idempotency-key": key }
+          const response = yield* request(`${user}/${verb}`, { ...jsonBody(body), headers })
+          const answer = yield* Effect.promise(() => response.json())
+          return { status: response.status, body: answer as Record<string, unknown> }
+        })
+
+        const told = yield* say("tell", "order-1", tea)
+        const again = yield* say("tell", "order-1", { ...tea, dedupe: "order-1" })
+        const asked = yield* say("ask", "order-1", { ...tea, timeoutMs: 10_000 })
+
+        expect([told.status, again.status]).toEqual([202, 200])
+        expect(again.body).toMatchObject({ id: told.body["id"], existing: true })
+        expect(asked).toMatchObject({ status: 200, body: { reply: { size: 1 } } })
+        expect((yield* ask(user)).body).toMatchObject({ state: { items: ["tea"] } })
+        for (const verb of ["tell", "ask"]) {
+          expect(yield* say(verb, "order-1", { ...tea, dedupe: "order-2" })).toMatchObject({
+            status: 422,
+            body: { type: "body-refused", errors: [{ path: "/dedupe" }] }
+          })
+          expect(yield* say(verb, "a, b", tea)).toMatchObject({
+            status: 400,
+            body: { type: "invalid-parameter", errors: [{ path: "Idempotency-Key" }] }
+          })
+          expect(yield* say(verb, "k".repeat(121), tea)).toMatchObject({
+            status: 422,
+            body: { errors: [{ path: "/dedupe" }] }
+          })
+          expect(yield* say(verb, "order-1", { ...tea, input: { item: "milk" } })).toMatchObject({
+            status: 409,
+            body: { type: "idempotency-conflict" }
+          })
+        }
+      })
+  )
+
   promise("replies to what it is asked", () =>
     Effect.gen(function* () {
       const { post } = yield* anApi()

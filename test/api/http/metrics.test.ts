@@ -80,8 +80,10 @@ const until = (holds: (all: ReadonlyMap<string, ReadFamily>) => boolean) =>
 const queue = { queue: "default" }
 
 for (const [name, system] of Object.entries(stores)) {
-  const promise = <A, E>(sentence: string, body: Effect.Effect<A, E, ApiServices | Scope.Scope>) =>
-    it.live(sentence, () => Effect.provide(body, system))
+  const promise = <A, E>(
+    sentence: string,
+    body: Effect.Effect<A, E, ApiServices | Operations | Scope.Scope>
+  ) => it.live(sentence, () => Effect.provide(body, system))
 
   describe(`metrics on the ${name} store`, () => {
     promise(
@@ -146,6 +148,23 @@ for (const [name, system] of Object.entries(stores)) {
                 .sort()
             ).toEqual(labels)
         }
+      })
+    )
+
+    promise(
+      "are of the queues that somebody serves, where there are too many, and say how many are left out",
+      Effect.gen(function* () {
+        const { note } = yield* Operations
+        yield* Effect.forEach(
+          Array.from({ length: 250 }, (_, at) => `a-${at}.0`),
+          note
+        )
+
+        const all = yield* until((all) => valueOf(all, "troupe_queues") === 251)
+
+        expect(valueOf(all, "troupe_queue_workers", queue)).toBe(1)
+        expect(all.get("troupe_queue_workers")!.samples.length).toBe(200)
+        expect(valueOf(all, "troupe_queues_left_out")).toBe(51)
       })
     )
 

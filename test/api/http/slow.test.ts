@@ -1,6 +1,7 @@
 /** Clients that take their time: they are cut off, and what they held is free. */
 import { describe, expect, test } from "bun:test"
 import { Context, Duration, Effect, Layer, type Scope } from "effect"
+import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import { Shutdown } from "../../../actors/shutdown.ts"
 import { isTooSlow } from "../../../api/http/pace.ts"
 import * as Server from "../../../api/http/server.ts"
@@ -162,6 +163,26 @@ describe("a slow client", () => {
       yield* closed
       expect(text()).toStartWith("HTTP/1.1 200")
       expect(text().length).toBeLessThan(bytes)
+    })
+  )
+
+  promise("that says nothing after its stream of events has ended is cut off", () =>
+    Effect.gen(function* () {
+      const { port } = yield* aServer({}, { idleSeconds: 1 })
+      const { id } = yield* Dispatcher.use((dispatcher) =>
+        dispatcher.submit({ name: "test", input: "stream" })
+      )
+      const { closed, socket, text } = yield* aSocket(port)
+      socket.write(head("GET", `/v1/tasks/${id}/events`))
+      yield* Effect.promise(async () => {
+        while (!text().includes("event: state")) await Bun.sleep(5)
+      })
+      yield* Dispatcher.use((dispatcher) => dispatcher.cancel(id))
+
+      yield* closed
+
+      expect(text()).toContain("event: end")
+      expect(text()).toEndWith("0\r\n\r\n")
     })
   )
 })

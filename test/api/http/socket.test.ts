@@ -377,6 +377,39 @@ describe("a web socket", () => {
     })
   )
 
+  promise("cuts off who answers no ping, and nobody else who says nothing", () =>
+    Effect.gen(function* () {
+      const { host, isOpen } = yield* aClient({ heartbeat: "20 millis", silent: "300 millis" })
+      const closed = yield* Deferred.make<void>()
+      let text = ""
+      const [hostname = "", port] = host.split(":")
+      // One whose machine is gone: it takes what it is sent, and says nothing.
+      yield* Effect.acquireRelease(
+        Effect.promise(() =>
+          Bun.connect({
+            hostname,
+            port: Number(port),
+            socket: {
+              open: (socket) => {
+                const upgrade = ["upgrade: websocket", "connection: upgrade", "sec-websocket-version: 13"]
+                const key = `sec-websocket-key: ${btoa("0123456789abcdef")}`
+                socket.write(["GET /v1/ws HTTP/1.1", `host: ${host}`, ...upgrade, key, "", ""].join("\r\n"))
+              },
+              data: (_, data) => void (text += data.toString("latin1")),
+              close: () => void Deferred.doneUnsafe(closed, Effect.void)
+            }
+          })
+        ),
+        (socket) => Effect.sync(() => socket.terminate())
+      )
+
+      yield* Deferred.await(closed)
+
+      expect(text).toStartWith("HTTP/1.1 101")
+      expect(isOpen()).toBe(true)
+    })
+  )
+
   promise("says that the process goes away, and closes", () =>
     Effect.gen(function* () {
       const { ask, closed, next, stop } = yield* aClient()

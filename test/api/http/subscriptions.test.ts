@@ -67,4 +67,51 @@ describe("the subscriptions of a socket", () => {
       expect(subscriptions.size).toBe(0)
     })
   )
+
+  promise("to the same, said at once, leave one of them, and all are answered", () =>
+    Effect.gen(function* () {
+      const { follow, said, subscriptions } = yield* aFollower
+      let running = 0
+      const counted = Stream.unwrap(
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            running += 1
+            return endless
+          }),
+          // It takes a while to end, as one in another process does.
+          () =>
+            Effect.andThen(
+              Effect.sleep("5 millis"),
+              Effect.sync(() => void (running -= 1))
+            )
+        )
+      )
+      yield* follow("a", counted)
+
+      yield* Effect.all([follow("a", counted), follow("a", counted), follow("a", counted)], {
+        concurrency: "unbounded"
+      })
+
+      yield* Effect.sleep(1).pipe(Effect.repeat({ until: () => said.at(-1) === "first" }))
+      expect(running).toBe(1)
+      expect(subscriptions.size).toBe(1)
+      expect(said.filter((text) => text === "begun")).toHaveLength(4)
+      yield* Fiber.interruptAll(subscriptions.clear())
+      expect(running).toBe(0)
+    })
+  )
+
+  promise("that end before they have begun are answered, and a fault of ours is one", () =>
+    Effect.gen(function* () {
+      const { follow, said, subscriptions } = yield* aFollower
+      const slow = yield* Effect.forkChild(follow("a", Stream.never), { startImmediately: true })
+
+      yield* subscriptions.end("a")
+      yield* Fiber.join(slow)
+
+      expect(said).toEqual(["begun"])
+      expect(yield* Effect.exit(follow("b", Stream.die("broken")))).toMatchObject({ _tag: "Failure" })
+      expect(subscriptions.size).toBe(0)
+    })
+  )
 })

@@ -16,6 +16,12 @@ export const familyPlants: ReadonlyArray<Plant> = [
 
   // Cancels.
   plant(
+    "a child comes to life though its parent was cancelled",
+    '    end_early({ ids[i] }, "C", error, now, tonumber(retention))\n',
+    ""
+  ),
+  plant("whoever was cancelled never comes to life", `if ARGV[4] ~= "0" then`, "if true then"),
+  plant(
     "a task that was ended early stays held",
     `        redis.call("SREM", key.held(worker), entry)\n`,
     ""
