@@ -57,11 +57,14 @@ export const ringOf = (box: string): string => box.slice(0, box.indexOf("|"))
 /** `<name>/<key>`: what an agent is addressed by. A name has no slash. */
 export type AgentAddress = string
 
-/** What one partition has to tell another, or itself. Doing it twice is harmless. */
+/**
+ * What one partition has to tell another, or itself. Doing it twice is harmless. An end says of which run it was: a dead letter that
+ * is tried again ends once more, and that is told for itself.
+ */
 export type Message =
-  | { readonly kind: "ended"; readonly child: TaskId; readonly parent: TaskId }
+  | { readonly kind: "ended"; readonly child: TaskId; readonly parent: TaskId; readonly run: number }
   | { readonly kind: "cancel"; readonly task: TaskId }
   /** It has ended, and its end is to be told to a URL. */
-  | { readonly kind: "callback"; readonly task: TaskId }
+  | { readonly kind: "callback"; readonly task: TaskId; readonly run: number }
   /** A task that was acknowledged, and is to be stored there. */
   | { readonly kind: "submit"; readonly partition: Partition; readonly task: NewTask }

@@ -128,7 +128,7 @@ export class Heap extends Boxes {
         const child = idIn(this.partition, ulid)
         const parent = rest as TaskId
         if (partitionOfId(parent) === this.partition) this.childEnded(ulidOfId(parent), child)
-        else this.outbox.push({ kind: "ended", child, parent })
+        else this.outbox.push({ kind: "ended", child, parent, run: decodeRecord(record).header.run })
         return
       }
       case "s":
@@ -144,7 +144,11 @@ export class Heap extends Boxes {
         this.later.delete(`#${ulid}`)
         return
       case "c":
-        this.outbox.push({ kind: "callback", task: idIn(this.partition, ulid) })
+        this.outbox.push({
+          kind: "callback",
+          task: idIn(this.partition, ulid),
+          run: decodeRecord(record).header.run
+        })
         return
       case "g": {
         const [, keepMs, member] = /^(\d+):(.*)$/.exec(rest)!

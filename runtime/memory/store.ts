@@ -304,10 +304,16 @@ const make = Effect.gen(function* () {
 const sameMessage = (one: Message, other: Message): boolean => {
   switch (one.kind) {
     case "ended":
-      return other.kind === "ended" && one.child === other.child && one.parent === other.parent
+      return (
+        other.kind === "ended" &&
+        one.child === other.child &&
+        one.parent === other.parent &&
+        one.run === other.run
+      )
     case "cancel":
+      return other.kind === "cancel" && one.task === other.task
     case "callback":
-      return other.kind === one.kind && one.task === other.task
+      return other.kind === "callback" && one.task === other.task && one.run === other.run
     case "submit":
       return (
         other.kind === "submit" && one.partition === other.partition && one.task.entry === other.task.entry

@@ -4,15 +4,18 @@ import type { TaskId } from "../task.ts"
 
 /** A message of the outbox as it is read. */
 export const messageOf = (line: string): Message => {
-  const [kind, first = ""] = line.split(" ", 2)
-  const rest = line.slice(kind!.length + first.length + 2)
+  const [kind, first = "", second = "", third = "0"] = line.split(" ", 4)
   switch (kind) {
     case "ended":
-      return { kind, child: first as TaskId, parent: rest as TaskId }
+      return { kind, child: first as TaskId, parent: second as TaskId, run: Number(third) }
     case "submit":
-      return { kind, partition: first, task: JSON.parse(rest) as NewTask }
+      return {
+        kind,
+        partition: first,
+        task: JSON.parse(line.slice(kind.length + first.length + 2)) as NewTask
+      }
     case "callback":
-      return { kind, task: first as TaskId }
+      return { kind, task: first as TaskId, run: Number(second) }
     case undefined:
     default:
       return { kind: "cancel", task: first as TaskId }
@@ -23,11 +26,12 @@ export const messageOf = (line: string): Message => {
 export const lineOf = (message: Message): string => {
   switch (message.kind) {
     case "ended":
-      return `ended ${message.child} ${message.parent}`
+      return `ended ${message.child} ${message.parent} ${message.run}`
     case "submit":
       return `submit ${message.partition} ${JSON.stringify(message.task)}`
     case "cancel":
+      return `cancel ${message.task}`
     case "callback":
-      return `${message.kind} ${message.task}`
+      return `callback ${message.task} ${message.run}`
   }
 }

@@ -618,6 +618,24 @@ export const operationsSuite = (
       expect(yield* revive(partition, [revival])).toEqual([])
     })
 
+    promise("tells its callback of its next end, though that of the first is dropped late", function* () {
+      const { revive } = yield* Operations
+      const store = yield* Store
+      const [entry] = yield* die({ ...aTask(), callback: true })
+      const first = yield* store.outbox(partition, 10)
+      yield* store.drop(partition, first)
+
+      const revival = yield* revivalOf(entry!)
+      yield* revive(partition, [{ ...revival, callback: true }])
+      yield* claim("w", 1)
+      yield* turn("w", { settled: [end(revival.entry, "F")] })
+      yield* store.drop(partition, first)
+
+      const task = idIn(partition, ulidOfEntry(entry!))
+      expect(first).toEqual([{ kind: "callback", task, run: 1 }])
+      expect(yield* store.outbox(partition, 10)).toEqual([{ kind: "callback", task, run: 2 }])
+    })
+
     promise("are passed over when they are not what the caller has read", function* () {
       const { revive } = yield* Operations
       const [entry] = yield* die(aTask())

@@ -225,7 +225,7 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
 
       const messages = yield* endElsewhere(child)
 
-      expect(messages).toEqual([{ kind: "ended", child: child.id, parent: idOf(parent) }])
+      expect(messages).toEqual([{ kind: "ended", child: child.id, parent: idOf(parent), run: 1 }])
       expect(yield* placeOf(parent)).toBe("waiting")
       yield* store.childEnded(idOf(parent), child.id)
       expect(yield* claim("w", 5)).toEqual([nextRun(parent)])
@@ -299,7 +299,7 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
       yield* Operations.use((operations) => operations.purge(elsewhere, 10, "no more"))
 
       expect(yield* store.outbox(elsewhere, 10)).toEqual([
-        { kind: "ended", child: child.id, parent: idOf(parent) }
+        { kind: "ended", child: child.id, parent: idOf(parent), run: 1 }
       ])
     })
   })

@@ -101,10 +101,10 @@ const moved = (from: Partition, to: Partition) => {
   const moveMessage = (message: Message): Message => {
     switch (message.kind) {
       case "ended":
-        return { kind: "ended", child: id(message.child), parent: id(message.parent) }
+        return { ...message, child: id(message.child), parent: id(message.parent) }
       case "cancel":
       case "callback":
-        return { kind: message.kind, task: id(message.task) }
+        return { ...message, task: id(message.task) }
       case "submit":
         return {
           kind: "submit",

@@ -69,7 +69,7 @@ end
 
 -- What a task's end means for others beside its box: its parent, its children, its guards, its alarms, its callback.
 local function untie(id, record, lines)
-  local partition = partition_name()
+  local partition, run = partition_name(), string.match(record, "^.%a(%d+)")
   for line in string.gmatch(lines, "[^\n]+") do
     local kind, rest = sub(line, 1, 1), sub(line, 2)
     if kind == "p" then
@@ -77,7 +77,7 @@ local function untie(id, record, lines)
       if home == partition then
         child_ended(parent, child)
       else
-        redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest)
+        redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest .. " " .. run)
       end
     elseif kind == "s" then
       if byte(record) == 67 then
@@ -90,7 +90,7 @@ local function untie(id, record, lines)
     elseif kind == "a" then
       redis.call("ZREM", key.later, "!" .. id, "#" .. id)
     elseif kind == "c" then
-      redis.call("RPUSH", key.outbox, "callback " .. partition .. "." .. id)
+      redis.call("RPUSH", key.outbox, "callback " .. partition .. "." .. id .. " " .. run)
     elseif kind == "g" then
       local keep, member = string.match(rest, "^(%d+):(.*)$")
       local points_at = redis.call("GET", key.guard(member))

@@ -194,7 +194,7 @@ describe("callbacks that cannot be read", () => {
 
       yield* relayLate
 
-      const stay = unread.map((task) => ({ kind: "callback", task }))
+      const stay = unread.map((task) => ({ kind: "callback", task, run: 1 }))
       expect(yield* Effect.provideContext(inOutbox, late)).toEqual(stay as never)
       expect(yield* Effect.provideContext(deliveries, late)).toHaveLength(1)
       expect(warnings).toHaveLength(1)

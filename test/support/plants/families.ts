@@ -86,7 +86,7 @@ export const familyPlants: ReadonlyArray<Plant> = [
   ),
   plant(
     "a parent in another partition is not told",
-    `        redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest)\n`,
+    `        redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest .. " " .. run)\n`,
     ""
   ),
   plant("nobody learns of the outbox", `redis.call("EXISTS", key.outbox) }`, "0 }"),
