@@ -9,6 +9,7 @@ import {
   type Lane,
   lanes,
   nextRun,
+  partitionOfId,
   runOfEntry,
   type TaskError,
   ulidOfEntry
@@ -29,6 +30,9 @@ const staleRounds = 8
 /** How many rings with limits a reply names, and how much waiting work it counts in one. */
 const ringsMax = 16
 const ringWaitingMax = 250
+
+/** How soon a parent looks again at a child elsewhere that lives and is none of those that it is told of. */
+const lookAgainMs = 50
 
 /** For how long a ring is left to others of which a claim found nothing but suspects that it may not take. */
 const suspectsWaitMs = 500
@@ -109,6 +113,9 @@ const settle = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
     if (living.length > 0) {
       heap.awaited.set(ulid, new Set(living))
       heap.waiting.set(ulid, nextRun(settlement.entry))
+    } else if (settlement.children.some((child) => partitionOfId(child) !== heap.partition)) {
+      // Nobody will tell of a dead letter that is tried again there.
+      heap.later.set(nextRun(settlement.entry), now + lookAgainMs)
     } else heap.put([nextRun(settlement.entry)], true)
   }
   heap.giveBack(released, undefined, now, retentionMs)

@@ -141,18 +141,23 @@ local function store_acts(acts)
   end
 end
 
--- A parent waits for those of its children that live. An ordered box goes on being taken meanwhile.
+-- A parent waits for those of its children that live. An ordered box goes on being taken meanwhile. Where nobody will tell of one
+-- that it saw alive in another partition, a dead letter that is tried again there, it looks once in a while (milliseconds).
+local look_again = 50
 local function let_wait(parent)
-  local id, awaited = id_of(parent[1]), {}
+  local id, awaited, home, is_elsewhere = id_of(parent[1]), {}, partition_name() .. ".", false
   for child in string.gmatch(parent[2], "%S+") do
     if redis.call("SISMEMBER", key.children(id), child) == 1 then
       awaited[#awaited + 1] = child
     end
+    is_elsewhere = is_elsewhere or sub(child, 1, #home) ~= home
   end
   redis.call("DEL", key.awaited(id))
   if #awaited > 0 then
     send("SADD", key.awaited(id), awaited)
     redis.call("HSET", key.waiting, id, parent[1])
+  elseif is_elsewhere then
+    redis.call("ZADD", key.later, now + look_again, parent[1])
   else
     put({ parent[1] }, true)
   end

@@ -113,7 +113,11 @@ export const plants: ReadonlyArray<Plant> = [
   {
     bug: "the end of a child elsewhere is not owed to its parent",
     changes: [
-      lua("lib/finish", 'redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest)', "rest = nil")
+      lua(
+        "lib/finish",
+        'redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest .. " " .. run)',
+        "rest = nil"
+      )
     ],
     breaks: ["I1"],
     campaign: { mix: { parent: 1 } }
