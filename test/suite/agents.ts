@@ -73,6 +73,16 @@ const quarantined = Effect.gen(function* () {
   return { bad: bad!, others }
 })
 
+/** A timer that was set before two messages came, and was due after them. */
+const aLateTimer = Effect.gen(function* () {
+  const due = startOfTime + 1_000
+  const timer = aMessage(cart, { ulid: ulidAt(startOfTime - 5, 1), due: { at: due }, dueAt: due })
+  const [first, second] = [1, 2].map((n) => aMessage(cart, { ulid: ulidAt(startOfTime - 1, n) }))
+  yield* submit(timer, first!, second!)
+  yield* advance("1 second")
+  return { first, second, timer }
+})
+
 export const agentsSuite = (name: string, storeWith: StoreWith): void => {
   const promise = promisesOn(storeWith)
 
@@ -150,11 +160,7 @@ export const agentsSuite = (name: string, storeWith: StoreWith): void => {
     )
 
     promise("takes back a timer behind what was there before it was due, retries before all", function* () {
-      const due = startOfTime + 1_000
-      const timer = aMessage(cart, { ulid: ulidAt(startOfTime - 5, 1), due: { at: due }, dueAt: due })
-      const [first, second] = [1, 2].map((n) => aMessage(cart, { ulid: ulidAt(startOfTime - 1, n) }))
-      yield* submit(timer, first!, second!)
-      yield* advance("1 second")
+      const { first, second, timer } = yield* aLateTimer
       const claimed = yield* claim("w", 10)
       expect(claimed).toEqual(entries([first!, second!, timer]))
 
@@ -532,11 +538,7 @@ export const agentsSuite = (name: string, storeWith: StoreWith): void => {
     })
 
     promise("cancels what came first of those that were claimed, or what is noted to run", function* () {
-      const due = startOfTime + 1_000
-      const timer = aMessage(cart, { ulid: ulidAt(startOfTime - 5, 1), due: { at: due }, dueAt: due })
-      const [first, second] = [1, 2].map((n) => aMessage(cart, { ulid: ulidAt(startOfTime - 1, n) }))
-      yield* submit(timer, first!, second!)
-      yield* advance("1 second")
+      const { first, second, timer } = yield* aLateTimer
       expect(yield* claim("w", 10)).toEqual(entries([first!, second!, timer]))
 
       yield* admit(arriving("interrupt"))

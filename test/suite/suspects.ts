@@ -37,6 +37,18 @@ const suspectsOf = Effect.fnUntraced(function* (...some: ReadonlyArray<ReturnTyp
   return some.map(({ entry }): Entry => nextRun(nextRun(entry)))
 })
 
+/** One that needs a permit of the ring `provider` for each run. */
+const limitedSuspect = Effect.gen(function* () {
+  const { entry, ...poison } = aTask({ box: { name: "provider|k", limit: 0, ordered: false } })
+  yield* submit({ ...poison, entry })
+  for (const worker of ["w1", "w2"]) {
+    yield* turn(worker, { want: 1, permits: [["provider", 1]] })
+    yield* (yield* Store).evict(partition, worker)
+  }
+  yield* turn("reaper")
+  return nextRun(nextRun(entry))
+})
+
 export const suspectsSuite = (name: string, storeWith: StoreWith): void => {
   const promise = promisesOn(storeWith)
 
@@ -125,15 +137,7 @@ export const suspectsSuite = (name: string, storeWith: StoreWith): void => {
     })
 
     promise("waits for the permits of its limits, and takes one of them", function* () {
-      const box = { name: "provider|k", limit: 0, ordered: false }
-      const poison = aTask({ box })
-      yield* submit(poison)
-      for (const worker of ["w1", "w2"]) {
-        yield* turn(worker, { want: 1, permits: [["provider", 1]] })
-        yield* (yield* Store).evict(partition, worker)
-      }
-      yield* turn("reaper")
-      const suspect = nextRun(nextRun(poison.entry))
+      const suspect = yield* limitedSuspect
 
       const { claimed: without, rings } = yield* turn("w", { want: 5 })
       expect(without).toEqual([])
@@ -144,14 +148,7 @@ export const suspectsSuite = (name: string, storeWith: StoreWith): void => {
     })
 
     promise("is left to others by a worker that runs one already, permits or not", function* () {
-      const box = { name: "provider|k", limit: 0, ordered: false }
-      const poison = aTask({ box })
-      yield* submit(poison)
-      for (const worker of ["w1", "w2"]) {
-        yield* turn(worker, { want: 1, permits: [["provider", 1]] })
-        yield* (yield* Store).evict(partition, worker)
-      }
-      yield* turn("reaper")
+      yield* limitedSuspect
 
       const busy = { want: 5, suspect: false, permits: [["provider", 1]] } as const
       const { claimed, nextDue, now, rings } = yield* turn("w", busy)
