@@ -20,6 +20,9 @@ import { walk } from "../walk.ts"
 import { during, Scripted } from "./scripted.ts"
 import { makeReader } from "./shelves.ts"
 
+/** How many partitions are asked at a time whether anything is left of them. */
+const looksAtOnce = 100
+
 /** How much one script gets to do. */
 const purgedAtOnce = 200
 const buriedAtOnce = 500
@@ -120,11 +123,15 @@ const make = Effect.gen(function* () {
     const list = (forget: ReadonlyArray<Partition>) =>
       run<[Array<string>, Array<string>]>("partition-list", queuesPartition, [listedMs(settings), ...forget])
     const [fresh, old] = yield* list([])
-    const empty: Array<Partition> = []
-    for (const partition of old) {
-      const { dead, kept, live } = keysOf(partition)
-      if ((yield* call((client) => client.exists(live, kept, dead))) === 0) empty.push(partition)
-    }
+    const counts = yield* Effect.forEach(
+      old,
+      (partition) => {
+        const { dead, kept, live } = keysOf(partition)
+        return call((client) => client.exists(live, kept, dead))
+      },
+      { concurrency: looksAtOnce }
+    )
+    const empty = old.filter((_, at) => counts[at] === 0)
     if (empty.length === 0) return [...fresh, ...old].sort()
     return (yield* list(empty)).flat().sort()
   }).pipe(during("Operations.partitions"))
