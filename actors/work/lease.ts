@@ -49,9 +49,11 @@ export class Lease {
 
   /** What a turn says of times. */
   get said(): { readonly expectedNow: number; readonly judges: boolean } {
+    const now = this.mono()
     return {
       expectedNow: this.#offset === undefined ? 0 : this.redisNow(),
-      judges: this.mono() >= this.#judgeFromMono
+      // The turn that ends an outage comes before others could renew theirs.
+      judges: now >= this.#judgeFromMono && now - this.#lastAnswerMono! <= this.#quietMs
     }
   }
 

@@ -120,18 +120,38 @@ for (const [sentence, jumpMs] of [
   )
 }
 
-test("a slow answer is not taken for a jump of Redis's clock", () => {
-  let mono = 0
+/** A lease of 15 seconds, on a monotonic clock that a test sets. */
+const aLease = () => {
+  const at = { mono: 0 }
   const lease = new Lease({
     clock: {
-      monotonicTimeNanosUnsafe: () => BigInt(mono) * 1_000_000n,
-      currentTimeMillisUnsafe: () => mono
+      monotonicTimeNanosUnsafe: () => BigInt(at.mono) * 1_000_000n,
+      currentTimeMillisUnsafe: () => at.mono
     } as Clock.Clock,
     leaseMs: 15_000,
     afterOutage: false
   })
-  const answered = (sentMono: number, redisNow: number, at: number) => {
-    mono = at
+  return { at, lease }
+}
+
+test("the turn that ends an outage judges nobody: others could not renew their leases before it", () => {
+  const { at, lease } = aLease()
+  lease.answered(0, 1_000_000)
+  at.mono = 7_500
+  expect(lease.said.judges).toBe(true)
+
+  at.mono = 7_501
+  expect(lease.said.judges).toBe(false)
+  lease.answered(7_501, 1_007_501)
+
+  at.mono = 22_500
+  expect(lease.said.judges).toBe(false)
+})
+
+test("a slow answer is not taken for a jump of Redis's clock", () => {
+  const { at, lease } = aLease()
+  const answered = (sentMono: number, redisNow: number, mono: number) => {
+    at.mono = mono
     lease.answered(sentMono, redisNow)
     return lease.said.judges
   }
