@@ -73,6 +73,13 @@ const { sum }: { sum: number } = await task.result({ timeout: "20 seconds" })
 console.log(JSON.stringify({ sum }))
 await troupe.close()
 `,
+  // It has one page and no text, which is found out only where the package starts a process that reads it.
+  "empty.pdf": `%PDF-1.4
+1 0 obj << /Type /Catalog /Pages 2 0 R >> endobj
+2 0 obj << /Type /Pages /Kids [3 0 R] /Count 1 >> endobj
+3 0 obj << /Type /Page /Parent 2 0 R /MediaBox [0 0 100 100] >> endobj
+trailer << /Root 1 0 R >>
+%%EOF`,
   "effect.ts": `
 import { Effect } from "effect"
 import { Troupe } from "troupe/effect"
@@ -155,7 +162,7 @@ const use = async () => {
   started.push(
     Bun.spawn([process.execPath, bin, "worker", "--handlers", "handlers"], {
       cwd: project,
-      env: { ...process.env, TROUPE_LOG: "warn" },
+      env: { ...process.env, TROUPE_LOG: "warn", TROUPE_FOLDERS: project },
       stdout: "ignore",
       stderr: "inherit"
     })
@@ -164,6 +171,15 @@ const use = async () => {
     run(project, [process.execPath, "submit.ts"])
   )
   expect("under Bun", JSON.parse(under), { sum: 3 })
+  const document = await timed("a document, read in a process of its own", () =>
+    run(project, [
+      // A task that has failed is an exit code of its own, and here it is to fail.
+      ...["sh", "-c", `"$@" || test $? -eq 1`, "sh", process.execPath, bin, "submit", "document.process"],
+      ...["--input", `{"path": "empty.pdf"}`, "--wait-ms", "20000", "--json"]
+    ])
+  )
+  const { error } = JSON.parse(document) as { readonly error: { readonly type: string } }
+  expect("the document", error.type, "EmptyDocument")
   const node = await timed("a client under Node", () => run(project, ["node", "client.mjs"]))
   expect("under Node", JSON.parse(node), {
     sum: 42,

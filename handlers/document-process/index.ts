@@ -17,10 +17,11 @@ import { cutByVectors } from "./comparing.ts"
 import { type Indexed, index } from "./indexing.ts"
 import { planOf } from "../documents/options.ts"
 import { Input } from "./input.ts"
+import { Readers } from "./readers.ts"
 import { Described, read, tell } from "./reading.ts"
 import { Sources } from "./sources.ts"
 
-export { charactersMax } from "./reading.ts"
+export { charactersMax } from "./pages.ts"
 
 /** A document is told to have at most so many keywords. */
 export const keywordsMax = 12
@@ -46,7 +47,9 @@ export const documentProcess = defineTask.effect({
   input: exactly(Input),
   output,
   timeout: "10 minutes",
-  layer: Layer.mergeAll(Sources.layer, Documents.layer, guardedNetwork).pipe(Layer.provide(Files.layer)),
+  layer: Layer.mergeAll(Sources.layer, Documents.layer, Readers.layer, guardedNetwork).pipe(
+    Layer.provide(Files.layer)
+  ),
 
   run: Effect.fn("document.process")(function* (input) {
     const task = yield* CurrentTask

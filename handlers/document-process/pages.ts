@@ -7,6 +7,9 @@
 
 import type { Metadata } from "../text/documents.ts"
 
+/** A document with more text is refused, in UTF-16 units; about 4 000 pages. */
+export const charactersMax = 10_000_000
+
 export interface Extracted {
   readonly pages: ReadonlyArray<string>
   /** As the document names itself. */

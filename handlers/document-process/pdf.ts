@@ -1,19 +1,24 @@
 /**
  * Reads a PDF page by page with `unpdf` (Mozilla's PDF.js).
  *
- * Between two pages the work can be interrupted, and other tasks of the process go on.
+ * Between two pages the work can be interrupted. A page may be made to take hours, or all memory: it is read in a process of its
+ * own (`readers.ts`).
  */
 import { Effect } from "effect"
 import { refuse } from "../refusal/refuse.ts"
 import { layoutText } from "./layout.ts"
 import { said } from "./metadata.ts"
-import { clean, type Extracted, withoutRunningLines } from "./pages.ts"
+import { beginning } from "../text/beginning.ts"
+import { charactersMax, clean, type Extracted, withoutRunningLines } from "./pages.ts"
 
 /** A document of more pages is refused. */
 export const pagesMax = 5_000
 
 /** An image that claims more pixels is not decoded; only text is wanted. */
 const pixelsMax = 1_000_000
+
+/** Of what a document says of itself no more is looked at: it goes to the worker, to whom it must not be a burden. */
+const saidCharactersMax = 10_000
 
 export interface PageRead {
   /** From 1. */
@@ -42,6 +47,7 @@ export const extractPdf = Effect.fn("extractPdf")(function* <E, R>(
     )
   }
   const pages: Array<string> = []
+  let characters = 0
   for (let page = 1; page <= pdf.numPages; page++) {
     const text = yield* reading(async () => {
       const open = await pdf.getPage(page)
@@ -49,6 +55,13 @@ export const extractPdf = Effect.fn("extractPdf")(function* <E, R>(
       open.cleanup()
       return clean(layoutText({ items: items.filter((item) => "str" in item), styles }))
     })
+    characters += text.length
+    if (characters > charactersMax) {
+      return yield* refuse(
+        "DocumentTooLarge",
+        `it has more than ${charactersMax} characters of text, which is the most that can be processed`
+      )
+    }
     pages.push(text)
     yield* onPage({ page, pages: pdf.numPages, characters: text.length })
   }
@@ -56,8 +69,9 @@ export const extractPdf = Effect.fn("extractPdf")(function* <E, R>(
   const { Author, CreationDate, Language, ModDate, Producer, Subject, Title } = info as Info
   const extracted: Extracted = {
     pages: withoutRunningLines(pages),
-    title: typeof Title === "string" && !madeUpTitle.test(Title) ? Title : undefined,
-    language: typeof Language === "string" && Language !== "" ? Language : undefined,
+    title: titleOf(Title),
+    language:
+      typeof Language === "string" && Language !== "" ? beginning(Language, saidCharactersMax) : undefined,
     metadata: said({
       ...{ author: Author, subject: Subject, producer: Producer },
       ...{ created: CreationDate, modified: ModDate, pageCount: pdf.numPages }
@@ -79,6 +93,9 @@ interface Info {
 
 /** Titles that programs leave behind when nobody gave one. */
 const madeUpTitle = /^\s*$|^untitled|^microsoft word|\.(docx?|indd|dvi|tex|qxd|odt)$/i
+
+const titleOf = (title: unknown) =>
+  typeof title === "string" && !madeUpTitle.test(title) ? beginning(title, saidCharactersMax) : undefined
 
 /** Whatever PDF.js cannot read is the document's fault, and reading it again would not help. */
 const reading = <A>(run: () => Promise<A>) =>

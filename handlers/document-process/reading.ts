@@ -12,21 +12,17 @@ import { languageOf } from "../text/language.ts"
 import { sentences, type Span } from "../text/sentences.ts"
 import { loadTokens } from "../text/tokens.ts"
 import { type Chunk, chunkByParts, chunkBySentences, chunkRecursively, type Cutting } from "./chunks.ts"
-import { extractDocx } from "./docx.ts"
-import { extractHtml } from "./html.ts"
 import type { Plan } from "../documents/options.ts"
 import { type Input, titleCharactersMax } from "./input.ts"
 import { mediaTypes, recognise, type Recognised } from "./kind.ts"
 import { type Features, featuresOfWords, likenesses, partsOf } from "./meaning.ts"
 import { languageSaid } from "./metadata.ts"
 import { beginning } from "../text/beginning.ts"
-import { clean, merge } from "./pages.ts"
-import { extractPdf, type PageRead } from "./pdf.ts"
+import { charactersMax, clean, merge } from "./pages.ts"
+import type { PageRead } from "./pdf.ts"
 import { extractMarkdown, extractText } from "./plain.ts"
+import { Readers } from "./readers.ts"
 import { Sources } from "./sources.ts"
-
-/** A document with more text is refused, in UTF-16 units; about 4 000 pages. */
-export const charactersMax = 10_000_000
 
 /** What is said of a document that was processed. */
 export const Described = Schema.Struct({
@@ -117,23 +113,27 @@ const extract = Effect.fnUntraced(function* (recognised: Recognised, until: numb
 })
 
 const extractAs = Effect.fnUntraced(function* (recognised: Recognised, until: number) {
-  if (recognised.kind === "pdf") return yield* extractPdf(recognised.bytes, report(until))
+  const readers = yield* Readers
+  const tellPage = report(until)
+  if (recognised.kind === "pdf") return yield* readers.read({ as: "pdf", bytes: recognised.bytes }, tellPage)
   const extracted =
     recognised.kind === "docx"
-      ? yield* extractDocx(recognised.bytes)
+      ? yield* readers.read({ as: "docx", bytes: recognised.bytes }, tellPage)
       : recognised.kind === "html"
-        ? yield* extractHtml(recognised.text)
+        ? yield* readers.read({ as: "html", bytes: utf8.encode(recognised.text) }, tellPage)
         : recognised.kind === "markdown"
           ? extractMarkdown(recognised.text)
           : extractText(recognised.text)
   const pages = extracted.pages.length
   yield* Effect.forEach(
     extracted.pages,
-    ({ length: characters }, at) => report(until)({ page: at + 1, pages, characters }),
+    ({ length: characters }, at) => tellPage({ page: at + 1, pages, characters }),
     { discard: true }
   )
   return extracted
 })
+
+const utf8 = new TextEncoder()
 
 const report =
   (until: number) =>
