@@ -26,7 +26,7 @@ local messages_at_once = 200
 
 local address, box = ARGV[1], ARGV[2]
 local now, ids = clock(), {}
-for _, entry in ipairs(redis.call("SMEMBERS", key.taken(box))) do
+for _, entry in ipairs(redis.call("ZRANGEBYSCORE", key.taken(box), 0, "+inf")) do
   ids[#ids + 1] = id_of(entry)
 end
 for _, entry in ipairs(redis.call("LPOP", key.box(box), messages_at_once) or {}) do

@@ -85,7 +85,7 @@ const make = Effect.gen(function* () {
     const agent = box === undefined ? undefined : agentOfBox(box.name)
     if (agent !== undefined && heap.pausedKeys.has(agentBoxKey(agent)))
       return yield* new AgentQuarantined({ agent })
-    const taken = box === undefined ? [] : [...(heap.taken.get(box.name) ?? [])]
+    const taken = box === undefined ? [] : heap.runsOf(box.name)
     if (task.arrival === "reject" && (taken.length > 0 || (box !== undefined && heap.hasWork(box.name))))
       return yield* new AgentBusy({ agent: agent ?? box!.name })
 
@@ -95,7 +95,6 @@ const make = Effect.gen(function* () {
       const error = { type: "Superseded", message: `${idIn(partition, ulid)} has taken its place` }
       heap.endEarly([superseded], "C", error, now, retentionMs)
     }
-    taken.sort((one, other) => heap.compareMessages(one, other))
     const first = taken.find((entry) => heap.running.has(entry)) ?? taken[0]
     if (task.arrival === "interrupt" && first !== undefined) {
       const error = { type: "Interrupted", message: `${idIn(partition, ulid)} has come` }

@@ -26,7 +26,7 @@ const make = Effect.gen(function* () {
       const heap = heapOf(partition)
       const cell = heap.agents.get(agent)
       const waiting = heap.box.get(box)?.length ?? 0
-      const taken = [...(heap.taken.get(box) ?? [])]
+      const taken = heap.runsOf(box)
       if (cell === undefined && waiting === 0 && taken.length === 0) return undefined
       return {
         ...storedOf(cell),
@@ -53,8 +53,7 @@ const make = Effect.gen(function* () {
     const now = yield* clock
     const { box, reset } = options
     const cell = heap.agents.get(agent)
-    const known =
-      cell !== undefined || (heap.box.get(box)?.length ?? 0) > 0 || (heap.taken.get(box)?.size ?? 0) > 0
+    const known = cell !== undefined || (heap.box.get(box)?.length ?? 0) > 0 || heap.runsOf(box).length > 0
     heap.pausedKeys.delete(agentBoxKey(agent))
     if (reset) {
       heap.agents.delete(agent)
@@ -74,7 +73,7 @@ const make = Effect.gen(function* () {
     const heap = heapOf(partition)
     const now = yield* clock
     const waiting = heap.box.get(box) ?? []
-    const ulids = [...(heap.taken.get(box) ?? []), ...waiting.splice(0, messagesAtOnce)].map(ulidOfEntry)
+    const ulids = [...heap.runsOf(box), ...waiting.splice(0, messagesAtOnce)].map(ulidOfEntry)
     const left = waiting.length > 0
     if (!left) {
       ulids.push(...(heap.agents.get(agent)?.timers.values() ?? []))

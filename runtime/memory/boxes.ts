@@ -36,7 +36,7 @@ export class Boxes extends Cells {
     const box = this.boxes.get(name)
     if (box === undefined || box.ready) return
     const waits = this.box.get(name)?.length ?? 0
-    const runs = this.taken.get(name)?.size ?? 0
+    const runs = this.#takenOf(name)
     if (waits === 0) {
       if (runs === 0) this.boxes.delete(name)
     } else if ((box.limit === 0 || runs < box.limit) && !this.pausedKeys.has(keyOf(name))) {
@@ -64,35 +64,43 @@ export class Boxes extends Cells {
       const { limit, name, ordered } = box
       // While none of its tasks waited or ran it was forgotten.
       if (!this.boxes.has(name)) this.boxes.set(name, { limit, ordered, ready: false })
-      const kept = this.taken.get(name)?.delete(entry) ?? false
       const list = this.box.get(name) ?? []
       this.box.set(name, list)
-      if ((atHead || kept) && agentOfBox(name) !== undefined) this.#putBack(list, entry)
-      else if (atHead || kept) list.unshift(entry)
+      const rank = agentOfBox(name) === undefined ? undefined : this.taken.get(name)?.get(entry)
+      if (rank !== undefined) this.#putBack(name, list, entry, rank)
+      else if ((this.taken.get(name)?.delete(entry) ?? false) || atHead) list.unshift(entry)
       else list.push(entry)
       touched.add(name)
     }
     for (const name of touched) this.markReady(name)
   }
 
-  /** Puts a message back into its agent's box: behind those before it that have come back already. */
-  #putBack(list: Array<Entry>, entry: Entry): void {
-    const some = list.slice(0, quantum)
-    const at = some.findIndex((other) => {
-      return this.recordOf(ulidOfEntry(other)) !== undefined && this.compareMessages(entry, other) < 0
+  /** What runs of a box, in the order of its claim. What came back to an agent's box has a rank below 0. */
+  runsOf(name: string): ReadonlyArray<Entry> {
+    const ranked = [...(this.taken.get(name) ?? [])].filter(([, rank]) => rank >= 0)
+    return ranked
+      .sort(([one, rank], [other, next]) => rank - next || (one < other ? -1 : 1))
+      .map(([entry]) => entry)
+  }
+
+  /** How much of a box's room is taken. Ranks are kept while others of their claim are out. */
+  #takenOf(name: string): number {
+    const ranks = this.taken.get(name)
+    if (ranks === undefined || agentOfBox(name) === undefined) return ranks?.size ?? 0
+    const runs = this.runsOf(name).length
+    if (runs === 0) this.taken.delete(name)
+    return Math.min(1, runs)
+  }
+
+  /** Puts a message back into its agent's box: behind those that were claimed before it and have come back already. */
+  #putBack(name: string, list: Array<Entry>, entry: Entry, rank: number): void {
+    const ranks = this.taken.get(name)!
+    ranks.set(entry, -rank)
+    const before = list.slice(0, quantum).findLastIndex((other) => {
+      const theirs = ranks.get(other)
+      return theirs !== undefined && Math.abs(theirs) < rank
     })
-    list.splice(at < 0 ? some.length : at, 0, entry)
-  }
-
-  /** Below 0 where a message comes before another: the one that was submitted, or due, first. */
-  compareMessages(entry: Entry, other: Entry): number {
-    return this.#cameAt(entry) - this.#cameAt(other) || (entry < other ? -1 : 1)
-  }
-
-  /** When a task was there to be run for the first time: one that was tried before, when it was submitted. */
-  #cameAt(entry: Entry): number {
-    const wasTried = (this.envelopeOf(entry)?.past ?? []).length > 0
-    return wasTried ? submittedAt(ulidOfEntry(entry)) : this.waitsSince(entry)
+    list.splice(before + 1, 0, entry)
   }
 
   /** Whether something living waits in a box. What has ended is taken from its head. */
@@ -112,9 +120,11 @@ export class Boxes extends Cells {
     for (const entry of entries) {
       if (!isBoxed(entry)) continue
       const name = this.boxOf(ulidOfEntry(entry))?.name
-      if (name === undefined || !this.taken.get(name)?.delete(entry)) continue
-      const next = nextRun(entry)
-      if (this.boxes.get(name)?.ordered) this.taken.get(name)!.add(next)
+      const ranks = name === undefined ? undefined : this.taken.get(name)
+      const rank = ranks?.get(entry)
+      if (name === undefined || ranks === undefined || rank === undefined) continue
+      ranks.delete(entry)
+      if (this.boxes.get(name)?.ordered) ranks.set(nextRun(entry), rank)
       else this.markReady(name)
     }
   }
@@ -194,7 +204,7 @@ export class Boxes extends Cells {
     const box = this.boxes.get(name) ?? { limit: 0, ordered: false, ready: true }
     this.boxes.set(name, box)
     box.ready = false
-    const free = box.limit === 0 ? most : box.limit - (this.taken.get(name)?.size ?? 0)
+    const free = box.limit === 0 ? most : box.limit - this.#takenOf(name)
     const room = free > 0 && agentOfBox(name) !== undefined ? quantum : free
     // Where no other box waits for its turn, there is nobody to be fair to.
     const count = Math.min(room, most, othersWait ? quantum : most)
@@ -214,11 +224,11 @@ export class Boxes extends Cells {
     const going = this.#together(name, current, suspects)
     this.box.get(name)?.unshift(...current.filter((entry) => !going.includes(entry)))
     if (agent !== undefined && going.length > 0) activated(agent)
-    const taken = this.taken.get(name) ?? new Set()
+    const taken = this.taken.get(name) ?? new Map<Entry, number>()
     this.taken.set(name, taken)
-    for (const entry of going) {
+    for (const [at, entry] of going.entries()) {
       held.add(entry)
-      if (this.boxes.get(name)!.limit > 0) taken.add(entry)
+      if (this.boxes.get(name)!.limit > 0) taken.set(entry, at + 1)
     }
     // Where nothing is left of its room, its next end looks at it.
     return { taken: going, someStay: going.length < current.length }

@@ -83,7 +83,8 @@ export class Cells {
   readonly bell = Latch.makeUnsafe(false)
   readonly boxes = new Map<string, BoxState>()
   readonly box = new Map<string, Array<Entry>>()
-  readonly taken = new Map<string, Set<Entry>>()
+  /** Each entry with its rank in its claim. */
+  readonly taken = new Map<string, Map<Entry, number>>()
   readonly ready = new Map<string, Array<string>>()
   readonly rings: Scores = new Map()
   readonly pausedKeys = new Set<string>()

@@ -56,7 +56,7 @@ const make = Effect.gen(function* () {
         .pipeline()
         .hgetall(keys.agent(agent))
         .llen(keys.box(box))
-        .smembers(keys.taken(box))
+        .zrangebyscore(keys.taken(box), 0, "+inf")
       const [fields, waiting, taken] = answersOf(await pipeline.exec()) as unknown as [
         Fields,
         number,

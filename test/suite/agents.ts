@@ -159,6 +159,30 @@ export const agentsSuite = (name: string, storeWith: StoreWith): void => {
       }
     )
 
+    promise("takes back messages in their order, whatever the clocks of their senders showed", function* () {
+      const all = [3, 1, 4, 2].map((n) => aMessage(cart, { ulid: ulidAt(startOfTime - n * 1_000, n) }))
+      for (const one of all) yield* submit(one)
+      expect(yield* claim("w", 10)).toEqual(entries(all))
+      const [first, second, third, fourth] = entries(all)
+
+      yield* turn("w", { settled: [retry(first!, 1_000), release(fourth!)] })
+      yield* advance("1 second")
+      yield* turn("w", { settled: [release(second!)] })
+      yield* (yield* Store).evict(partition, "w")
+      yield* turn("v")
+
+      expect((yield* read())!.taken).toEqual([])
+      expect((yield* read())!.waiting).toBe(4)
+      for (const entry of [first!, second!]) {
+        expect((yield* turn("v", { want: 1 })).claimed[0]!.entry).toBe(nextRun(entry))
+        yield* turn("v", { settled: [end(nextRun(entry))] })
+      }
+      // A worker died with the third.
+      expect(yield* claim("v", 10)).toEqual([nextRun(third!)])
+      yield* turn("v", { settled: [end(nextRun(third!))] })
+      expect(yield* claim("v", 10)).toEqual([nextRun(fourth!)])
+    })
+
     promise("takes back a timer behind what was there before it was due, retries before all", function* () {
       const { first, second, timer } = yield* aLateTimer
       const claimed = yield* claim("w", 10)

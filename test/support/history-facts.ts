@@ -44,7 +44,7 @@ export interface LabelFacts {
   readonly label: string
   readonly terms: Terms | undefined
   readonly invoked: Placed<Call> | undefined
-  /** Whether it was begun again by somebody who had not heard: nobody knows when its task was stored. */
+  /** Whether it got no answer, or was begun again by somebody who had not heard: nobody knows when its task was stored. */
   readonly isUnclear: boolean
   readonly refused: boolean
   /** The tasks it was acknowledged as, or that ran for it. */
@@ -123,6 +123,7 @@ export const factsOf = (history: ReadonlyArray<HistoryEvent>) => {
           facts.invoked ??= { ...event, place }
           facts.terms ??= event.terms
         }
+        if (event.phase === "unknown") facts.isUnclear = true
         if (event.phase === "fail") facts.refused = true
         if (event.phase === "ok" && event.task !== undefined) {
           facts.tasks.add(event.task)

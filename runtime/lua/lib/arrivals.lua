@@ -17,21 +17,9 @@ local function has_work(name)
   return true
 end
 
--- Sorts messages of an agent by when they came.
-local function sort_messages(entries)
-  local records = {}
-  for i, record in ipairs(records_of(entries)) do
-    records[entries[i]] = record or ""
-  end
-  table.sort(entries, function(one, other)
-    return comes_before(one, records[one], other, records[other])
-  end)
-end
-
 -- The message that an agent is handling: the first one with a note, else the first of those that were claimed together.
 local function what_runs(name)
-  local taken = redis.call("SMEMBERS", key.taken(name))
-  sort_messages(taken)
+  local taken = redis.call("ZRANGEBYSCORE", key.taken(name), 0, "+inf")
   for i, note in ipairs(#taken > 0 and ask("HMGET", key.running, taken) or {}) do
     if note then
       return id_of(taken[i])

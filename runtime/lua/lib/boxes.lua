@@ -3,7 +3,7 @@
 --
 -- The box of an agent is `<ring>|~<address>`: it runs one message at a time, but hands out up to a quantum of them at
 -- once, to be run one after the other; one that a worker died with goes alone. What comes back stands in the order in
--- which it came: it may come back in pieces.
+-- which it was claimed, in however many pieces it comes.
 local quantum, ring_rounds = 10, 64
 
 -- The address of the agent that a box is of, if it is one's.
@@ -24,27 +24,32 @@ at_start(function()
   suspects = { from = math.huge, may_take = false, has_one = false, left = false }
 end)
 
--- Whether a message comes before another: the one that was submitted, or due, first.
-local function comes_before(entry, record, other, other_record)
-  local came, other_came = came_at(entry, record), came_at(other, other_record)
-  return came < other_came or (came == other_came and entry < other)
+-- How much of a box's room is taken. What came back to an agent's box keeps its rank below 0 while others of its claim are out.
+local function taken_of(name)
+  if not agent_of(name) then
+    return redis.call("ZCARD", key.taken(name))
+  end
+  local last = redis.call("ZRANGE", key.taken(name), -1, -1, "WITHSCORES")
+  if last[2] and tonumber(last[2]) < 0 then
+    redis.call("DEL", key.taken(name))
+    return 0
+  end
+  return last[1] and 1 or 0
 end
 
--- Puts a message back into its agent's box: behind those before it that have come back already.
-local function put_back(name, entry)
-  local some = redis.call("LRANGE", key.box(name), 0, quantum - 1)
-  some[#some + 1] = entry
-  local records = records_of(some)
-  for i = 1, #some - 1 do
-    if records[i] and comes_before(entry, records[#some], some[i], records[i]) then
-      redis.call("LINSERT", key.box(name), "BEFORE", some[i], entry)
-      return
+-- Puts a message back into its agent's box: behind those that were claimed before it and have come back already.
+local function put_back(name, entry, rank)
+  redis.call("ZADD", key.taken(name), -rank, entry)
+  local some, before = redis.call("LRANGE", key.box(name), 0, quantum - 1), nil
+  for i, other in ipairs(#some > 0 and ask("ZMSCORE", key.taken(name), some) or {}) do
+    if other and math.abs(tonumber(other)) < rank then
+      before = some[i]
     end
   end
-  if #some == 1 then
-    redis.call("LPUSH", key.box(name), entry)
+  if before then
+    redis.call("LINSERT", key.box(name), "AFTER", before, entry)
   else
-    redis.call("LINSERT", key.box(name), "AFTER", some[#some - 1], entry)
+    redis.call("LPUSH", key.box(name), entry)
   end
 end
 
@@ -101,10 +106,10 @@ local function mark_ready(names)
     local limit, flags = read_box(config)
     if limit and not find(flags, "r", 1, true) then
       if redis.call("EXISTS", key.box(name)) == 0 then
-        if redis.call("EXISTS", key.taken(name)) == 0 then
+        if taken_of(name) == 0 then
           gone[#gone + 1] = name
         end
-      elseif (limit == 0 or redis.call("SCARD", key.taken(name)) < limit) and not is_paused(name) then
+      elseif (limit == 0 or taken_of(name) < limit) and not is_paused(name) then
         configs[#configs + 1] = name
         configs[#configs + 1] = config .. "r"
         local ring = sub(name, 1, find(name, "|", 1, true) - 1)
@@ -168,10 +173,11 @@ local function put(entries, at_head)
       -- While none of its tasks waited or ran it was forgotten.
       redis.call("HSETNX", key.boxes, name, configs[k])
       redis.call("HSETNX", key.boxes, table_field, table_value)
-      local kept = redis.call("SREM", key.taken(name), boxed[k]) == 1
-      if (at_head or kept) and agent_of(name) then
-        put_back(name, boxed[k])
+      local rank = agent_of(name) and redis.call("ZSCORE", key.taken(name), boxed[k])
+      if rank then
+        put_back(name, boxed[k], tonumber(rank))
       else
+        local kept = redis.call("ZREM", key.taken(name), boxed[k]) == 1
         redis.call((at_head or kept) and "LPUSH" or "RPUSH", key.box(name), boxed[k])
       end
       if not seen[name] then
@@ -199,10 +205,12 @@ local function give_up_room(entries, nexts)
   local touched, seen, names = {}, {}, boxes_of(ids)
   for k = 1, #boxed do
     local name = names[k]
-    if name and redis.call("SREM", key.taken(name), boxed[k]) == 1 then
+    local rank = name and redis.call("ZSCORE", key.taken(name), boxed[k])
+    if rank then
+      redis.call("ZREM", key.taken(name), boxed[k])
       local _, flags = read_box(redis.call("HGET", key.boxes, name))
       if find(flags, "o", 1, true) then
-        redis.call("SADD", key.taken(name), nexts[at[k]])
+        redis.call("ZADD", key.taken(name), rank, nexts[at[k]])
       elseif not seen[name] then
         seen[name] = true
         touched[#touched + 1] = name
@@ -270,7 +278,7 @@ local function claim_ring(ring, want, held, claims)
       local name = names[k]
       local limit, flags = read_box(configs[k])
       limit = limit or 0
-      local room = limit == 0 and left or limit - redis.call("SCARD", key.taken(name))
+      local room = limit == 0 and left or limit - taken_of(name)
       local count = math.min(room > 0 and agent_of(name) and quantum or room, left)
       -- Where no other box waits for its turn, there is nobody to be fair to.
       if count > quantum and (k < #names or redis.call("EXISTS", ready) == 1) then
@@ -304,13 +312,15 @@ local function claim_ring(ring, want, held, claims)
         activated[#activated + 1] = agent
         activated[#activated + 1] = redis.call("HGET", key.agent(agent), "revision") or "0"
       end
+      local ranked = {}
       for i = 1, #valid do
+        ranked[2 * i - 1], ranked[2 * i] = i, valid[i]
         all[#all + 1] = valid[i]
         claims[#claims + 1] = valid[i]
         claims[#claims + 1] = records[i]
       end
       if free[k] then
-        send("SADD", key.taken(names[k]), valid)
+        send("ZADD", key.taken(names[k]), ranked)
       end
       -- One without room has neither a place in the ring nor is it forgotten.
       if not free[k] or #valid < free[k] then

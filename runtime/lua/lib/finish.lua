@@ -62,7 +62,7 @@ local function leave_boxes(boxed, names, ids, records, now)
       -- The record names the run whose entry takes up the room.
       runs[k] = ids[i] .. string.match(record, "^.(%a%d+)")
     end
-    send("SREM", key.taken(name), runs)
+    send("ZREM", key.taken(name), runs)
   end
   mark_ready(names)
 end

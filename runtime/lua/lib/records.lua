@@ -32,19 +32,13 @@ local function time_of(id)
   return time
 end
 
--- When the newest run of a task became due, if that was later than it was submitted, else 0; and whether it is not the first. It
--- stands before the input or last of all, where no text can be taken for it.
+-- When the newest run of a task became due, if that was later than it was submitted, else 0. It stands before the input or last of
+-- all, where no text can be taken for it.
 local function due_of(record)
   local head = record and sub(record, 1, (find(record, '"input":', 1, true) or #record + 1) - 1) or ""
   local first = string.match(head, '"dueAt":(%d+)')
   local again = record and not first and string.match(record, '"dueAt":(%d+)}$')
-  return tonumber(first or again or 0), again or find(head, '"past":', 1, true)
-end
-
--- When a task was there to be run for the first time. One that was tried before counts from when it was submitted.
-local function came_at(entry, record)
-  local due, is_again = due_of(record)
-  return math.max(time_of(entry), is_again and 0 or due)
+  return tonumber(first or again or 0)
 end
 
 local function next_run(entry)

@@ -204,8 +204,8 @@ export const plants: ReadonlyArray<Plant> = [
     changes: [
       lua(
         "lib/boxes",
-        'limit - redis.call("SCARD", key.taken(name))\n      local count',
-        'limit + 1 - redis.call("SCARD", key.taken(name))\n      local count'
+        "limit - taken_of(name)\n      local count",
+        "limit + 1 - taken_of(name)\n      local count"
       )
     ],
     breaks: ["I5"],

@@ -15,8 +15,8 @@ export const agentPlants: ReadonlyArray<Plant> = [
   plant("what goes later is lost", `    redis.call("LPUSH", key.box(name), staying[i])\n`, ""),
   plant(
     "a claim does not tell the revision",
-    `redis.call("HGET", key.agent(agent), "revision") or "0"\n      end\n      for`,
-    `"0"\n      end\n      for`
+    `redis.call("HGET", key.agent(agent), "revision") or "0"\n      end\n      local ranked`,
+    `"0"\n      end\n      local ranked`
   ),
   plant(
     "a message counts on any state",
@@ -60,21 +60,30 @@ export const agentPlants: ReadonlyArray<Plant> = [
     `== 1 or has_work(box))`,
     `== 1 or redis.call("EXISTS", key.box(box)) == 1)`
   ),
-  plant("the one with the lowest id is interrupted", "  sort_messages(taken)\n", "  table.sort(taken)\n"),
+  plant(
+    "any of those that were claimed is interrupted",
+    `redis.call("ZRANGEBYSCORE", key.taken(name), 0, "+inf")`,
+    `redis.call("ZREVRANGEBYSCORE", key.taken(name), "+inf", 0)`
+  ),
+  plant(
+    "what has come back is interrupted",
+    `redis.call("ZRANGEBYSCORE", key.taken(name), 0, "+inf")`,
+    `redis.call("ZRANGE", key.taken(name), 0, -1)`
+  ),
   plant(
     "what comes back goes before all that came back earlier",
-    `comes_before(entry, records[#some], some[i], records[i]) then`,
-    "true then"
+    "abs(tonumber(other)) < rank then",
+    "huge < 0 then"
   ),
   plant(
-    "what was due later comes back by its id",
-    "local came, other_came = came_at(entry, record), came_at(other, other_record)",
-    "local came, other_came = time_of(entry), time_of(other)"
+    "what is tried again has lost its rank",
+    `redis.call("ZADD", key.taken(name), rank, nexts[at[k]])`,
+    `redis.call("ZADD", key.taken(name), 99, nexts[at[k]])`
   ),
   plant(
-    "a stop leaves the door open between its pieces",
-    `  redis.call("SADD", key.pausedKeys, "~" .. address)\nend\nsome_paused`,
-    `end\nsome_paused`
+    "the ranks of what has come back keep its agent busy",
+    `if last[2] and tonumber(last[2]) < 0 then`,
+    "if false then"
   ),
   plant("nothing is interrupted", `if ARGV[12] == "interrupt" then`, "if false then"),
   plant(
