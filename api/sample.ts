@@ -4,6 +4,8 @@
  */
 import { Effect, Schema } from "effect"
 import { makeParser } from "effect/encoding/Sse"
+import { relative } from "node:path"
+import { fileURLToPath } from "node:url"
 import type { FollowEvent } from "../actors/follow/follower.ts"
 import * as Output from "./cli/output.ts"
 import { makeTranscript } from "./cli/transcript.ts"
@@ -19,6 +21,8 @@ export class SampleFailed extends Schema.TaggedError<SampleFailed>()("SampleFail
 }
 
 const guide = new URL("../docs/guide.pdf", import.meta.url)
+/** Where it is for whoever reads of it: in a project that has the package, below its `node_modules`. */
+export const guidePath = relative(process.cwd(), fileURLToPath(guide))
 const question = "What happens to a task when the worker that runs it dies?"
 
 const ask = <A>(step: string, call: (signal: AbortSignal) => Promise<A>) =>
@@ -29,6 +33,7 @@ const ask = <A>(step: string, call: (signal: AbortSignal) => Promise<A>) =>
   })
 
 const json = async <A>(response: Response): Promise<A> => {
+  if (response.status === 401) throw new Error("the API asks for a key, and the sample job has none")
   if (!response.ok) throw new Error(`${response.status} ${await response.text()}`)
   return (await response.json()) as A
 }
@@ -54,6 +59,12 @@ const showEvents = Effect.fnUntraced(function* (url: string, wanted: (event: Fol
   }
 })
 
+/** Calls off a task that nobody would run: it would wait, and some day surprise somebody. */
+const callOff = (url: string, id: string) =>
+  Effect.ignore(
+    ask("cancelling", (signal) => fetch(`${url}/v1/tasks/${id}/cancel`, { method: "POST", signal }))
+  )
+
 /** Submits a task, shows what it puts out, and succeeds with its result. */
 const run = Effect.fnUntraced(function* <A>(
   url: string,
@@ -61,14 +72,19 @@ const run = Effect.fnUntraced(function* <A>(
   input: unknown,
   wanted: (event: FollowEvent) => boolean = () => true
 ) {
-  const { id } = yield* ask(name, (signal) =>
+  const { id, warning } = yield* ask(name, (signal) =>
     fetch(`${url}/v1/tasks`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ name, input }),
       signal
-    }).then(json<{ id: string }>)
+    }).then(json<{ id: string; warning?: string }>)
   )
+  // All workers of this node are ready by now, so there is nobody to wait for.
+  if (warning !== undefined) {
+    yield* callOff(url, id)
+    return yield* new SampleFailed({ step: name, reason: warning.replace(/: the task waits.*$/, "") })
+  }
   yield* Output.say(`\n${name}  ${id}`)
   yield* showEvents(`${url}/v1/tasks/${id}/events`, wanted)
   return yield* ask(name, (signal) =>
@@ -87,7 +103,7 @@ export const runSample = Effect.fn("Sample.run")(function* (
       signal
     }).then(json<{ id: string; bytes: number }>)
   )
-  yield* Output.say(`The sample: docs/guide.pdf, ${file.bytes} bytes, goes through the handlers.`)
+  yield* Output.say(`The sample: ${guidePath}, ${file.bytes} bytes, goes through the handlers.`)
 
   interface Processed {
     readonly document: string

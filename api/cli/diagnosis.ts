@@ -7,7 +7,7 @@
 import { Duration, Schema } from "effect"
 import type { QueueView } from "../../actors/operate/queues.ts"
 import type { SettingsError } from "../../runtime/config.ts"
-import type { RedisUnusable } from "../../runtime/redis/address.ts"
+import type { RedisAddress, RedisUnusable } from "../../runtime/redis/address.ts"
 import type { Examination } from "../../runtime/redis/examination.ts"
 import type { SettingReport } from "../../runtime/settings-report.ts"
 
@@ -131,7 +131,7 @@ const persistenceFinding = ({ aof, diskOk, fsync, snapshots }: Examination): Fin
       "AOF, but appendfsync is no: a crash of the machine may lose half a minute",
       "redis-cli config set appendfsync everysec, and in redis.conf"
     )
-  const loses = { always: "a crash loses nothing", everysec: "a crash of the machine loses a second at most" }
+  const loses = { always: "a crash loses nothing", everysec: "a crash of the machine loses about a second" }
   return ok(
     check,
     `AOF${fsync === undefined ? "" : `, ${fsync}: ${loses[fsync as keyof typeof loses] ?? fsync}`}`
@@ -220,8 +220,21 @@ export const folderFinding = (folder: string, problem: string | undefined): Find
         "change its owner, or name another with TROUPE_FILES"
       )
 
+/** A finding whose `redis-cli` is that of this very Redis: without a word it would be whichever is at port 6379. */
+export const forRedisAt =
+  ({ host, path, port, tls }: RedisAddress) =>
+  (finding: Finding): Finding => {
+    const there =
+      path === undefined
+        ? `${host === "127.0.0.1" ? "" : ` -h ${host}`}${port === 6379 ? "" : ` -p ${port}`}${tls === undefined ? "" : " --tls"}`
+        : ` -s '${path}'`
+    return finding.do === undefined
+      ? finding
+      : { ...finding, do: finding.do.replaceAll("redis-cli", `redis-cli${there}`) }
+  }
+
 export interface SystemSeen {
-  readonly nodes: number
+  readonly nodes: ReadonlyArray<{ readonly state: string }>
   readonly workers: ReadonlyArray<{ readonly state: string; readonly queues: ReadonlyArray<string> }>
   readonly queues: ReadonlyArray<Pick<QueueView, "name" | "paused" | "depth" | "dead" | "oldestMs">>
 }
@@ -232,12 +245,14 @@ const waits = ({ depth }: SystemSeen["queues"][number]) =>
 /** How a system stands: who lives there, what waits, what has failed. */
 export const systemFindings = ({ nodes, queues, workers }: SystemSeen): ReadonlyArray<Finding> => {
   const living = workers.filter(({ state }) => state === "running")
+  // One that was lost stays listed for a while.
+  const standing = nodes.filter(({ state }) => state !== "lost").length
   const served = new Set(living.flatMap(({ queues }) => queues))
   const dead = queues.reduce((all, queue) => all + queue.dead, 0)
   const findings = [
     living.length === 0
       ? warn("workers", "none lives: whatever is submitted waits", "troupe up, or troupe worker")
-      : ok("workers", `${living.length} live, on ${nodes} node${nodes === 1 ? "" : "s"}`)
+      : ok("workers", `${living.length} live, on ${standing} node${standing === 1 ? "" : "s"}`)
   ]
   for (const queue of queues) {
     const waiting = waits(queue)

@@ -61,7 +61,7 @@ const systemFindings = (redisUrl: string) =>
   Effect.gen(function* () {
     const { nodes, queues, workers } = yield* Troupe
     return Diagnosis.systemFindings({
-      nodes: (yield* nodes.list()).length,
+      nodes: yield* nodes.list(),
       workers: yield* workers.list(),
       queues: yield* queues.list()
     })
@@ -76,7 +76,7 @@ const redisFindings = Effect.gen(function* () {
   const url = Redacted.value(redisUrl!)
   const address = yield* Effect.fromResult(readAddress(redisUrl!))
   const seen = yield* examine(address)
-  const findings = Diagnosis.redisFindings(seen)
+  const findings = Diagnosis.redisFindings(seen).map(Diagnosis.forRedisAt(address))
   // A full one can still be read.
   const usable = findings.every(({ check, state }) => state !== "fail" || check === "memory")
   return [...findings, ...(usable ? yield* systemFindings(url) : [])]

@@ -1,11 +1,11 @@
 /** `troupe init`: makes a project with one handler that runs, in a folder where nothing is. */
-import { Effect, FileSystem, Option, Path, type PlatformError } from "effect"
+import { Effect, FileSystem, Option, Path, type PlatformError, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import manifest from "../../package.json" with { type: "json" }
 import { UsageError } from "./exit.ts"
 import * as Flags from "./flags.ts"
 import * as Output from "./output.ts"
-import { projectFiles } from "./project.ts"
+import { fromElsewhere, projectFiles } from "./project.ts"
 
 const command = "troupe init"
 
@@ -17,13 +17,30 @@ const unwritable =
     return new UsageError({ command, problem: `cannot write to ${root}: ${why}` })
   }
 
-/** Where this program is from: a clone names itself, what was installed its version. */
+/** What a project's `package.json` may say of this program. */
+const Manifest = Schema.Struct({
+  dependencies: Schema.optional(Schema.Record(Schema.String, Schema.String)),
+  devDependencies: Schema.optional(Schema.Record(Schema.String, Schema.String))
+})
+
+/**
+ * Where this program is from: a clone names itself; what was installed names what the project that it is installed in
+ * says of it, which may be a tarball, and else its version.
+ */
 const dependency = Effect.gen(function* () {
+  const files = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const root = path.resolve(import.meta.dirname, "../..")
-  return root.includes(`${path.sep}node_modules${path.sep}`) || root.startsWith("/$bunfs")
+  const [installer, ...inside] = root.split(`${path.sep}node_modules${path.sep}`)
+  if (inside.length === 0 && !root.startsWith("/$bunfs")) return `file:${root}`
+  const said = yield* files.readFileString(path.join(installer!, "package.json")).pipe(
+    Effect.flatMap(Schema.decodeEffect(Schema.fromJsonString(Manifest))),
+    Effect.map(({ dependencies, devDependencies }) => ({ ...devDependencies, ...dependencies })["troupe"]),
+    Effect.orElseSucceed(() => undefined)
+  )
+  return said === undefined
     ? `^${manifest.version}`
-    : `file:${root}`
+    : fromElsewhere(said, (file) => path.resolve(installer!, file))
 })
 
 export const init = () =>
@@ -35,7 +52,9 @@ export const init = () =>
         Argument.withDefault(".")
       ),
       troupe: Flag.String("troupe").pipe(
-        Flag.withDescription("What its package.json says of troupe; default: this version, or this clone"),
+        Flag.withDescription(
+          "What its package.json says of troupe; default: what is said where this one is from"
+        ),
         Flag.withMetavar("SPEC"),
         Flag.optional
       ),

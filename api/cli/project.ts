@@ -10,6 +10,12 @@ export interface ProjectOptions {
 /** Versions that the template is tried with. */
 const versions = { zod: "4.6.7", "@types/bun": "1.4.4", typescript: "7.0.2" } as const
 
+/** What a `package.json` says of a dependency, so that it means the same in another folder: the path of a file is made whole. */
+export const fromElsewhere = (said: string, resolve: (file: string) => string): string => {
+  const file = /^file:(.+)$/.exec(said)?.[1] ?? /^\.{0,2}\/.*$/.exec(said)?.[0]
+  return file === undefined ? said : `file:${resolve(file)}`
+}
+
 /** What npm takes for a name. */
 const packageName = (folder: string): string =>
   folder
@@ -60,7 +66,7 @@ test("nobody is greeted without a name", async () => {
 
 const readme = (name: string) => `# ${name}
 
-A [Troupe](https://www.npmjs.com/package/troupe) project with one handler, \`handlers/greet.ts\`.
+A Troupe project with one handler, \`handlers/greet.ts\`.
 
     bun install
     bun test         # a whole system in a test, with a clock that stands still

@@ -15,6 +15,12 @@ import * as Output from "./output.ts"
 /** How long a command that only asks may take to stop. */
 const stopMax = Duration.seconds(5)
 
+/**
+ * What follows the first signal so soon is the same one, in milliseconds: at a Ctrl-C the terminal tells all its processes, and `npm`,
+ * which is one of them, hands on what it was told.
+ */
+const echoMs = 500
+
 /** How long stopping may take from the second signal on. */
 const hurryMax = Duration.seconds(20)
 
@@ -53,13 +59,15 @@ const start = Runtime.makeRunMain(({ fiber }) => {
   let stopCode: number | undefined
   let watchdog: Timer | undefined
   let hurried = false
+  let firstAt = 0
   const stop = (signal: "SIGINT" | "SIGTERM" | "SIGHUP") => {
     if (stopCode === undefined) {
+      firstAt = performance.now()
       stopCode = onSignals.serves ? exitCode.done : 128 + constants.signals[signal]
       watchdog = giveUpAfter(onSignals.stopMax)
       onSignals.told(signal)
       fiber.interruptUnsafe()
-    } else if (!hurried) {
+    } else if (!hurried && performance.now() - firstAt >= echoMs) {
       hurried = true
       clearTimeout(watchdog)
       giveUpAfter(hurryMax)

@@ -9,9 +9,9 @@ import {
   Console,
   Context,
   Effect,
-  type FileSystem,
+  FileSystem,
   Layer,
-  type Path,
+  Path,
   Redacted,
   References,
   Schema,
@@ -26,12 +26,12 @@ import { type Environment as Variables, Settings } from "../../runtime/config.ts
 import * as Traces from "../../runtime/telemetry/tracing.ts"
 import { watchesLoop } from "../../runtime/telemetry/process.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
-import { NoRedisServer, startPrivate } from "../../runtime/redis/private.ts"
+import { findServer, NoRedisServer, startPrivate } from "../../runtime/redis/private.ts"
 import type { SupervisorGaveUp } from "../../runtime/supervision/errors.ts"
 import { Supervisor } from "../../runtime/supervision/supervisor.ts"
 import { logLevel, privateFolder } from "../client/settings.ts"
 import * as Server from "../http/server.ts"
-import { runSample } from "../sample.ts"
+import { guidePath, runSample, SampleFailed } from "../sample.ts"
 import * as Environment from "./environment.ts"
 import { serves } from "./run.ts"
 import { apiLayer, workerLayer } from "./service.ts"
@@ -96,6 +96,18 @@ const alone = (handlers: ReadonlyArray<TaskDefinition>) =>
     Layer.provide(Tree.store("memory"))
   )
 
+/** What a private Redis writes holds inputs and results, and is this user's alone; Redis itself would let everybody read it. */
+const keepToOurselves = Effect.gen(function* () {
+  const files = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const written = path.join(privateFolder, "appendonlydir")
+  yield* files.makeDirectory(written, { recursive: true })
+  yield* files.chmod(written, 0o700)
+}).pipe(
+  // Where that cannot be, no Redis can write either, and says so.
+  Effect.ignore
+)
+
 /** The Redis of the settings, a private one, or none. */
 const findRedis: Effect.Effect<
   string | undefined,
@@ -104,6 +116,7 @@ const findRedis: Effect.Effect<
 > = Effect.gen(function* () {
   const { redisUrl } = yield* Settings
   if (redisUrl !== undefined) return Redacted.value(redisUrl)
+  if (findServer() !== undefined) yield* keepToOurselves
   return yield* startPrivate({ folder: privateFolder }).pipe(
     Effect.map(({ url }): string | undefined => url),
     Effect.catchIf(Schema.is(NoRedisServer), ({ message }) =>
@@ -159,11 +172,18 @@ export const up = (handlers: ReadonlyArray<TaskDefinition>) =>
       const environment = Environment.environment(flags)
       const life = Effect.gen(function* () {
         const { drained, failed, url } = yield* Up
-        yield* tell(`Troupe is up: ${url}  (API: ${url}/docs, guide: docs/guide.pdf)`)
-        if (sample || once) yield* Effect.raceFirst(runSample(url), failed)
-        if (once) return
-        yield* tell(`Serving at ${url} until Ctrl-C.`)
-        yield* Effect.raceFirst(drained, failed)
+        yield* tell(`Troupe is up: ${url}  (API: ${url}/docs, guide: ${guidePath})`)
+        if (once) return yield* Effect.raceFirst(runSample(url), failed)
+        const serving = Effect.gen(function* () {
+          // The system is well without it: it may ask for keys, or serve other queues.
+          if (sample)
+            yield* runSample(url).pipe(
+              Effect.catchIf(Schema.is(SampleFailed), ({ message }) => tell(`${message}; the system goes on`))
+            )
+          yield* tell(`Serving at ${url} until Ctrl-C.`)
+          return yield* Effect.never
+        })
+        yield* Effect.raceFirst(serving, Effect.raceFirst(drained, failed))
         yield* tell("An operator has asked this node to go.")
       })
       yield* life.pipe(

@@ -6,7 +6,7 @@
  * process of ours left running (it was killed) is taken over with all its data.
  */
 import { Cause, Deferred, Effect, FileSystem, Path, Schedule, Schema } from "effect"
-import { Redis } from "ioredis"
+import { Redis, ReplyError } from "ioredis"
 import { sha1 } from "../digest.ts"
 
 /** Neither `redis-server` nor `valkey-server` is on the PATH. */
@@ -45,25 +45,33 @@ export const socketIn = (folder: string): string => {
   return inside.length <= socketPathMax ? inside : `/tmp/troupe-${sha1(folder).slice(0, 13)}.sock`
 }
 
-/** Whether a Redis answers there. */
-export const answers = (socket: string): Effect.Effect<boolean> =>
+/** What a Redis says there: that it is ready; that it is not (it loads its data, is busy, its disk is full); or nothing. */
+const heard = (socket: string): Effect.Effect<"ready" | "unready" | "nothing"> =>
   Effect.promise(async () => {
     const client = new Redis({
       path: socket,
       lazyConnect: true,
+      enableReadyCheck: false,
       retryStrategy: () => null,
       maxRetriesPerRequest: 0
     })
     client.on("error", () => {})
     try {
       await client.connect()
-      return (await client.ping()) === "PONG"
-    } catch {
-      return false
+      return (await client.ping()) === "PONG" ? "ready" : "unready"
+    } catch (error) {
+      return error instanceof ReplyError ? "unready" : "nothing"
     } finally {
       client.disconnect()
     }
   })
+
+/**
+ * Whether a Redis lives there, ready or not. One that cannot do its work now must not be taken for dead: another one, started
+ * beside it, would write the same files.
+ */
+export const answers = (socket: string): Effect.Effect<boolean> =>
+  Effect.map(heard(socket), (said) => said !== "nothing")
 
 const alive = (pid: number): boolean => {
   try {
@@ -115,7 +123,8 @@ export const startPrivate = Effect.fn("PrivateRedis.start")(
         { stdin: "ignore", stdout: "ignore", stderr: "ignore", detached: true }
       )
     )
-    const ready = answers(socket).pipe(
+    const ready = heard(socket).pipe(
+      Effect.map((said) => said === "ready"),
       // A server that is killed meanwhile may leave the question open.
       Effect.timeoutOrElse({ duration: answerMax, orElse: () => Effect.succeed(false) }),
       Effect.repeat({ until: (up) => up, schedule: Schedule.spaced("20 millis") }),
@@ -197,5 +206,8 @@ export const startPrivate = Effect.fn("PrivateRedis.start")(
     )
     return { url }
   },
-  Effect.catchTag("PlatformError", ({ message }) => Effect.fail(new PrivateRedisFailed({ detail: message })))
+  // What the system says of it, as in `ENOSPC: no space left on device`, is clearer than what was asked of it.
+  Effect.catchTag("PlatformError", ({ cause, message }) =>
+    Effect.fail(new PrivateRedisFailed({ detail: cause instanceof Error ? cause.message : message }))
+  )
 )

@@ -1,3 +1,6 @@
+// A project that has this clone, and not the package, checks these sources with its own settings.
+// oxlint-disable-next-line typescript/triple-slash-reference
+/// <reference path="../lua/lua.d.ts" />
 /**
  * The Lua scripts, ready to be sent: every atomic thing the product can do to Redis.
  *

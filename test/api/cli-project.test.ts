@@ -1,9 +1,10 @@
 /** What the command line does without a task: a project, a diagnosis, a measurement, completions, help. */
 import { describe, expect, test } from "bun:test"
 import { Effect } from "effect"
-import { readdirSync, readFileSync, mkdirSync, symlinkSync } from "node:fs"
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import * as path from "node:path"
 import { commandsFor, serving, using } from "../../api/cli/commands.ts"
+import { startNode } from "../support/node.ts"
 import { folder, programIn } from "../support/program.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
 import { aServer } from "../support/server.ts"
@@ -62,6 +63,85 @@ describe("troupe up", () => {
     expect(messages).toContainEqual(expect.stringMatching(/^Troupe is up: http/))
     expect(messages).toContainEqual(expect.stringMatching(/^Serving at http/))
   }, 120_000)
+
+  test("keeps what its private Redis writes from other users of the machine", async () => {
+    await using node = await startNode({ workers: 1, privateRedis: true })
+
+    const written = path.join(node.folder, ".troupe/appendonlydir")
+    expect(readdirSync(written)).not.toEqual([])
+    expect((statSync(written).mode & 0o777).toString(8)).toBe("700")
+  }, 120_000)
+})
+
+describe("the sample job of troupe up", () => {
+  /** Starts it, and hands what it says to `heard` until that is content; then it is told to stop. */
+  const upUntil = async (
+    args: ReadonlyArray<string>,
+    namespace: string,
+    heard: (said: string) => boolean
+  ) => {
+    const up = Bun.spawn(
+      [process.execPath, path.join(root, "api/main.ts"), "up", "--port", "0", "--workers", "1", ...args],
+      {
+        cwd: folder,
+        env: {
+          PATH: process.env["PATH"]!,
+          REDIS_URL: redisUrl,
+          TROUPE_NAMESPACE: namespace,
+          TROUPE_LOG: "warn"
+        },
+        stdout: "ignore",
+        stderr: "pipe"
+      }
+    )
+    let said = ""
+    for await (const piece of up.stderr.pipeThrough(new TextDecoderStream())) {
+      said += piece
+      if (heard(said)) up.kill("SIGTERM")
+    }
+    return { code: await up.exited, said }
+  }
+  const serves = (said: string) => said.includes("Serving at")
+
+  does("is given up where the API asks for a key, and the system goes on", async () => {
+    const namespace = aNamespace()
+    expect((await programIn(namespace).troupe(["keys", "create", "--role", "admin"])).code).toBe(0)
+
+    const { code, said } = await upUntil([], namespace, serves)
+
+    expect(code).toBe(0)
+    expect(said).toContain(
+      "the sample job failed at uploading: the API asks for a key, and the sample job has none; the system goes on\n"
+    )
+    expect(said).toContain("Serving at http")
+  })
+
+  does("is given up where nobody would run it, and leaves no task that waits", async () => {
+    const namespace = aNamespace()
+
+    const { code, said } = await upUntil(["--queues", "default"], namespace, serves)
+
+    expect(code).toBe(0)
+    expect(said).toContain(
+      "the sample job failed at document.process: no live worker serves queue documents; the system goes on\n"
+    )
+    const tasks = await programIn(namespace).troupe(["tasks", "--json"])
+    expect(
+      tasks.stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).state)
+    ).toEqual(["cancelled"])
+  })
+
+  does("decides the exit code where it is all that was asked for", async () => {
+    const { code, said } = await upUntil(["--queues", "default", "--once"], aNamespace(), () => false)
+
+    expect(code).toBe(1)
+    expect(said).toContain(
+      "troupe: the sample job failed at document.process: no live worker serves queue documents\n"
+    )
+  })
 })
 
 describe("troupe init", () => {
@@ -117,6 +197,37 @@ describe("troupe init", () => {
     })
   })
 
+  does(
+    "depends on what the project depends on that it is installed in, wherever the new one is",
+    async () => {
+      const installer = path.join(folder, "installer")
+      const installed = path.join(installer, "node_modules/troupe")
+      for (const part of ["api", "actors", "handlers", "runtime", "package.json"])
+        cpSync(path.join(root, part), path.join(installed, part), { recursive: true })
+      for (const name of readdirSync(path.join(root, "node_modules")))
+        symlinkSync(path.join(root, "node_modules", name), path.join(installer, "node_modules", name))
+      const dependsOn = async (said: string) => {
+        writeFileSync(
+          path.join(installer, "package.json"),
+          JSON.stringify({ dependencies: { zod: "4", troupe: said } })
+        )
+        const made = path.join(folder, `of-${said.replaceAll(/\W+/g, "-")}`)
+        const init = Bun.spawn([process.execPath, path.join(installed, "api/main.ts"), "init", made], {
+          stdout: "ignore",
+          stderr: "ignore"
+        })
+        expect(await init.exited).toBe(0)
+        return JSON.parse(readFileSync(path.join(made, "package.json"), "utf8")).dependencies.troupe
+      }
+
+      expect(await dependsOn("../troupe-0.1.0.tgz")).toBe(`file:${path.join(folder, "troupe-0.1.0.tgz")}`)
+      expect(await dependsOn("file:vendor/troupe.tgz")).toBe(`file:${installer}/vendor/troupe.tgz`)
+      expect(await dependsOn("git+ssh://git@example.com/troupe.git")).toBe(
+        "git+ssh://git@example.com/troupe.git"
+      )
+    }
+  )
+
   does("takes a repository that was just made for an empty folder", async () => {
     mkdirSync(path.join(folder, "cloned/.git"), { recursive: true })
     const { code, stdout } = await troupe(["init", "cloned", "--json"])
@@ -137,7 +248,7 @@ describe("troupe doctor", () => {
     // A busy machine may be slow.
     for (const check of ["clock", "latency"])
       expect(stdout).toMatch(new RegExp(`^(ok  |warn)  ${check} `, "m"))
-    expect(stdout).toContain("→ redis-cli config set maxmemory")
+    expect(stdout).toContain(`→ redis-cli -s '${redisUrl.replace("unix:", "")}' config set maxmemory`)
     expect(stdout).toMatch(/^TROUPE_LEASE +15s {2}\(default\)$/m)
     expect(stdout).toMatch(/^TROUPE_PORT +0$/m)
   })
@@ -155,7 +266,7 @@ describe("troupe doctor", () => {
       check: "eviction",
       state: "fail",
       says: "maxmemory-policy is allkeys-lru: it throws tasks away when its memory is full",
-      do: "redis-cli config set maxmemory-policy noeviction, and in redis.conf"
+      do: expect.stringMatching(/^redis-cli -\S.* config set maxmemory-policy noeviction, and in redis.conf$/)
     })
   })
 

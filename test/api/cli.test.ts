@@ -533,6 +533,18 @@ describe("the program troupe", () => {
       })
     })
 
+    does(
+      "takes a second one that comes at once for the first, as npm hands on a Ctrl-C that all have heard",
+      async () => {
+        const signals = ["SIGINT", "SIGINT"] as const
+        expect(await troupe(["hold", "a while"], { signals, betweenMs: 50 })).toEqual({
+          code: 0,
+          stdout: "running\nfinished\n",
+          stderr: ""
+        })
+      }
+    )
+
     does("ends even if it cannot stop", async () => {
       expect(await troupe(["stick"], { signals: ["SIGTERM"] })).toEqual({
         code: 70,

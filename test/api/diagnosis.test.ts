@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import {
   folderFinding,
+  forRedisAt,
   handlerFindings,
   portFinding,
   redisFindings,
@@ -106,6 +107,16 @@ describe("a Redis that cannot be used", () => {
   })
 })
 
+test("what mends a Redis is said for that very one, and never with its password", () => {
+  const evicts = { check: "eviction", state: "fail", says: "", do: "redis-cli config set" } as const
+  const said = (address: Parameters<typeof forRedisAt>[0]) => forRedisAt(address)(evicts).do
+  expect(said({ host: "127.0.0.1", port: 6379, password: "secret" })).toBe("redis-cli config set")
+  expect(said({ host: "cache.example", port: 6380, tls: {} })).toBe(
+    "redis-cli -h cache.example -p 6380 --tls config set"
+  )
+  expect(said({ path: "/srv/my shop/redis.sock" })).toBe("redis-cli -s '/srv/my shop/redis.sock' config set")
+})
+
 describe("how a system stands", () => {
   const queue = {
     name: "documents",
@@ -115,26 +126,32 @@ describe("how a system stands", () => {
     oldestMs: 60_000
   }
   const workers = [{ state: "running", queues: ["default"] }]
+  const nodes = [{ state: "running" }]
 
   test("is well where workers serve what waits", () => {
     const served = [{ state: "running", queues: ["documents"] }]
-    expect(unwell(systemFindings({ nodes: 1, workers: served, queues: [queue] }))).toEqual([])
+    expect(unwell(systemFindings({ nodes, workers: served, queues: [queue] }))).toEqual([])
+  })
+
+  test("counts a node that was lost no longer, however long it is listed", () => {
+    const seen = { nodes: [...nodes, { state: "lost" }], workers, queues: [] }
+    expect(systemFindings(seen)).toEqual([expect.objectContaining({ says: "1 live, on 1 node" })])
   })
 
   test("is told when nobody lives, nobody serves a queue, one is paused, and tasks have failed", () => {
-    expect(unwell(systemFindings({ nodes: 0, workers: [], queues: [] }))).toEqual([["workers", "warn"]])
-    expect(systemFindings({ nodes: 1, workers, queues: [queue] })).toContainEqual({
+    expect(unwell(systemFindings({ nodes: [], workers: [], queues: [] }))).toEqual([["workers", "warn"]])
+    expect(systemFindings({ nodes, workers, queues: [queue] })).toContainEqual({
       check: "queues",
       state: "warn",
       says: "3 wait in documents, the oldest for 1m, and no worker serves it",
       do: "name it in TROUPE_QUEUES of a worker: documents:4"
     })
-    expect(
-      unwell(systemFindings({ nodes: 1, workers, queues: [{ ...queue, paused: true, dead: 2 }] }))
-    ).toEqual([
-      ["queues", "warn"],
-      ["dead letters", "warn"]
-    ])
+    expect(unwell(systemFindings({ nodes, workers, queues: [{ ...queue, paused: true, dead: 2 }] }))).toEqual(
+      [
+        ["queues", "warn"],
+        ["dead letters", "warn"]
+      ]
+    )
   })
 })
 

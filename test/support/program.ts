@@ -30,6 +30,8 @@ export interface Run {
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Signals to send, one after the other, once it has printed something. */
   readonly signals?: ReadonlyArray<NodeJS.Signals>
+  /** How long after one the next is sent; by default so long that nobody takes it for the same. */
+  readonly betweenMs?: number
 }
 
 /** A machine of two processors starts no more of them at once. */
@@ -46,7 +48,10 @@ const gather = async (stream: ReadableStream<Uint8Array>, started = () => {}) =>
   return text
 }
 
-const spawn = async (command: ReadonlyArray<string>, { env = {}, signals = [], stdin = "" }: Run) => {
+const spawn = async (
+  command: ReadonlyArray<string>,
+  { betweenMs = 600, env = {}, signals = [], stdin = "" }: Run
+) => {
   const child = Bun.spawn([...command], {
     cwd: folder,
     env: { PATH: process.env["PATH"]!, REDIS_URL: redisUrl, ...env },
@@ -59,7 +64,7 @@ const spawn = async (command: ReadonlyArray<string>, { env = {}, signals = [], s
     const signal = left.shift()
     if (signal === undefined) return
     child.kill(signal)
-    setTimeout(next, 100)
+    setTimeout(next, betweenMs)
   }
   const [stdout, stderr] = await Promise.all([gather(child.stdout, next), gather(child.stderr)])
   return { code: await child.exited, stdout, stderr }
