@@ -26,7 +26,7 @@
  * | `segments`         | zset   | segments with records, all of score 0                    | member: its segment goes     |
  * | `boxes`            | hash   | box → its limit, `o` when ordered, `r` while in its ring | field: no work, no run       |
  * | `box:<box>`        | list   | entries waiting in a box, oldest left                    | empty                        |
- * | `taken:<box>`      | set    | entries that take up its room                            | empty                        |
+ * | `taken:<box>`      | zset   | entries that take up its room → rank in their claim      | empty                        |
  * | `ready:<ring>`     | list   | boxes of a ring with work and room, the next one left    | empty                        |
  * | `rings`            | zset   | ring with limits → when it may be asked for              | member: its ring is empty    |
  * | `pausedKeys`       | set    | keys, and `~<address>` of agents, that hand out nothing  | member: resumed              |
@@ -48,8 +48,8 @@
  * | `nodeAbout`        | hash   | node → JSON of what it says of itself                    | with its member of `nodes`   |
  * | `nodesDraining`    | set    | nodes that are asked to stop all they run                | with its member of `nodes`   |
  * | `reply:<process>`  | –      | channel (sharded pub/sub): ids that have news            | nothing is stored            |
- * | `limit:<name>`     | hash   | what was used of a limit lately, and its pause's end     | neither counts any more      |
- * | `permits:<name>`   | zset   | permit of a limited number at once → lease deadline      | the last lease's end         |
+ * | `limit:<name>`     | hash   | a limit's uses of late, its pause's end, and its line     | none counts any more         |
+ * | `permits:<name>`   | zset   | permit of a limited number at once → lease deadline      | an hour after the last lease |
  * | `corrected:<name>` | zset   | permit of a rate that was corrected → until when         | the last one's time is over  |
  * | `schedules`        | hash   | id → version and text of a schedule                      | field: deleted, or long over |
  * | `scheduleIds`      | zset   | ids of schedules, all of score 0                         | with its field               |

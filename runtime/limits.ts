@@ -70,13 +70,15 @@ export class Limits extends Context.Service<
     /**
      * Takes up to `want` permits, each good for all of these limits together: all of them or none. No limit is named
      * twice. After a `StoreError` some may be out that nobody knows of: their lease ends, and what they took of a
-     * rate goes with its window.
+     * rate goes with its window. Who does not judge leaves places alone whose lease ran out, as after an outage: their runs
+     * may go on, and renew it.
      */
     readonly take: (
       worker: WorkerId,
       limits: ReadonlyArray<LimitRequest>,
       want: number,
-      leaseMs: number
+      leaseMs: number,
+      judges?: boolean
     ) => Effect.Effect<Granted, StoreError>
 
     /**
@@ -85,7 +87,10 @@ export class Limits extends Context.Service<
      */
     readonly settle: (used: ReadonlyArray<Used>) => Effect.Effect<void, StoreError>
 
-    /** Renews the lease on places. One that is not taken up any more is passed over; a rate has none. Repeatable. */
+    /**
+     * Renews the lease on places, one that ran out as well unless somebody has judged it since. One that is not taken up any more
+     * is passed over; a rate has none. Repeatable.
+     */
     readonly renew: (permits: ReadonlyArray<string>, leaseMs: number) => Effect.Effect<void, StoreError>
 
     /** Grants nothing of a limit for so long, as after a 429, a day at most. A longer pause that is there already stays. Repeatable. */

@@ -48,6 +48,12 @@ const readPermit = (text: string): Permit => {
   }
 }
 
+/**
+ * How long a place whose lease ran out is remembered, where nobody takes another one of its limit, in milliseconds: after an outage
+ * as long as that, those whose runs went on renew it.
+ */
+export const lapsedMs = 3_600_000
+
 /** How long it is known that a permit was corrected, beyond its window, in milliseconds: its end may be said again so late. */
 export const correctedMs = 60_000
 

@@ -31,6 +31,8 @@ export interface BooksOptions {
   readonly partition: Partition
   readonly worker: WorkerId
   readonly leaseMs: number
+  /** Whether leases of others are judged now. */
+  readonly judges: () => boolean
   /** Permits came, or were refused. */
   readonly onPermits: () => void
 }
@@ -38,7 +40,7 @@ export interface BooksOptions {
 export const openBooks = Effect.fnUntraced(function* (
   options: BooksOptions
 ): Effect.fn.Return<Books, never, Limits | Operations | Handlers | Scope.Scope> {
-  const { leaseMs, onPermits, partition, worker } = options
+  const { judges, leaseMs, onPermits, partition, worker } = options
   const limits = yield* Limits
   const handlers = yield* Handlers
   const fork = Effect.runForkWith(yield* Effect.context<never>())
@@ -46,6 +48,7 @@ export const openBooks = Effect.fnUntraced(function* (
   const permits = yield* openPermits({
     worker,
     leaseMs,
+    judges,
     limitsOf: (ring) => requestsOf(ring, handlers.all),
     onChange: onPermits
   })

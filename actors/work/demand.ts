@@ -4,6 +4,9 @@
  * While the lanes give all that is asked for, two turns may claim at once. Once they give less, none claims until something
  * wakes the puller; then one looks first. What turns on their way have asked for takes up room, and so does what was handed
  * over and not heard of yet.
+ *
+ * Limited tasks need permits before a turn can claim them. Where they wait, half of the places that come free are kept from
+ * the lanes until the permits are there, or refused: else a backlog in the lanes would take up every place before that.
  */
 import type { Turn } from "../../runtime/turn.ts"
 import { sharesOf } from "./share.ts"
@@ -29,6 +32,12 @@ export class Demand {
   #claiming = 0
   #reserved = 0
   #claimed = 0
+  /** How many limited tasks wait for permits that are worth asking for, how many places are kept for them, and who gets one alone. */
+  #limited = 0
+  #kept = 0
+  #keepsOne = false
+  /** Whether others than limited tasks were given to the last turn that had room for some. */
+  #othersWait = false
   #closed = false
 
   constructor(options: DemandOptions) {
@@ -67,7 +76,31 @@ export class Demand {
     const { isSwift, owed, places } = this.#options
     // Swift runs leave all places free for every answer; otherwise the turns on their way share them.
     const room = !withPermits && isSwift() ? places - owed() : Math.min(this.free, Math.ceil(places / 2))
-    return Math.max(0, Math.min(room, claimMax))
+    return Math.max(0, Math.min(room, claimMax) - (withPermits ? 0 : this.#kept))
+  }
+
+  /** Whether places are kept for limited tasks. */
+  get keeps(): boolean {
+    return this.#kept > 0
+  }
+
+  /** So many limited tasks wait, for which permits are asked for as soon as there are places. */
+  limited(waiting: number): void {
+    this.#limited = waiting
+  }
+
+  /** A turn leaves without permits: it leaves a share of the places to those that wait for some. */
+  keep(): void {
+    if (this.#limited === 0 || this.#kept > 0 || !this.#othersWait) return
+    const room = this.next(false)
+    if (room === 0) return
+    this.#keepsOne = !this.#keepsOne
+    this.#kept = Math.min(this.#limited, Math.floor((room + (this.#keepsOne ? 1 : 0)) / 2))
+  }
+
+  /** The permits are there, or will not be. */
+  keptEnough(): void {
+    this.#kept = 0
   }
 
   /** A turn that asks for so many is on its way; then it has an answer, or none. */
@@ -81,9 +114,11 @@ export class Demand {
     if (want > 0) this.#claiming -= 1
   }
 
-  /** The lanes gave so many to a turn that asked for some. */
-  gave(want: number, count: number): void {
+  /** So many were given to a turn that asked for some, and so many of these were limited. */
+  gave(want: number, count: number, limited = 0): void {
     if (want > 0) this.#claimers = count === want ? 2 : 0
+    // Where limited tasks took all of it, nobody knows.
+    if (want > limited) this.#othersWait = count > limited
   }
 
   /** So many more tasks were claimed, or handed over. */

@@ -29,6 +29,9 @@ const backoffMs = 500
  */
 const restMaxMs = 15_000
 
+/** Of how many rings the last claim is remembered, longer than anything else of them. */
+const claimsMax = 1_000
+
 /** How long the last calls are waited for when the scope closes. */
 const closeMax = "1 second"
 
@@ -45,7 +48,10 @@ export interface Permits {
    * rests is left alone.
    */
   readonly want: (ring: string, count: number, soon?: number) => void
-  /** The permits at hand, for the next turn. They ride until `turned` is told the same. */
+  /**
+   * The permits at hand, for the next turn, those of the ring first that was longest without. They ride until `turned` is told the
+   * same.
+   */
   readonly have: () => ReadonlyArray<readonly [ring: string, count: number]>
   /** Rings whose limits have nothing for a while, each told once: for the next turn. */
   readonly deferred: () => ReadonlyArray<readonly [ring: string, afterMs: number]>
@@ -55,6 +61,10 @@ export interface Permits {
   readonly turned: (ridden: ReadonlyArray<readonly [ring: string, count: number]>) => void
   /** A run has ended. */
   readonly ended: (used: Used) => void
+  /** Whether permits for a ring may be asked for: its limits are known here, and it does not rest. */
+  readonly isOpen: (ring: string) => boolean
+  /** Whether some were asked for, and the answer is not here. */
+  readonly isAsking: () => boolean
   /** All that are out in our name. */
   readonly out: () => ReadonlyArray<string>
 }
@@ -62,9 +72,11 @@ export interface Permits {
 export interface PermitsOptions {
   readonly worker: WorkerId
   readonly leaseMs: number
+  /** Whether places whose lease ran out are free: not while all may seem to have run out, after an outage or a jump. */
+  readonly judges: () => boolean
   /** What to ask for a ring; `undefined` for one whose limits are not known here. */
   readonly limitsOf: (ring: string) => ReadonlyArray<LimitRequest> | undefined
-  /** There are permits at hand, or something to defer. */
+  /** There are permits at hand, or something to defer, or there is no answer. */
   readonly onChange: () => void
 }
 
@@ -110,7 +122,7 @@ class Ring {
 export const openPermits = Effect.fnUntraced(function* (
   options: PermitsOptions
 ): Effect.fn.Return<Permits, never, Limits | Scope.Scope> {
-  const { leaseMs, limitsOf, onChange, worker } = options
+  const { judges, leaseMs, limitsOf, onChange, worker } = options
   const limits = yield* Limits
   const clock = yield* Clock.Clock
   const run = Effect.runForkWith(yield* Effect.context<never>())
@@ -124,6 +136,9 @@ export const openPermits = Effect.fnUntraced(function* (
   const takes = new Set<Fiber.Fiber<unknown, unknown>>()
   let alarm: Fiber.Fiber<void> | undefined
   let closed = false
+  /** Which of all claims of runs with limits was the last one of a ring, the oldest first. */
+  const lastClaims = new Map<string, number>()
+  let claims = 0
 
   const ringOf = (name: string): Ring => {
     const ring = rings.get(name) ?? new Ring()
@@ -157,7 +172,7 @@ export const openPermits = Effect.fnUntraced(function* (
     ring.returned = 0
     ring.hasPlaces = requests.some(({ concurrency }) => concurrency !== undefined)
     const wanted = Math.min(count, takeMax)
-    const fiber = run(limits.take(worker, requests, wanted, leaseMs))
+    const fiber = run(limits.take(worker, requests, wanted, leaseMs, judges()))
     takes.add(fiber)
     fiber.addObserver((exit) => {
       takes.delete(fiber)
@@ -165,6 +180,7 @@ export const openPermits = Effect.fnUntraced(function* (
       if (Exit.isFailure(exit)) {
         rest(ring, backoffMs, false)
         run(warn("permits could not be taken and are asked for again", Cause.squash(exit.cause)))
+        if (!closed) onChange()
         return
       }
       const isOver = unanswered.well()
@@ -208,12 +224,16 @@ export const openPermits = Effect.fnUntraced(function* (
   // -------------------------------------------------------------------------------------------------------
 
   const have: Permits["have"] = () =>
-    [...rings].flatMap(([name, ring]) => {
-      const { atHand } = ring
-      ring.riding.push(...atHand)
-      ring.atHand = []
-      return atHand.length === 0 ? [] : [[name, atHand.length] as const]
-    })
+    [...rings]
+      .filter(([, { atHand }]) => atHand.length > 0)
+      // A turn serves them in this order as far as there are places: none is behind the backlog of another one.
+      .toSorted(([one], [other]) => (lastClaims.get(one) ?? 0) - (lastClaims.get(other) ?? 0))
+      .map(([name, ring]) => {
+        const { atHand } = ring
+        ring.riding.push(...atHand)
+        ring.atHand = []
+        return [name, atHand.length] as const
+      })
 
   const claimed: Permits["claimed"] = (name) => {
     const ring = rings.get(name)
@@ -221,6 +241,9 @@ export const openPermits = Effect.fnUntraced(function* (
     if (ring === undefined || held === undefined) return undefined
     ring.claimed += 1
     ring.runs += 1
+    lastClaims.delete(name)
+    lastClaims.set(name, ++claims)
+    if (lastClaims.size > claimsMax) lastClaims.delete(lastClaims.keys().next().value!)
     running.set(held.permit, name)
     return held.permit
   }
@@ -363,6 +386,8 @@ export const openPermits = Effect.fnUntraced(function* (
       running.delete(used.permit)
       ringOf(name).runs -= 1
     },
+    isOpen: (name) => mono() >= ringOf(name).restsUntilMono && limitsOf(name) !== undefined,
+    isAsking: () => [...rings.values()].some(({ asking }) => asking),
     out: allOut
   }
 })

@@ -166,6 +166,7 @@ export const openPuller = Effect.fnUntraced(function* (
     partition,
     worker,
     leaseMs,
+    judges: () => lease.said.judges,
     onPermits: () => {
       permitsNews = true
       // Told before any run starts with them, which may block this process from then on.
@@ -224,7 +225,8 @@ export const openPuller = Effect.fnUntraced(function* (
   const isIdle = () => holdings.size === 0 && settled.length === 0 && inFlight === 0
 
   /** Whether nothing will run here unless something new is submitted. */
-  const mayStandBy = () => holdings.size === 0 && inFlight === 0 && joined && !again && !demand.isClosed
+  const mayStandBy = () =>
+    holdings.size === 0 && inFlight === 0 && joined && !again && !demand.keeps && !demand.isClosed
 
   const renewDue = () =>
     mono() - lastTurnMono > Math.min(leaseMs / beatsPerLease, heartbeatMs, 2 * bellWaitMaxMs)
@@ -281,13 +283,19 @@ export const openPuller = Effect.fnUntraced(function* (
     waking.nextDue = reply.nextDue
     joined = true
     backoffMs = 0
-    demand.gave(turn.want, reply.claimed.length)
+    const limitedClaims = reply.claimed.filter(({ ring }) => ring !== undefined).length
+    demand.gave(turn.want, reply.claimed.length, limitedClaims)
     runs.activated(reply.agents)
     if (reply.lost.length > 0) refuse(turn, new Set(reply.lost))
     accept(reply.claimed)
     books.permits.turned(turn.permits)
-    for (const [ring, waiting] of reply.rings)
+    let limited = 0
+    for (const [ring, waiting] of reply.rings) {
       books.permits.want(ring, Math.min(waiting, demand.free), Math.min(waiting, concurrency))
+      if (books.permits.isOpen(ring)) limited += waiting
+    }
+    demand.limited(limited)
+    if (!books.permits.isAsking()) demand.keptEnough()
     for (const entry of reply.lost) holdings.stop(entry, "lost")
     if (reply.outbox) carry()
     if (!lease.isHeld()) again = true
@@ -335,6 +343,8 @@ export const openPuller = Effect.fnUntraced(function* (
   const takeTurn = () => {
     // Places that limits have granted are not asked for twice.
     const permits = demand.next(true) > 0 ? books.permits.have() : []
+    if (permits.length > 0 || permitsNews || again) demand.keptEnough()
+    else demand.keep()
     const want = demand.next(permits.length > 0)
     const said = settled.splice(0, settleMax)
     const turn = compose(said, want, permits)
@@ -355,6 +365,7 @@ export const openPuller = Effect.fnUntraced(function* (
         takeReply(turn, exit.value, sentMono)
       } else {
         books.permits.turned(turn.permits)
+        demand.keptEnough()
         handover.unanswered(turn)
         const error = Cause.squash(exit.cause)
         if (error instanceof Fenced) giveUp(error)

@@ -12,6 +12,6 @@
 --- @include "limit"
 
 local now = clock()
-local text, cools = limit_of(ARGV[1], now)
-keep_limit(ARGV[1], text and live(text, nil, now), math.max(cools, now + tonumber(ARGV[2])), now)
+local text, cools, line = limit_of(ARGV[1], now)
+keep_limit(ARGV[1], text and live(text, nil, now), math.max(cools, now + tonumber(ARGV[2])), line, now)
 return 0

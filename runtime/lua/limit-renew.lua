@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 --[[
-  Renew the lease on permits. One that is not out any more is passed over.
+  Renew the lease on permits, one that ran out as well unless somebody has judged it since. One that is not out any more is
+  passed over.
 
   KEYS[1]  base   string  the key prefix of the limits' partition
   ARGV[1]  lease  ms      how long they last from now
@@ -18,7 +19,7 @@ while at < #ARGV do
     permits[i] = ARGV[at + 1 + i]
   end
   at = at + 2 + #permits
-  for k, i in ipairs(out_of(name, permits, now)) do
+  for k, i in ipairs(out_of(name, permits)) do
     renewed[k] = permits[i]
   end
   lease(name, renewed, now + term, now)

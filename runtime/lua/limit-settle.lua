@@ -56,7 +56,7 @@ while at < #ARGV do
     end
   end
   local corrections = #rates > 0 and first_time(name, rates, now) or {}
-  for _, i in ipairs(#places > 0 and out_of(name, places, now) or {}) do
+  for _, i in ipairs(#places > 0 and out_of(name, places) or {}) do
     ended[#ended + 1] = places[i]
     if ARGV[place_at[i] + 2] ~= ARGV[place_at[i] + 3] then
       corrections[#corrections + 1] = place_at[i]
@@ -64,7 +64,7 @@ while at < #ARGV do
   end
   send("ZREM", key.permits(name), ended)
   if #corrections > 0 then
-    local text, cools = limit_of(name, now)
+    local text, cools, line = limit_of(name, now)
     local window = text and live(text, nil, now)
     for _, more in ipairs(corrections) do
       if not window or #window.buckets == 0 then
@@ -77,7 +77,7 @@ while at < #ARGV do
         take_back(window, tonumber(ARGV[more + 1]), -over)
       end
     end
-    keep_limit(name, window, cools, now)
+    keep_limit(name, window, cools, line, now)
   end
 end
 return 0

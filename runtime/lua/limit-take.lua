@@ -11,6 +11,7 @@
   ARGV[3]  want    integer  permits to take at most
   ARGV[4]  lease   ms       how long they last unless they are renewed
   ARGV[5]  poll    ms       when to ask again for a place among so many at once
+  ARGV[6]  judges  0 | 1    1: a place whose lease ran out is free
   then     name, count, per in ms, amount, concurrency   for each limit; count or concurrency is empty without one
 
   Returns {milliseconds until it is worth asking again or -1 when all were granted, permits ..}
@@ -20,24 +21,28 @@
 --- @include "window"
 --- @include "limit"
 
-local want, term, poll = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local now, granted, limits = clock(), want, {}
-for at = 6, #ARGV, 5 do
+local want, term, poll, judges = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == "1"
+local now, granted, limits, short = clock(), want, {}, 0
+for at = 7, #ARGV, 5 do
   local limit = { name = ARGV[at], concurrency = tonumber(ARGV[at + 4]) }
-  local text, cools = limit_of(limit.name, now)
-  limit.text, limit.cools = text, cools
+  local text, cools, line = limit_of(limit.name, now)
+  limit.cools, limit.line = cools, line
   limit.room = cools > now and 0 or want
   if ARGV[at + 1] ~= "" then
     limit.count, limit.amount = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 3])
     limit.window = live(text, tonumber(ARGV[at + 2]), now)
-    limit.room = math.min(limit.room, room(limit.window, limit.count, limit.amount))
+    limit.fits = room(limit.window, limit.count, limit.amount)
+    limit.held_back = held_back_for(line, limit.amount, limit.window.per, now)
+    limit.room = math.min(limit.room, limit.held_back and 0 or limit.fits)
   end
   if limit.concurrency then
-    limit.out = redis.call("ZCOUNT", key.permits(limit.name), "(" .. digits(now), "+inf")
-    limit.room = math.min(limit.room, math.max(0, limit.concurrency - limit.out))
+    limit.out = redis.call("ZCOUNT", key.permits(limit.name), judges and "(" .. digits(now) or "-inf", "+inf")
+    limit.places = math.max(0, limit.concurrency - limit.out)
+    limit.room = math.min(limit.room, limit.places)
   end
   granted = math.min(granted, limit.room)
   limits[#limits + 1] = limit
+  short = short + (limit.room == 0 and 1 or 0)
 end
 
 local tail = " " .. digits(now) .. " " .. ARGV[2]
@@ -53,23 +58,36 @@ end
 local wait = -1
 for _, limit in ipairs(limits) do
   if limit.concurrency then
-    redis.call("ZREMRANGEBYSCORE", key.permits(limit.name), "-inf", digits(now))
+    if judges then
+      redis.call("ZREMRANGEBYSCORE", key.permits(limit.name), "-inf", digits(now))
+    end
     if granted > 0 then
       lease(limit.name, permits, now + term, now)
     end
   end
   if limit.window then
     add(limit.window, now, granted * limit.amount)
-    keep_limit(limit.name, limit.window, limit.cools, now)
+    if want > 0 and limit.cools == 0 then
+      local by_rate = limit.held_back or limit.fits == 0
+      if granted == 0 and short == 1 and by_rate and limit.places ~= 0 then
+        refused_in(limit.line, limit.amount, limit.window.per, now)
+      else
+        leave_line(limit.line, limit.amount)
+      end
+    end
+    keep_limit(limit.name, limit.window, limit.cools, limit.line, now)
   end
   -- It is one of those that there is no more of.
   if granted < want and limit.room == granted then
     wait = math.max(wait, 1, limit.cools - now)
     if limit.window then
       wait = math.max(wait, room_after(limit.window, limit.count, limit.amount, now))
+      if limit.held_back then
+        wait = math.max(wait, poll, room_after(limit.window, limit.count, limit.held_back, now))
+      end
     end
     if limit.concurrency and limit.out + granted >= limit.concurrency then
-      local first = redis.call("ZRANGE", key.permits(limit.name), 0, 0, "WITHSCORES")[2]
+      local first = judges and redis.call("ZRANGE", key.permits(limit.name), 0, 0, "WITHSCORES")[2]
       wait = math.max(wait, math.min(poll, first and tonumber(first) - now or poll))
     end
   end

@@ -41,9 +41,9 @@
   Returns
     -1  the incarnation is not registered; nothing was written
     {now, next due or -1, lost entries, claimed (entry, record)*, with again all other held entries, rings that have
-    work (ring, how much)*, how many of the last claims came from each ring of the permits, 1 when the outbox is not empty,
-    agents whose messages were claimed (address, revision of its state)*, 1 when it was handed a task while it
-    stood by, 1 when it stands by from now on}
+    work (ring, how much)*, of each ring of the permits (where its claims begin, how many they are), once or twice, 1 when the
+    outbox is not empty, agents whose messages were claimed (address, revision of its state)*, 1 when it was handed a task
+    while it stood by, 1 when it stands by from now on}
 ]]
 --- @include "clock"
 --- @include "calls"

@@ -4,24 +4,31 @@
  */
 import { Clock, Effect, Layer } from "effect"
 import { coolFor, type LimitRequest, Limits, type LimitState, placePollMs } from "../limits.ts"
-import { byLimit, correctedMs, endingsOf, permitTail, wholeRequest } from "../permit.ts"
+import * as Waiting from "../line.ts"
+import { byLimit, correctedMs, endingsOf, lapsedMs, permitTail, wholeRequest } from "../permit.ts"
 import { add, giveBack, goneAt, live, room, roomAfter, used, type Window } from "../window.ts"
 import type { Scores } from "./scores.ts"
 
 /**
- * Permits with an end each, in a key that expires with the last of them. One whose end has come counts no more, but it
+ * Permits with an end each, in a key that expires so long after the last of them. One whose end has come counts no more, but it
  * is there until it is dropped: a clock that is set back finds it again, as in Redis.
  */
 class Until {
   private readonly scores: Scores = new Map()
   private goesAt = 0
 
+  private readonly keptMs: number
+
+  constructor(keptMs: number) {
+    this.keptMs = keptMs
+  }
+
   has(permit: string): boolean {
     return this.scores.has(permit)
   }
 
-  isLive(permit: string, now: number): boolean {
-    return (this.scores.get(permit) ?? 0) > now
+  get size(): number {
+    return this.scores.size
   }
 
   /** The ends of those that count. */
@@ -31,7 +38,7 @@ class Until {
 
   keep(permits: ReadonlyArray<string>, end: number): void {
     for (const permit of permits) this.scores.set(permit, end)
-    this.goesAt = Math.max(0, ...this.scores.values())
+    this.goesAt = Math.max(0, ...this.scores.values()) + this.keptMs
   }
 
   delete(permit: string): void {
@@ -54,10 +61,11 @@ class Until {
 class Heap {
   private window: Window | undefined
   private cools = 0
+  private line: Waiting.Line = []
   /** Permits that take up a place, until their lease is over. */
-  readonly permits = new Until()
+  readonly permits = new Until(lapsedMs)
   /** Permits whose rate was corrected, as long as that is known. */
-  readonly corrected = new Until()
+  readonly corrected = new Until(0)
 
   coolsUntil(now: number): number {
     return this.cools > now ? this.cools : 0
@@ -68,14 +76,24 @@ class Heap {
     return perMs === undefined ? undefined : live(this.window, perMs, now)
   }
 
-  keep(window: Window | undefined, cools: number): void {
+  lineAt(now: number): Waiting.Line {
+    return Waiting.waiting(this.line, now)
+  }
+
+  keep(window: Window | undefined, cools: number, line = this.line): void {
     this.window = window
     this.cools = cools
+    this.line = line
   }
 
   /** Drops what does not count any more, as expiry does in Redis, and says whether that was all. */
   expire(now: number): boolean {
-    if (this.cools <= now && (!this.window || goneAt(this.window) <= now)) this.keep(undefined, 0)
+    const goesAt = Math.max(
+      this.cools,
+      this.window ? goneAt(this.window) : 0,
+      Waiting.goneAt(this.lineAt(now))
+    )
+    if (goesAt <= now) this.keep(undefined, 0, [])
     const noPermits = [this.permits, this.corrected].map((permits) => permits.expire(now))
     return noPermits.every(Boolean) && this.window === undefined && this.cools === 0
   }
@@ -86,6 +104,11 @@ interface Standing {
   readonly heap: Heap
   readonly request: LimitRequest
   readonly window: Window | undefined
+  /** Places that are taken up. */
+  readonly out: number
+  /** For how many there is room in its rate, and the amount that all others are held back for. */
+  readonly fits: number
+  readonly heldBack: number | undefined
   /** How many permits it has to give. */
   readonly room: number
 }
@@ -106,47 +129,87 @@ const make = Effect.sync(() => {
     return heap
   }
 
-  const stand = (request: LimitRequest, now: number): Standing => {
+  const stand = (request: LimitRequest, now: number, judges: boolean): Standing => {
     const heap = heapOf(request.name)
     const { concurrency = Infinity, rate } = request
     const window = rate && heap.windowAt(now, rate.perMs)
+    const out = judges ? heap.permits.ends(now).length : heap.permits.size
+    const fits = window ? room(window, rate.count, rate.amount) : Infinity
+    const heldBack = rate && Waiting.heldBackFor(heap.lineAt(now), rate.amount, rate.perMs, now)
     const rooms = [
-      heap.coolsUntil(now) > 0 ? 0 : Infinity,
-      window ? room(window, rate.count, rate.amount) : Infinity,
-      Math.max(0, concurrency - heap.permits.ends(now).length)
+      heap.coolsUntil(now) > 0 || heldBack !== undefined ? 0 : Infinity,
+      fits,
+      Math.max(0, concurrency - out)
     ]
-    return { heap, request, window, room: Math.min(...rooms) }
+    return { heap, request, window, out, fits, heldBack, room: Math.min(...rooms) }
   }
 
   /** In how many milliseconds a limit that has given all it had may give again. */
-  const waitOf = ({ heap, request: { concurrency, rate } }: Standing, now: number): number => {
+  const waitOf = (
+    { heap, heldBack, out, request: { concurrency, rate } }: Standing,
+    granted: number,
+    now: number,
+    judges: boolean
+  ): number => {
     const waits = [heap.coolsUntil(now) - now]
-    if (rate) waits.push(roomAfter(heap.windowAt(now)!, rate.count, rate.amount, now))
-    const ends = heap.permits.ends(now)
-    if (concurrency !== undefined && ends.length >= concurrency)
+    if (rate) {
+      const roomFor = (amount: number) => roomAfter(heap.windowAt(now)!, rate.count, amount, now)
+      waits.push(roomFor(rate.amount))
+      if (heldBack !== undefined) waits.push(placePollMs, roomFor(heldBack))
+    }
+    if (concurrency !== undefined && out + granted >= concurrency) {
+      const ends = judges ? heap.permits.ends(now) : []
       waits.push(ends.reduce((soonest, end) => Math.min(soonest, end - now), placePollMs))
+    }
     return Math.max(1, ...waits)
   }
 
-  const take: Limits["Service"]["take"] = Effect.fnUntraced(function* (worker, requests, want, leaseMs) {
+  const take: Limits["Service"]["take"] = Effect.fnUntraced(function* (
+    worker,
+    requests,
+    want,
+    leaseMs,
+    judges = true
+  ) {
     const now = yield* clock
     const limits = requests.map(wholeRequest)
-    const standings = limits.map((request) => stand(request, now))
+    const standings = limits.map((request) => stand(request, now, judges))
     const count = Math.min(want, ...standings.map(({ room }) => room))
 
     const [id, tail] = [crypto.randomUUID(), permitTail(now, worker, limits)]
     const permits = Array.from({ length: count }, (_, at) => `${id}.${at + 1} ${tail}`)
-    for (const { heap, request, window } of standings) {
-      if (window) heap.keep(add(window, now, count * request.rate!.amount), heap.coolsUntil(now))
+    const short = standings.filter(({ room }) => room === 0).length
+    /** The line of a rate, after this. */
+    const lineAfter = ({
+      fits,
+      heap,
+      heldBack,
+      out,
+      request: { concurrency = Infinity, rate }
+    }: Standing) => {
+      const { amount, perMs } = rate!
+      const line = heap.lineAt(now)
+      if (want === 0 || heap.coolsUntil(now) > 0) return line
+      const byRate = heldBack !== undefined || fits === 0
+      const isRefused = count === 0 && short === 1 && byRate && out < concurrency
+      return isRefused ? Waiting.refused(line, amount, perMs, now) : Waiting.left(line, amount)
+    }
+    for (const one of standings) {
+      const { heap, request, window } = one
+      if (window) {
+        const { amount } = request.rate!
+        heap.keep(add(window, now, count * amount), heap.coolsUntil(now), lineAfter(one))
+      }
       if (request.concurrency !== undefined) {
-        heap.permits.drop(now)
+        if (judges) heap.permits.drop(now)
         if (count > 0) heap.permits.keep(permits, now + leaseMs)
       }
     }
-    const short = standings.filter(({ room }) => room === count)
+    const scarce = standings.filter(({ room }) => room === count)
     return {
       permits,
-      retryAfterMs: count < want ? Math.max(...short.map((one) => waitOf(one, now))) : undefined
+      retryAfterMs:
+        count < want ? Math.max(...scarce.map((one) => waitOf(one, count, now, judges))) : undefined
     }
   })
 
@@ -156,7 +219,7 @@ const make = Effect.sync(() => {
       const heap = heapOf(name)
       if (endings.some(({ place }) => !place)) heap.corrected.drop(now)
       for (const { amount, perMs, permit, place, takenAt, used } of endings) {
-        if (place ? !heap.permits.isLive(permit, now) : heap.corrected.has(permit)) continue
+        if (place ? !heap.permits.has(permit) : heap.corrected.has(permit)) continue
         if (place) heap.permits.delete(permit)
         if (used === amount) continue
         if (!place) heap.corrected.keep([permit], now + perMs + correctedMs)
@@ -175,7 +238,7 @@ const make = Effect.sync(() => {
     for (const [name, good] of byLimit(permits)) {
       const known = heaps.get(name)?.permits
       known?.keep(
-        good.filter((permit) => known.isLive(permit, now)),
+        good.filter((permit) => known.has(permit)),
         now + leaseMs
       )
     }

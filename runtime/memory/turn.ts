@@ -261,6 +261,7 @@ const claim = ({ heap, now }: Circumstances, turn: Turn, handed: boolean) => {
       break
     }
   }
+  const lanesHave = lanes.some((lane) => heap.lanes[lane].length > 0)
   if (want > 0) {
     for (const [at, count] of turn.share.entries())
       take(current(heap.lanes[lanes[at + 1]!].splice(0, Math.min(count, want))))
@@ -272,8 +273,8 @@ const claim = ({ heap, now }: Circumstances, turn: Turn, handed: boolean) => {
     if (ring !== "" && claimed.length === 0 && someStay && heap.rings.has(ring))
       heap.rings.set(ring, now + suspectsWaitMs)
   }
-  for (const [ring, count] of turn.permits) takeRing(ring, Math.min(count, want))
-  if (want > 0) {
+  const takeRest = () => {
+    if (want === 0) return
     if ((heap.ready.get("")?.length ?? 0) === 0) takeLanes(want, lanes)
     else {
       takeLanes(want, lanes.slice(0, 2))
@@ -282,6 +283,20 @@ const claim = ({ heap, now }: Circumstances, turn: Turn, handed: boolean) => {
       takeRing("", want)
     }
   }
+  const permits = new Map(turn.permits)
+  const takePermitted = (most: number) => {
+    const enough = want - most
+    for (const [ring, count] of permits) {
+      const before = want
+      takeRing(ring, Math.min(count, want - enough))
+      permits.set(ring, count - (before - want))
+    }
+  }
+  // Where limited tasks and others wait, they share.
+  const othersWait = lanesHave || (heap.ready.get("")?.length ?? 0) > 0
+  takePermitted(othersWait ? Math.floor((want + (Math.floor(now / 2) % 2)) / 2) : want)
+  takeRest()
+  if (othersWait) takePermitted(want)
   if (lately !== undefined && claimed.length > 0) heap.claimedLately = add(lately, now, claimed.length)
   return {
     claimed,
@@ -298,12 +313,17 @@ const lookAtRings = ({ heap, now }: Circumstances, turn: Turn, paused: boolean) 
   for (const [ring, afterMs] of turn.deferred) if (heap.rings.has(ring)) heap.rings.set(ring, now + afterMs)
   if (paused) return { rings: [], nextRing: undefined }
   const rings: Array<readonly [string, number]> = []
-  for (const [ring, at] of byScore(heap.rings).slice(0, ringsMax)) {
-    if (at > now) break
+  const told = byScore(heap.rings)
+    .slice(0, ringsMax)
+    .filter(([, at]) => at <= now)
+  for (const [ring] of told) {
     const boxes = heap.ready.get(ring) ?? []
     const waits = boxes.length === 0 ? 0 : (heap.box.get(boxes[0]!)?.length ?? 0)
-    if (boxes.length > 0) rings.push([ring, Math.min(ringWaitingMax, Math.max(boxes.length, waits))])
-    else heap.rings.delete(ring)
+    if (boxes.length > 0) {
+      rings.push([ring, Math.min(ringWaitingMax, Math.max(boxes.length, waits))])
+      // There may be more than are told at once: those that were told last come last.
+      if (told.length === ringsMax) heap.rings.set(ring, now)
+    } else heap.rings.delete(ring)
   }
   return { rings, nextRing: byScore(heap.rings).find(([, at]) => at > now)?.[1] }
 }

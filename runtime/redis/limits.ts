@@ -14,13 +14,20 @@ const make = Effect.gen(function* () {
   const run = <A>(name: ScriptName, args: ReadonlyArray<string | number>) =>
     scripted.run<A>(name, limitsPartition, args)
 
-  const take: Limits["Service"]["take"] = Effect.fnUntraced(function* (worker, requests, want, leaseMs) {
+  const take: Limits["Service"]["take"] = Effect.fnUntraced(function* (
+    worker,
+    requests,
+    want,
+    leaseMs,
+    judges = true
+  ) {
     const [wait, ...permits] = yield* run<[number, ...Array<string>]>("limit-take", [
       crypto.randomUUID(),
       permitWorker(worker),
       want,
       leaseMs,
       placePollMs,
+      judges ? 1 : 0,
       ...requests
         .map(wholeRequest)
         .flatMap(({ concurrency = "", name, rate }) => [

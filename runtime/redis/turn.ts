@@ -22,7 +22,7 @@ export type TurnScriptReply = [
   claimed: Array<string>,
   held: Array<string>,
   rings: Array<string | number>,
-  /** For each ring of the permits: where its claims begin, and how many they are. */
+  /** For each ring of the permits, in their order once or twice: where its claims begin, and how many they are. */
   fromRings: Array<number>,
   outbox: 0 | 1,
   agents: Array<string>,
@@ -38,7 +38,8 @@ const claimsOf = (
 ): ReadonlyArray<Claim> => {
   const claims: Array<Claim> = []
   for (let at = 0; at < flat.length; at += 2) claims.push({ entry: flat[at]!, record: flat[at + 1]! })
-  for (const [index, ring] of rings.entries()) {
+  for (let index = 0; 2 * index < fromRings.length; index++) {
+    const ring = rings[index % rings.length]!
     const first = fromRings[2 * index]!
     for (let at = first; at < first + fromRings[2 * index + 1]!; at++) {
       const { entry, record } = claims[at]!

@@ -6,6 +6,7 @@ import { cool, leaseMs, limitsSuite, settle, take } from "../suite/limits.ts"
 import { it } from "../support/effect.ts"
 import { memoryLimits, redisLimits } from "../support/limits.ts"
 import { aNamespace } from "../support/redis.ts"
+import { lapsedMs } from "../../runtime/permit.ts"
 import { aClient } from "../support/stores.ts"
 import { TestTime } from "../support/time.ts"
 
@@ -36,11 +37,14 @@ describe("limits that are idle", () => {
       )
       expect(yield* Effect.promise(() => client.type(`${base}limit:api`))).toBe("hash")
       expect(yield* Effect.promise(() => client.type(`${base}permits:api`))).toBe("zset")
-      yield* advance(leaseMs)
-      expect(yield* keys).toEqual([...ofTest, `${base}limit:api`, `${base}limit:other`].toSorted())
-      yield* advance(15_000)
-      expect(yield* keys).toEqual([...ofTest, `${base}limit:api`].toSorted())
+      const places = [`${base}permits:api`, `${base}permits:db`]
+      yield* advance(30_000)
+      expect(yield* keys).toEqual([...ofTest, `${base}limit:api`, ...places].toSorted())
       yield* advance(60_000 - 30_000 + 3_000)
+      expect(yield* keys).toEqual([...ofTest, ...places].toSorted())
+      yield* advance(leaseMs + lapsedMs - 63_000 - 1)
+      expect(yield* keys).toEqual([...ofTest, ...places].toSorted())
+      yield* advance(1)
       expect(yield* keys).toEqual(ofTest)
 
       // What is given back leaves nothing to be waited for.
@@ -116,7 +120,8 @@ const Command = Schema.Union([
   Schema.Struct({
     do: Schema.Literal("take"),
     want: whole(0, 5),
-    limits: Schema.Array(Request).check(Schema.isMaxLength(3))
+    limits: Schema.Array(Request).check(Schema.isMaxLength(3)),
+    judges: Schema.optionalKey(Schema.Boolean)
   }),
   Schema.Struct({
     do: Schema.Literal("settle"),
@@ -132,6 +137,37 @@ const Command = Schema.Union([
   Schema.Struct({ do: Schema.Literal("advance"), ms: whole(0, 900) }),
   Schema.Struct({ do: Schema.Literal("advance"), ms: whole(0, 3_000) }),
   Schema.Struct({ do: Schema.Literal("setBack"), ms: whole(0, 900) })
+])
+
+/** Amounts that differ of one rate, beside places that something else takes up: those for which there is no room stand in line. */
+const Amounts = Schema.Struct({
+  do: Schema.Literal("take"),
+  want: whole(1, 3),
+  limits: Schema.Array(
+    Schema.Union([
+      Schema.Struct({
+        name: Schema.Literal("a"),
+        rate: Schema.Struct({ count: Schema.Literal(6), perMs: Schema.Literal(600), amount: whole(1, 6) }),
+        concurrency: Schema.optionalKey(Schema.Literal(4))
+      }),
+      Schema.Struct({ name: Schema.Literal("b"), concurrency: Schema.Literal(1) })
+    ])
+  ).check(Schema.isMinLength(1), Schema.isMaxLength(2))
+})
+const AmountsCommand = Schema.Union([
+  Amounts,
+  Amounts,
+  Amounts,
+  Schema.Struct({
+    do: Schema.Literal("settle"),
+    some: Schema.Array(whole(0, 20)).check(Schema.isMaxLength(2)),
+    unused: Schema.Boolean
+  }),
+  Schema.Struct({ do: Schema.Literal("cool"), name: Schema.Literal("a"), forMs: whole(0, 300) }),
+  Schema.Struct({ do: Schema.Literal("advance"), ms: whole(0, 400) }),
+  Schema.Struct({ do: Schema.Literal("advance"), ms: whole(0, 400) }),
+  Schema.Struct({ do: Schema.Literal("advance"), ms: whole(6_000, 8_000) }),
+  Schema.Struct({ do: Schema.Literal("setBack"), ms: whole(0, 300) })
 ])
 
 const shortLeaseMs = 2_000
@@ -150,7 +186,13 @@ const runOn = Effect.fnUntraced(function* (commands: ReadonlyArray<typeof Comman
       case "take": {
         const distinct = [...new Map(command.limits.map((one) => [one.name, one])).values()]
         const requests = distinct.map((one) => ({ ...one, name: named(one.name) }))
-        const { permits, retryAfterMs } = yield* limits.take("w", requests, command.want, shortLeaseMs)
+        const { permits, retryAfterMs } = yield* limits.take(
+          "w",
+          requests,
+          command.want,
+          shortLeaseMs,
+          "judges" in command ? command.judges : true
+        )
         granted.push(...permits)
         seen.push({ permits: permits.map((permit) => permit.replace(/^\S+/, "")), retryAfterMs })
         break
@@ -180,26 +222,32 @@ const runOn = Effect.fnUntraced(function* (commands: ReadonlyArray<typeof Comman
 })
 
 describe("memory and Redis", () => {
-  it.live(
-    "answer alike in random sequences of commands on limits",
-    () =>
-      Effect.gen(function* () {
-        const memory = yield* Layer.build(Layer.fresh(memoryLimits))
-        const redis = yield* Layer.build(redisLimits())
-        let run = 0
-        const alike = Effect.fnUntraced(function* (commands: ReadonlyArray<typeof Command.Type>) {
-          run += 1
-          const ours = yield* Effect.provideContext(runOn(commands, run), memory)
-          const theirs = yield* Effect.provideContext(runOn(commands, run), redis)
-          yield* Effect.try(() => expect(theirs).toEqual(ours))
-          return true
-        })
-        const sequences = Schema.Array(Command).check(Schema.isMinLength(10), Schema.isMaxLength(40))
-        const result = yield* Arbitrary.checkEffect(Arbitrary.schema(sequences), alike, { runs: 300 })
+  for (const [what, command] of [
+    ["commands on limits", Command],
+    ["amounts that differ", AmountsCommand]
+  ] as const) {
+    it.live(
+      `answer alike in random sequences of ${what}`,
+      () =>
+        Effect.gen(function* () {
+          const memory = yield* Layer.build(Layer.fresh(memoryLimits))
+          const redis = yield* Layer.build(redisLimits())
+          let run = 0
+          const alike = Effect.fnUntraced(function* (commands: ReadonlyArray<typeof Command.Type>) {
+            run += 1
+            const ours = yield* Effect.provideContext(runOn(commands, run), memory)
+            const theirs = yield* Effect.provideContext(runOn(commands, run), redis)
+            yield* Effect.try(() => expect(theirs).toEqual(ours))
+            return true
+          })
+          const one: Schema.Codec<typeof Command.Type, unknown> = command
+          const sequences = Schema.Array(one).check(Schema.isMinLength(10), Schema.isMaxLength(40))
+          const result = yield* Arbitrary.checkEffect(Arbitrary.schema(sequences), alike, { runs: 300 })
 
-        const failure = Arbitrary.formatCheckFailure(result)
-        if (failure !== undefined) return yield* Effect.die(new Error(failure))
-      }),
-    120_000
-  )
+          const failure = Arbitrary.formatCheckFailure(result)
+          if (failure !== undefined) return yield* Effect.die(new Error(failure))
+        }),
+      120_000
+    )
+  }
 })

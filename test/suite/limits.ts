@@ -127,6 +127,58 @@ export const limitsSuite = (name: string, limits: () => Layer.Layer<LimitsUnderT
     })
   })
 
+  describe(`amounts that differ, in ${name}`, () => {
+    const small = rated("tokens", 10, 1)
+    const large = rated("tokens", 10, 8)
+
+    promise("have their turn: a large one is first when it has waited for a window", function* () {
+      let smallGranted = 0
+      const pass = Effect.fnUntraced(function* () {
+        yield* advance(100)
+        smallGranted += (yield* take(5, small)).permits.length
+      })
+      for (let time = 0; time < 10; time++) yield* pass()
+      expect((yield* take(1, large)).permits).toHaveLength(0)
+      smallGranted = 0
+      for (let time = 1; time < 10; time++) {
+        yield* pass()
+        expect((yield* take(1, large)).permits).toHaveLength(0)
+      }
+      expect(smallGranted).toBeGreaterThan(2)
+
+      let passes = 0
+      while ((yield* take(1, large)).permits.length === 0 && passes++ < 20) yield* pass()
+
+      // All that was granted until then goes within a window.
+      expect(passes).toBeLessThanOrEqual(12)
+      smallGranted = 0
+      for (let time = 0; time < 11; time++) yield* pass()
+      expect(smallGranted).toBeGreaterThan(2)
+    })
+
+    promise("are not held back for one that asks no more", function* () {
+      yield* take(10, small)
+      yield* take(1, large)
+      yield* advance(7_999)
+      expect((yield* take(1, small)).permits).toHaveLength(0)
+
+      yield* advance(1)
+
+      expect((yield* take(1, small)).permits).toHaveLength(1)
+    })
+
+    promise("are not held back for one that something else keeps waiting", function* () {
+      yield* take(10, small)
+      yield* take(1, large)
+      yield* take(1, atOnce("db", 1))
+      yield* advance(900)
+      yield* take(1, large, atOnce("db", 1))
+      yield* advance(200)
+
+      expect((yield* take(1, small)).permits).toHaveLength(1)
+    })
+  })
+
   describe(`a number at once, in ${name}`, () => {
     promise("grants no more permits than may be out, until one has ended", function* () {
       const { permits, retryAfterMs } = yield* take(5, atOnce("db", 2))
@@ -158,6 +210,33 @@ export const limitsSuite = (name: string, limits: () => Layer.Layer<LimitsUnderT
       yield* advance(100)
 
       expect((yield* take(2, atOnce("db", 2))).permits).toHaveLength(2)
+    })
+
+    promise(
+      "leaves a place alone whose lease ran out where nobody judges, until its run renews it",
+      function* () {
+        const { permits } = yield* take(1, atOnce("db", 1))
+        const asked = Limits.use((limits) => limits.take("v", [atOnce("db", 1)], 1, leaseMs, false))
+        yield* advance(60 * leaseMs)
+
+        expect(yield* asked).toEqual({ permits: [], retryAfterMs: placePollMs })
+        yield* renew(permits)
+
+        expect((yield* take(1, atOnce("db", 1))).permits).toHaveLength(0)
+        expect((yield* stateOf("db")).running).toBe(1)
+      }
+    )
+
+    promise("renews no place that somebody else has since", function* () {
+      const { permits } = yield* take(1, atOnce("db", 1))
+      yield* advance(leaseMs)
+      const other = yield* take(1, atOnce("db", 1))
+      expect(other.permits).toHaveLength(1)
+
+      yield* renew(permits)
+      yield* settle({ permit: permits[0]! })
+
+      expect((yield* stateOf("db")).running).toBe(1)
     })
 
     promise("keeps permits out as long as they are renewed", function* () {

@@ -285,6 +285,39 @@ export const mailboxesSuite = (name: string, storeWith: StoreWith): void => {
       })
     })
 
+    promise("get half of what is claimed where others wait, and all of it where these are few", function* () {
+      const [waiting, plain] = [tasks(12, { box: limited("a") }), tasks(4)]
+      yield* submit(...waiting, ...plain, aTask({ box: boxOf("b", { limit: 0 }) }))
+
+      const first = yield* ringsOf({ want: 4, permits: [["openai", 9]] })
+      const second = yield* ringsOf({ want: 10, permits: [["openai", 7]] })
+
+      const ringsIn = ({ claimed }: typeof first) => claimed.map(([, ring]) => ring ?? "")
+      expect(ringsIn(first)).toEqual(["openai", "openai", "", ""])
+      expect(ringsIn(second)).toEqual([
+        ...Array.from({ length: 5 }, () => "openai"),
+        ...["", "", ""],
+        ...["openai", "openai"]
+      ])
+      expect(first.claimed.concat(second.claimed).flatMap(([entry, ring]) => (ring ? [entry] : []))).toEqual(
+        entries(waiting.slice(0, 9))
+      )
+    })
+
+    promise("are told by turns where their rings are more than a reply names", function* () {
+      const names = Array.from({ length: 20 }, (_, at) => `limit-${String(at).padStart(2, "0")}`)
+      yield* submit(...names.map((ring) => aTask({ box: limited("a", { name: `${ring}|a` }) })))
+      const told = Effect.map(ringsOf(), ({ rings }) => rings.map(([ring]) => ring))
+
+      const first = yield* told
+      yield* advance(1)
+      const second = yield* told
+
+      expect(first).toHaveLength(16)
+      expect(second.slice(0, 4)).toEqual(names.filter((ring) => !first.includes(ring)))
+      expect(second).toHaveLength(16)
+    })
+
     promise("are told to other workers by one that has no place for them", function* () {
       const { rang } = yield* Bell
       yield* submit(aTask({ box: limited("a") }))

@@ -3,7 +3,8 @@
 --
 -- `claims` are the entries and their records, in the order of their starts. `handed` is 1 when a submit has handed this worker
 -- a task since its last turn, and `stands_by` when one may from now on. `from_rings` says of each ring of the permits where
--- its claims begin, and how many they are. `rings` are those that have work, and how much.
+-- its claims begin, and how many they are; then of all of them once more, if they had a second turn. `rings` are those that
+-- have work, and how much.
 -- `suspects_wait`: for how long a ring is left to others of which a claim found nothing but suspects that it may not take, in
 -- milliseconds.
 local bounds = { stale_rounds = 8, rings = 16, ring_waiting = 250, suspects_wait = 500 }
@@ -130,11 +131,13 @@ local function claim_shares()
   end
 end
 
--- From rings whose limits allow something, as the worker has permits for.
-local function claim_permitted()
+-- Up to `most` from rings whose limits allow something, as the worker has permits for; said again, with those that are left.
+local function claim_permitted(most)
+  local enough = want - most
   for i = starts[9], starts[10] - 1, 2 do
-    local first = #claims / 2
-    local count, some_stay = claim_ring(ARGV[i], math.min(tonumber(ARGV[i + 1]), want), held, claims)
+    local first, before = #claims / 2, from_rings[i - starts[9] + 2] or 0
+    local permits = tonumber(ARGV[i + 1]) - before
+    local count, some_stay = claim_ring(ARGV[i], math.min(permits, want - enough), held, claims)
     want = want - count
     if count == 0 and some_stay then
       redis.call("ZADD", key.rings, "XX", now + bounds.suspects_wait, ARGV[i])
@@ -185,6 +188,20 @@ local function claim_rest()
   end
 end
 
+-- Where limited tasks and others wait, they share, so that neither is behind the other's backlog. A single claim goes to one
+-- or the other as the clock has it.
+local function claim_by_turns()
+  local some_permits = want > 0 and starts[9] < starts[10]
+  local share = some_permits and (filled > 0 or redis.call("EXISTS", key.ready("")) == 1)
+  claim_permitted(share and math.floor((want + math.floor(now / 2) % 2) / 2) or want)
+  if want > 0 then
+    claim_rest()
+  end
+  if share then
+    claim_permitted(want)
+  end
+end
+
 local function note_starts()
   if listened_epoch == nil then
     listened_by(control[6])
@@ -202,13 +219,18 @@ local function look_at_rings(due)
   if not some_special or redis.call("EXISTS", key.rings) == 0 or paused then
     return due
   end
-  for _, ring_name in ipairs(redis.call("ZRANGEBYSCORE", key.rings, "-inf", now, "LIMIT", 0, bounds.rings)) do
+  local names = redis.call("ZRANGEBYSCORE", key.rings, "-inf", now, "LIMIT", 0, bounds.rings)
+  for _, ring_name in ipairs(names) do
     local box = redis.call("LINDEX", key.ready(ring_name), 0)
     if box then
       some_ring = true
       rings[#rings + 1] = ring_name
       rings[#rings + 1] =
         math.min(bounds.ring_waiting, math.max(redis.call("LLEN", key.ready(ring_name)), redis.call("LLEN", key.box(box))))
+      -- There may be more than are told at once: those that were told last come last.
+      if #names == bounds.rings then
+        redis.call("ZADD", key.rings, "XX", now, ring_name)
+      end
     else
       redis.call("ZREM", key.rings, ring_name)
     end
@@ -240,10 +262,7 @@ local function claim_all(due)
   if filled > (some_special and 0 or 1) and ARGV[11] ~= "" then
     claim_shares()
   end
-  claim_permitted()
-  if want > 0 then
-    claim_rest()
-  end
+  claim_by_turns()
   if #claims > 0 then
     note_starts()
   end

@@ -98,6 +98,55 @@ describe("what turns ask for", () => {
     expect(demand.isSated).toBe(true)
   })
 
+  test("leaves half of the places to limited tasks that wait for permits, and every other single one", () => {
+    const { demand, now, turn } = opened(8)
+    turn(4)
+    demand.limited(100)
+    demand.keep()
+    demand.keep()
+    expect([demand.next(false), demand.next(true), demand.keeps]).toEqual([2, 4, true])
+    demand.keptEnough()
+    now.held = 7
+
+    const singles = [1, 2, 3, 4].map(() => {
+      demand.keep()
+      const left = demand.next(false)
+      demand.keptEnough()
+      return left
+    })
+
+    expect(singles).toEqual([1, 0, 1, 0])
+  })
+
+  test("keeps no place from the lanes where these had nothing, or nobody knows", () => {
+    const { demand, turn } = opened(8)
+    demand.limited(100)
+    demand.keep()
+    expect(demand.keeps).toBe(false)
+    turn(1)
+    demand.gave(4, 4, 4)
+    demand.keep()
+    expect(demand.keeps).toBe(true)
+    demand.keptEnough()
+
+    demand.gave(4, 2, 2)
+
+    demand.keep()
+    expect(demand.keeps).toBe(false)
+  })
+
+  test("leaves no more places to limited tasks than there are such tasks", () => {
+    const { demand, turn } = opened(16)
+    turn(8)
+    demand.limited(1)
+    demand.keep()
+    expect(demand.next(false)).toBe(7)
+    demand.keptEnough()
+    demand.limited(0)
+    demand.keep()
+    expect(demand.next(false)).toBe(8)
+  })
+
   test("is nothing once it is closed, whatever wakes it", () => {
     const { demand } = opened(10)
     demand.close()

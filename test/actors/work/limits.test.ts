@@ -5,6 +5,7 @@ import { defineAgent } from "../../../runtime/agent.ts"
 import { defineTask, RetryAfter } from "../../../runtime/handler.ts"
 import { Operations } from "../../../runtime/operations.ts"
 import { partitionOf } from "../../../runtime/task.ts"
+import type { LimitOptions } from "../../../runtime/terms.ts"
 import { it } from "../../support/effect.ts"
 import { memorySystem, redisSystem } from "../../support/system.ts"
 
@@ -110,6 +111,65 @@ for (const [store, system] of [
         for (const { id } of [first, ...others])
           expect(yield* result(id)).toMatchObject({ state: "succeeded" })
       }).pipe(Effect.provide(system([narrow, free])))
+    })
+
+    for (const [limit, other] of [
+      [{ rate: 1_000_000, per: "1 minute" }, "another limit's tasks"],
+      [{ concurrency: 100 }, "another limit's tasks"],
+      [{ rate: 1_000_000, per: "1 minute" }, "tasks without a limit"],
+      [{ concurrency: 100 }, "tasks without a limit"]
+    ] as const) {
+      const of = "rate" in limit ? "a rate" : "a number at once"
+      it.live(`with ${of} is not behind all the ${other} that wait for the same worker`, () => {
+        const starts: Array<string> = []
+        const noted = (name: string, limited: boolean) =>
+          defineTask({
+            name,
+            ...(limited && { limits: [{ key: name, ...limit }] }),
+            run: async () => {
+              starts.push(name)
+              await Bun.sleep(1)
+            }
+          })
+        const settings = { queues: [{ queue: "default", concurrency: 1 }] }
+        return Effect.gen(function* () {
+          const { result, submitAll } = yield* Dispatcher
+          const flood = Array.from({ length: 300 }, () => ({ name: "flood" }))
+          yield* submitAll(flood)
+          const few = yield* submitAll([{ name: "few" }, { name: "few" }, { name: "few" }])
+          for (const one of few) yield* result(Result.getOrThrow(one).id)
+
+          // A single place goes to one or the other by chance.
+          expect(starts.length).toBeLessThan(200)
+        }).pipe(
+          Effect.provide(
+            system([noted("flood", other === "another limit's tasks"), noted("few", true)], settings)
+          )
+        )
+      })
+    }
+
+    it.live("does not keep all places from those without a limit", () => {
+      const starts: Array<string> = []
+      const noted = (name: string, limits: ReadonlyArray<LimitOptions<unknown>>) =>
+        defineTask({
+          name,
+          limits,
+          run: async () => {
+            starts.push(name)
+            await Bun.sleep(1)
+          }
+        })
+      const flood = noted("flood", [{ key: "provider", rate: 1_000_000, per: "1 minute" }])
+      const settings = { queues: [{ queue: "default", concurrency: 2 }] }
+      return Effect.gen(function* () {
+        const { ask, submitAll } = yield* Dispatcher
+        yield* submitAll(Array.from({ length: 300 }, () => ({ name: "flood" })))
+
+        for (const priority of ["urgent", "low"] as const) yield* ask({ name: "free", priority })
+
+        expect(starts.length).toBeLessThan(200)
+      }).pipe(Effect.provide(system([flood, noted("free", [])], settings)))
     })
 
     it.live("that was told to come back later keeps only its own limit waiting", () => {

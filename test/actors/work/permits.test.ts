@@ -1,7 +1,7 @@
 import { describe, expect } from "bun:test"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { keepMs, openPermits, type Permits } from "../../../actors/work/permits.ts"
-import { type LimitRequest, Limits } from "../../../runtime/limits.ts"
+import { type LimitRequest, Limits, placePollMs } from "../../../runtime/limits.ts"
 import { StoreError } from "../../../runtime/store.ts"
 import { it } from "../../support/effect.ts"
 import { memoryLimits, redisLimits } from "../../support/limits.ts"
@@ -102,11 +102,12 @@ interface Opened extends Permits {
   readonly changes: () => number
 }
 
-const open = Effect.gen(function* () {
+const opened = Effect.fnUntraced(function* (judges: () => boolean) {
   let changes = 0
   const permits = yield* openPermits({
     worker: "w",
     leaseMs,
+    judges,
     limitsOf: (ring) => rings[ring],
     onChange: () => {
       changes += 1
@@ -126,6 +127,8 @@ const open = Effect.gen(function* () {
   }
   return { ...permits, got, turn, changes: () => changes } satisfies Opened
 })
+
+const open = opened(() => true)
 
 const promiseOn =
   (limits: () => Layer.Layer<Limits | TestTime>) =>
@@ -165,6 +168,18 @@ for (const [store, limits] of [
       yield* stands("api", { used: 1 })
     })
 
+    promise("ride with those of the ring first that was longest without a run", function* () {
+      const permits = yield* open
+      yield* permits.got("api", 2)
+      yield* permits.got("tokens", 1)
+      expect(permits.turn("api", 1)).toHaveLength(1)
+
+      const ridden = permits.have()
+
+      expect(ridden.map(([ring]) => ring)).toEqual(["tokens", "api"])
+      permits.turned(ridden)
+    })
+
     promise("are given back when the scope closes, those of runs too", function* () {
       const scope = yield* Scope.make()
       const permits = yield* Scope.provide(open, scope)
@@ -186,6 +201,23 @@ for (const [store, limits] of [
 
 // From here on time is moved, and on Redis's clock nothing that waits in this process would notice.
 const promise = promiseOn(() => memoryLimits)
+
+describe("places whose lease ran out", () => {
+  promise("are left alone as long as nobody's lease is judged", function* () {
+    let judging = false
+    const permits = yield* opened(() => judging)
+    yield* Limits.use((limits) => limits.take("another", rings["db"]!, 2, leaseMs))
+    yield* advance(leaseMs)
+    yield* permits.got("db", 1)
+    expect(permits.have()).toEqual([])
+    judging = true
+    yield* advance(2 * placePollMs)
+
+    yield* permits.got("db", 1)
+
+    expect(permits.have()).toEqual([["db", 1]])
+  })
+})
 
 describe("a permit that nothing was claimed for", () => {
   promise("is kept for the next turns, and is given back after a moment", function* () {

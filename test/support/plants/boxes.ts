@@ -3,7 +3,7 @@ import { type Plant, plant } from "./plant.ts"
 
 export const boxPlants: ReadonlyArray<Plant> = [
   // Room.
-  plant("an end gives no room back", `    send("SREM", key.taken(name), runs)\n`, ""),
+  plant("an end gives no room back", `    send("ZREM", key.taken(name), runs)\n`, ""),
   plant(
     "an end does not put its box back into the ring",
     `runs)\n  end\n  mark_ready(names)\n`,
@@ -27,21 +27,21 @@ export const boxPlants: ReadonlyArray<Plant> = [
   ),
   plant(
     "a box has room for one more",
-    `limit - redis.call("SCARD", key.taken(name))`,
-    `limit + 1 - redis.call("SCARD", key.taken(name))`
+    "left or limit - taken_of(name)",
+    "left or limit + 1 - taken_of(name)"
   ),
   plant("a claim takes no room", `      if free[k] then\n`, `      if false then\n`),
 
   // Order.
   plant(
     "an ordered box goes on while one of its tasks waits to be tried again",
-    `if find(flags, "o", 1, true) then\n        redis.call("SADD"`,
-    `if false then\n        redis.call("SADD"`
+    `if find(flags, "o", 1, true) then\n        redis.call("ZADD"`,
+    `if false then\n        redis.call("ZADD"`
   ),
   plant(
     "every box keeps the room of a retry",
-    `if find(flags, "o", 1, true) then\n        redis.call("SADD"`,
-    `if true then\n        redis.call("SADD"`
+    `if find(flags, "o", 1, true) then\n        redis.call("ZADD"`,
+    `if true then\n        redis.call("ZADD"`
   ),
   plant(
     "a retry goes to the tail of its ordered box",
@@ -73,7 +73,7 @@ export const boxPlants: ReadonlyArray<Plant> = [
   plant("a box without work and runs is kept", `  send("HDEL", key.boxes, gone)\n`, ""),
   plant(
     "a box with runs is forgotten",
-    `if redis.call("EXISTS", key.taken(name)) == 0 then\n          gone`,
+    `if taken_of(name) == 0 then\n          gone`,
     `if true then\n          gone`
   ),
   plant("a box is in its ring twice", `if limit and not find(flags, "r", 1, true) then`, "if limit then"),
@@ -121,7 +121,18 @@ export const boxPlants: ReadonlyArray<Plant> = [
   ),
   plant("a ring that a claim has emptied is kept", `        redis.call("ZREM", key.rings, ring)\n`, ""),
   plant("an empty ring is kept", `      redis.call("ZREM", key.rings, ring_name)\n`, ""),
-  plant("permits are not counted", "math.min(tonumber(ARGV[i + 1]), want), held", "want, held"),
+  plant("permits are not counted", "math.min(permits, want - enough), held", "want - enough, held"),
+  plant(
+    "permits are counted anew in the second turn",
+    "tonumber(ARGV[i + 1]) - before",
+    "tonumber(ARGV[i + 1])"
+  ),
+  plant("limited tasks go before all others", "claim_permitted(share and", "claim_permitted(false and"),
+  plant(
+    "limited tasks get no more than their share",
+    "  if share then\n    claim_permitted",
+    "  if false then\n    claim_permitted"
+  ),
   plant(
     "claims with permits are not counted as claims",
     "held, claims)\n    want = want - count\n",
