@@ -63,28 +63,33 @@ export const sealed = <A>(world: World, me: () => Process, run: () => A): A => {
   }
   const clear = (timer: Timer | undefined) => timer?.callOff()
   const value = (value: unknown): PropertyDescriptor => ({ value, writable: true })
-  const restore = [
-    replaced(globalThis, {
-      setTimeout: value((run: () => void, millis = 0) => timer(run, millis, false)),
-      setInterval: value((run: () => void, millis = 0) => timer(run, millis, true)),
-      setImmediate: value((run: () => void) => me().soon(run)),
-      clearTimeout: value(clear),
-      clearInterval: value(clear),
-      clearImmediate: value(() => {})
-    }),
-    replaced(Date, { now: value(() => me().wallMs()) }),
-    replaced(performance, { now: value(() => me().monotonicMs()) }),
-    replaced(Math, { random: value(draw) }),
-    replaced(crypto, {
-      randomUUID: value(() => uuidOf(draw)),
-      getRandomValues: value((array: ArrayBufferView) => fill(array, draw))
-    }),
-    replaced(process, {
-      pid: { get: () => me().pid },
-      memoryUsage: value(Object.assign(() => ({ rss: memoryBytes }), { rss: () => memoryBytes }))
-    })
-  ]
+  const restore: Array<() => void> = []
   try {
+    restore.push(
+      replaced(globalThis, {
+        setTimeout: value((run: () => void, millis = 0) => timer(run, millis, false)),
+        setInterval: value((run: () => void, millis = 0) => timer(run, millis, true)),
+        setImmediate: value((run: () => void) => me().soon(run)),
+        clearTimeout: value(clear),
+        clearInterval: value(clear),
+        clearImmediate: value(() => {})
+      })
+    )
+    restore.push(replaced(Date, { now: value(() => me().wallMs()) }))
+    restore.push(replaced(performance, { now: value(() => me().monotonicMs()) }))
+    restore.push(replaced(Math, { random: value(draw) }))
+    restore.push(
+      replaced(crypto, {
+        randomUUID: value(() => uuidOf(draw)),
+        getRandomValues: value((array: ArrayBufferView) => fill(array, draw))
+      })
+    )
+    restore.push(
+      replaced(process, {
+        pid: { get: () => me().pid },
+        memoryUsage: value(Object.assign(() => ({ rss: memoryBytes }), { rss: () => memoryBytes }))
+      })
+    )
     return run()
   } finally {
     for (const again of restore.toReversed()) again()
