@@ -69,6 +69,9 @@ const untilStartedAgain = async (round: Round, count: number) => {
   return performance.now() - from
 }
 
+/** A second signal that comes sooner is the echo of the first, as npm makes one of a Ctrl-C; in milliseconds. */
+const echoMs = 550
+
 describe("a worker with a thousand running tasks that is told to stop", () => {
   test(
     "lets those finish that can, and hands back the others, which run elsewhere at once",
@@ -118,6 +121,7 @@ describe("a worker with a thousand running tasks that is told to stop", () => {
         (await scene.troupe.workers.list()).some(({ state }) => state === "draining") ? true : undefined
       )
 
+      await Bun.sleep(echoMs)
       const from = performance.now()
       victim.stop()
 
@@ -166,6 +170,7 @@ describe("a node that is told to stop", () => {
       })
     ).toMatchObject({ status: 503, body: { type: "going-away" } })
 
+    await Bun.sleep(echoMs)
     const from = performance.now()
     node.child.kill("SIGTERM")
 
