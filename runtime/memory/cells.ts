@@ -9,7 +9,6 @@ import type { AgentAddress, Message, NewTask } from "../mailbox.ts"
 import {
   decodeRecord,
   type Entry,
-  type Envelope,
   entryOf,
   type Header,
   type Lane,
@@ -216,14 +215,12 @@ export class Cells {
     if (stream !== undefined) stream.goesAt = now + forMs
   }
 
-  envelopeOf(entry: Entry): Envelope | undefined {
-    const record = this.recordOf(ulidOfEntry(entry))
-    return record?.startsWith("Q") === true ? readEnvelope(decodeRecord(record).json) : undefined
-  }
-
   /** Since when an entry waits: since it was submitted, or was due later. */
-  waitsSince(entry: Entry): number {
-    return Math.max(submittedAt(ulidOfEntry(entry)), this.envelopeOf(entry)?.dueAt ?? 0)
+  private waitsSince(entry: Entry): number {
+    const ulid = ulidOfEntry(entry)
+    const record = this.recordOf(ulid)
+    const { dueAt = 0 } = record?.startsWith("Q") === true ? readEnvelope(decodeRecord(record).json) : {}
+    return Math.max(submittedAt(ulid), dueAt)
   }
 
   /** What refuses so many more tasks, `added` of them in boxes. */

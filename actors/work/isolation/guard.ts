@@ -1,7 +1,7 @@
 /**
  * Ends what isolated runs have started, where their worker dies and cannot.
  *
- * The kernel ends an isolated process with its worker (`parent-death.ts`), but not what that has started in its turn. So a
+ * The kernel ends an isolated process with its worker (`runtime/parent-death.ts`), but not what that has started in its turn. So a
  * shell waits at a pipe that the worker alone holds open, and when it is closed kills the groups that it was told of.
  */
 

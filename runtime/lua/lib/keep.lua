@@ -6,6 +6,15 @@ at_start(function()
   is_governed = true
 end)
 
+-- When the newest run of a task became due, if that was later than it was submitted, else 0. It stands before the input or last of
+-- all, where no text can be taken for it.
+local function due_of(record)
+  local head = record and sub(record, 1, (find(record, '"input":', 1, true) or #record + 1) - 1) or ""
+  local first = string.match(head, '"dueAt":(%d+)')
+  local again = record and not first and string.match(record, '"dueAt":(%d+)}$')
+  return tonumber(first or again or 0)
+end
+
 -- Why the partition takes no more tasks: the letter of a bound (d: depth, a: age, k: a key's depth) and its number; or
 -- nothing. `boxes` is how many would wait in which box.
 local function refusal(count, boxes)

@@ -32,15 +32,6 @@ local function time_of(id)
   return time
 end
 
--- When the newest run of a task became due, if that was later than it was submitted, else 0. It stands before the input or last of
--- all, where no text can be taken for it.
-local function due_of(record)
-  local head = record and sub(record, 1, (find(record, '"input":', 1, true) or #record + 1) - 1) or ""
-  local first = string.match(head, '"dueAt":(%d+)')
-  local again = record and not first and string.match(record, '"dueAt":(%d+)}$')
-  return tonumber(first or again or 0)
-end
-
 local function next_run(entry)
   return sub(entry, 1, 27) .. (run_of(entry) + 1)
 end
