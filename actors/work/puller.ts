@@ -283,7 +283,9 @@ export const openPuller = Effect.fnUntraced(function* (
     waking.nextDue = reply.nextDue
     joined = true
     backoffMs = 0
-    const limitedClaims = reply.claimed.filter(({ ring }) => ring !== undefined).length
+    // Without permits none of them is limited.
+    const limitedClaims =
+      turn.permits.length === 0 ? 0 : reply.claimed.filter(({ ring }) => ring !== undefined).length
     demand.gave(turn.want, reply.claimed.length, limitedClaims)
     runs.activated(reply.agents)
     if (reply.lost.length > 0) refuse(turn, new Set(reply.lost))
