@@ -215,7 +215,20 @@ export interface Outcome {
   readonly unreadable?: Pick<PayloadUnreadable, "key" | "reason">
 }
 
-/** The part of a record that Lua reads: `<letter><lane letter><run>.<crashes>`, followed by JSON. */
+/** A run that was lost with its worker. Times in Unix milliseconds on Redis's clock. */
+export interface LostRun {
+  readonly attempt: number
+  readonly worker: string
+  /** Absent when it was lost before anybody noted its start, which is within some 100 ms. */
+  readonly startedAt?: number
+  /** When that was found out. */
+  readonly lostAt: number
+}
+
+/**
+ * The part of a record that Lua reads: `<letter><lane letter><run>.<crashes>`, for each lost run
+ * `@<run>,<start or nothing>,<found out at>,<worker>`, followed by JSON.
+ */
 export interface Header {
   readonly letter: Letter
   readonly lane: Lane
@@ -224,13 +237,36 @@ export interface Header {
   readonly run: number
   /** How many workers died holding this task. */
   readonly crashes: number
+  /** The runs that were lost so, oldest first. Absent while there are none. */
+  readonly lost?: ReadonlyArray<LostRun>
 }
 
 /** `letter` stands in for the header's, as at a task's end. */
 export const encodeRecord = (header: Header, json: string, letter = header.letter): string =>
-  `${letter}${laneLetter(header.lane, header.boxed)}${header.run}.${header.crashes}${json}`
+  `${letter}${laneLetter(header.lane, header.boxed)}${header.run}.${header.crashes}${textOfLost(header.lost)}${json}`
 
-const record = /^([QSFCE])([uhnlUHNL])(\d+)\.(\d+)/
+const textOfLost = (lost: Header["lost"]): string =>
+  lost === undefined
+    ? ""
+    : lost
+        .map(({ attempt, lostAt, startedAt, worker }) => `@${attempt},${startedAt ?? ""},${lostAt},${worker}`)
+        .join("")
+
+const lostOfText = (text: string): ReadonlyArray<LostRun> =>
+  text
+    .split("@")
+    .slice(1)
+    .map((run) => {
+      const [attempt, startedAt, lostAt, worker = ""] = run.split(",")
+      return {
+        attempt: Number(attempt),
+        worker,
+        ...(startedAt === "" ? {} : { startedAt: Number(startedAt) }),
+        lostAt: Number(lostAt)
+      }
+    })
+
+const record = /^([QSFCE])([uhnlUHNL])(\d+)\.(\d+)((?:@[^@{]*)*)/
 
 /** The headers of first runs, which most are: shared, and so never changed. */
 const firstHeaders: Record<string, Header> = Object.fromEntries(
@@ -252,14 +288,15 @@ export const decodeRecord = (text: string): { readonly header: Header; readonly 
   if (first !== undefined) return { header: first, json: text.slice(firstHeaderLength) }
   const found = record.exec(text)
   if (found === null) throw new Error(`not a task record: ${text.slice(0, 40)}`)
-  const [head, letter, lane, run, crashes] = found
+  const [head, letter, lane, run, crashes, lost] = found
   return {
     header: {
       letter: letter as Letter,
       lane: laneOfLetter[lane!.toLowerCase()]!,
       ...(lane! < "a" ? { boxed: true } : {}),
       run: Number(run),
-      crashes: Number(crashes)
+      crashes: Number(crashes),
+      ...(lost === "" ? {} : { lost: lostOfText(lost!) })
     },
     json: text.slice(head.length)
   }

@@ -11,7 +11,9 @@ import {
   failedOf,
   type Header,
   type Lane,
+  type LostRun,
   partitionOfId,
+  type PastAttempt,
   readEnvelope,
   readOutcome,
   queueOf,
@@ -117,10 +119,26 @@ const standing = ({ letter, run }: Header, place: Found["place"]): Standing => {
 /** Where a task stands, without reading what it carries. */
 export const standingOf = ({ place, record }: Found): Standing => standing(decodeRecord(record).header, place)
 
+/** A run that was lost with its worker, as an attempt. */
+const lostAttempt = ({ attempt, lostAt, startedAt = lostAt, worker }: LostRun): PastAttempt => ({
+  attempt,
+  worker,
+  startedAt,
+  finishedAt: lostAt,
+  error: { type: "WorkerLost", message: "its worker died, or said nothing for longer than its lease" },
+  counted: false
+})
+
+/** The runs that are over and have not ended the task, oldest first. */
+export const pastOf = ({ lost }: Header, { past = [] }: Pick<Envelope, "past">): ReadonlyArray<PastAttempt> =>
+  lost === undefined
+    ? past
+    : [...past, ...lost.map(lostAttempt)].toSorted((one, other) => one.attempt - other.attempt)
+
 const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
   const { header, json } = decodeRecord(found.record)
   const envelope = readEnvelope(json)
-  const past = envelope.past ?? []
+  const past = pastOf(header, envelope)
   const { place } = found
   const task = { ...common(id, header, envelope, handlers), ...standing(header, place) }
   switch (place.kind) {
@@ -137,7 +155,7 @@ const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
       }
     }
     case "later": {
-      const error = past.at(-1)?.error
+      const error = envelope.past?.at(-1)?.error
       return {
         ...task,
         dueAt: place.due,
@@ -167,7 +185,7 @@ const ended = (id: TaskId, record: string, handlers: FindHandler): TaskView => {
     ...(startedAt === undefined ? {} : { startedAt }),
     finishedAt,
     ...(error === undefined ? {} : { error }),
-    attempts: [...(task.past ?? []), ...last]
+    attempts: [...pastOf(header, task), ...last]
   }
 }
 

@@ -11,12 +11,14 @@ import {
   encodeRecord,
   entryOf,
   type Envelope,
+  type Header,
   type Outcome,
   type PastAttempt,
   pastMax,
   readOutcome,
   type TaskError
 } from "../../runtime/task.ts"
+import { pastOf } from "../../runtime/view.ts"
 
 /** How long the text of a group is at most, in characters, and how many groups are told. */
 const groupTextMax = 200
@@ -75,9 +77,15 @@ const lastAttempt = (attempt: number, { error, finishedAt, startedAt, worker }: 
  * The task of a dead letter, as it goes back to work; with another input if one is given. It is bound to no time any
  * more, and nobody waits at the end of a call for its result.
  */
-export const revivedOf = (outcome: Outcome, run: number, input?: { readonly value: unknown }): Envelope => {
+export const revivedOf = (
+  header: Header,
+  outcome: Outcome,
+  input?: { readonly value: unknown }
+): Envelope => {
   const { deadlineAt: _deadline, dueAt: _due, expiresAt: _expiry, reply: _reply, ...task } = outcome.task
-  const past = [...(task.past ?? []), lastAttempt(run, outcome)]
+  const before = pastOf(header, task)
+  // The run that was the last one of too many workers is there already.
+  const past = before.at(-1)?.attempt === header.run ? before : [...before, lastAttempt(header.run, outcome)]
   const dropped = (task.pastDropped ?? 0) + Math.max(0, past.length - pastMax)
   return {
     ...task,
@@ -102,7 +110,7 @@ export const revivalOf = (
   return {
     ulid,
     expected: record,
-    record: encodeRecord(next, JSON.stringify(revivedOf(outcome, header.run, over.input))),
+    record: encodeRecord(next, JSON.stringify(revivedOf(header, outcome, over.input))),
     entry: entryOf(ulid, header.lane, run, boxed),
     ...(over.box === undefined ? {} : { box: over.box }),
     ...(outcome.task.callback === undefined ? {} : { callback: true }),

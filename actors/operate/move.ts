@@ -72,15 +72,15 @@ const copied = ({ reply: _, ...task }: Envelope): Envelope => task
 /** The copy as it is stored. */
 const copyOf = (
   ulid: string,
-  { crashes, lane, run }: Header,
+  header: Header,
   task: Envelope,
   box: Box | undefined,
   due: number | undefined
 ): NewTask => {
   const boxed = box !== undefined
   return {
-    entry: entryOf(ulid, lane, run, boxed),
-    record: encodeRecord({ letter: "Q", lane, boxed, run, crashes }, JSON.stringify(copied(task))),
+    entry: entryOf(ulid, header.lane, header.run, boxed),
+    record: encodeRecord({ ...header, letter: "Q", boxed }, JSON.stringify(copied(task))),
     ...(due === undefined ? {} : { due: { at: due } }),
     ...(box === undefined ? {} : { box }),
     ...(task.expiresAt === undefined ? {} : { expiresAt: task.expiresAt }),

@@ -2,14 +2,16 @@
  * What is kept of one puller's runs beside their settlements: the permits they hold, what is counted of them, and the
  * pauses of limits they were told of. Permits of runs that were lost end as well.
  */
-import { Effect, type Scope } from "effect"
-import { Limits } from "../../runtime/limits.ts"
+import { Effect, FiberSet, type Scope } from "effect"
+import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
 import { Handlers } from "../../runtime/registry.ts"
+import { Complaints } from "../../runtime/telemetry/complaints.ts"
 import type { WorkerId, Claim } from "../../runtime/turn.ts"
 import type { Entry, Partition } from "../../runtime/task.ts"
 import { requestsOf } from "../dispatch/rings.ts"
 import { histogram, makeTally } from "../tally.ts"
+import { openPauses } from "./pauses.ts"
 import { openPermits, type Permits } from "./permits.ts"
 import type { Settled } from "./settled.ts"
 
@@ -41,15 +43,25 @@ export const openBooks = Effect.fnUntraced(function* (
   options: BooksOptions
 ): Effect.fn.Return<Books, never, Limits | Operations | Handlers | Scope.Scope> {
   const { judges, leaseMs, onPermits, partition, worker } = options
-  const limits = yield* Limits
   const handlers = yield* Handlers
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const pause = yield* openPauses
   const tally = yield* makeTally
+  const fork = yield* FiberSet.makeRuntime<never>()
+  const unknown = (yield* Complaints).about(
+    "tasks wait for a limit that no handler of this worker names",
+    "they wait no more"
+  )
+  /** They run where a handler names it, and nowhere when it was taken out of all of them. */
+  const limitsOf = (ring: string) => {
+    const requests = requestsOf(ring, handlers.all)
+    if (requests === undefined) fork(Effect.annotateLogs(unknown.wrong(ring), { partition, worker }))
+    return requests
+  }
   const permits = yield* openPermits({
     worker,
     leaseMs,
     judges,
-    limitsOf: (ring) => requestsOf(ring, handlers.all),
+    limitsOf,
     onChange: onPermits
   })
   const permitted = new Map<Entry, string>()
@@ -75,14 +87,6 @@ export const openBooks = Effect.fnUntraced(function* (
     }
   }
 
-  const cool = (name: string, forMs: number) =>
-    fork(
-      limits.cool(name, forMs).pipe(
-        Effect.catch((error) => Effect.logWarning(`limit ${name} was not paused: ${error.message}`)),
-        Effect.annotateLogs({ partition, worker })
-      )
-    )
-
   return {
     permits,
     claimed: ({ entry, ring }) => {
@@ -94,7 +98,7 @@ export const openBooks = Effect.fnUntraced(function* (
     settled: (one) => {
       count(one)
       end(one.settlement.entry, one)
-      for (const { forMs, name } of one.cool ?? []) cool(name, forMs)
+      if (one.cool !== undefined) pause(one.cool)
     },
     look: (isThere) => {
       for (const entry of permitted.keys()) if (!isThere(entry)) end(entry)

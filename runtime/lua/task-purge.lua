@@ -87,7 +87,7 @@ end
 local now, ids, outcomes = clock(), {}, {}
 for i, record in ipairs(records_of(entries)) do
   if is_current(record, entries[i]) then
-    local head, json = string.match(record, "^Q(%a%d+%.%d+)(.*)$")
+    local head, json = string.match(record, "^Q(%a%d+%.[^{]+)(.*)$")
     ids[#ids + 1] = id_of(entries[i])
     outcomes[#outcomes + 1] = "C" .. head .. '{"task":' .. json .. ',"worker":"","finishedAt":' .. digits(now)
       .. ',"error":' .. ARGV[4] .. "}"

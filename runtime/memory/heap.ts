@@ -9,6 +9,7 @@ import {
   decodeRecord,
   encodeRecord,
   type Entry,
+  type Header,
   idIn,
   isBoxed,
   nextRun,
@@ -251,11 +252,13 @@ export class Heap extends Boxes {
     const again: Array<Entry> = []
     const suspects: Array<Entry> = []
     for (const entry of [...entries].sort()) {
+      const startedAt = /"startedAt":(\d+)/.exec(this.running.get(entry) ?? "")?.[1]
       this.running.delete(entry)
       if (!this.isCurrent(entry)) continue
       const ulid = ulidOfEntry(entry)
-      const { header, json } = decodeRecord(this.recordOf(ulid)!)
-      const crashes = header.crashes + (lostBy === undefined ? 0 : 1)
+      const { header: before, json } = decodeRecord(this.recordOf(ulid)!)
+      const header = lostBy === undefined ? before : withLost(before, lostBy, now, startedAt)
+      const { crashes } = header
       if (lostBy !== undefined && crashes >= crashesMax) {
         const outcome: Outcome = {
           task: readEnvelope(json),
@@ -263,13 +266,13 @@ export class Heap extends Boxes {
           finishedAt: now,
           error: { type: "WorkerLost", message: `${crashes} workers died while they held this task` }
         }
-        ended.push([ulid, encodeRecord({ ...header, letter: "F", crashes }, JSON.stringify(outcome))])
+        ended.push([ulid, encodeRecord({ ...header, letter: "F" }, JSON.stringify(outcome))])
       } else {
         if (lostBy !== undefined) {
           const record = this.recordOf(ulid)!
           noteLife(this, now, { kind: "retrying", ulid, attempt: header.run, record })
         }
-        this.write(ulid, encodeRecord({ ...header, run: header.run + 1, crashes }, json))
+        this.write(ulid, encodeRecord({ ...header, run: header.run + 1 }, json))
         runs.push(entry)
         if (crashes >= crashesSuspect && !isBoxed(entry)) suspects.push(nextRun(entry))
         else again.push(nextRun(entry))
@@ -284,6 +287,26 @@ export class Heap extends Boxes {
     }
   }
 }
+
+/** The header of a task whose newest run was lost with its worker. */
+const withLost = (
+  header: Header,
+  worker: WorkerId,
+  lostAt: number,
+  startedAt: string | undefined
+): Header => ({
+  ...header,
+  crashes: header.crashes + 1,
+  lost: [
+    ...(header.lost ?? []),
+    {
+      attempt: header.run,
+      worker,
+      ...(startedAt === undefined ? {} : { startedAt: Number(startedAt) }),
+      lostAt
+    }
+  ]
+})
 
 /** All partitions of a process. */
 export class Heaps extends Context.Service<

@@ -262,16 +262,20 @@ const claim = ({ heap, now }: Circumstances, turn: Turn, handed: boolean) => {
     }
   }
   const lanesHave = lanes.some((lane) => heap.lanes[lane].length > 0)
-  if (want > 0) {
-    for (const [at, count] of turn.share.entries())
-      take(current(heap.lanes[lanes[at + 1]!].splice(0, Math.min(count, want))))
-  }
   const takeRing = (ring: string, most: number) => {
     const { claimed, someStay } = heap.claimRing(ring, most, held, suspects, activated)
     take(claimed, ring === "" ? undefined : ring)
     // What only another worker can claim is not asked for again at once.
     if (ring !== "" && claimed.length === 0 && someStay && heap.rings.has(ring))
       heap.rings.set(ring, now + suspectsWaitMs)
+  }
+  if (lanesHave) {
+    for (const [at, count] of turn.share.entries()) {
+      const lane = lanes[at + 1]!
+      take(current(heap.lanes[lane].splice(0, Math.min(count, want))))
+      // Boxes have a share as large as that of `normal`.
+      if (lane === "normal") takeRing("", Math.min(count, want))
+    }
   }
   const takeRest = () => {
     if (want === 0) return

@@ -105,11 +105,19 @@ describe("an entry", () => {
 })
 
 describe("a record", () => {
+  const LostRun = Schema.Struct({
+    attempt: Count,
+    worker: Schema.String.check(Schema.isPattern(/^[a-z0-9.-]{1,60}$/)),
+    startedAt: Schema.optionalKey(Millis),
+    lostAt: Millis
+  })
+
   const Header = Schema.Struct({
     letter: Schema.Literals(["Q", "S", "F", "C", "E"]),
     lane: Lane,
     run: Count,
-    crashes: Count
+    crashes: Count,
+    lost: Schema.optionalKey(Schema.NonEmptyArray(LostRun))
   })
 
   it.effect("gives back the header and the JSON of which it was made", () =>

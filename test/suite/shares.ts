@@ -52,8 +52,24 @@ export const sharesSuite = (name: string, storeWith: StoreWith): void => {
       }
     )
 
+    promise("leave boxes as much as `normal`, whatever floods those above", function* () {
+      for (const lane of ["urgent", "high"] as const) {
+        const [flood, boxed] = [tasks(4, { lane }), tasks(2, { box: boxOf("a", { limit: 0 }) })]
+        yield* submit(...flood, ...boxed)
+
+        const { claimed } = yield* turn("w", { want: 4, share: [0, 1, 0] })
+        yield* turn("w", { settled: claimed.map(({ entry }) => end(entry)) })
+
+        expect(entriesOf(claimed)).toEqual([boxed[0]!, ...flood.slice(0, 3)].map(({ entry }) => entry))
+        while ((yield* drain()) > 0);
+      }
+    })
+
     promise("give no more than was wanted, whatever their shares", function* () {
-      yield* submit(...lanes.flatMap((lane) => tasks(5, { lane })))
+      yield* submit(
+        ...lanes.flatMap((lane) => tasks(5, { lane })),
+        ...tasks(5, { box: boxOf("a", { limit: 0 }) })
+      )
 
       const { claimed } = yield* turn("w", { want: 2, share: [5, 5, 5] })
 

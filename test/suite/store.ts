@@ -418,7 +418,11 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
         const { claimed } = yield* turn("v", { want: 1 })
 
         expect(entriesOf(claimed)).toEqual([nextRun(entry)])
-        expect(headerOf(claimed[0]!.record)).toMatchObject({ run: 2, crashes: 1 })
+        expect(headerOf(claimed[0]!.record)).toMatchObject({
+          run: 2,
+          crashes: 1,
+          lost: [{ attempt: 1, worker: "w", lostAt: startOfTime + 10_000 }]
+        })
         expect(yield* Effect.flip(turn("w", { join: false }))).toMatchObject({ _tag: "Fenced", worker: "w" })
       }
     )
@@ -627,14 +631,26 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
         yield* submit(task)
 
         for (const worker of ["first", "second", "third"]) {
-          expect(yield* claim(worker, 1)).toHaveLength(1)
+          const [entry] = yield* claim(worker, 1)
+          if (worker === "second")
+            yield* turn(worker, { notes: [[entry!, `{"worker":"second","startedAt":7}`]] })
           yield* store.evict(partition, worker)
         }
         expect(yield* claim("v", 1)).toEqual([])
 
         const { place, record } = (yield* found(task.ulid))!
         expect(place).toEqual({ kind: "ended" })
-        expect(decodeRecord(record).header).toEqual({ letter: "F", lane: "normal", run: 3, crashes: 3 })
+        expect(decodeRecord(record).header).toEqual({
+          letter: "F",
+          lane: "normal",
+          run: 3,
+          crashes: 3,
+          lost: [
+            { attempt: 1, worker: "first", lostAt: startOfTime },
+            { attempt: 2, worker: "second", startedAt: 7, lostAt: startOfTime },
+            { attempt: 3, worker: "third", lostAt: startOfTime }
+          ]
+        })
         expect(JSON.parse(decodeRecord(record).json)).toEqual({
           task: JSON.parse(anEnvelope({ page: 7 })),
           worker: "third",

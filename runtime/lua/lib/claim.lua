@@ -121,13 +121,16 @@ local function claim_suspect()
   end
 end
 
--- What comes first from the lower lanes, whatever waits above.
+-- What comes first from the lower lanes, whatever waits above; boxes have a share as large as that of `normal`.
 local function claim_shares()
   local place = 1
   for count in string.gmatch(ARGV[11], "%d+") do
-    place = place + 1
-    count = math.min(tonumber(count), want)
-    claim(count > 0 and redis.call("LPOP", lane_keys[place], count) or {})
+    place, count = place + 1, tonumber(count)
+    local from_lane = math.min(count, want)
+    claim(from_lane > 0 and redis.call("LPOP", lane_keys[place], from_lane) or {})
+    if some_special and lanes[place] == "normal" then
+      want = want - claim_ring("", math.min(count, want), held, claims)
+    end
   end
 end
 

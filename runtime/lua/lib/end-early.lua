@@ -16,7 +16,7 @@ local function end_early(ids, letter, error, now, retention)
   local ended, outcomes = {}, {}
   for i, record in ipairs(records_of(ids)) do
     if record and byte(record) == 81 then
-      local head, crashes, json = string.match(record, "^Q(%a%d+)%.(%d+)(.*)$")
+      local head, crashes, json = string.match(record, "^Q(%a%d+)%.([^{]+)(.*)$")
       local entry = ids[i] .. head
       local worker = holder_of(entry)
       if worker then

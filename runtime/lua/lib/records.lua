@@ -1,5 +1,5 @@
 -- An entry is an id of 26 letters, a lane letter, and a run. A record is a state letter, a lane letter, a run, a
--- dot, a crash count, and JSON that is never parsed here.
+-- dot, a crash count, what is known of each run that was lost so, and JSON that is never parsed here.
 local sub, byte, find = string.sub, string.byte, string.find
 
 local lane_of = { u = "urgent", h = "high", n = "normal", l = "low" }

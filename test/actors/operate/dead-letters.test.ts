@@ -1,6 +1,13 @@
 import { describe, expect, test } from "bun:test"
 import { groupOf, groupsMax, groupsOf, revivalOf, revivedOf } from "../../../actors/operate/dead-letters.ts"
-import { decodeRecord, encodeRecord, type Outcome, pastMax, readEnvelope } from "../../../runtime/task.ts"
+import {
+  decodeRecord,
+  encodeRecord,
+  type Header,
+  type Outcome,
+  pastMax,
+  readEnvelope
+} from "../../../runtime/task.ts"
 import { aUlid } from "../../support/tasks.ts"
 
 const group = (message: string) => groupOf({ type: "Error", message }).slice("Error: ".length)
@@ -47,6 +54,8 @@ const outcome = (over: Partial<Outcome["task"]> = {}): Outcome => ({
   error: { type: "E", message: "last" }
 })
 
+const header = (run: number): Header => ({ letter: "F", lane: "normal", run, crashes: 0 })
+
 const attempt = (n: number) => ({
   attempt: n,
   worker: "w1",
@@ -58,8 +67,8 @@ const attempt = (n: number) => ({
 describe("a dead letter that goes back to work", () => {
   test("keeps what it is and every attempt, and none of them counts", () => {
     const revived = revivedOf(
-      outcome({ key: "k", tags: ["a"], retry: { attempts: 2 }, past: [attempt(1)], failed: 1 }),
-      2
+      header(2),
+      outcome({ key: "k", tags: ["a"], retry: { attempts: 2 }, past: [attempt(1)], failed: 1 })
     )
 
     expect(revived).toEqual({
@@ -77,7 +86,7 @@ describe("a dead letter that goes back to work", () => {
   })
 
   test("is bound to no time any more, and has nobody who waits at the end of a call", () => {
-    const revived = revivedOf(outcome({ deadlineAt: 1, expiresAt: 2, dueAt: 3, reply: "r" }), 1)
+    const revived = revivedOf(header(1), outcome({ deadlineAt: 1, expiresAt: 2, dueAt: 3, reply: "r" }))
 
     expect(Object.keys(revived).toSorted()).toEqual(["failed", "input", "name", "past"])
   })
@@ -85,7 +94,7 @@ describe("a dead letter that goes back to work", () => {
   test("says how many attempts are no longer listed", () => {
     const past = Array.from({ length: pastMax }, (_, n) => attempt(n + 1))
 
-    const revived = revivedOf(outcome({ past, pastDropped: 4 }), pastMax + 1)
+    const revived = revivedOf(header(pastMax + 1), outcome({ past, pastDropped: 4 }))
 
     expect(revived.past).toHaveLength(pastMax)
     expect(revived.past!.at(-1)!.attempt).toBe(pastMax + 1)
@@ -95,8 +104,22 @@ describe("a dead letter that goes back to work", () => {
   test("has an attempt even for a run that nobody saw start, as when its worker died", () => {
     const { startedAt: _, ...lost } = outcome()
 
-    expect(revivedOf(lost, 3).past).toEqual([
+    expect(revivedOf(header(3), lost).past).toEqual([
       { attempt: 3, worker: "w2", startedAt: 60, finishedAt: 60, error: { type: "E", message: "last" } }
+    ])
+  })
+
+  test("lists each run that was lost with its worker once, where it was", () => {
+    const { startedAt: _, ...task } = outcome({ past: [attempt(2)] })
+    const lost = [1, 3, 4].map((run) => ({ attempt: run, worker: `w${run}`, lostAt: 10 * run }))
+
+    const revived = revivedOf({ ...header(4), crashes: 3, lost }, task)
+
+    expect(revived.past!.map(({ attempt, error, worker }) => [attempt, worker, error!.type])).toEqual([
+      [1, "w1", "WorkerLost"],
+      [2, "w1", "E"],
+      [3, "w3", "WorkerLost"],
+      [4, "w4", "WorkerLost"]
     ])
   })
 

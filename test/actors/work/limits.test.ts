@@ -1,13 +1,16 @@
 import { describe, expect } from "bun:test"
-import { Deferred, Duration, Effect, Exit, Result, Schedule } from "effect"
+import { Deferred, Duration, Effect, Exit, Layer, Logger, Result, Schedule } from "effect"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import { defineAgent } from "../../../runtime/agent.ts"
 import { defineTask, RetryAfter } from "../../../runtime/handler.ts"
 import { Operations } from "../../../runtime/operations.ts"
+import { Store } from "../../../runtime/store.ts"
 import { partitionOf } from "../../../runtime/task.ts"
 import type { LimitOptions } from "../../../runtime/terms.ts"
 import { it } from "../../support/effect.ts"
+import { boxOf } from "../../support/promises.ts"
 import { memorySystem, redisSystem } from "../../support/system.ts"
+import { aTask } from "../../support/tasks.ts"
 
 const all = (name: string, count: number) =>
   Effect.flatMap(Dispatcher, ({ ask }) =>
@@ -82,6 +85,23 @@ for (const [store, system] of [
         for (const one of told)
           expect(yield* result(Result.getOrThrow(one).id)).toMatchObject({ state: "succeeded" })
       }).pipe(Effect.provide(system([once])))
+    })
+
+    it.live("is complained of where no handler names its limit any more", () => {
+      // A process says the same of both stores once.
+      const told = Deferred.makeUnsafe<string>()
+      const log = Logger.layer([
+        Logger.make(({ message }) => {
+          const line = String(message)
+          if (line.includes("no handler of this worker names")) Deferred.doneUnsafe(told, Exit.succeed(line))
+        })
+      ])
+      return Effect.gen(function* () {
+        const waiting = aTask({ box: boxOf("a", { name: `gone-${store}|a`, limit: 0 }) })
+        yield* Store.use((store) => store.submit(partitionOf("default"), [waiting]))
+
+        expect(yield* Deferred.await(told)).toContain(`: gone-${store}`)
+      }).pipe(Effect.provide(system([]).pipe(Layer.provideMerge(log))))
     })
 
     it.live("holds nothing back that is behind it", () => {

@@ -188,8 +188,14 @@ export const boxPlants: ReadonlyArray<Plant> = [
   ),
   plant(
     "a share is more than was wanted",
-    "count = math.min(tonumber(count), want)",
-    "count = tonumber(count)"
+    "local from_lane = math.min(count, want)",
+    "local from_lane = count"
+  ),
+  plant("boxes have no share", `if some_special and lanes[place] == "normal" then`, "if false then"),
+  plant(
+    "boxes have a share of each lane",
+    `if some_special and lanes[place] == "normal" then`,
+    "if some_special then"
   ),
   plant("a share goes to the lane above", "  local place = 1\n", "  local place = 0\n"),
   plant("a paused queue hands out", `paused = control[1] == "1"`, "paused = false"),

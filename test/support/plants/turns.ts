@@ -85,8 +85,14 @@ export const turnPlants: ReadonlyArray<Plant> = [
   ),
 
   // Giving back.
-  plant("a crash is not counted", "(lost_by and 1 or 0)", "0"),
-  plant("a release is counted as a crash", "(lost_by and 1 or 0)", "1"),
+  plant("a crash is not counted", "crashes = crashes + 1", "crashes = crashes + 0"),
+  plant(
+    "a release is counted as a crash",
+    "local crashes = tonumber(counted)",
+    "local crashes = tonumber(counted) + (lost_by and 0 or 1)"
+  ),
+  plant("a run that was lost is not noted", `losses = losses .. "@"`, `local _ = losses .. "@"`),
+  plant("what is noted of a lost run's start is forgotten", `'"startedAt":(%d+)'`, `'"startedAt":(%a+)'`),
   plant("a fourth crash is allowed", "crashes >= crashes_max", "crashes > crashes_max"),
   plant(
     "what is given back goes to the tail",

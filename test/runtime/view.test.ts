@@ -1,0 +1,52 @@
+import { describe, expect, test } from "bun:test"
+import { encodeRecord, type Header, idIn, type LostRun, type PastAttempt } from "../../runtime/task.ts"
+import { viewOf } from "../../runtime/view.ts"
+import { ulidAt } from "../support/tasks.ts"
+
+const id = idIn("default.0", ulidAt(1_900_000_000_000, 7))
+
+const failure: PastAttempt = {
+  attempt: 2,
+  worker: "w2",
+  startedAt: 30,
+  finishedAt: 40,
+  error: { type: "E", message: "it failed" }
+}
+
+const lost: ReadonlyArray<LostRun> = [
+  { attempt: 1, worker: "w1", startedAt: 10, lostAt: 20 },
+  { attempt: 3, worker: "w3", lostAt: 60 }
+]
+
+const header: Header = { letter: "Q", lane: "normal", run: 4, crashes: 2, lost }
+
+describe("a task whose worker died", () => {
+  test("lists that run among its attempts, in order, as one that used up none", () => {
+    const record = encodeRecord(header, JSON.stringify({ name: "test", input: 1, past: [failure] }))
+
+    const { attempts } = viewOf(id, { record, place: { kind: "lane" } }, () => undefined)
+
+    const error = { type: "WorkerLost", message: expect.stringContaining("worker") }
+    expect(attempts).toEqual([
+      { attempt: 1, worker: "w1", startedAt: 10, finishedAt: 20, error, counted: false },
+      failure,
+      // Nobody noted its start.
+      { attempt: 3, worker: "w3", startedAt: 60, finishedAt: 60, error, counted: false }
+    ])
+  })
+
+  test("lists it after its end, too", () => {
+    const task = { name: "test", past: [failure] }
+    const outcome = { task, worker: "w4", startedAt: 70, finishedAt: 80, output: "done" }
+    const record = encodeRecord({ ...header, letter: "S" }, JSON.stringify(outcome))
+
+    const { attempts } = viewOf(id, { record, place: { kind: "ended" } }, () => undefined)
+
+    expect(attempts.map(({ attempt, worker }) => [attempt, worker])).toEqual([
+      [1, "w1"],
+      [2, "w2"],
+      [3, "w3"],
+      [4, "w4"]
+    ])
+  })
+})
