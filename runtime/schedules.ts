@@ -111,6 +111,9 @@ export class Schedules extends Context.Service<
     /** Changes a schedule. Repeatable as it was: a version that is there already counts as changed. */
     readonly change: (change: Change) => Effect.Effect<Changed, StoreError>
 
+    /** The same for any number of them, of another schedule each: what came of each by itself, in their order. */
+    readonly changeAll: (changes: ReadonlyArray<Change>) => Effect.Effect<ReadonlyArray<Changed>, StoreError>
+
     /**
      * Opens an ear for changes. `wait` succeeds when a schedule was changed so that it is to be looked at, or after
      * `maxMs` (at most `ringWaitMaxMs`). Of many who wait, one hears a ring; it may be lost.

@@ -18,7 +18,7 @@ import { makeTally } from "../tally.ts"
 import { readSchedule, ScheduleId, ScheduleRefused } from "./definition.ts"
 import { overlapping } from "./due.ts"
 import { changeTo, fire, freshVersion } from "./firing.ts"
-import { lives, relayOwed } from "./scheduler.ts"
+import { living, relayOwed } from "./scheduler.ts"
 import { idOfKept, keptName } from "./names.ts"
 import { makeSlotTasks } from "./slot-task.ts"
 import {
@@ -271,10 +271,11 @@ const make = Effect.gen(function* () {
     const { overlap } = state.definition
     // The task of the last run may still be owed.
     if (overlap !== "allow") yield* Effect.provideService(relayOwed, Store, store)
-    const living = overlap !== "allow" && (yield* Effect.provideService(lives(state.last), Store, store))
+    const last = overlap === "allow" || state.last === undefined ? [] : [state.last]
+    const alive = yield* Effect.provideService(living(last), Store, store)
     const wanted = { slot: now, manual: freshVersion() }
     const before = state.waiting === undefined ? [] : [state.waiting]
-    const decision = overlapping([...before, wanted], { lives: living, overlap })
+    const decision = overlapping([...before, wanted], { lives: alive.size > 0, overlap })
     const isFired = decision.fire.includes(wanted)
     if (!isFired && decision.waiting !== wanted) {
       return yield* new ScheduleBusy({ id, task: state.last ?? "a run that waits" })

@@ -17,6 +17,9 @@ import { owedFor, webhooksPartition } from "../callback/owed.ts"
 const batchMax = 100
 const atOnce = 10
 
+/** How many characters of records one call stores of several tasks. */
+const charactersMax = 1_048_576
+
 /** How often it is told at most that callbacks stay, in milliseconds, and how many of them are named. */
 const toldEveryMs = 60_000
 const namedMax = 10
@@ -25,9 +28,9 @@ const namedMax = 10
 export const parentCancelled = "the task that submitted it was cancelled"
 
 /** No bound refuses what is owed. */
-const submit = (store: Store["Service"], partition: Partition, task: NewTask) =>
+const submit = (store: Store["Service"], partition: Partition, ...tasks: ReadonlyArray<NewTask>) =>
   Effect.catchTag(
-    store.submit(partition, [task], { owed: true }),
+    store.submit(partition, tasks, { owed: true }),
     ["QueueFull", "AgentQuarantined"],
     Effect.die
   )
@@ -47,7 +50,7 @@ const tell = (store: Store["Service"], id: TaskId): Effect.Effect<Fate, Failed, 
   Effect.flatMap(owedFor(id), (owed): Effect.Effect<Fate, Failed> => {
     switch (owed.kind) {
       case "delivery":
-        return Effect.as(submit(store, webhooksPartition, owed.task), "done")
+        return Effect.as(Effect.andThen(submit(store, webhooksPartition, owed.task), owed.stored), "done")
       case "unreadable":
         return Effect.succeed({ task: id, reason: owed.reason })
       case "gone":
@@ -76,20 +79,64 @@ const act = (store: Store["Service"], message: Message): Effect.Effect<Fate, Fai
 const someOf = (ids: ReadonlyArray<TaskId>, count: number) =>
   `${ids.slice(0, namedMax).join(", ")}${count > namedMax ? ` and ${count - namedMax} more` : ""}`
 
+/** Tasks of one queue that are to be stored by one call, by where they are among the messages. */
+interface Bundle {
+  readonly partition: Partition
+  readonly tasks: Map<number, NewTask>
+  characters: number
+}
+
+/** What is owed to each queue in its order, where that is more than one task. */
+const bundlesOf = (messages: ReadonlyArray<Message>): ReadonlyArray<Bundle> => {
+  const bundles: Array<Bundle> = []
+  const open = new Map<Partition, Bundle>()
+  for (const [at, message] of messages.entries()) {
+    if (message.kind !== "submit") continue
+    const { partition, task } = message
+    let bundle = open.get(partition)
+    if (bundle === undefined || bundle.characters + task.record.length > charactersMax) {
+      bundle = { partition, tasks: new Map(), characters: 0 }
+      open.set(partition, bundle)
+      bundles.push(bundle)
+    }
+    bundle.tasks.set(at, task)
+    bundle.characters += task.record.length
+  }
+  return bundles.filter(({ tasks }) => tasks.size > 1)
+}
+
 /** What must be carried one after the other: tasks of one box keep their order. */
 const laneOfMessage = (message: Message, at: number) =>
   message.kind === "submit" && message.task.box !== undefined
     ? `${message.partition} ${message.task.box.name}`
     : String(at)
 
+/** Stores what is owed to each queue, and says which messages that were. Of a queue that does not take all of it none are. */
+const carryTogether = Effect.fnUntraced(function* (messages: ReadonlyArray<Message>) {
+  const store = yield* Store
+  const carried = new Set<number>()
+  const refused = new Set<Partition>()
+  for (const { partition, tasks } of bundlesOf(messages)) {
+    // What is behind those that were not stored stays behind them.
+    if (refused.has(partition)) continue
+    const exit = yield* Effect.exit(submit(store, partition, ...tasks.values()))
+    if (Exit.isSuccess(exit)) for (const at of tasks.keys()) carried.add(at)
+    else refused.add(partition)
+  }
+  return carried
+})
+
 /**
- * Carries some messages, and drops what was carried, also when others were not; says which ones are to stay. One that fails
- * keeps nothing behind it waiting, but where so many fail that nobody seems to answer, the rest is left for the next time.
+ * Carries some messages, and drops what was carried, also when others were not; says which ones are to stay. Tasks of one queue
+ * go together, and where they cannot, each by itself. One that fails keeps nothing behind it waiting, but where so many fail
+ * that nobody seems to answer, the rest is left for the next time.
  */
 const carry = Effect.fnUntraced(function* (partition: Partition, messages: ReadonlyArray<Message>) {
   const store = yield* Store
-  const inOrder = Map.groupBy(messages.entries(), ([at, message]) => laneOfMessage(message, at))
-  const carried: Array<Message> = []
+  const together = yield* carryTogether(messages)
+  const alone = [...messages.entries()].filter(([at]) => !together.has(at))
+  const inOrder = Map.groupBy(alone, ([at, message]) => laneOfMessage(message, at))
+  const carried: Array<Message> = messages.filter((_, at) => together.has(at))
   const left = new Map<number, Left>()
   const gone: Array<TaskId> = []
   const carryOne = ([at, message]: [number, Message]) =>

@@ -13,179 +13,20 @@ import { LifecycleLog } from "../lifecycle.ts"
 import { Operations } from "../operations.ts"
 import { type Change, Schedules, type StoredSchedule } from "../schedules.ts"
 import { type Step, Steps } from "../steps.ts"
-import { type Hint, Store, StoreError, type TaskEvent } from "../store.ts"
-import type { AgentAddress, Message, NewTask } from "../mailbox.ts"
-import type { Act, Claim, Settlement } from "../turn.ts"
-import { idIn, type Partition, runOfEntry, type TaskId, ulidOfEntry } from "../task.ts"
-import { isSealed, type KeyRing, type PayloadUnreadable } from "./key-ring.ts"
-import { openEnded, openHead, openRecord, sealReason, sealRecord } from "./records.ts"
+import { Store, StoreError } from "../store.ts"
+import type { AgentAddress } from "../mailbox.ts"
+import { idIn, type Partition, type TaskId, ulidOfEntry } from "../task.ts"
+import { storeOver } from "./hot-path.ts"
+import type { KeyRing } from "./key-ring.ts"
+import { opening, progressPlace, sealTask, statePlace, unreadableJson } from "./payloads.ts"
+import { openHead, openRecord, sealReason, sealRecord } from "./records.ts"
 
 type Sealed = Store | Steps | Admission | Agents | Schedules | Operations | LifecycleLog
 
 /** Later than any version: a worker leaves the state alone, and its messages wait. */
 const unknownVersion = Number.MAX_SAFE_INTEGER
 
-const unreadableJson = ({ message }: PayloadUnreadable) => JSON.stringify({ unreadable: message })
-
-/** What was stored before there was a key is as it was. */
-const opening = (ring: KeyRing, place: string, text: string): Result.Result<string, PayloadUnreadable> =>
-  isSealed(text) ? ring.open(place, text) : Result.succeed(text)
-
-const sealTask = (ring: KeyRing, partition: Partition, task: NewTask): NewTask => ({
-  ...task,
-  record: sealRecord(ring, idIn(partition, ulidOfEntry(task.entry)), task.record)
-})
-
-const sealMessage = <M extends Message>(ring: KeyRing, message: M): M =>
-  message.kind === "submit" ? { ...message, task: sealTask(ring, message.partition, message.task) } : message
-
-/** A progress is noted in the log of lifecycle events, too, where it has no number. */
-const progressPlace = (id: TaskId, run: number) => `progress ${id} ${run}`
-
-const eventPlace = (id: TaskId, { kind, run, seq }: Omit<TaskEvent, "data">) =>
-  kind === "progress" ? progressPlace(id, run) : `event ${id} ${run}-${seq}`
-
-const statePlace = (partition: Partition, agent: AgentAddress) => `state ${partition} ${agent}`
-
-const sealAct = (ring: KeyRing, partition: Partition, act: Act): Act => ({
-  ...act,
-  state:
-    act.state === undefined
-      ? undefined
-      : { ...act.state, json: ring.seal(statePlace(partition, act.agent), act.state.json) },
-  sent: act.sent.map((message) => sealMessage(ring, message))
-})
-
-const sealSettlement = (ring: KeyRing, partition: Partition, settlement: Settlement): Settlement => {
-  if (settlement.kind === "release") return settlement
-  const record = sealRecord(ring, idIn(partition, ulidOfEntry(settlement.entry)), settlement.record)
-  return settlement.kind === "end" && settlement.act !== undefined
-    ? { ...settlement, record, act: sealAct(ring, partition, settlement.act) }
-    : { ...settlement, record }
-}
-
-const openHint = (ring: KeyRing, hint: Hint): Hint =>
-  hint === "all"
-    ? hint
-    : {
-        ...hint,
-        news: hint.news.map(({ event, record, ulid }) => ({
-          ulid,
-          record: record === undefined ? undefined : openEnded(ring, idIn(hint.partition, ulid), record),
-          ...(event === undefined ? {} : { event: openEvent(ring, idIn(hint.partition, ulid), event) })
-        }))
-      }
-
-const openEvent = (ring: KeyRing, id: TaskId, event: TaskEvent): TaskEvent => {
-  const opened = opening(ring, eventPlace(id, event), event.data)
-  return { ...event, data: Result.getOrElse(opened, unreadableJson) }
-}
-
 const refuse = (operation: string, cause: unknown) => Effect.fail(new StoreError({ operation, cause }))
-
-const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Service"] => {
-  /** What was read of an outbox, as it lies there. */
-  const lying = new WeakMap<Message, Message>()
-
-  const openMessage = (message: Message): Message => {
-    if (message.kind !== "submit") return message
-    const { partition, task } = message
-    const { record } = openRecord(ring, idIn(partition, ulidOfEntry(task.entry)), task.record)
-    const opened: Message = { ...message, task: { ...task, record } }
-    lying.set(opened, message)
-    return opened
-  }
-
-  const openClaim = (partition: Partition, claim: Claim): Claim => ({
-    ...claim,
-    record: openRecord(ring, idIn(partition, ulidOfEntry(claim.entry)), claim.record).record
-  })
-
-  const notePlace = (id: TaskId, run: number) => `note ${id} ${run}`
-
-  const openEvents = (id: TaskId) => (events: ReadonlyArray<TaskEvent>) =>
-    events.map((event) => openEvent(ring, id, event))
-
-  return {
-    ...store,
-    submit: (partition, tasks, options) =>
-      store.submit(
-        partition,
-        tasks.map((task) => sealTask(ring, partition, task)),
-        options
-      ),
-    turn: (partition, turn) =>
-      Effect.map(
-        store.turn(partition, {
-          ...turn,
-          settled: turn.settled.map((settlement) => sealSettlement(ring, partition, settlement)),
-          notes: turn.notes.map(([entry, json]) => [
-            entry,
-            ring.seal(notePlace(idIn(partition, ulidOfEntry(entry)), runOfEntry(entry)), json)
-          ])
-        }),
-        (reply) => ({ ...reply, claimed: reply.claimed.map((claim) => openClaim(partition, claim)) })
-      ),
-    orders: (worker, partitions) =>
-      Effect.map(store.orders(worker, partitions), ({ next }) => ({
-        next: Effect.map(next, (order) =>
-          order.kind === "run" ? { ...order, claim: openClaim(order.partition, order.claim) } : order
-        )
-      })),
-    cancel: (partition, ulid, reason, options) =>
-      Effect.map(store.cancel(partition, ulid, sealReason(ring, partition, reason), options), (cancelled) =>
-        cancelled.kind === "ended"
-          ? { ...cancelled, record: openRecord(ring, idIn(partition, ulid), cancelled.record).record }
-          : cancelled
-      ),
-    outbox: (partition, most, skip) =>
-      Effect.map(store.outbox(partition, most, skip), (messages) => messages.map(openMessage)),
-    drop: (partition, messages) =>
-      store.drop(
-        partition,
-        messages.map((message) => lying.get(message) ?? message)
-      ),
-    read: (partition, ulids) =>
-      Effect.map(store.read(partition, ulids), (all) =>
-        all.map((found, at) => {
-          if (found === undefined) return undefined
-          const id = idIn(partition, ulids[at]!)
-          const opened = openRecord(ring, id, found.record)
-          const { place } = found
-          if (place.kind !== "held" || place.note === undefined) return { ...found, ...opened }
-          const run = Number(/^..(\d+)/.exec(found.record)![1])
-          const note = Result.getOrUndefined(opening(ring, notePlace(id, run), place.note))
-          return { ...opened, place: { ...place, note } }
-        })
-      ),
-    ended: (partition, ulids, options) =>
-      Effect.map(store.ended(partition, ulids, options), (all) =>
-        all.map((record, at) =>
-          typeof record === "string" ? openEnded(ring, idIn(partition, ulids[at]!), record) : record
-        )
-      ),
-    append: (partition, worker, events) =>
-      store.append(
-        partition,
-        worker,
-        events.map((event) => {
-          const { data, entry, kind, seq } = event
-          const run = runOfEntry(entry)
-          const place = eventPlace(idIn(partition, ulidOfEntry(entry)), { kind, run, seq })
-          return { ...event, data: ring.seal(place, data) }
-        })
-      ),
-    events: (id, after, limit) => Effect.map(store.events(id, after, limit), openEvents(id)),
-    eventsOf: (partition, wanted, limit) =>
-      Effect.map(store.eventsOf(partition, wanted, limit), (all) =>
-        all.map((events, at) => openEvents(idIn(partition, wanted[at]!.ulid))(events))
-      ),
-    inbox: Effect.map(store.inbox, (inbox) => ({
-      ...inbox,
-      next: Effect.map(inbox.next, (hint) => openHint(ring, hint))
-    }))
-  }
-}
 
 const stepsOver = (ring: KeyRing, steps: Steps["Service"]): Steps["Service"] => {
   const placeOf = (id: TaskId, number: number) => `step ${id} ${number}`
@@ -308,7 +149,8 @@ const schedulesOver = (ring: KeyRing, schedules: Schedules["Service"]): Schedule
           notes: notes.filter(Result.isSuccess).map(({ success }) => success)
         })
       }),
-    change: (change) => schedules.change(sealChange(change))
+    change: (change) => schedules.change(sealChange(change)),
+    changeAll: (changes) => schedules.changeAll(changes.map(sealChange))
   }
 }
 

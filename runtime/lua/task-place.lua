@@ -5,7 +5,8 @@
 
   A call said again names the same tasks as it did before, so if the first of them is there the call has been here,
   and stores nothing. It always looks: a call whose connection was given up may still lie in the server's buffer
-  and run after its own repetition. It may not run when memory is full: Redis refuses it before its first write.
+  and run after its own repetition. What is owed may be carried by several at once, each with others beside it: so each of
+  these is looked for by itself. It may not run when memory is full: Redis refuses it before its first write.
 
   KEYS[1]  base   string   the partition's key prefix
   ARGV[1]  owed   0 | 1    1: they were acknowledged before, so no bound refuses them
@@ -32,26 +33,51 @@
 --- @include "ties"
 --- @include "orphans"
 
-local first_group, fields_of_group = 3 + tonumber(ARGV[2]) * 2, 9
+local first_group, fields_of_group, is_owed = 3 + tonumber(ARGV[2]) * 2, 9, ARGV[1] == "1"
 local first_entry = first_group > 3 and ARGV[3] or ARGV[first_group + fields_of_group]
-if not first_entry or records_or_letters_of({ first_entry })[1] then
+if not first_entry or (not is_owed and records_or_letters_of({ first_entry })[1]) then
   return 0
 end
 
-local count, groups, added, boxes, now = tonumber(ARGV[2]), {}, {}, {}, clock()
-local at = first_group
+local groups, added, boxes, now = {}, {}, {}, clock()
+-- Where each of those that are to be stored is among the arguments: the plain ones, and those of each group.
+local function places(first, last)
+  local all = {}
+  for at = first, last, 2 do
+    all[#all + 1] = at
+  end
+  if is_owed and #all > 0 then
+    local entries, new = {}, {}
+    for i, at in ipairs(all) do
+      entries[i] = ARGV[at]
+    end
+    for i, record in ipairs(records_or_letters_of(entries)) do
+      if not record then
+        new[#new + 1] = all[i]
+      end
+    end
+    return new
+  end
+  return all
+end
+local plain = places(3, first_group - 1)
+local count, at = #plain, first_group
 while at <= #ARGV do
   local size, first = tonumber(ARGV[at + 8]), at + fields_of_group
-  groups[#groups + 1] = { at = at, first = first, last = first + 2 * size - 1 }
-  count = count + size
+  local group = places(first, first + 2 * size - 1)
+  if #group > 0 then
+    group.at = at
+    groups[#groups + 1] = group
+  end
+  count = count + #group
   local box = ARGV[at + 1]
   if box ~= "" then
     boxes[#boxes + 1] = box
-    added[box] = (added[box] or 0) + size
+    added[box] = (added[box] or 0) + #group
   end
   at = first + 2 * size
 end
-if ARGV[1] == "0" then
+if not is_owed then
   local bound, limit = refusal(count, added)
   if bound then
     return { bound, limit }
@@ -64,7 +90,7 @@ if ARGV[1] == "0" then
   end
 end
 
-for at = 3, first_group - 1, 2 do
+for _, at in ipairs(plain) do
   keep(ARGV[at], ARGV[at + 1])
   queue(ARGV[at])
 end
@@ -86,7 +112,7 @@ for _, group in ipairs(groups) do
       boxed[box], order[#order + 1] = waiting, box
     end
   end
-  for at = group.first, group.last, 2 do
+  for _, at in ipairs(group) do
     local entry = ARGV[at]
     keep(entry, ARGV[at + 1])
     keep_ties(sub(entry, 1, 26), lines, expires, deadline)
@@ -119,11 +145,11 @@ if sooner or next(lists) or next(boxed) then
   ring()
 end
 if is_listened() then
-  for at = 3, first_group - 1, 2 do
+  for _, at in ipairs(plain) do
     note_life("submitted", id_of(ARGV[at]), 0, ARGV[at + 1], "")
   end
   for _, group in ipairs(groups) do
-    for at = group.first, group.last, 2 do
+    for _, at in ipairs(group) do
       note_life(ARGV[group.at] == "" and "submitted" or "scheduled", id_of(ARGV[at]), 0, ARGV[at + 1], "")
     end
   end

@@ -84,6 +84,7 @@ const make = Effect.gen(function* () {
     standing,
     due,
     change,
+    changeAll: (changes) => Effect.forEach(changes, change),
     read: (id) => Effect.map(clock, (now) => ({ now, schedule: stored.get(id), notes: slots.get(id) ?? [] })),
     list: (after = "", most) =>
       Effect.map(clock, (now) => ({

@@ -20,7 +20,7 @@ import {
   type TaskEvent
 } from "../store.ts"
 import type { WorkerId } from "../turn.ts"
-import { agentBoxKey, agentOfBox, isPlain, type Message } from "../mailbox.ts"
+import { agentBoxKey, agentOfBox, isPlain, type Message, type NewTask } from "../mailbox.ts"
 import {
   decodeRecord,
   type Entry,
@@ -44,11 +44,14 @@ const make = Effect.gen(function* () {
   const { channels, look: lookAt, of: heapOf } = yield* Heaps
   const clock = Effect.map(Clock.currentTimeMillis, Math.floor)
 
-  const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, tasks, options) {
+  const submit: Store["Service"]["submit"] = Effect.fnUntraced(function* (partition, given, options) {
     const heap = heapOf(partition)
     const now = yield* clock
+    const isNew = ({ entry }: NewTask) => heap.recordOf(ulidOfEntry(entry)) === undefined
+    // What is owed may be carried by several at once, each with others beside it.
+    const tasks = options?.owed === true ? given.filter(isNew) : given
     const first = tasks.find(isPlain) ?? tasks[0]
-    if (first === undefined || heap.recordOf(ulidOfEntry(first.entry)) !== undefined) return
+    if (first === undefined || !isNew(first)) return
     const added = new Map<string, number>()
     for (const { box } of tasks) if (box !== undefined) added.set(box.name, (added.get(box.name) ?? 0) + 1)
     const full = options?.owed === true ? undefined : heap.refusal(tasks.length, added, now)

@@ -1,10 +1,11 @@
 /**
- * Schedules in Redis: every method is one script on the one partition of schedules.
+ * Schedules in Redis: every method is one script on the one partition of schedules, or some where there is much to change.
  *
  * This file alone knows the order of the scripts' arguments and the shapes of their replies.
  */
 import { Effect, Layer } from "effect"
 import {
+  type Change,
   type Changed,
   ringWaitMaxMs,
   Schedules,
@@ -37,6 +38,48 @@ const changed: Readonly<Record<string, Changed>> = {
   "-2": "full"
 }
 
+const argumentsOf = ({
+  from = "",
+  id,
+  notes,
+  slot,
+  submits,
+  to
+}: Change): ReadonlyArray<string | number> => [
+  id,
+  from,
+  to?.version ?? "",
+  to?.text ?? "",
+  to?.lookAt ?? "",
+  slot ?? "",
+  notes.length,
+  submits.length,
+  ...notes,
+  ...submits.map(({ partition, task }) => lineOf({ kind: "submit", partition, task }))
+]
+
+/** How many characters of schedules, and of the tasks that they owe, one call changes: or one schedule that is larger. */
+const pieceMax = 1_048_576
+
+const sizeOf = ({ submits, to }: Change): number =>
+  submits.reduce((sum, { task }) => sum + task.record.length, to?.text.length ?? 0)
+
+/** In their order, so many that Redis is busy with none of them for long. */
+const piecesOf = (changes: ReadonlyArray<Change>): ReadonlyArray<ReadonlyArray<Change>> => {
+  const pieces: Array<Array<Change>> = []
+  let size = Number.POSITIVE_INFINITY
+  for (const change of changes) {
+    const own = sizeOf(change)
+    if (size + own > pieceMax || pieces.at(-1)!.length === schedulesAtOnce) {
+      pieces.push([])
+      size = 0
+    }
+    pieces.at(-1)!.push(change)
+    size += own
+  }
+  return pieces
+}
+
 const make = Effect.gen(function* () {
   const { address, call, keysOf, run: runScript } = yield* Scripted
   const run = <A>(name: ScriptName, args: ReadonlyArray<string | number>) =>
@@ -65,30 +108,28 @@ const make = Effect.gen(function* () {
     return { now: Number(now), schedules: schedulesOf(flat) }
   }, during("Schedules.list"))
 
-  const change: Schedules["Service"]["change"] = Effect.fnUntraced(function* ({
-    from = "",
-    id,
-    notes,
-    slot = "",
-    submits,
-    to
-  }) {
-    const reply = yield* run<number>("schedule-change", [
-      id,
-      from,
-      to?.version ?? "",
-      to?.text ?? "",
-      to?.lookAt ?? "",
-      slot,
-      schedulesMax,
-      schedulesOfAllMax,
-      slotNotesMax,
-      notes.length,
-      ...notes,
-      ...submits.map(({ partition, task }) => lineOf({ kind: "submit", partition, task }))
-    ])
-    return changed[reply]!
-  }, during("Schedules.change"))
+  const changePiece = (piece: ReadonlyArray<Change>) =>
+    Effect.map(
+      run<ReadonlyArray<number>>("schedule-change", [
+        schedulesMax,
+        schedulesOfAllMax,
+        slotNotesMax,
+        ...piece.flatMap(argumentsOf)
+      ]),
+      (replies) => replies.map((reply) => changed[reply]!)
+    )
+
+  const changeAll: Schedules["Service"]["changeAll"] = (changes) =>
+    Effect.forEach(piecesOf(changes), changePiece).pipe(
+      Effect.map((answers) => answers.flat()),
+      during("Schedules.changeAll")
+    )
+
+  const change: Schedules["Service"]["change"] = (one) =>
+    changePiece([one]).pipe(
+      Effect.map(([answer]) => answer!),
+      during("Schedules.change")
+    )
 
   const ear: Schedules["Service"]["ear"] = Effect.gen(function* () {
     const listener = yield* openLink({ name: "troupe-schedules", address }).pipe(
@@ -118,7 +159,7 @@ const make = Effect.gen(function* () {
     return { count, lateMs: first === undefined ? 0 : Math.max(0, now - Number(first)) }
   }).pipe(during("Schedules.standing"))
 
-  return Schedules.of({ due, read, list, change, standing, ear })
+  return Schedules.of({ due, read, list, change, changeAll, standing, ear })
 })
 
 /** Schedules shared by all processes of the Redis that `Scripted` reaches. */

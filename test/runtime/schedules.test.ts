@@ -1,11 +1,12 @@
 import { describe, expect } from "bun:test"
-import { Arbitrary, Effect, Layer, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { partitionKeys } from "../../runtime/keys.ts"
 import { Schedules, schedulesMax, schedulesOfAllMax, schedulesPartition } from "../../runtime/schedules.ts"
 import { Store } from "../../runtime/store.ts"
 import { aTask } from "../support/tasks.ts"
 import { TestTime } from "../support/time.ts"
 import { schedulesSuite } from "../suite/schedules.ts"
+import { answerAlike } from "../support/alike.ts"
 import { it } from "../support/effect.ts"
 import { aNamespace } from "../support/redis.ts"
 import { memorySchedules, redisSchedules } from "../support/schedules.ts"
@@ -100,7 +101,8 @@ const whole = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBe
 
 const Change = Schema.Struct({
   do: Schema.Literal("change"),
-  id: Schema.Literals(["a", "b"]),
+  /** Both in one call, or one. */
+  ids: Schema.Literals(["a", "b", "ab"]),
   /** Whether it names the version that is there. */
   stale: Schema.Literals([false, false, false, true]),
   to: Schema.Literals(["another", "another", "another", "the same", "none"]),
@@ -126,31 +128,33 @@ const runOn = Effect.fnUntraced(function* (commands: ReadonlyArray<typeof Comman
   const base = yield* time.now
   const seen: Array<unknown> = []
   const named = (id: string) => `${run}-${id}`
+  const changeOf = Effect.fnUntraced(function* (command: typeof Change.Type, id: string, at: number) {
+    const there = (yield* schedules.read(id)).schedule?.version
+    const { lookAt, slot } = command
+    return {
+      id,
+      from: command.stale ? "other" : there,
+      to:
+        command.to === "none"
+          ? undefined
+          : {
+              version: command.to === "the same" ? (there ?? "first") : `${run}-${at}`,
+              text: `text ${at}`,
+              lookAt: lookAt === undefined ? undefined : base + lookAt
+            },
+      slot: slot === undefined ? undefined : base + slot,
+      notes: Array.from({ length: command.notes }, (_, note) => `${at}.${note}`),
+      submits: Array.from({ length: command.to === "none" ? 0 : command.submits }, (_, task) => ({
+        partition,
+        task: owedTask(run, at, task)
+      }))
+    }
+  })
   for (const [at, command] of commands.entries()) {
     if (command.do === "change") {
-      const id = named(command.id)
-      const there = (yield* schedules.read(id)).schedule?.version
-      const from = command.stale ? "other" : there
-      const { lookAt, slot } = command
+      const changes = yield* Effect.forEach([...command.ids], (id) => changeOf(command, named(id), at))
       seen.push(
-        yield* schedules.change({
-          id,
-          from,
-          to:
-            command.to === "none"
-              ? undefined
-              : {
-                  version: command.to === "the same" ? (there ?? "first") : `${run}-${at}`,
-                  text: `text ${at}`,
-                  lookAt: lookAt === undefined ? undefined : base + lookAt
-                },
-          slot: slot === undefined ? undefined : base + slot,
-          notes: Array.from({ length: command.notes }, (_, note) => `${at}.${note}`),
-          submits: Array.from({ length: command.to === "none" ? 0 : command.submits }, (_, task) => ({
-            partition,
-            task: owedTask(run, at, task)
-          }))
-        })
+        changes.length === 1 ? yield* schedules.change(changes[0]!) : yield* schedules.changeAll(changes)
       )
     } else yield* time[command.do](command.ms)
     for (const id of ["a", "b"]) {
@@ -185,22 +189,12 @@ describe("memory and Redis", () => {
   it.live(
     "answer alike in random sequences of changes of schedules",
     () =>
-      Effect.gen(function* () {
-        const memory = yield* Layer.build(Layer.fresh(memorySchedules()))
-        const redis = yield* Layer.build(redisSchedules())
-        let run = 0
-        const alike = Effect.fnUntraced(function* (commands: ReadonlyArray<typeof Command.Type>) {
-          run += 1
-          const ours = yield* Effect.provideContext(runOn(commands, run), memory)
-          const theirs = yield* Effect.provideContext(runOn(commands, run), redis)
-          yield* Effect.try(() => expect(theirs).toEqual(ours))
-          return true
-        })
-        const sequences = Schema.Array(Command).check(Schema.isMinLength(10), Schema.isMaxLength(30))
-        const result = yield* Arbitrary.checkEffect(Arbitrary.schema(sequences), alike, { runs: 100 })
-
-        const failure = Arbitrary.formatCheckFailure(result)
-        if (failure !== undefined) return yield* Effect.die(new Error(failure))
+      answerAlike({
+        stores: [memorySchedules(), redisSchedules()],
+        command: Command,
+        length: 30,
+        runs: 100,
+        runOn
       }),
     120_000
   )

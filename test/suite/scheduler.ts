@@ -88,7 +88,7 @@ const aFrailPass = (chance: Chance, share: number) =>
     yield* pass.pipe(
       Effect.provideService(
         Schedules,
-        Schedules.of({ ...schedules, due: frail(schedules.due), change: frail(schedules.change) })
+        Schedules.of({ ...schedules, due: frail(schedules.due), changeAll: frail(schedules.changeAll) })
       ),
       Effect.provideService(
         Store,
@@ -138,6 +138,45 @@ export const schedulerSuite = (
         nextRuns: Array.from({ length: 10 }, (_, at) => after((at + 2) * minute)),
         lastRun: { slot: after(minute), outcome: "submitted" }
       })
+    })
+
+    promise("is fired with any number of others, by so many calls for a hundred of them", function* () {
+      const count = 250
+      yield* Effect.forEach(Array.from({ length: count }), (_, at) =>
+        create({ id: `s${at}`, ...(at % 2 === 0 ? { overlap: "skip" } : {}) })
+      )
+      const calls: Array<string> = []
+      const counting = <Service extends object>(service: Service): Service =>
+        new Proxy(service, {
+          get: (target, name) => {
+            const method: unknown = Reflect.get(target, name)
+            return typeof method !== "function"
+              ? method
+              : (...args: Array<unknown>): unknown => {
+                  calls.push(String(name))
+                  return Reflect.apply(method, target, args)
+                }
+          }
+        })
+      const counted = pass.pipe(
+        Effect.provideService(Schedules, counting(yield* Schedules)),
+        Effect.provideService(Store, counting(yield* Store))
+      )
+      yield* afterwards(minute - 1)
+      yield* advance(1)
+      yield* counted
+      calls.length = 0
+      yield* advance(minute)
+
+      yield* counted
+
+      const often = Map.groupBy(calls, (name) => name)
+      expect(often.get("changeAll")).toHaveLength(3)
+      // Whether the last runs live, of those that do not run beside them.
+      expect(often.get("ended")).toHaveLength(3)
+      expect(often.get("submit")).toHaveLength(3)
+      expect(calls.length).toBeLessThan(30)
+      expect(yield* taken()).toHaveLength(count + count / 2)
     })
 
     promise("is fired once by any number of schedulers that look at once", function* () {

@@ -156,6 +156,47 @@ export const schedulesSuite = (name: string, schedulesWith: SchedulesWith): void
       expect((yield* due()).next).toBe(startOfTime + 20)
     })
 
+    promise("are changed together, each as if it were alone", function* () {
+      yield* some(["a", "b", "c"])
+      const one = { slot: undefined, notes: ["n"], submits: [] }
+      const changes = [
+        { ...one, id: "a", from: "1", to: to("2"), submits: [aSubmit()] },
+        { ...one, id: "new", from: undefined, to: to("1", startOfTime - 1) },
+        { ...one, id: "b", from: "other", to: to("2"), submits: [aSubmit()] },
+        { ...one, id: "c", from: "1", to: to("2"), slot: startOfTime + 1, submits: [aSubmit()] },
+        { ...one, id: "none", from: "1", to: undefined }
+      ]
+      const changeAll = Schedules.use((schedules) => schedules.changeAll(changes))
+
+      expect(yield* changeAll).toEqual(["changed", "changed", "conflict", "early", "changed"])
+      expect(yield* changeAll).toEqual(["changed", "changed", "conflict", "early", "changed"])
+
+      expect(yield* owed).toEqual([{ kind: "submit", ...changes[0]!.submits[0]! }])
+      expect(yield* dueIds).toEqual(["new", "b", "c"])
+      expect((yield* read("a")).notes).toEqual(["n"])
+      expect((yield* read("b")).notes).toEqual([])
+    })
+
+    promise("are changed together, any number of them and however large they are", function* () {
+      const ids = Array.from(
+        { length: 2 * schedulesAtOnce + 5 },
+        (_, at) => `s${String(at).padStart(3, "0")}`
+      )
+      const large = "x".repeat(700_000)
+      const changes = ids.map((id, at) => ({
+        ...{ id, from: undefined, slot: undefined, notes: [], submits: [] },
+        to: to("1", startOfTime, at % 50 === 0 ? large : "small")
+      }))
+
+      expect(yield* Schedules.use((schedules) => schedules.changeAll(changes))).toEqual(
+        ids.map(() => "changed")
+      )
+
+      const { schedules } = yield* Schedules.use((schedules) => schedules.list(undefined, 1_000))
+      expect(schedules.map(({ id }) => id)).toEqual(ids)
+      expect(schedules[50]!.text).toBe(large)
+    })
+
     promise("are no longer due once their time was changed", function* () {
       yield* some(["a", "b", "c"])
       yield* change({ id: "a", from: "1", to: to("2", startOfTime + 1) })

@@ -1,6 +1,7 @@
 /** What every store promises, in sentences. Each runs in a namespace of its own, on a clock that it moves itself. */
 import { describe, expect } from "bun:test"
 import { Duration, Effect, Fiber } from "effect"
+import type { NewTask } from "../../runtime/mailbox.ts"
 import {
   hintEventMax,
   hintRecordMax,
@@ -20,7 +21,7 @@ import {
   runOfEntry,
   ulidOfEntry
 } from "../../runtime/task.ts"
-import { promisesOn, type StoreWith } from "../support/promises.ts"
+import { boxOf, promisesOn, type StoreWith } from "../support/promises.ts"
 import { Bell, partition } from "../support/stores.ts"
 import {
   anEnd,
@@ -154,6 +155,28 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
         later: 1,
         held: 0
       })
+    })
+
+    promise("of what is owed stores each task once, whatever others have stored of it", function* () {
+      const store = yield* Store
+      const owe = (...some: ReadonlyArray<NewTask>) => store.submit(partition, some, { owed: true })
+      const [ended, waits, fresh] = tasks(3)
+      const keyed = tasks(2, { box: boxOf("a") })
+      const later = [aTask({ due: { afterMs: 1_000 } }), aTask({ due: { afterMs: 1_000 } })]
+      yield* owe(ended!, waits!, keyed[0]!, later[0]!)
+      yield* claim("w", 1)
+      yield* turn("w", { settled: [end(ended!.entry)] })
+
+      yield* owe(ended!, waits!, fresh!, ...keyed, ...later)
+      yield* owe(waits!, keyed[0]!)
+
+      expect(yield* store.depth(partition)).toMatchObject({ lanes: { normal: 2 }, later: 2, boxed: 2 })
+      expect((yield* claim("w", 9)).toSorted()).toEqual(
+        [waits!, fresh!, keyed[0]!].map(({ entry }) => entry).toSorted()
+      )
+      yield* owe(keyed[0]!)
+      yield* turn("w", { settled: [end(keyed[0]!.entry)] })
+      expect(yield* claim("w", 9)).toEqual([keyed[1]!.entry])
     })
 
     promise(

@@ -22,7 +22,7 @@ export const obedient = ["w0", "w1", "w2", "w0'", "w1'"] as const
 export type Obedient = (typeof obedient)[number]
 
 export type Command =
-  | { readonly do: "submit"; readonly tasks: ReadonlyArray<NewTask> }
+  | { readonly do: "submit"; readonly tasks: ReadonlyArray<NewTask>; readonly owed?: true }
   | { readonly do: "turn"; readonly turn: Turn }
   | { readonly do: "evict" | "leave"; readonly worker: string }
   | { readonly do: "cancel"; readonly ulid: string; readonly orphan?: true }
@@ -136,7 +136,11 @@ export const runOn = ({ inboxes, keys, ordersUntilDrain, partition }: Stage) => 
     const operations = yield* Operations
     switch (command.do) {
       case "submit":
-        return yield* store.submit(partition, command.tasks.map(there.task))
+        return yield* store.submit(
+          partition,
+          command.tasks.map(there.task),
+          command.owed === true ? { owed: true } : undefined
+        )
       case "turn": {
         const hints = command.turn.hints.map(
           ([name, ulids]) => [inboxes[name as InboxName].name, ulids] as const

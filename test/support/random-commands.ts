@@ -8,6 +8,7 @@ import { clockJumpMs, type Settlement, type Turn, type TurnReply } from "../../r
 import { decodeRecord, encodeRecord, type Entry, ulidOfEntry } from "../../runtime/task.ts"
 import { chanceOf } from "./chance.ts"
 import { type Command, type InboxName, inboxNames, type Reply } from "./commands.ts"
+import { debtsBy } from "./random-debts.ts"
 import { handoverBy } from "./random-handover.ts"
 import { familyBy } from "./random-family.ts"
 import { operatorBy } from "./random-operator.ts"
@@ -62,6 +63,7 @@ export const aSequence = (seed: number): Sequence => {
   const hasOperator = !crowd && !swift && chance.of(0.4)
   const hasCancels = chance.of(0.4)
   const handover = handoverBy(chanceOf(~seed), tasks.ulids)
+  const debts = debtsBy(chanceOf(seed ^ 0x5b_d1_e9_95), tasks.ulids)
   const submits: Array<ReadonlyArray<NewTask>> = []
   const workers: Array<Worker> = Array.from({ length: crowd || swift || chance.of(0.6) ? 2 : 3 }, (_, at) =>
     aWorker(`w${at}`)
@@ -295,6 +297,7 @@ export const aSequence = (seed: number): Sequence => {
   }
 
   const observe = (command: Command, reply: Reply) => {
+    planned.push(...debts.after(command))
     if (deadly && command.do === "evict") {
       if (chance.of(0.3)) planned.push({ do: "evict", worker: one(workers).name })
       planned.push({ do: "listen" }, turn(), { do: "listen" }, turn())

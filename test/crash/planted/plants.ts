@@ -189,7 +189,7 @@ export const plants: ReadonlyArray<Plant> = [
   },
   {
     bug: "the deaths of workers are not counted",
-    changes: [lua("lib/give-back", "(lost_by and 1 or 0)", "0")],
+    changes: [lua("lib/give-back", "crashes = crashes + 1", "crashes = crashes + 0")],
     breaks: ["I1", "I6"],
     campaign: { mix: { plain: 1 }, sure: [[400, async ({ poison }) => poison()]] }
   },
@@ -276,8 +276,8 @@ export const plants: ReadonlyArray<Plant> = [
     changes: [
       ts(
         "runtime/redis/link",
-        "Effect.andThen(Effect.forever(Effect.flatMap(reconnect, use)))",
-        "Effect.andThen(Effect.never)"
+        "Effect.forever(Effect.flatMap(reconnect, (fresh) => Effect.raceFirst(use(fresh), sayOver)))",
+        "Effect.never"
       )
     ],
     breaks: ["I1", "L1"],
