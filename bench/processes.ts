@@ -62,6 +62,8 @@ export interface Asking extends Pick<Load, "inFlight" | "inputBytes"> {
 export interface Scheduling {
   readonly count: number
   readonly everyMs: number
+  /** When they are due first, in Unix milliseconds; at once or a period from now where it is absent, as the system has it. */
+  readonly firstAt?: number
 }
 
 /** Tasks to ask for that are due one after the other, so far apart in milliseconds. */
@@ -97,6 +99,8 @@ export interface Commands {
   readonly wait: (waiting: Waiting) => Promise<Asked>
   readonly work: (concurrency: number, mix?: Mix) => Promise<void>
   readonly schedule: (scheduling: Scheduling) => Promise<void>
+  /** Resolves with how many milliseconds after a time so many runs have begun in this process. */
+  readonly begun: (runs: { readonly count: number; readonly after: number }) => Promise<number>
   /** How many runs this process has begun. */
   readonly ran: () => Promise<number>
   /** Ends `work`, and lets what runs finish. */

@@ -112,9 +112,15 @@ const commands: Commands = {
     stopWork = await client.work(concurrency, mix)
   },
 
-  async schedule({ count, everyMs }) {
+  async schedule({ count, everyMs, firstAt }) {
     let next = 0
-    await repeatedly(20, () => (next < count ? client.schedule!(next++, everyMs) : undefined))
+    await repeatedly(20, () => (next < count ? client.schedule!(next++, everyMs, firstAt) : undefined))
+  },
+
+  async begun({ after, count }) {
+    await Bun.sleep(after - Date.now())
+    while (runs.begun < count) await Bun.sleep(5)
+    return Date.now() - after
   },
 
   ran: () => Promise.resolve(runs.begun),

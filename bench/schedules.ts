@@ -1,6 +1,7 @@
-/** What many schedules cost that all fall due again and again, and whether each firing comes. */
-import { Effect } from "effect"
+/** What many schedules cost that all fall due again and again, whether each firing comes, and how late when all come at once. */
+import { Clock, Effect } from "effect"
 import type { Bench, Measured, Metric, Stage } from "./frame.ts"
+import { BenchFailed } from "./processes.ts"
 import { bullmq } from "./systems/bullmq.ts"
 import { troupe } from "./systems/troupe.ts"
 
@@ -15,7 +16,16 @@ const workerCpu = cost("worker")
 
 const name = `every ${everyMs / 1_000} s`
 
-const round = Effect.fnUntraced(function* ({ measure, quick, start }: Stage) {
+const atOnceOf = (quick: boolean) => (quick ? 1_000 : 5_000)
+const atOnce = "all at once"
+const late: Metric = { name: "the last runs after", unit: "ms", better: "less" }
+const hourMs = 3_600_000
+/** How long it may take until the first of them is made, and to make each. */
+const leadMs = 2_000
+const makingMs = 3
+
+/** Schedules that are due again and again, at times that lie anywhere in their period. */
+const again = Effect.fnUntraced(function* ({ measure, quick, start }: Stage) {
   const count = countOf(quick)
   const worker = yield* start
   yield* worker.call("work", 200)
@@ -32,11 +42,35 @@ const round = Effect.fnUntraced(function* ({ measure, quick, start }: Stage) {
   ] satisfies ReadonlyArray<Measured>
 }, Effect.scoped)
 
+/** Schedules that are due at the same moment, as those of a midnight are. */
+const together = Effect.fnUntraced(function* ({ measure, quick, start }: Stage) {
+  const count = atOnceOf(quick)
+  const worker = yield* start
+  yield* worker.call("work", 200)
+  const firstAt = (yield* Clock.currentTimeMillis) + leadMs + count * makingMs
+  yield* worker.call("schedule", { count, everyMs: hourMs, firstAt })
+  if ((yield* Clock.currentTimeMillis) >= firstAt)
+    return yield* new BenchFailed({ reason: "schedules were due before all of them were there" })
+  const spent = yield* measure([worker], worker.call("begun", { count, after: firstAt }))
+  return [
+    { case: atOnce, metric: late, value: spent.value },
+    { case: atOnce, metric: redisCpu, value: spent.redisMicros / count },
+    { case: atOnce, metric: workerCpu, value: spent.micros[0]! / count }
+  ] satisfies ReadonlyArray<Measured>
+}, Effect.scoped)
+
+const round = Effect.fnUntraced(function* (stage: Stage) {
+  const measured = yield* again(stage)
+  yield* stage.clear
+  return [...measured, ...(yield* together(stage))]
+})
+
 export const schedules: Bench = {
   name: "schedules",
   says: "1 000 schedules that fire every second: what a firing costs, and whether each comes",
   about: (quick) => [
-    `${countOf(quick)} schedules, each due every ${everyMs / 1_000} s, for ${secondsOf(quick)} s; one process fires and runs them.`
+    `${countOf(quick)} schedules, each due every ${everyMs / 1_000} s, for ${secondsOf(quick)} s; one process fires and runs them.`,
+    `Then ${atOnceOf(quick)} that are all due at the same moment.`
   ],
   systems: [troupe, bullmq],
   rounds: (quick) => (quick ? 1 : 3),

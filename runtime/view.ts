@@ -172,20 +172,27 @@ const living = (id: TaskId, found: Found, handlers: FindHandler): TaskView => {
 
 const ended = (id: TaskId, record: string, handlers: FindHandler): TaskView => {
   const { header, json } = decodeRecord(record)
-  const { error, finishedAt, startedAt, task, worker } = readOutcome(json)
-  const last =
-    startedAt === undefined
-      ? []
-      : [{ attempt: header.run, worker, startedAt, finishedAt, ...(error === undefined ? {} : { error }) }]
+  const { error, finishedAt, startedAt, task, unreadable, worker } = readOutcome(json)
+  // One that ended while nobody ran it has none, and its next run never was.
+  const attempt = worker === "" && unreadable === undefined ? header.run - 1 : header.run
+  const past = pastOf(header, task)
+  const isListed = worker === "" || past.at(-1)?.attempt === attempt
+  const last = {
+    attempt,
+    worker,
+    startedAt: startedAt ?? finishedAt,
+    finishedAt,
+    ...(error === undefined ? {} : { error })
+  }
   return {
     ...common(id, header, task, handlers),
     ...standing(header, { kind: "ended" }),
-    // One that ended without a run of it being seen has none.
+    attempt,
     ...(worker === "" ? {} : { worker }),
     ...(startedAt === undefined ? {} : { startedAt }),
     finishedAt,
     ...(error === undefined ? {} : { error }),
-    attempts: [...pastOf(header, task), ...last]
+    attempts: isListed ? past : [...past, last]
   }
 }
 

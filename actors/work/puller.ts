@@ -32,11 +32,10 @@ import { Holdings } from "./holdings.ts"
 import { Lease } from "./lease.ts"
 import { beatsPerLease, openPulse } from "./pulse.ts"
 import { openRuns } from "./runs.ts"
-import { releaseOf, type Settled, sayingsOf } from "./settled.ts"
+import { releaseOf, saidAtOnce, type Settled, sayingsOf } from "./settled.ts"
 import { openWaking } from "./waking.ts"
 
-/** How much one turn says at most. A script over these stays under 5 ms. */
-const settleMax = 500
+/** How many notes one turn says at most. */
 const notesMax = 250
 
 /** How many turns are in flight at once. */
@@ -348,7 +347,7 @@ export const openPuller = Effect.fnUntraced(function* (
     if (permits.length > 0 || permitsNews || again) demand.keptEnough()
     else demand.keep()
     const want = demand.next(permits.length > 0)
-    const said = settled.splice(0, settleMax)
+    const said = settled.splice(0, saidAtOnce(settled))
     const turn = compose(said, want, permits)
     saying.add(said)
     owed = false

@@ -65,6 +65,30 @@ export const coolOf = (limits: ReadonlyArray<Limit>, ending: Ending): ReadonlyAr
   return names.map((name) => ({ name, forMs: after.ms }))
 }
 
+/** How many settlements a turn says, of which a script stays under 5 ms, and how many characters of them: more would get no answer in time. */
+export const settleMax = 500
+export const settleCharactersMax = 16 * 1024 * 1024
+
+const charactersOf = (settlement: Settlement): number => {
+  if (settlement.kind === "release") return 0
+  const { length } = settlement.record
+  if (settlement.kind !== "end" || settlement.act === undefined) return length
+  const { sent, state } = settlement.act
+  const owed = sent.reduce((sum, one) => sum + (one.kind === "submit" ? one.task.record.length : 0), 0)
+  return length + (state?.json.length ?? 0) + owed
+}
+
+/** How many of what is to be said one turn says: the first in any case. */
+export const saidAtOnce = (settled: ReadonlyArray<Settled>): number => {
+  const most = Math.min(settled.length, settleMax)
+  let characters = 0
+  for (let count = 0; count < most; count++) {
+    characters += charactersOf(settled[count]!.settlement)
+    if (characters > settleCharactersMax) return Math.max(1, count)
+  }
+  return most
+}
+
 /** What a turn says of these: the settlements, what is tidied with them, and whom their ends are told to. */
 export const sayingsOf = (
   said: ReadonlyArray<Settled>

@@ -55,8 +55,12 @@ export const bullmq: System = {
         queue.addBulk(inputs.map((data) => ({ name: job, data, opts: optionsOf(mix, data) }))),
       ask: (data) => ask(data),
       askLater: (data, delay) => ask(data, { delay }),
-      schedule: (i, every) =>
-        queue.upsertJobScheduler(`s${i}`, { every }, { name: job, data: { i, text: "" } }),
+      schedule: (i, every, firstAt) =>
+        queue.upsertJobScheduler(
+          `s${i}`,
+          { every, ...(firstAt !== undefined && { startDate: firstAt }) },
+          { name: job, data: { i, text: "" } }
+        ),
       work: async (concurrency, mix) => {
         const limiter = { max: mixLimit.count, duration: mixLimit.perMs }
         const limited = mix === "limited" ? { limiter } : {}

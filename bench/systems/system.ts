@@ -84,7 +84,7 @@ export interface Client {
   readonly askAgent?: (input: Input) => Promise<unknown>
 
   /** Makes a schedule of no-op tasks. Absent where no bench does. */
-  readonly schedule?: (number: number, everyMs: number) => Promise<unknown>
+  readonly schedule?: (number: number, everyMs: number, firstAt?: number) => Promise<unknown>
 
   /** Runs no-op tasks, `concurrency` at a time, until the function it resolves with is called. */
   readonly work: (concurrency: number, mix?: Mix) => Promise<() => Promise<void>>

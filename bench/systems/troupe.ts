@@ -76,7 +76,12 @@ export const troupe: System = {
       ask: (input) => client.ask(noop, input),
       askAgent: (input) => client.ask(counter, messageOf(input), { key: agentOf(input) }),
       askLater: (input, delay) => client.ask(noop, input, { delay }),
-      schedule: (i, every) => client.schedules.create(noop, { i, text: "" }, { every }),
+      schedule: (i, every, firstAt) =>
+        client.schedules.create(
+          noop,
+          { i, text: "" },
+          { every, ...(firstAt !== undefined && { startAt: new Date(firstAt) }) }
+        ),
       work: async (concurrency) => {
         const work = await client.work({ queues: { default: concurrency } })
         return work.stop

@@ -115,6 +115,10 @@ export class Heap extends Boxes {
         const cell = this.agentCell(agent)
         cell.failures += 1
         cell.quarantined = { at: now, ulid }
+      } else if (agent !== undefined && !record.startsWith("S")) {
+        // A timer is over whose message was ended by somebody else's hand.
+        const timers = this.agents.get(agent)?.timers ?? new Map<string, string>()
+        for (const [name, timer] of timers) if (timer === ulid) timers.delete(name)
       }
       this.taken.get(name)?.delete(entryOfHeader(ulid, decodeRecord(record).header))
     }
@@ -193,6 +197,12 @@ export class Heap extends Boxes {
     counts.set(counter, (counts.get(counter) ?? 0) + count)
   }
 
+  /** When a run began, of which a worker has noted that it lasts. */
+  private startedAt(entry: Entry): number | undefined {
+    const [, at] = /"startedAt":(\d+)/.exec(this.running.get(entry) ?? "") ?? []
+    return at === undefined ? undefined : Number(at)
+  }
+
   /** Ends living tasks before their time, wherever they are; whoever runs one is told to stop. */
   endEarly(
     ulids: ReadonlyArray<string>,
@@ -208,6 +218,7 @@ export class Heap extends Boxes {
       const { header, json } = decodeRecord(record)
       const entry = entryOfHeader(ulid, header)
       const worker = this.holderOf(entry)
+      const startedAt = worker === undefined ? undefined : this.startedAt(entry)
       if (worker === undefined) this.later.delete(entry)
       else {
         this.heldBy(worker).delete(entry)
@@ -219,6 +230,7 @@ export class Heap extends Boxes {
       const outcome: Outcome = {
         task: readEnvelope(json),
         worker: worker ?? "",
+        ...(startedAt === undefined ? {} : { startedAt }),
         finishedAt: now,
         error
       }
@@ -252,7 +264,7 @@ export class Heap extends Boxes {
     const again: Array<Entry> = []
     const suspects: Array<Entry> = []
     for (const entry of [...entries].sort()) {
-      const startedAt = /"startedAt":(\d+)/.exec(this.running.get(entry) ?? "")?.[1]
+      const startedAt = this.startedAt(entry)
       this.running.delete(entry)
       if (!this.isCurrent(entry)) continue
       const ulid = ulidOfEntry(entry)
@@ -293,7 +305,7 @@ const withLost = (
   header: Header,
   worker: WorkerId,
   lostAt: number,
-  startedAt: string | undefined
+  startedAt: number | undefined
 ): Header => ({
   ...header,
   crashes: header.crashes + 1,
@@ -302,7 +314,7 @@ const withLost = (
     {
       attempt: header.run,
       worker,
-      ...(startedAt === undefined ? {} : { startedAt: Number(startedAt) }),
+      ...(startedAt === undefined ? {} : { startedAt }),
       lostAt
     }
   ]

@@ -50,3 +50,29 @@ describe("a task whose worker died", () => {
     ])
   })
 })
+
+describe("a task that ended while it ran, by somebody else's hand", () => {
+  const error = { type: "Cancelled", message: "not needed" }
+  const ended = (over: object, lost?: Header["lost"]) => {
+    const outcome = { task: { name: "test" }, worker: "w", finishedAt: 80, error, ...over }
+    const header: Header = { letter: "C", lane: "normal", run: 2, crashes: 0, ...(lost && { lost }) }
+    const record = encodeRecord(header, JSON.stringify(outcome))
+    return viewOf(id, { record, place: { kind: "ended" } }, () => undefined)
+  }
+
+  test("lists that run, from when it is known to have begun", () => {
+    expect(ended({ startedAt: 70 })).toMatchObject({
+      attempt: 2,
+      startedAt: 70,
+      attempts: [{ attempt: 2, worker: "w", startedAt: 70, finishedAt: 80, error }]
+    })
+    expect(ended({}).attempts).toMatchObject([{ startedAt: 80, finishedAt: 80 }])
+  })
+
+  test("lists no run that never began, and a lost one once", () => {
+    expect(ended({ worker: "" })).toMatchObject({ attempt: 1, attempts: [] })
+    expect(ended({}, [{ attempt: 2, worker: "w", lostAt: 80 }]).attempts).toMatchObject([
+      { attempt: 2, error: { type: "WorkerLost" } }
+    ])
+  })
+})

@@ -382,6 +382,68 @@ export const agentsSuite = (name: string, storeWith: StoreWith): void => {
     })
   })
 
+  describe(`the timers of an agent in ${name} whose messages end otherwise`, () => {
+    const armed = Effect.fnUntraced(function* (over: Parameters<typeof aMessage>[1] = {}) {
+      const first = aMessage()
+      const timer = aMessage(cart, { due: { afterMs: 1_000 }, ...over })
+      yield* submit(first, timer)
+      yield* claim("w", 1)
+      yield* turn("w", {
+        settled: [did(first.entry, { timers: [{ kind: "set", name: "t", ulid: timer.ulid }] })]
+      })
+      return timer
+    })
+    const names = Effect.map(stateOf(), ({ timers }) => [...timers.keys()])
+
+    promise(
+      "are forgotten when somebody cancels them, before they are due or while they are handled",
+      function* () {
+        const waits = yield* armed()
+        yield* (yield* Store).cancel(partition, waits.ulid, "test")
+        expect(yield* names).toEqual([])
+
+        yield* (yield* Agents).resume(partition, cart, { box: boxNamed(cart).name, reset: true })
+        const runs = yield* armed()
+        yield* advance(1_000)
+        expect(yield* claim("w", 1)).toEqual([runs.entry])
+        expect(yield* names).toEqual(["t"])
+        yield* (yield* Store).cancel(partition, runs.ulid, "test")
+        expect(yield* names).toEqual([])
+      }
+    )
+
+    for (const bound of ["expiresAt", "deadlineAt"] as const)
+      promise(`are forgotten when their ${bound} is over`, function* () {
+        yield* armed({ [bound]: startOfTime + 500 })
+        yield* advance(500)
+        yield* turn("w")
+
+        expect(yield* names).toEqual([])
+      })
+
+    promise("are not forgotten when another of the same name has taken their place", function* () {
+      const timer = yield* armed()
+      const [second, later] = [aMessage(), aMessage(cart, { due: { afterMs: 2_000 } })]
+      yield* submit(second, later)
+      yield* claim("w", 1)
+      const { revision: base } = yield* stateOf()
+      const set = [{ kind: "set" as const, name: "t", ulid: later.ulid }]
+      yield* turn("w", { settled: [did(second.entry, { base, timers: set })] })
+
+      expect(yield* letterOf(timer.ulid)).toBe("C")
+      expect((yield* stateOf()).timers).toEqual(new Map([["t", later.ulid]]))
+    })
+
+    promise("stay when they fail for good: who puts them back to work finds them", function* () {
+      const timer = yield* armed()
+      yield* advance(1_000)
+      yield* claim("w", 1)
+      yield* turn("w", { settled: [end(timer.entry, "F")] })
+
+      expect(yield* names).toEqual(["t"])
+    })
+  })
+
   describe(`an agent whose message has failed for good, in ${name}`, () => {
     promise("hands out nothing and refuses new messages, and says why", function* () {
       const { bad } = yield* quarantined

@@ -163,9 +163,15 @@ export const earlyEndsSuite = (name: string, storeWith: StoreWith): void => {
       const entry = yield* aRun()
       const event: NewEvent = { entry, seq: 1, kind: "chunk", data: "1" }
 
+      yield* turn("w", { notes: [[entry, `{"worker":"w","startedAt":7,"progress":{}}`]] })
+
       yield* cancel(ulidOfEntry(entry))
 
-      expect(yield* outcomeOf(ulidOfEntry(entry))).toMatchObject({ worker: "w", finishedAt: startOfTime })
+      expect(yield* outcomeOf(ulidOfEntry(entry))).toMatchObject({
+        worker: "w",
+        startedAt: 7,
+        finishedAt: startOfTime
+      })
       expect(yield* (yield* Store).append(partition, "w", [event])).toEqual([entry])
       expect((yield* turn("w", { notes: [[entry, "{}"]] })).lost).toEqual([entry])
       expect((yield* turn("w", { settled: [end(entry)] })).lost).toEqual([entry])

@@ -42,14 +42,16 @@ local function set_timers(entry, agent, lines, now, retention)
     local earlier = redis.call("HGET", hash, "timer:" .. name)
     if sign == "=" then
       if earlier == id_of(entry) then
-        redis.call("HDEL", hash, "timer:" .. name)
+        redis.call("HDEL", hash, "timer:" .. name, "timerof:" .. earlier)
       end
     else
-      over[#over + 1] = earlier or nil
+      if earlier then
+        over[#over + 1] = earlier
+        redis.call("HDEL", hash, "timer:" .. name, "timerof:" .. earlier)
+      end
       if sign == "+" then
-        redis.call("HSET", hash, "timer:" .. name, sub(rest, 1, 26))
-      else
-        redis.call("HDEL", hash, "timer:" .. name)
+        local id = sub(rest, 1, 26)
+        redis.call("HSET", hash, "timer:" .. name, id, "timerof:" .. id, name)
       end
     end
   end

@@ -18,8 +18,10 @@ local function end_early(ids, letter, error, now, retention)
     if record and byte(record) == 81 then
       local head, crashes, json = string.match(record, "^Q(%a%d+)%.([^{]+)(.*)$")
       local entry = ids[i] .. head
-      local worker = holder_of(entry)
+      local worker, began = holder_of(entry), ""
       if worker then
+        local started = started_in(redis.call("HGET", key.running, entry))
+        began = started == "" and "" or ',"startedAt":' .. started
         redis.call("SREM", key.held(worker), entry)
         redis.call("HDEL", key.running, entry)
         redis.call("SPUBLISH", key.orders(worker), "stop " .. entry)
@@ -30,7 +32,7 @@ local function end_early(ids, letter, error, now, retention)
       end
       ended[#ended + 1] = ids[i]
       outcomes[#outcomes + 1] = letter .. head .. "." .. crashes .. '{"task":' .. json .. ',"worker":"'
-        .. (worker or "") .. '","finishedAt":' .. digits(now) .. ',"error":' .. error .. "}"
+        .. (worker or "") .. '"' .. began .. ',"finishedAt":' .. digits(now) .. ',"error":' .. error .. "}"
     end
   end
   if #ended > 0 then

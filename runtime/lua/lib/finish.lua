@@ -42,6 +42,15 @@ local function quarantine(agent, id, now)
   redis.call("ZADD", key.agents, 0, agent)
 end
 
+-- A timer is over whose message was ended by somebody else's hand: it is none of the agent's any more.
+local function forget_timer(agent, id)
+  local hash, reverse = key.agent(agent), "timerof:" .. id
+  local name = redis.call("HGET", hash, reverse)
+  if name then
+    redis.call("HDEL", hash, "timer:" .. name, reverse)
+  end
+end
+
 -- The box that the lines of a task name, if they do; and whether they say more than that.
 local function read_lines(lines)
   local name = string.match("\n" .. lines, "\nb%d+o? ([^\n]*)")
@@ -58,6 +67,8 @@ local function leave_boxes(boxed, names, ids, records, now)
       local record = records[i]
       if agent and has_failed(record) then
         quarantine(agent, ids[i], now)
+      elseif agent and byte(record) ~= 83 then
+        forget_timer(agent, ids[i])
       end
       -- The record names the run whose entry takes up the room.
       runs[k] = ids[i] .. string.match(record, "^.(%a%d+)")

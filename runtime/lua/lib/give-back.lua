@@ -12,9 +12,8 @@ local function give_back(entries, lost_by, now, retention, crashes_suspect, cras
       local head, counted, losses, json = string.match(record, "^Q(%a%d+)%.(%d+)([^{]*)(.*)$")
       local crashes = tonumber(counted)
       if lost_by then
-        local started = string.match(notes[i] or "", '"startedAt":(%d+)') or ""
         crashes = crashes + 1
-        losses = losses .. "@" .. run_of(entry) .. "," .. started .. "," .. digits(now) .. "," .. lost_by
+        losses = losses .. "@" .. run_of(entry) .. "," .. started_in(notes[i]) .. "," .. digits(now) .. "," .. lost_by
       end
       if lost_by and crashes >= crashes_max then
         ended[#ended + 1] = id_of(entry)

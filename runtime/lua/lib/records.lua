@@ -102,6 +102,11 @@ local function records_or_letters_of(list)
   return records
 end
 
+-- When a run began, of which a worker has noted that it lasts; "" where none has.
+local function started_in(note)
+  return string.match(note or "", '"startedAt":(%d+)') or ""
+end
+
 -- Whether a record is of a living task whose newest run is the one `entry` starts: an entry that was left in a
 -- mailbox when its task ended, or ran again, is not. Runs of one digit are told by their bytes.
 local function is_current(record, entry)

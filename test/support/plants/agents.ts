@@ -35,7 +35,13 @@ export const agentPlants: ReadonlyArray<Plant> = [
     `if state ~= "" then\n      written[agent] = {`,
     `if state ~= "" and not next(written[agent]) then\n      written[agent] = {`
   ),
-  plant("a timer that was set again is not cancelled", "      over[#over + 1] = earlier or nil\n", ""),
+  plant("a timer that was set again is not cancelled", "        over[#over + 1] = earlier\n", ""),
+  plant("a timer outlives its message", "elseif agent and byte(record) ~= 83 then", "elseif false then"),
+  plant(
+    "a timer goes with the one whose place it took",
+    `redis.call("HDEL", hash, "timer:" .. name, "timerof:" .. earlier)`,
+    `redis.call("HDEL", hash, "timer:" .. name)`
+  ),
   plant(
     "any message ends a timer of its name",
     "      if earlier == id_of(entry) then\n",

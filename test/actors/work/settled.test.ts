@@ -1,0 +1,54 @@
+import { describe, expect, test } from "bun:test"
+import {
+  releaseOf,
+  saidAtOnce,
+  type Settled,
+  settleCharactersMax,
+  settleMax
+} from "../../../actors/work/settled.ts"
+import type { Settlement } from "../../../runtime/turn.ts"
+import { aTask } from "../../support/tasks.ts"
+
+const said = (settlement: Settlement): Settled => ({
+  settlement,
+  noted: false,
+  streamed: false,
+  reply: undefined
+})
+
+const { entry } = aTask()
+
+/** An end of so many characters. */
+const ending = (characters: number): Settled => said({ kind: "end", entry, record: "x".repeat(characters) })
+
+const half = settleCharactersMax / 2
+
+describe("a turn says", () => {
+  test("so many ends at most", () => {
+    expect(saidAtOnce([])).toBe(0)
+    expect(saidAtOnce(Array.from({ length: settleMax }, () => ending(5)))).toBe(settleMax)
+    expect(saidAtOnce(Array.from({ length: settleMax + 1 }, () => ending(5)))).toBe(settleMax)
+  })
+
+  test("no more than so many characters of them, unless the first has more", () => {
+    expect(saidAtOnce([ending(half), ending(half), ending(1)])).toBe(2)
+    expect(saidAtOnce([ending(2 * half + 1), ending(1)])).toBe(1)
+    expect(saidAtOnce([ending(1), ending(2 * half + 1)])).toBe(1)
+  })
+
+  test("as much of what goes back to its mailbox as of anything small", () => {
+    expect(saidAtOnce([ending(half), ending(half), releaseOf(entry)])).toBe(3)
+  })
+
+  test("with the end of a message the state of its agent, and what that sends", () => {
+    const state = { json: "x".repeat(half), version: 1 }
+    const sent = [
+      { kind: "submit" as const, partition: "default.0", task: { ...aTask(), record: "x".repeat(half) } }
+    ]
+    const act = { agent: "a/k", base: "0", state, timers: [], sent }
+    const message = said({ kind: "end", entry, record: "x", act })
+
+    expect(saidAtOnce([message, ending(1)])).toBe(1)
+    expect(saidAtOnce([ending(1), message])).toBe(1)
+  })
+})
