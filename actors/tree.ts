@@ -16,6 +16,7 @@ import { render } from "../runtime/supervision/tree.ts"
 import * as Gate from "./access/gate.ts"
 import * as Keys from "./access/keys.ts"
 import { deliver } from "./callback/deliver.ts"
+import * as Births from "./dispatch/births.ts"
 import * as Dispatcher from "./dispatch/dispatcher.ts"
 import * as Follow from "./follow/follow.ts"
 import * as Lifecycle from "./follow/lifecycle.ts"
@@ -88,4 +89,4 @@ export const worker = (options: Parameters<typeof Worker.open>[0] = {}) =>
       )
       return Context.make(Worker.Worker, worker).pipe(Context.add(Supervisor, supervisor))
     })
-  ).pipe(Layer.provide(Dispatcher.offspring))
+  ).pipe(Layer.provide(Births.layer))

@@ -6,7 +6,7 @@
  * at all.
  */
 import { type Duration, type Effect, type Layer, Result, Schema } from "effect"
-import { type AnySchema, check, Misfit, type Whatever } from "./check.ts"
+import { type AnySchema, check, isSchema, Misfit, type Whatever } from "./check.ts"
 import {
   type AgentContext,
   type AgentContextFx,
@@ -29,6 +29,7 @@ import {
   type TypeOf
 } from "./handler.ts"
 import { nearest } from "./nearest.ts"
+import { type Names, refuseStranger } from "./option-names.ts"
 
 interface MessageOptions {
   /** Checked before a message is acknowledged, and again before it is handled. Default: any JSON value. */
@@ -97,8 +98,8 @@ type ProtocolIn<Ms extends Messages> = {
 export interface MessageJson {
   readonly message: string
   readonly input?: unknown
-  /** The timer whose message this is. */
-  readonly timer?: { readonly name: string; readonly everyMs?: number }
+  /** The timer whose message this is. One that goes on says when it was due, in Unix milliseconds on Redis's clock. */
+  readonly timer?: { readonly name: string; readonly everyMs?: number; readonly dueAt?: number }
 }
 
 /** A defined agent, as `defineAgent` makes it: handlers and submitters know it by its `name`. */
@@ -110,7 +111,11 @@ export interface AgentDefinition<P extends Protocol = Protocol>
 
 const passivateDefault = "1 minute"
 
-const TimerJson = Schema.Struct({ name: Schema.String, everyMs: Schema.optionalKey(Schema.Int) })
+const TimerJson = Schema.Struct({
+  name: Schema.String,
+  everyMs: Schema.optionalKey(Schema.Int),
+  dueAt: Schema.optionalKey(Schema.Number)
+})
 const isTimer = Schema.is(TimerJson)
 
 const misfit = (path: string, message: string) => Result.fail(new Misfit({ faults: [{ path, message }] }))
@@ -147,6 +152,33 @@ const readMessage = (messages: ReadonlyMap<string, MessageSpec>): TaskDefinition
   }
 }
 
+const agentNames: Names<AgentOptions<never, never>> = {
+  name: true,
+  queue: true,
+  priority: true,
+  timeout: true,
+  retry: true,
+  state: true,
+  messages: true,
+  limits: true,
+  passivateAfter: true,
+  onBusy: true
+}
+const stateNames: Names<StateOptions> = { schema: true, version: true, initial: true, migrate: true }
+const messageNames: Names<MessageOptions> = { input: true, output: true }
+const policies: Readonly<Record<OnBusy, true>> = {
+  enqueue: true,
+  reject: true,
+  coalesce: true,
+  interrupt: true
+}
+
+const refuseNoSchema = (where: string, schemas: Readonly<Record<string, unknown>>) => {
+  for (const [field, schema] of Object.entries(schemas)) {
+    if (schema !== undefined && !isSchema(schema)) throw new TypeError(`${where}${field} is no schema`)
+  }
+}
+
 const messageName = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
 
 const standard = {
@@ -161,12 +193,15 @@ const specsOf = (
   inEffects: boolean
 ): ReadonlyMap<string, MessageSpec> => {
   const specs = new Map<string, MessageSpec>()
-  for (const [message, { input, output }] of Object.entries(messages)) {
+  for (const [message, options] of Object.entries(messages)) {
+    const { input, output } = options
     if (!messageName.test(message)) {
       throw new TypeError(
         `agent ${name}: message "${message}" is not 1 to 64 of A-Z a-z 0-9 _ -, a letter first`
       )
     }
+    refuseStranger(`agent ${name}: messages.${message}.`, options, messageNames)
+    refuseNoSchema(`agent ${name}: messages.${message}.`, { input, output })
     if (typeof handle[message] !== "function")
       throw new TypeError(`agent ${name}: handle.${message} is missing`)
     specs.set(message, {
@@ -182,8 +217,14 @@ const specsOf = (
   return specs
 }
 
-const stateOf = (name: string, options: StateOptions): StateSpec => {
+/** Code without types may say nothing of it. */
+const stateOf = (name: string, options: Partial<StateOptions> = {}): StateSpec => {
   const { initial, migrate, schema, version = 1 } = options
+  refuseStranger(`agent ${name}: state.`, options, stateNames)
+  refuseNoSchema(`agent ${name}: state.`, { schema })
+  if (typeof initial !== "function") throw new TypeError(`agent ${name}: state.initial is no function`)
+  if (migrate !== undefined && typeof migrate !== "function")
+    throw new TypeError(`agent ${name}: state.migrate is no function`)
   if (!Number.isInteger(version) || version < 1) {
     throw new TypeError(`agent ${name}: state.version ${version} is no whole number above 0`)
   }
@@ -210,6 +251,10 @@ const make = (
     state,
     ...rest
   } = options
+  refuseStranger(`agent ${name}: `, options, agentNames)
+  if (!Object.hasOwn(policies, onBusy)) {
+    throw new TypeError(`agent ${name}: onBusy "${onBusy}" is none of ${Object.keys(policies).join(", ")}`)
+  }
   if (limits.some(({ amount }) => typeof amount === "function")) {
     throw new TypeError(
       `agent ${name}: the amount of a limit is a number: all messages of an agent wait in one box`

@@ -6,17 +6,9 @@
  * happened. Only events, steps and asks are stored at once.
  */
 import { type Duration, type Effect, Schema } from "effect"
-import type {
-  Attempt,
-  AttemptOver,
-  ChildFailed,
-  ChildRefused,
-  EventRefused,
-  LogLevel,
-  StepError,
-  Writing
-} from "./current-task.ts"
+import type { Attempt, LogLevel, Writing } from "./current-task.ts"
 import type { AgentAddress } from "./mailbox.ts"
+import type { AttemptOver, ChildFailed, ChildRefused, EventRefused, StepError } from "./run-errors.ts"
 
 declare const types: unique symbol
 

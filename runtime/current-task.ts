@@ -5,10 +5,22 @@
  * effects. Whatever a run does here counts only while it is the task's current one; afterwards it is refused with
  * `AttemptOver`.
  */
-import { Context, type Effect, Schema } from "effect"
+import { Context, type Effect } from "effect"
 import type { Fault } from "./check.ts"
-import type { Link, Named, OutputOf, ChildOptions, InputOf, Submission } from "./named.ts"
-import type { Lane, TaskError, TaskId } from "./task.ts"
+import type {
+  All,
+  AllEffect,
+  Chain,
+  ChainEffect,
+  Child,
+  Chord,
+  ChordEffect,
+  Group,
+  GroupEffect
+} from "./children.ts"
+import type { ChildOptions, InputOf, Named, OutputOf } from "./named.ts"
+import type { AttemptOver, EventRefused, StepError, SubmitChildError } from "./run-errors.ts"
+import type { Lane, TaskId } from "./task.ts"
 
 /** How grave a line of a run's log is. Default: `info`. */
 export type LogLevel = "debug" | "info" | "warn" | "error"
@@ -51,208 +63,8 @@ export interface Attempt {
 }
 
 // ---------------------------------------------------------------------------------------------------------
-// What is refused
-// ---------------------------------------------------------------------------------------------------------
-
-/** This run is no longer the task's current one: nothing it writes is kept. Stop. */
-export class AttemptOver extends Schema.TaggedError<AttemptOver>()("AttemptOver", {
-  task: Schema.String,
-  attempt: Schema.Int
-}) {
-  override get message() {
-    return `attempt ${this.attempt} of ${this.task} is over; nothing it writes is kept`
-  }
-}
-
-/** One event was too large, or too many wait to be stored. It was not stored; the run may go on. */
-export class EventRefused extends Schema.TaggedError<EventRefused>()("EventRefused", {
-  reason: Schema.String
-}) {
-  override get message() {
-    return this.reason
-  }
-}
-
-/**
- * An earlier run did something else at this place: the code has changed while the task lived, or decides by something
- * that differs from run to run. The task fails at once, for what is remembered cannot be trusted. Make what decides
- * the order a step of its own, and give handlers whose steps changed a new name.
- */
-export class StepChanged extends Schema.TaggedError<StepChanged>()("StepChanged", {
-  /** Which of the run's steps and submits, from 0. */
-  number: Schema.Int,
-  expected: Schema.String,
-  got: Schema.String
-}) {
-  override get message() {
-    return `step ${this.number} was "${this.expected}" in an earlier run, and is "${this.got}" in this one`
-  }
-}
-
-/**
- * A step cannot be remembered: its result or its name is too large, there are too many, or it is no JSON. Unless it is
- * caught the task fails at once. Keep something large in a file and remember its name.
- */
-export class StepTooLarge extends Schema.TaggedError<StepTooLarge>()("StepTooLarge", {
-  name: Schema.String,
-  reason: Schema.String
-}) {
-  override get message() {
-    return `step "${this.name}" cannot be remembered: ${this.reason}`
-  }
-}
-
-/**
- * A step was begun, or a child submitted, inside of another step. Unless it is caught the task fails at once: a later run,
- * which does not run that step again, would miss it. Do it before or after the step.
- */
-export class StepNested extends Schema.TaggedError<StepNested>()("StepNested", {
-  /** The step that it was inside of. */
-  step: Schema.String
-}) {
-  override get message() {
-    return `step "${this.step}" began another step or submitted a child inside of itself; do that before or after it`
-  }
-}
-
-/** A child was not taken in, and `reason` says why. Nothing was stored, unless the store did not answer in time. */
-export class ChildRefused extends Schema.TaggedError<ChildRefused>()("ChildRefused", {
-  handler: Schema.String,
-  reason: Schema.String
-}) {
-  override get message() {
-    return `a task of ${this.handler} was not submitted: ${this.reason}`
-  }
-}
-
-/**
- * A child that was waited for did not succeed. Unless it is caught the parent fails at once: its next run would find the
- * same child.
- */
-export class ChildFailed extends Schema.TaggedError<ChildFailed>()("ChildFailed", {
-  child: Schema.String,
-  state: Schema.Literals(["failed", "cancelled", "expired"]),
-  error: Schema.Unknown
-}) {
-  /** What the child's record keeps of it. */
-  declare readonly error: TaskError
-
-  override get message() {
-    return `child ${this.child} ${this.state}: ${this.error.type}: ${this.error.message}`
-  }
-}
-
-// ---------------------------------------------------------------------------------------------------------
-// Children
-// ---------------------------------------------------------------------------------------------------------
-
-declare const output: unique symbol
-
-/** A task that this run, or an earlier one of its task, has submitted. */
-export interface Child<out Output = unknown> {
-  readonly id: TaskId
-  readonly [output]?: Output
-}
-
-/** How a child ended. */
-export type ChildOutcome<Output = unknown> =
-  | { readonly state: "succeeded"; readonly output: Output }
-  | { readonly state: "failed" | "cancelled" | "expired"; readonly error: TaskError }
-
-/** `fail` gives the outputs, or `ChildFailed` for the first child in order that gave none; `collect` every outcome. */
-export interface AllOptions<On extends "fail" | "collect" = "fail" | "collect"> {
-  readonly onFailure?: On
-}
-
-type OutputsOf<Cs extends ReadonlyArray<Child>> = {
-  readonly [K in keyof Cs]: Cs[K] extends Child<infer Output> ? Output : never
-}
-type OutcomesOf<Cs extends ReadonlyArray<Child>> = {
-  readonly [K in keyof Cs]: Cs[K] extends Child<infer Output> ? ChildOutcome<Output> : never
-}
-type Submissions<Ts extends ReadonlyArray<Named>> = { readonly [K in keyof Ts]: Submission<Ts[K]> }
-
-/** Nobody else has this list, so that it may also be the input of a task. */
-type Results<Ts extends ReadonlyArray<Named>> = { -readonly [K in keyof Ts]: OutputOf<Ts[K]> }
-type Outcomes<Ts extends ReadonlyArray<Named>> = { readonly [K in keyof Ts]: ChildOutcome<OutputOf<Ts[K]>> }
-
-/** What a handler is not: where the result before is no input of a handler, only a function can make one of it. */
-interface FunctionOfTheResultBefore {
-  readonly call: unknown
-}
-
-/** A link that can follow: a handler takes the result before, of which nobody may know the type, as it is. */
-type Next<Previous, T extends Named> = Link<Previous, T> &
-  (unknown extends Previous ? unknown : [Previous] extends [InputOf<T>] ? unknown : FunctionOfTheResultBefore)
-
-/** `N` links, whose types are followed from each to the next. */
-type Chained<
-  A extends Named,
-  B extends Named,
-  C extends Named,
-  D extends Named,
-  E extends Named,
-  F extends Named,
-  G extends Named,
-  H extends Named,
-  N extends number
-> = readonly [
-  Submission<A>,
-  Next<OutputOf<A>, B>?,
-  Next<OutputOf<B>, C>?,
-  Next<OutputOf<C>, D>?,
-  Next<OutputOf<D>, E>?,
-  Next<OutputOf<E>, F>?,
-  Next<OutputOf<F>, G>?,
-  Next<OutputOf<G>, H>?
-] & { readonly length: N }
-
-/** Links whose types nobody follows. */
-type Links = readonly [Submission, ...ReadonlyArray<Link<never, Named>>]
-
-/** No argument where only the run time knows how many links there are; one that nobody has where all are written down. */
-type IfUncounted<Ls extends Links> = number extends Ls["length"] ? [] : [never]
-
-// ---------------------------------------------------------------------------------------------------------
 // In promises
 // ---------------------------------------------------------------------------------------------------------
-
-/** Waits for children that this run has submitted. */
-export interface All {
-  <const Cs extends ReadonlyArray<Child>>(children: Cs, options?: AllOptions<"fail">): Promise<OutputsOf<Cs>>
-  <const Cs extends ReadonlyArray<Child>>(
-    children: Cs,
-    options: AllOptions<"collect">
-  ): Promise<OutcomesOf<Cs>>
-}
-
-export interface Group {
-  <const Ts extends ReadonlyArray<Named>>(
-    tasks: Submissions<Ts>,
-    options?: AllOptions<"fail">
-  ): Promise<Results<Ts>>
-  <const Ts extends ReadonlyArray<Named>>(
-    tasks: Submissions<Ts>,
-    options: AllOptions<"collect">
-  ): Promise<Outcomes<Ts>>
-}
-
-export interface Chain {
-  <
-    A extends Named,
-    B extends Named,
-    C extends Named,
-    D extends Named,
-    E extends Named,
-    F extends Named,
-    G extends Named,
-    H extends Named,
-    N extends number
-  >(
-    links: Chained<A, B, C, D, E, F, G, H, N>
-  ): Promise<OutputOf<[never, A, B, C, D, E, F, G, H][N]>>
-  <Ls extends Links>(links: Ls, ...uncounted: IfUncounted<Ls>): Promise<unknown>
-}
 
 /** What a plain handler may write while it runs. The three writes resolve when they are stored; await them. */
 export interface Writing {
@@ -323,10 +135,7 @@ export interface TaskContext extends Attempt, Writing {
   readonly chain: Chain
 
   /** A group, and then a task with the group's results. */
-  readonly chord: <const Ts extends ReadonlyArray<Named>, T extends Named>(
-    tasks: Submissions<Ts>,
-    then: Next<Results<Ts>, T>
-  ) => Promise<OutputOf<T>>
+  readonly chord: Chord
 }
 
 /** The context of one task of a batch. */
@@ -343,53 +152,6 @@ export interface BatchContext {
 // ---------------------------------------------------------------------------------------------------------
 // In effects
 // ---------------------------------------------------------------------------------------------------------
-
-/** Why a step fails, beside what it fails with itself. */
-export type StepError = AttemptOver | StepChanged | StepNested | StepTooLarge
-
-export type SubmitChildError = StepError | ChildRefused
-
-interface AllEffect {
-  <const Cs extends ReadonlyArray<Child>>(
-    children: Cs,
-    options?: AllOptions<"fail">
-  ): Effect.Effect<OutputsOf<Cs>, ChildFailed | AttemptOver>
-  <const Cs extends ReadonlyArray<Child>>(
-    children: Cs,
-    options: AllOptions<"collect">
-  ): Effect.Effect<OutcomesOf<Cs>, AttemptOver>
-}
-
-interface GroupEffect {
-  <const Ts extends ReadonlyArray<Named>>(
-    tasks: Submissions<Ts>,
-    options?: AllOptions<"fail">
-  ): Effect.Effect<Results<Ts>, SubmitChildError | ChildFailed>
-  <const Ts extends ReadonlyArray<Named>>(
-    tasks: Submissions<Ts>,
-    options: AllOptions<"collect">
-  ): Effect.Effect<Outcomes<Ts>, SubmitChildError>
-}
-
-interface ChainEffect {
-  <
-    A extends Named,
-    B extends Named,
-    C extends Named,
-    D extends Named,
-    E extends Named,
-    F extends Named,
-    G extends Named,
-    H extends Named,
-    N extends number
-  >(
-    links: Chained<A, B, C, D, E, F, G, H, N>
-  ): Effect.Effect<OutputOf<[never, A, B, C, D, E, F, G, H][N]>, SubmitChildError | ChildFailed>
-  <Ls extends Links>(
-    links: Ls,
-    ...uncounted: IfUncounted<Ls>
-  ): Effect.Effect<unknown, SubmitChildError | ChildFailed>
-}
 
 /** The context of an Effect handler, as a service: what `TaskContext` says of each holds here. */
 export class CurrentTask extends Context.Service<
@@ -417,9 +179,6 @@ export class CurrentTask extends Context.Service<
     readonly all: AllEffect
     readonly group: GroupEffect
     readonly chain: ChainEffect
-    readonly chord: <const Ts extends ReadonlyArray<Named>, T extends Named>(
-      tasks: Submissions<Ts>,
-      then: Next<Results<Ts>, T>
-    ) => Effect.Effect<OutputOf<T>, SubmitChildError | ChildFailed>
+    readonly chord: ChordEffect
   }
 >()("troupe/CurrentTask") {}

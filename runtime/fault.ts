@@ -1,7 +1,7 @@
 /** Errors as they are kept with a task and shown to people: type, message, stack and cause, each of bounded size. */
 import { ActRefused, AskCycle } from "./current-agent.ts"
 import { Cause } from "effect"
-import { ChildFailed, StepChanged, StepNested, StepTooLarge } from "./current-task.ts"
+import { ChildFailed, StepChanged, StepNested, StepTooLarge } from "./run-errors.ts"
 import type { TaskError } from "./task.ts"
 import { Fatal, RetryAfter, Snooze } from "./verdict.ts"
 

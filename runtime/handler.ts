@@ -9,11 +9,10 @@
  * calls.
  */
 import { type Duration, type Effect, type Layer, Schema, type StandardSchema } from "effect"
-import { type KeyOptions, type Keyed, keyedOf, type Limit, type LimitOptions, limitsOf } from "./terms.ts"
+import { type KeyOptions, keyedOf, type LimitOptions, limitsOf } from "./terms.ts"
 import {
   type AnySchema,
   check,
-  type Checked,
   type EffectSchema,
   faultsOfIssues,
   isSchema,
@@ -22,18 +21,17 @@ import {
 } from "./check.ts"
 import type { BatchContext, BatchItem, CurrentTask, TaskContext } from "./current-task.ts"
 import { millisOf, written } from "./duration.ts"
-import { type Isolation, isolationOf, type IsolationOptions } from "./isolation.ts"
-import { brand, type Typed } from "./named.ts"
-import {
-  type BackoffFunction,
-  type HandlerRetryOptions,
-  RetryJson,
-  retryJson,
-  type RetryJson as Retry
-} from "./retry.ts"
-import { laneOf, type Lane, lanes, Priority, QueueName } from "./task.ts"
+import { isolationOf, type IsolationOptions } from "./isolation.ts"
+import { brand } from "./named.ts"
+import { type Names, refuseStranger } from "./option-names.ts"
+import { type HandlerRetryOptions, RetryJson, retryJson, type RetryJson as Retry } from "./retry.ts"
+import { laneOf, lanes, Priority, QueueName } from "./task.ts"
+import type { Body, TaskDefinition } from "./task-definition.ts"
 
+export type { AllOptions, Child, ChildOutcome } from "./children.ts"
 export * from "./current-task.ts"
+export * from "./run-errors.ts"
+export * from "./task-definition.ts"
 export type { Limit } from "./terms.ts"
 export { type Checked, Fault, faultsOfIssues, Misfit, pointer } from "./check.ts"
 export { Fatal, RetryAfter, Snooze } from "./verdict.ts"
@@ -102,79 +100,6 @@ export type ReturnOf<S, Otherwise> =
 export type ResultOf<S, Otherwise> =
   unknown extends TypeOf<S> ? Otherwise : S extends EffectSchema ? S["Encoded"] : TypeOf<S>
 
-/**
- * A handler, ready to be found. `Input` is what callers submit (before the schema's transformations), `Output`
- * what they get back.
- */
-export interface TaskDefinition<Input = Whatever, Output = Whatever> extends Typed<Input, Output> {
-  readonly queue: string
-  readonly lane: Lane
-  readonly timeoutMs: number | undefined
-  readonly expiresMs: number | undefined
-  readonly deadlineMs: number | undefined
-  readonly retry: Retry
-  /** Says the delay in place of `retry.backoff`, unless the task's submitter says a backoff. */
-  readonly backoff: BackoffFunction | undefined
-  readonly limits: ReadonlyArray<Limit>
-  readonly keyed: Keyed
-  /** Whether its runs happen in processes of their own. */
-  readonly isolation: Isolation | undefined
-  /** Gives the input as `run` wants it, or every fault it has. */
-  readonly readInput: (input: unknown) => Checked
-  /** Gives the output as it is stored, or every fault it has. */
-  readonly writeOutput: (output: unknown) => Checked
-  readonly body: Body
-}
-
-/** How a run is made: a plain function with a context, or an Effect with its services; many runs in one; an agent. */
-export type Body =
-  | { readonly kind: "plain"; readonly run: (input: Whatever, ctx: TaskContext) => unknown }
-  | {
-      readonly kind: "effect"
-      readonly run: (input: Whatever) => Effect.Effect<unknown, unknown, Whatever>
-      /** Built once per worker process, on first use. */
-      readonly layer: Layer.Layer<Whatever, unknown, Whatever> | undefined
-    }
-  | {
-      readonly kind: "batch"
-      readonly size: number
-      readonly waitMs: number
-      readonly runAll: (items: ReadonlyArray<BatchItem<Whatever>>, ctx: BatchContext) => unknown
-    }
-  | AgentBody
-
-/** How an agent handles its messages; its tasks are messages, whose input says which one. */
-export interface AgentBody {
-  readonly kind: "agent"
-  readonly messages: ReadonlyMap<string, MessageSpec>
-  readonly state: StateSpec
-  /** How long its state is kept at hand after its last message, in milliseconds. */
-  readonly passivateMs: number
-  readonly onBusy: OnBusy
-  /** Built once per worker process, on first use; for handlers in effects. */
-  readonly layer: Layer.Layer<Whatever, unknown, Whatever> | undefined
-}
-
-/** What a new message does while its agent has others: wait, be refused, replace a waiting one of its kind, or cancel the first. */
-export type OnBusy = "enqueue" | "reject" | "coalesce" | "interrupt"
-
-export interface MessageSpec {
-  readonly readInput: (input: unknown) => Checked
-  readonly writeOutput: (output: unknown) => Checked
-  /** A value or a promise of one; or, in effects, an effect. */
-  readonly handle: (input: Whatever, ctx: Whatever) => unknown
-  readonly inEffects: boolean
-}
-
-export interface StateSpec {
-  readonly version: number
-  readonly initial: (key: string) => unknown
-  readonly migrate: ((old: Whatever, from: number) => unknown) | undefined
-  /** Gives the state as its handlers see it, and as it is stored. */
-  readonly read: (stored: unknown) => Checked
-  readonly write: (state: unknown) => Checked
-}
-
 /** How runs are gathered. */
 export interface BatchOptions {
   /** At most so many tasks in one call, 1 to 1 000. */
@@ -197,9 +122,34 @@ export const millis = (handler: string, field: string, duration: Duration.Input)
 const optionalMillis = (handler: string, field: string, duration: Duration.Input | undefined) =>
   duration === undefined ? undefined : millis(handler, field, duration)
 
+const optionNames: Names<Options<never, never>> = {
+  name: true,
+  input: true,
+  output: true,
+  queue: true,
+  priority: true,
+  timeout: true,
+  expires: true,
+  deadline: true,
+  retry: true,
+  limits: true,
+  key: true,
+  isolation: true
+}
+const plainNames = { ...optionNames, run: true, batch: true, runAll: true } as const
+const effectNames = { ...optionNames, run: true, layer: true } as const
+
+const retryNames: Names<HandlerRetryOptions> = { attempts: true, backoff: true }
+const backoffNames = { base: true, factor: true, cap: true, jitter: true, fixed: true } as const
+const batchNames: Names<BatchOptions> = { size: true, wait: true }
+
 const retryIssues = Schema.toStandardSchemaV1(RetryJson, { parseOptions: { errors: "all" } })
 
 const retryOf = (handler: string, options: HandlerRetryOptions): Retry => {
+  const { backoff } = options
+  refuseStranger(`handler ${handler}: retry/`, options, retryNames)
+  if (typeof backoff === "object" && backoff !== null)
+    refuseStranger(`handler ${handler}: retry/backoff/`, backoff, backoffNames)
   let retry: Retry
   try {
     retry = retryJson(options)
@@ -270,7 +220,9 @@ const batchSizeMax = 1_000
 const batchWaitDefault = "50 millis"
 const batchWaitMaxMs = 60_000
 
-const batchOf = (name: string, { size, wait = batchWaitDefault }: BatchOptions) => {
+const batchOf = (name: string, options: BatchOptions) => {
+  const { size, wait = batchWaitDefault } = options
+  refuseStranger(`handler ${name}: batch.`, options, batchNames)
   if (!Number.isInteger(size) || size < 1 || size > batchSizeMax) {
     throw new TypeError(`handler ${name}: batch.size ${size} is no whole number from 1 to ${batchSizeMax}`)
   }
@@ -302,13 +254,15 @@ type PlainRun<In, Result> =
 /** Makes a handler of a plain function, async or not. Throws `TypeError` on an option that cannot be. */
 const definePlain = <In extends AnySchema, Out extends AnySchema, Result extends ReturnOf<Out, unknown>>(
   options: Options<In, Out> & PlainRun<In, Result>
-): TaskDefinition<TakenBy<In>, ResultOf<Out, Awaited<Result>>> =>
-  define(
+): TaskDefinition<TakenBy<In>, ResultOf<Out, Awaited<Result>>> => {
+  refuseStranger(`handler ${options.name}: `, options, plainNames)
+  return define(
     options,
     options.batch === undefined
       ? { kind: "plain", run: options.run }
       : { kind: "batch", ...batchOf(options.name, options.batch), runAll: options.runAll }
   )
+}
 
 /** What gives a run its services; it must be there where the run asks for any beside the task that it is for. */
 type Served<R, L> = [Exclude<R, CurrentTask>] extends [never] ? { readonly layer?: L } : { readonly layer: L }
@@ -329,14 +283,13 @@ const defineEffect = <
   options: Options<In, Out> & {
     readonly run: (input: TypeOf<In>) => Effect.Effect<Result, E, R | CurrentTask>
   } & Served<R, Layer.Layer<R, LE, LR>>
-): TaskDefinition<TakenBy<In>, ResultOf<Out, Result>> =>
-  define(options, { kind: "effect", run: options.run, layer: options.layer })
+): TaskDefinition<TakenBy<In>, ResultOf<Out, Result>> => {
+  refuseStranger(`handler ${options.name}: `, options, effectNames)
+  return define(options, { kind: "effect", run: options.run, layer: options.layer })
+}
 
 /**
  * Defines a handler: what runs the tasks of one name. Throws a `TypeError` that names the field when the definition
  * cannot be. `defineTask.effect` takes a `run` that gives an Effect, with typed errors, and a `layer` of what it needs.
  */
 export const defineTask = Object.assign(definePlain, { effect: defineEffect })
-
-export const isTaskDefinition = (value: unknown): value is TaskDefinition =>
-  typeof value === "object" && value !== null && brand in value

@@ -5,7 +5,7 @@
  * a fault of the second, which is left out.
  */
 import { Context, Effect, Layer, Schema } from "effect"
-import { readdir } from "node:fs/promises"
+import { readdir, stat } from "node:fs/promises"
 import { resolve } from "node:path"
 import { describe, inOneLine } from "./fault.ts"
 import { isTaskDefinition, type TaskDefinition } from "./handler.ts"
@@ -94,11 +94,14 @@ export const modulesIn = async (folder: string): Promise<ReadonlyArray<string>> 
     entries
       .filter(({ name }) => !name.startsWith(".") && name !== "node_modules")
       .map(async (entry) => {
-        if (entry.isFile()) return isModule(entry.name) ? [resolve(folder, entry.name)] : []
-        if (!entry.isDirectory()) return []
-        const inside = await readdir(resolve(folder, entry.name))
+        const at = resolve(folder, entry.name)
+        // A folder that Kubernetes mounts is one of links. Where one leads nowhere, loading it says so.
+        const found = entry.isSymbolicLink() ? await stat(at).catch(() => undefined) : entry
+        if (found === undefined || found.isFile()) return isModule(entry.name) ? [at] : []
+        if (!found.isDirectory()) return []
+        const inside = await readdir(at)
         const index = inside.find((name) => /^index\.m?[tj]s$/.test(name))
-        return index === undefined ? [] : [resolve(folder, entry.name, index)]
+        return index === undefined ? [] : [resolve(at, index)]
       })
   )
   return modules.flat().sort()

@@ -3,7 +3,8 @@
  * be used. What is secret is hidden. A decision over plain values.
  */
 import { Duration, Redacted, Result } from "effect"
-import { type Environment, table, unknownSetting } from "./config.ts"
+import { type Environment, unknownSetting } from "./config.ts"
+import { table } from "./setting-table.ts"
 
 /** One variable of the environment. */
 export interface SettingReport {
@@ -30,12 +31,14 @@ const withoutPassword = (text: string): string => {
 const isSecret = (variable: string, read: unknown) =>
   Redacted.isRedacted(read) || /KEY|SECRET|PASSWORD|TOKEN/.test(variable)
 
-/** A default as a variable would say it. */
+/** A default as a variable would say it. None is secret. */
 const textOf = (value: unknown): string | undefined => {
+  if (Redacted.isRedacted(value)) return textOf(Redacted.value(value))
   if (value === undefined || (Array.isArray(value) && value.length === 0)) return undefined
   if (Duration.isDuration(value)) return Duration.format(value)
   if (typeof value === "object" && value !== null && "min" in value && "max" in value)
     return value.min === value.max ? String(value.min) : `${String(value.min)}..${String(value.max)}`
+  if (typeof value === "object" && value !== null && "kind" in value) return String(value.kind)
   return typeof value === "string" || typeof value === "number" ? String(value).toLowerCase() : undefined
 }
 

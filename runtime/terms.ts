@@ -2,6 +2,7 @@
 import type { Duration } from "effect"
 import type { Whatever } from "./check.ts"
 import { millisOf, written } from "./duration.ts"
+import { type Names, refuseStranger } from "./option-names.ts"
 
 /** A limit as a handler says it. Handlers that name the same limit share it, and should say the same of it. */
 export interface LimitOptions<Input = unknown> {
@@ -42,6 +43,9 @@ export interface Keyed {
   readonly of: ((input: Whatever) => string) | undefined
 }
 
+const limitNames: Names<LimitOptions> = { key: true, rate: true, per: true, concurrency: true, amount: true }
+const keyNames: Names<KeyOptions> = { concurrency: true, ordered: true, of: true }
+
 const limitName = /^[A-Za-z0-9_.-]{1,63}$/
 
 /** What a number of a limit may be at most, so that sums of it stay exact. */
@@ -70,6 +74,7 @@ const rateOf = (where: string, { per, rate }: LimitOptions<Whatever>): Limit["ra
 const limitOf = (handler: string, at: number, options: LimitOptions<Whatever>): Limit => {
   const { amount = 1, concurrency, key: name } = options
   const where = `handler ${handler}: limits[${at}]`
+  refuseStranger(`${where}.`, options, limitNames)
   if (typeof name !== "string" || !limitName.test(name)) {
     throw new TypeError(`${where}: key "${name}" is not 1 to 63 of a-z A-Z 0-9 _ . -`)
   }
@@ -110,6 +115,9 @@ export const limitsOf = (
 /** Throws `TypeError` on what cannot be. */
 export const keyedOf = (handler: string, options: KeyOptions<Whatever>): Keyed => {
   const { concurrency = 1, of, ordered } = options
+  refuseStranger(`handler ${handler}: key.`, options, keyNames)
+  if (of !== undefined && typeof of !== "function")
+    throw new TypeError(`handler ${handler}: key.of is no function`)
   const unbounded = concurrency === Number.POSITIVE_INFINITY
   if (!unbounded && !(Number.isInteger(concurrency) && isCount(concurrency, 1))) {
     throw new TypeError(`handler ${handler}: key.concurrency ${concurrency} is no whole number above 0`)

@@ -64,13 +64,17 @@ export const add = defineTask({
 `,
   "submit.ts": `
 import { connect } from "troupe"
+import { textKeywords } from "troupe/handlers"
 import { add } from "./handlers/add.js"
 const troupe = await connect()
 const task = await troupe.submit(add, { a: 1, b: 2 })
 // @ts-expect-error: a number is wanted.
 const wrong = () => troupe.submit(add, { a: "1", b: 2 })
 const { sum }: { sum: number } = await task.result({ timeout: "20 seconds" })
-console.log(JSON.stringify({ sum }))
+// @ts-expect-error: a text is wanted.
+const wrongText = () => troupe.submit(textKeywords, { text: 1 })
+const later = await troupe.submit(textKeywords, { text: "A worker renews its lease." }, { delay: "1 hour" })
+console.log(JSON.stringify({ sum, later: await later.state() }))
 await troupe.close()
 `,
   // It has one page and no text, which is found out only where the package starts a process that reads it.
@@ -170,7 +174,7 @@ const use = async () => {
   const under = await timed("a program and a worker under Bun", () =>
     run(project, [process.execPath, "submit.ts"])
   )
-  expect("under Bun", JSON.parse(under), { sum: 3 })
+  expect("under Bun", JSON.parse(under), { sum: 3, later: "scheduled" })
   const document = await timed("a document, read in a process of its own", () =>
     run(project, [
       // A task that has failed is an exit code of its own, and here it is to fail.

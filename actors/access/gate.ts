@@ -94,8 +94,10 @@ export interface Entrant extends Caller {
 export class Gate extends Context.Service<
   Gate,
   {
-    /** Whether there never was a key. */
+    /** Whether there never was a key. Another process's first one is known of within `revokedWithin`. */
     readonly isOpen: Effect.Effect<boolean, StoreError>
+    /** Says that this process has made a key: from now on it is not open, whatever it has known last. */
+    readonly madeKey: Effect.Effect<void>
     /**
      * Lets somebody in, or does not. With `open`, everybody while there never was a key. With `recalling`, by what was known
      * last where the store does not answer: for what tells that it is away.
@@ -122,26 +124,29 @@ const make = Effect.gen(function* () {
   const access = yield* Access
   const settings = yield* Settings
   const recall = makeRecall()
-  const find = (id: string) => recall.note(id, access.find(id))
+  /** Whether there is any. Once there was one there always will be. */
+  let everAny = false
+  const find = (id: string) =>
+    Effect.tap(recall.note(id, access.find(id)), ({ any }) =>
+      Effect.sync(() => {
+        everAny ||= any
+      })
+    )
   const known = yield* Cache.makeWith(find, {
     capacity: rememberedMax,
     timeToLive: (exit) =>
       Exit.isSuccess(exit) && exit.value.found !== undefined ? revokedWithin : Duration.zero
   })
-  /** Whether there is any. Once there was one there always will be. */
-  let everAny = false
   const any = yield* Cache.makeWith((_: "any") => Effect.map(find("none"), ({ any }) => any), {
     capacity: 1,
     timeToLive: (exit) => (Exit.isSuccess(exit) ? revokedWithin : Duration.zero)
   })
   const isOpen = Effect.suspend(() =>
-    everAny
-      ? Effect.succeed(false)
-      : Effect.map(Cache.get(any, "any"), (there) => {
-          everAny = there
-          return !there
-        })
+    everAny ? Effect.succeed(false) : Effect.map(Cache.get(any, "any"), (there) => !there)
   )
+  const madeKey = Effect.sync(() => {
+    everAny = true
+  })
   const wasOpen = recall.orLast("none", isOpen, ({ any }) => !any)
 
   const entrantOf = ({
@@ -244,7 +249,7 @@ const make = Effect.gen(function* () {
     return { ticket, expiresAt: (yield* Clock.currentTimeMillis) + Duration.toMillis(ticketFor) }
   })
 
-  return Gate.of({ isOpen, admit, whileLetIn, spend, issue })
+  return Gate.of({ isOpen, madeKey, admit, whileLetIn, spend, issue })
 })
 
 type Known = Effect.Success<ReturnType<Access["Service"]["find"]>>

@@ -61,7 +61,7 @@ export const NewKey = Schema.Struct({
   ),
   /** It ends so much later. Default: never. */
   expiresMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1_000, maximum: daysMax }))),
-  /** How many requests it may make in how long. Default: `TROUPE_KEY_RATE`, or as many as it likes. */
+  /** How many requests it may make in how long. Default: as many as it likes. */
   rate: Schema.optionalKey(Rate)
 })
 export type NewKey = typeof NewKey.Type

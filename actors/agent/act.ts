@@ -13,16 +13,18 @@ import type { Act, TimerChange } from "../../runtime/turn.ts"
 import { type Entry, partitionOfId, ulidOfEntry } from "../../runtime/task.ts"
 import type { Carried } from "../../runtime/telemetry/trace-context.ts"
 import { endWith, type Tracing } from "../../runtime/telemetry/tracing.ts"
+import { aheadMaxMs } from "../dispatch/new-task.ts"
 import type { Offspring, Prepared } from "../dispatch/offspring.ts"
 import { writeState } from "./state.ts"
 
-/** How many messages one message sends at most. */
+/** How many messages one message sends at most, and how many characters of JSON they have: they are stored in one step. */
 export const sentMax = 1_000
+export const sentCharactersMax = 8 * 1024 * 1024
 
 /** The shortest interval of a timer that goes on and on. */
 const everyMinMs = 10
 
-const timerNameMax = 128
+const timerName = /^[^\p{Cc}\p{Cs}]{1,128}$/u
 
 export interface ActOptions {
   readonly entry: Entry
@@ -67,6 +69,7 @@ export class Acting {
   #state: { readonly value: unknown; readonly written: NonNullable<Act["state"]> } | undefined
   readonly #timers = new Map<string, TimerChange>()
   readonly #sent: Array<Act["sent"][number]> = []
+  #characters = 0
   /** What was scheduled, to be prepared when the handler has ended. */
   #scheduled: Array<Effect.Effect<void, ChildRefused | ActRefused>> = []
 
@@ -94,6 +97,7 @@ export class Acting {
     if (ms === undefined || !(ms >= 0) || !Number.isFinite(ms)) {
       throw this.#refuse(`${what} ${written(duration)} is no duration from 0`)
     }
+    if (ms > aheadMaxMs) throw this.#refuse(`${what} ${written(duration)} is more than ten years`)
     return Math.ceil(this.#of.redisNow() + ms)
   }
 
@@ -111,16 +115,23 @@ export class Acting {
         ? (effect) => effect
         : Effect.onExit((exit) => Effect.sync(() => endWith(span, exit))),
       Effect.mapError((error: Error) => new ChildRefused({ handler: name, reason: error.message })),
-      Effect.tap((prepared) =>
-        Effect.sync(() =>
-          this.#sent.push({
-            kind: "submit",
-            partition: partitionOfId(prepared.id),
-            task: newTask(prepared, dueAt)
-          })
-        )
-      )
+      Effect.tap((prepared) => this.#take(prepared, dueAt))
     )
+  }
+
+  #take(prepared: Prepared, dueAt: number | undefined): Effect.Effect<void, ActRefused> {
+    const characters = this.#characters + prepared.record.length
+    if (characters > sentCharactersMax)
+      return Effect.fail(
+        this.#refuse(`what it sends has more than ${sentCharactersMax} characters of JSON altogether`)
+      )
+    this.#characters = characters
+    this.#sent.push({
+      kind: "submit",
+      partition: partitionOfId(prepared.id),
+      task: newTask(prepared, dueAt)
+    })
+    return Effect.void
   }
 
   tell(
@@ -140,10 +151,8 @@ export class Acting {
   /** Sends the agent itself a message later; gives the name of the timer. Throws `ActRefused`. */
   schedule(message: string, input: unknown, options: ScheduleOptions): string {
     const { every, name = `#${crypto.randomUUID()}` } = options
-    if (name === "" || name.length > timerNameMax || /\p{Cc}/u.test(name)) {
-      throw this.#refuse(
-        `schedule: a timer's name has 1 to ${timerNameMax} characters, none of them a control character`
-      )
+    if (!timerName.test(name)) {
+      throw this.#refuse("schedule: a timer's name has 1 to 128 characters, none of them a control character")
     }
     // Whoever gave neither is told so.
     const dueAt = this.#after(every === undefined ? "delay" : "every", every ?? options.delay ?? Number.NaN)
@@ -161,7 +170,7 @@ export class Acting {
 
   #arm(name: string, message: string, input: unknown, dueAt: number, everyMs: number | undefined) {
     const { key, name: agent } = this.#of
-    const timer = { name, ...(everyMs === undefined ? {} : { everyMs: Math.ceil(everyMs) }) }
+    const timer = { name, ...(everyMs === undefined ? {} : { everyMs: Math.ceil(everyMs), dueAt }) }
     // Until it is prepared it has no id; what is said of the name later counts.
     const change = { kind: "clear", name } as const
     this.#timers.set(name, change)
@@ -179,9 +188,14 @@ export class Acting {
     )
   }
 
-  /** This was the message of a timer: one that goes on is armed again, unless its handler has said something else. */
-  fired(timer: NonNullable<MessageJson["timer"]>, message: string, input: unknown, dueAt: number): void {
+  /**
+   * This was the message of a timer, which was sent at a time: one that goes on is armed again, unless its handler has said
+   * something else.
+   */
+  fired(timer: NonNullable<MessageJson["timer"]>, message: string, input: unknown, sentAt: number): void {
     const { everyMs, name } = timer
+    // Those that were sent before they said so themselves count from when they were sent.
+    const { dueAt = sentAt } = timer
     if (this.#timers.has(name)) return
     if (everyMs === undefined) {
       this.#timers.set(name, { kind: "fired", name })

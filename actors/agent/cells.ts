@@ -10,9 +10,14 @@ import { Effect, Exit, Fiber, Schedule, type Scope } from "effect"
 import { Agents, type StoredAgent } from "../../runtime/agents.ts"
 import type { AgentAddress } from "../../runtime/mailbox.ts"
 import type { Entry, Partition } from "../../runtime/task.ts"
+import { upkeepPause } from "../../runtime/upkeep.ts"
 
-/** How many agents' states are kept at most; over it the one that was idle longest goes. */
+/** How many agents' states are kept at most, and how many characters of JSON; over it those that were idle longest go. */
 export const keptMax = 10_000
+export const keptCharactersMax = 64 * 1024 * 1024
+
+/** The least time between two looks at what has been idle for long enough: each looks at all that is kept. */
+const sweepEveryMs = 100
 
 /** How many states one read asks for. */
 const loadMax = 250
@@ -45,6 +50,8 @@ interface Cell {
   readonly queue: Array<Waiting>
   current: Waiting | undefined
   stored: StoredAgent | undefined
+  /** Whether its state is being read, or it is among those that go on once the lease is certain: then nothing is begun. */
+  isAwaited: boolean
   idleSince: number
 }
 
@@ -55,8 +62,11 @@ export interface Cells {
   readonly ended: (message: Waiting, came: Came) => void
   /** Takes back a message that has not begun; says whether that was so. */
   readonly leave: (message: Waiting) => boolean
-  /** The state at hand is not what is stored. */
-  readonly forget: (address: AgentAddress) => void
+  /**
+   * What a message did was refused: the state at hand is not what is stored. It is to be handled again, and before those
+   * behind it, which are handed back.
+   */
+  readonly refused: (address: AgentAddress) => void
   /** How many agents' states are at hand. */
   readonly size: () => number
 }
@@ -76,7 +86,7 @@ export const openCells = Effect.fnUntraced(function* (options: {
   const wanted: Array<Cell> = []
   /** Those that would go on if the lease were certain. */
   const held: Array<Cell> = []
-  let sweeping = false
+  let characters = 0
   let closed = false
 
   const fly = <A, E>(effect: Effect.Effect<A, E>, then: (exit: Exit.Exit<A, E>) => void) => {
@@ -86,6 +96,12 @@ export const openCells = Effect.fnUntraced(function* (options: {
       flying.delete(fiber)
       if (!closed) then(exit)
     })
+    return fiber
+  }
+
+  const keep = (cell: Cell, stored: StoredAgent | undefined) => {
+    characters += charactersOf(stored) - charactersOf(cell.stored)
+    cell.stored = stored
   }
 
   const loadAll = () => {
@@ -98,7 +114,8 @@ export const openCells = Effect.fnUntraced(function* (options: {
     // Who cannot read cannot settle either: the lease says how long that may go on.
     fly(Effect.retry(load, loadAgain), (exit) => {
       for (const [at, cell] of some.entries()) {
-        if (Exit.isSuccess(exit)) cell.stored = exit.value[at]!
+        cell.isAwaited = false
+        if (Exit.isSuccess(exit)) keep(cell, exit.value[at])
         proceed(cell)
       }
     })
@@ -106,14 +123,18 @@ export const openCells = Effect.fnUntraced(function* (options: {
 
   /** Begins the first message that waits, if none is being handled. */
   const proceed = (cell: Cell) => {
+    // Those that it was asked to begin with may have left meanwhile, and others have come.
+    if (cell.current !== undefined || cell.isAwaited) return
     const [first] = cell.queue
     if (first === undefined) return rest(cell)
     if (!holdsLease()) {
+      cell.isAwaited = true
       held.push(cell)
       return
     }
     const { stored } = cell
     if (stored === undefined) {
+      cell.isAwaited = true
       wanted.push(cell)
       if (wanted.length === 1) queueMicrotask(loadAll)
       return
@@ -127,42 +148,53 @@ export const openCells = Effect.fnUntraced(function* (options: {
   // What is kept
   // -------------------------------------------------------------------------------------------------------
 
-  const isIdle = ({ current, queue }: Cell) => current === undefined && queue.length === 0
+  const isIdle = ({ current, isAwaited, queue }: Cell) =>
+    current === undefined && queue.length === 0 && !isAwaited
+
+  const drop = (cell: Cell) => {
+    keep(cell, undefined)
+    cells.delete(cell.address)
+  }
 
   const rest = (cell: Cell) => {
     cell.idleSince = mono()
     // In the order in which they came to rest.
     cells.delete(cell.address)
     cells.set(cell.address, cell)
-    if (cells.size > keptMax) {
-      for (const other of cells.values()) {
-        if (!isIdle(other)) continue
-        cells.delete(other.address)
-        break
-      }
+    for (const other of cells.values()) {
+      if (cells.size <= keptMax && characters <= keptCharactersMax) break
+      if (isIdle(other)) drop(other)
     }
-    if (sweeping) return
-    sweeping = true
-    fly(Effect.sleep(cell.passivateMs), () => {
-      sweeping = false
-      sweep()
+    sweepBy(cell.idleSince + cell.passivateMs)
+  }
+
+  /** When what is kept is looked at next, by our monotonic clock. */
+  let sweepsAt = Number.POSITIVE_INFINITY
+  let sweeper: Fiber.Fiber<unknown> | undefined
+
+  const sweepBy = (time: number) => {
+    const at = Math.max(time, mono() + sweepEveryMs)
+    // What ends after all else was closed leaves nothing that would keep the process.
+    if (closed || sweepsAt <= at) return
+    sweepsAt = at
+    sweeper?.interruptUnsafe()
+    sweeper = fly(upkeepPause(at - mono()), (exit) => {
+      // One that was interrupted has made way for an earlier one.
+      if (Exit.isSuccess(exit)) sweep()
     })
   }
 
   const sweep = () => {
     const now = mono()
-    let next: Cell | undefined
+    let next = Number.POSITIVE_INFINITY
     for (const cell of cells.values()) {
       if (!isIdle(cell)) continue
-      if (now - cell.idleSince >= cell.passivateMs) cells.delete(cell.address)
-      else next ??= cell
+      const until = cell.idleSince + cell.passivateMs
+      if (until <= now) drop(cell)
+      else next = Math.min(next, until)
     }
-    if (next === undefined || sweeping) return
-    sweeping = true
-    fly(Effect.sleep(Math.max(1, next.idleSince + next.passivateMs - now)), () => {
-      sweeping = false
-      sweep()
-    })
+    sweepsAt = Number.POSITIVE_INFINITY
+    if (next < Number.POSITIVE_INFINITY) sweepBy(next)
   }
 
   yield* Effect.addFinalizer(() => {
@@ -177,6 +209,7 @@ export const openCells = Effect.fnUntraced(function* (options: {
       queue: [],
       current: undefined,
       stored: undefined,
+      isAwaited: false,
       idleSince: 0
     }
     cells.set(address, cell)
@@ -186,10 +219,13 @@ export const openCells = Effect.fnUntraced(function* (options: {
   return {
     turned: (all) => {
       told = new Set(all.map(([address]) => address))
-      for (const cell of held.splice(0)) if (cell.current === undefined) proceed(cell)
+      for (const cell of held.splice(0)) {
+        cell.isAwaited = false
+        proceed(cell)
+      }
       for (const [address, revision] of all) {
         const cell = cells.get(address)
-        if (cell?.stored !== undefined && cell.stored.revision !== revision) cell.stored = undefined
+        if (cell?.stored !== undefined && cell.stored.revision !== revision) keep(cell, undefined)
       }
     },
     add: (message) => {
@@ -197,14 +233,14 @@ export const openCells = Effect.fnUntraced(function* (options: {
       const waits = cell.current !== undefined || cell.queue.length > 0
       cell.queue.push(message)
       // One that did not come from its agent's box comes without a word of the state.
-      if (!told.has(message.address)) cell.stored = undefined
+      if (!told.has(message.address)) keep(cell, undefined)
       if (!waits) proceed(cell)
     },
     ended: (message, came) => {
       const cell = cells.get(message.address)
       if (cell?.current !== message) return
       cell.current = undefined
-      cell.stored = came.kind === "handled" && cell.stored !== undefined ? came.next : undefined
+      keep(cell, came.kind === "handled" && cell.stored !== undefined ? came.next : undefined)
       if (came.kind === "blocked") for (const waiting of cell.queue.splice(0)) waiting.handBack()
       proceed(cell)
     },
@@ -215,10 +251,14 @@ export const openCells = Effect.fnUntraced(function* (options: {
       queue.splice(at, 1)
       return true
     },
-    forget: (address) => {
+    refused: (address) => {
       const cell = cells.get(address)
-      if (cell !== undefined) cell.stored = undefined
+      if (cell === undefined) return
+      keep(cell, undefined)
+      for (const waiting of cell.queue.splice(0)) waiting.handBack()
     },
     size: () => cells.size
   }
 })
+
+const charactersOf = (stored: StoredAgent | undefined) => stored?.state?.json.length ?? 0

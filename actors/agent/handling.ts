@@ -11,7 +11,7 @@ import { unfinished } from "../../runtime/fault.ts"
 import type { Checked, MessageSpec } from "../../runtime/handler.ts"
 import type { AgentAddress } from "../../runtime/mailbox.ts"
 import { carriedIn } from "../../runtime/telemetry/trace-context.ts"
-import { submittedAt, ulidOfEntry } from "../../runtime/task.ts"
+import { runOfEntry, submittedAt, ulidOfEntry } from "../../runtime/task.ts"
 import {
   actingFor,
   checked,
@@ -28,6 +28,13 @@ import { Run } from "../work/context.ts"
 import { Acting } from "./act.ts"
 import { effectContext, type Handling, plainContext } from "./context.ts"
 import { readState } from "./state.ts"
+
+/**
+ * How soon another worker is asked for a message that this one's definition does not have, as while a new version is being
+ * rolled out; and after how many runs that is a failure like any other, ten minutes at the least.
+ */
+const unknownAgainMs = 1_000
+const unknownRunsMax = 600
 
 /** A message that is to be handled now. */
 export interface Mail extends Given {
@@ -49,6 +56,11 @@ const superseded: Ending = {
   error: { type: "Superseded", message: "its agent has set or cancelled this timer" }
 }
 
+const unknown = ({ definition, entry }: Mail, message: string): Ending =>
+  runOfEntry(entry) < unknownRunsMax
+    ? { kind: "snooze", afterMs: unknownAgainMs }
+    : unfinished(new Error(`${definition.name} has no message "${message}"`))
+
 const settled = (result: Checked) => (result instanceof Promise ? result : Promise.resolve(result))
 
 const actingOf = ({ address, definition, entry, envelope, keeping, redisNow, stored }: Mail) =>
@@ -69,8 +81,7 @@ const actingOf = ({ address, definition, entry, envelope, keeping, redisNow, sto
 /** A timer that goes on is armed again, unless the handler has said something else of it. */
 const rearmed = ({ entry, envelope }: Mail, acting: Acting): Acting => {
   const { input, message, timer } = envelope.input as MessageJson
-  if (timer !== undefined)
-    acting.fired(timer, message, input, envelope.dueAt ?? submittedAt(ulidOfEntry(entry)))
+  if (timer !== undefined) acting.fired(timer, message, input, submittedAt(ulidOfEntry(entry)))
   return acting
 }
 
@@ -140,7 +151,7 @@ export const handle = (mail: Mail): Effect.Effect<Handled> =>
     const spec = body.messages.get(message)
     const ran =
       spec === undefined
-        ? Effect.succeed(unfinished(new Error(`${definition.name} has no message "${message}"`)))
+        ? Effect.succeed(unknown(mail, message))
         : spec.inEffects
           ? inEffects(spec)
           : stoppable(

@@ -38,13 +38,18 @@ const taskJson = ({ attempts, error, ...view }: TaskView) => ({
 })
 
 /** The body, as the Standard Webhooks scheme has it: `type`, `timestamp`, `data`. */
-export const bodyOf = (event: CallbackEvent, view: TaskView, record: string): string => {
+export const bodyOf = (
+  event: CallbackEvent,
+  view: TaskView,
+  record: string,
+  outputMax = outputToldMax
+): string => {
   const ended = endedOf(record)
   const output = ended.state === "succeeded" ? JSON.stringify(ended.output ?? null) : undefined
   const told =
     output === undefined
       ? {}
-      : output.length > outputToldMax
+      : output.length > outputMax
         ? { outputOmitted: true }
         : { output: (ended as { readonly output: unknown }).output ?? null }
   return JSON.stringify({

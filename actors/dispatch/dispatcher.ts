@@ -8,18 +8,17 @@ import { Clock, Context, Duration, Effect, Exit, Fiber, Layer, type Option, Resu
 import { Settings } from "../../runtime/config.ts"
 import type { PayloadUnreadable } from "../../runtime/encryption/key-ring.ts"
 import { Handlers } from "../../runtime/registry.ts"
-import { type Cancelled, Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
-import { type Partition, partitionOfId, State, submittedAt, TaskId, ulidOfId } from "../../runtime/task.ts"
+import { Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
+import { type Partition, partitionOfId, submittedAt, TaskId, ulidOfId } from "../../runtime/task.ts"
 import { storedTenant, Tenant } from "../../runtime/tenant.ts"
 import { type Ended, endedOf, inputOf, type TaskView, viewOf } from "../../runtime/view.ts"
+import { makeCancel, type TaskEnded } from "./cancelling.ts"
 import { makeIntake, type NotTaken, type Submitted, submitted, TaskGone, type Turned } from "./intake.ts"
 import type { SubmitRefused } from "./new-task.ts"
 import { makeLookout } from "./lookout.ts"
 import { makeMadeUpQueues } from "./made-up-queues.ts"
-import { Offspring } from "./offspring.ts"
-import { makeOutbox, untilAnswered } from "./outbox.ts"
 import { isGuarded, type Preparation, type Prepared, type Unfit } from "./preparation.ts"
-import { makePreparing, sharedQueues } from "./preparing.ts"
+import { makePreparing, settle, sharedQueues, whenPrepared } from "./preparing.ts"
 import { makeOwnership } from "./ownership.ts"
 import { Replies, TaskNotFound } from "./replies.ts"
 import { traced } from "./traced.ts"
@@ -27,8 +26,8 @@ import { followedBy } from "../../runtime/telemetry/following.ts"
 import type { Carried } from "../../runtime/telemetry/trace-context.ts"
 import { Tracing } from "../../runtime/telemetry/tracing.ts"
 import { makeUnserved, type NoWorker } from "./unserved.ts"
-import { makeTally } from "../tally.ts"
 
+export { reasonMax, TaskEnded } from "./cancelling.ts"
 export { NoWorker } from "./unserved.ts"
 export { IdempotencyConflict, type Submitted, TaskGone } from "./intake.ts"
 export { NewTaskJson, SubmitRefused } from "./new-task.ts"
@@ -43,20 +42,6 @@ export class ResultTimeout extends Schema.TaggedError<ResultTimeout>()("ResultTi
     return `${this.id} has not ended within ${this.waitedMs} ms`
   }
 }
-
-/** The task had ended before. Nothing was changed. */
-export class TaskEnded extends Schema.TaggedError<TaskEnded>()("TaskEnded", { id: TaskId, state: State }) {
-  override get message() {
-    return `${this.id} has ended already: it is ${this.state}`
-  }
-}
-
-/** The longest reason of a cancel, in characters. */
-export const reasonMax = 1_000
-
-/** How many children one cancel tells by itself, and how many at once. What is left is told by whoever takes turns. */
-const cancelMax = 1_000
-const cancelsAtOnce = 16
 
 /** How many tasks of a batch are looked after at once whose queues may be made up. */
 const checksAtOnce = 16
@@ -105,7 +90,7 @@ export class Dispatcher extends Context.Service<
     /** What was submitted; `none` when a large input was dropped at the task's end. */
     readonly input: (
       id: TaskId
-    ) => Effect.Effect<Option.Option<unknown>, TaskNotFound | PayloadUnreadable | StoreError>
+    ) => Effect.Effect<Option.Option<unknown>, TaskNotFound | TaskGone | PayloadUnreadable | StoreError>
     /** Ends a living task as cancelled, whoever runs it, and its living children after it. */
     readonly cancel: (
       id: TaskId,
@@ -114,9 +99,6 @@ export class Dispatcher extends Context.Service<
   }
 >()("troupe/Dispatcher") {}
 
-const settle = (preparation: Preparation): Effect.Effect<Result.Result<Prepared, Unfit>> =>
-  preparation instanceof Promise ? Effect.promise(() => preparation) : Effect.succeed(preparation)
-
 /** How a task ended, if that can be read here. */
 const readable = (record: string): Effect.Effect<Ended, PayloadUnreadable> => {
   const ended = endedOf(record)
@@ -124,18 +106,6 @@ const readable = (record: string): Effect.Effect<Ended, PayloadUnreadable> => {
     ? Effect.succeed(ended)
     : Effect.fail(ended.unreadable)
 }
-
-/** Goes on with what was prepared, or fails with why it was refused. */
-const whenPrepared = <A, E, R>(
-  preparing: (tenant: string | undefined, carried: Carried | undefined) => Preparation,
-  then: (prepared: Prepared) => Effect.Effect<A, E, R>
-) =>
-  Effect.withFiber((fiber): Effect.Effect<A, E | Unfit, R> => {
-    const decide = (result: Result.Result<Prepared, Unfit>): Effect.Effect<A, E | Unfit, R> =>
-      Result.isFailure(result) ? Effect.fail(result.failure) : then(result.success)
-    const preparation = preparing(storedTenant(fiber.getRef(Tenant)), followedBy(fiber))
-    return preparation instanceof Promise ? Effect.flatMap(settle(preparation), decide) : decide(preparation)
-  })
 
 const make = Effect.gen(function* () {
   const store = yield* Store
@@ -150,6 +120,7 @@ const make = Effect.gen(function* () {
   const madeUp = yield* makeMadeUpQueues(lookout)
   const preparing = yield* makePreparing(lookout)
   const ownership = yield* makeOwnership
+  const cancel = yield* makeCancel(ownership)
 
   const find = Effect.fnUntraced(function* (id: TaskId) {
     const [found] = yield* store.read(partitionOfId(id), [ulidOfId(id)])
@@ -280,66 +251,30 @@ const make = Effect.gen(function* () {
 
   const isPast = (id: TaskId) => submittedAt(ulidOfId(id)) + retentionMs < clock.currentTimeMillisUnsafe()
 
-  const result: Dispatcher["Service"]["result"] = Effect.fnUntraced(
-    function* (id: TaskId, wait?: Duration.Input) {
-      yield* ownership.check(id)
-      if (wait === undefined) return yield* readable(yield* replies.ended(id))
-      // Outside of the time limit: to wait for no time at all is to ask.
-      const [record] = yield* store.ended(partitionOfId(id), [ulidOfId(id)])
-      if (record === undefined) return yield* new TaskNotFound({ id })
-      if (record !== true) return yield* readable(record)
-      const waitedMs = Duration.toMillis(wait)
-      return yield* Effect.flatMap(replies.ended(id), readable).pipe(
-        Effect.timeoutOrElse({
-          duration: wait,
-          orElse: () => Effect.fail(new ResultTimeout({ id, waitedMs }))
-        })
-      )
-    },
-    (effect, id) =>
-      Effect.catchTag(effect, "TaskNotFound", (missing) =>
-        Effect.fail(isPast(id) ? new TaskGone({ id }) : missing)
-      )
-  )
+  /** Why what a task was given or has made is not there: it was kept for as long as such is, or it never was. */
+  const orGone = <A, E>(effect: Effect.Effect<A, E | TaskNotFound>, id: TaskId) =>
+    Effect.catchTag(effect, "TaskNotFound", (missing) =>
+      Effect.fail(isPast(id) ? new TaskGone({ id }) : missing)
+    )
 
-  /** Level by level, as far as one call goes. The store has noted them all: should this break off, it tells the rest. */
-  const cancelAll = Effect.fnUntraced(function* (children: ReadonlyArray<TaskId>, reason: string) {
-    let left = cancelMax
-    for (let level = children; level.length > 0 && left > 0;) {
-      const some = level.slice(0, left)
-      left -= some.length
-      const answers: ReadonlyArray<Cancelled> = yield* Effect.forEach(
-        some,
-        (child) => store.cancel(partitionOfId(child), ulidOfId(child), reason, { orphan: true }),
-        { concurrency: cancelsAtOnce }
-      )
-      level = answers.flatMap((answer) => (answer.kind === "cancelled" ? answer.children : []))
-    }
-  })
-
-  const cancel: Dispatcher["Service"]["cancel"] = Effect.fn("Dispatcher.cancel")(function* (
-    id,
-    reason = "it was cancelled on request"
+  const result: Dispatcher["Service"]["result"] = Effect.fnUntraced(function* (
+    id: TaskId,
+    wait?: Duration.Input
   ) {
     yield* ownership.check(id)
-    const why = reason.slice(0, reasonMax)
-    let isRepeated = false
-    const answer = yield* untilAnswered(store.cancel(partitionOfId(id), ulidOfId(id), why), () => {
-      isRepeated = true
-    })
-    switch (answer.kind) {
-      case "missing":
-        return yield* new TaskNotFound({ id })
-      case "ended": {
-        // Said again, it finds what it did itself. The store has noted the children, and whoever takes turns tells them.
-        const ended = endedOf(answer.record)
-        if (isRepeated && ended.state === "cancelled" && ended.error.message === why) return
-        return yield* new TaskEnded({ id, state: ended.state })
-      }
-      case "cancelled":
-        yield* Effect.ignore(cancelAll(answer.children, `its parent ${id} was cancelled`))
-    }
-  })
+    if (wait === undefined) return yield* readable(yield* replies.ended(id))
+    // Outside of the time limit: to wait for no time at all is to ask.
+    const [record] = yield* store.ended(partitionOfId(id), [ulidOfId(id)])
+    if (record === undefined) return yield* new TaskNotFound({ id })
+    if (record !== true) return yield* readable(record)
+    const waitedMs = Duration.toMillis(wait)
+    return yield* Effect.flatMap(replies.ended(id), readable).pipe(
+      Effect.timeoutOrElse({
+        duration: wait,
+        orElse: () => Effect.fail(new ResultTimeout({ id, waitedMs }))
+      })
+    )
+  }, orGone)
 
   const dispatcher = Dispatcher.of({
     submit: (task) => whenPrepared((tenant, carried) => preparing(task, { tenant, carried }), submitPrepared),
@@ -349,10 +284,10 @@ const make = Effect.gen(function* () {
     askThen,
     task: (id) => Effect.map(find(id), (found) => viewOf(id, found, handlers.find)),
     result,
-    input: (id) =>
-      Effect.flatMap(find(id), (found) =>
-        found.unreadable === undefined ? Effect.succeed(inputOf(found)) : Effect.fail(found.unreadable)
-      ),
+    input: Effect.fnUntraced(function* (id: TaskId) {
+      const found = yield* find(id)
+      return found.unreadable === undefined ? inputOf(found) : yield* found.unreadable
+    }, orGone),
     cancel
   })
   return traced(dispatcher, yield* Tracing)
@@ -360,30 +295,3 @@ const make = Effect.gen(function* () {
 
 /** Give it the stores, the handlers, the settings and the reply channel. */
 export const layer = Layer.effect(Dispatcher, make)
-
-/** How runs submit tasks of their own. Give it the store, the handlers and the settings. */
-export const offspring = Layer.effect(
-  Offspring,
-  Effect.gen(function* () {
-    const outbox = yield* makeOutbox
-    const tally = yield* makeTally
-    const lookout = yield* makeLookout(sharedQueues(yield* Settings))
-    const unserved = yield* makeUnserved(lookout)
-    const preparing = yield* makePreparing(lookout)
-    return Offspring.of({
-      prepare: (task, birth) =>
-        whenPrepared(
-          () => preparing(task, { birth }),
-          // One that was prepared before may be there already.
-          (one) =>
-            birth.id === undefined ? unserved.unanswered(one, Effect.succeed(one)) : Effect.succeed(one)
-        ),
-      store: (prepared) => {
-        const partition = partitionOfId(prepared.id)
-        return Effect.tap(outbox.submit(partition, [prepared]), () =>
-          Effect.sync(() => tally.submitted(partition, 1))
-        )
-      }
-    })
-  })
-)

@@ -21,6 +21,10 @@ export class SubmitRefused extends Schema.TaggedError<SubmitRefused>()("SubmitRe
   }
 }
 
+/** For one thing that does not fit. */
+export const refused = (path: string, message: string): Result.Result<never, SubmitRefused> =>
+  Result.fail(new SubmitRefused({ faults: [{ path, message }] }))
+
 /** How far ahead anything of a task may lie. */
 export const aheadMaxMs = Duration.toMillis(Duration.days(3650))
 

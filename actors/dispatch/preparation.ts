@@ -25,13 +25,14 @@ import {
 } from "../../runtime/task.ts"
 import type { Carried } from "../../runtime/telemetry/trace-context.ts"
 import { tenantDefault, ulidOfTenant } from "../../runtime/tenant.ts"
-import { readTime, timeExpected } from "../../runtime/time.ts"
 import { deliver } from "../callback/deliver.ts"
 import { callbackOf } from "../callback/option.ts"
 import { boxOf } from "./box.ts"
 import { guardName, guardsOf } from "./guards.ts"
 import { queueFor, queuesOf } from "./home.ts"
-import { aheadMaxMs, Key, type NewTaskJson, readOptions, SubmitRefused } from "./new-task.ts"
+import { Key, type NewTaskJson, readOptions, refused, SubmitRefused } from "./new-task.ts"
+import type { Birth } from "./offspring.ts"
+import { earlier, type Times, timesOf } from "./times.ts"
 
 /** The largest input, in characters of JSON. */
 export const inputMax = 1024 * 1024
@@ -77,97 +78,8 @@ export interface Circumstances {
   readonly birth?: Birth
 }
 
-export interface Birth {
-  /** `undefined` for what an agent tells: nobody waits for it. */
-  readonly parent: TaskId | undefined
-  /** By then the parent must have ended, in Unix milliseconds. */
-  readonly deadlineAt: number | undefined
-  /** The id under which it was prepared before: it keeps it, and with it its queue. */
-  readonly id: TaskId | undefined
-  readonly tenant?: string | undefined
-  /** The boxes that will wait for it. */
-  readonly behind?: ReadonlyArray<string>
-}
-
-const refuse = (path: string, message: string) =>
-  Result.fail(new SubmitRefused({ faults: [{ path, message }] }))
-
 const inside = (faults: ReadonlyArray<Fault>) =>
   new SubmitRefused({ faults: faults.map(({ message, path }) => ({ path: `/input${path}`, message })) })
-
-// ---------------------------------------------------------------------------------------------------------
-// Times
-// ---------------------------------------------------------------------------------------------------------
-
-/** A time that is said either as a time or as so much later, in Unix milliseconds. */
-const timeOf = (
-  [atName, at]: readonly [name: string, at: string | undefined],
-  [afterName, afterMs]: readonly [name: string, afterMs: number | undefined],
-  now: number
-): Result.Result<number | undefined, SubmitRefused> => {
-  if (at === undefined) return Result.succeed(afterMs === undefined ? undefined : now + afterMs)
-  if (afterMs !== undefined) return refuse(`/${atName}`, `give either ${afterName} or ${atName}`)
-  const millis = readTime(at)
-  if (millis === undefined) return refuse(`/${atName}`, timeExpected)
-  return millis - now > aheadMaxMs
-    ? refuse(`/${atName}`, "more than ten years ahead")
-    : Result.succeed(millis)
-}
-
-interface Times {
-  /** When it may start, where that is not now. */
-  readonly dueAt: number | undefined
-  readonly expiresAt: number | undefined
-  readonly deadlineAt: number | undefined
-}
-
-/** Of most tasks nothing is said of times. */
-const noTimes: Result.Result<Times, never> = Result.succeed({
-  dueAt: undefined,
-  expiresAt: undefined,
-  deadlineAt: undefined
-})
-const timesSaid = ["runAt", "delayMs", "debounce", "expiresAt", "expiresMs", "deadlineMs"] as const
-
-/** What is said of the task counts before what its handler says of all of them. */
-const timesOf = (
-  task: NewTaskJson,
-  handler: TaskDefinition,
-  now: number
-): Result.Result<Times, SubmitRefused> => {
-  const isSaid = timesSaid.some((option) => task[option] !== undefined)
-  if (!isSaid && handler.expiresMs === undefined && handler.deadlineMs === undefined) return noTimes
-  const delayMs = task.debounce?.forMs ?? task.delayMs
-  if (task.debounce !== undefined && (task.delayMs !== undefined || task.runAt !== undefined)) {
-    return refuse("/debounce", "says itself how long the task waits: leave out delayMs and runAt")
-  }
-  const due = timeOf(["runAt", task.runAt], ["delayMs", delayMs], now)
-  if (Result.isFailure(due)) return Result.fail(due.failure)
-  const expiresMs = task.expiresMs ?? (task.expiresAt === undefined ? handler.expiresMs : undefined)
-  const expiry = timeOf(["expiresAt", task.expiresAt], ["expiresMs", expiresMs], now)
-  if (Result.isFailure(expiry)) return Result.fail(expiry.failure)
-  const dueAt = due.success !== undefined && due.success > now ? due.success : undefined
-  const start = dueAt ?? now
-  const expiresAt = expiry.success
-  if (expiresAt !== undefined && expiresAt <= start) {
-    const name = task.expiresAt === undefined ? "expiresMs" : "expiresAt"
-    return refuse(`/${name}`, dueAt === undefined ? "is over" : "is over before the task is due")
-  }
-  const deadlineMs = task.deadlineMs ?? handler.deadlineMs
-  const deadlineAt = deadlineMs === undefined ? undefined : now + deadlineMs
-  if (deadlineAt !== undefined && deadlineAt <= start) {
-    return refuse("/deadlineMs", "is over before the task is due")
-  }
-  return Result.succeed({ dueAt, expiresAt, deadlineAt })
-}
-
-/** The earlier of two times, either of which may be absent. */
-const earlier = (one: number | undefined, other: number | undefined) =>
-  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
-
-// ---------------------------------------------------------------------------------------------------------
-// The whole task
-// ---------------------------------------------------------------------------------------------------------
 
 const isKey = Schema.is(Key)
 
@@ -186,20 +98,20 @@ const placeOf = (
 ): Result.Result<Place, SubmitRefused> => {
   const { body, keyed, limits, name } = definition
   if (body.kind === "agent") {
-    if (task.key === undefined) return refuse("/key", `${name} is an agent: a message names its key`)
+    if (task.key === undefined) return refused("/key", `${name} is an agent: a message names its key`)
     if (task.queue !== undefined)
-      return refuse("/queue", `${name} is an agent, and has one queue: leave this out`)
+      return refused("/queue", `${name} is an agent, and has one queue: leave this out`)
   }
   if (task.key === undefined && keyed.of === undefined && limits.length === 0 && tenant === undefined)
     return nowhere
   try {
     const key: unknown = task.key ?? keyed.of?.(input)
     if (key !== undefined && !isKey(key)) {
-      return refuse("/key", `what ${name} made of the input cannot be a key: ${JSON.stringify(key)}`)
+      return refused("/key", `what ${name} made of the input cannot be a key: ${JSON.stringify(key)}`)
     }
     return Result.succeed({ key, box: boxOf(definition, { key, tenant, lane, input }) })
   } catch (thrown) {
-    return refuse(
+    return refused(
       "/input",
       `${name} cannot tell its key or what it takes of its limits: ${describe(thrown).message}`
     )
@@ -224,9 +136,15 @@ const arriving = (
       ]
     : guards
 
-/** What an agent sends waits in any case: it was acknowledged with the message that sent it. */
-const arrivalOf = ({ body }: TaskDefinition, birth: Birth | undefined) =>
-  birth === undefined && body.kind === "agent" && (body.onBusy === "reject" || body.onBusy === "interrupt")
+/**
+ * What an agent sends waits in any case: it was acknowledged with the message that sent it. So does what is due later: whether
+ * its agent is busy then, nobody knows now.
+ */
+const arrivalOf = ({ body }: TaskDefinition, birth: Birth | undefined, dueAt: number | undefined) =>
+  birth === undefined &&
+  dueAt === undefined &&
+  body.kind === "agent" &&
+  (body.onBusy === "reject" || body.onBusy === "interrupt")
     ? body.onBusy
     : undefined
 
@@ -287,26 +205,26 @@ const layOut = (
   const [guard] = birth === undefined ? [] : guardsOf(task, at.retentionMs).pipe(Result.getOrElse(() => []))
   if (guard !== undefined) {
     const option = guard.kind === "idempotency" ? "idempotencyKey" : guard.kind
-    return refuse(`/${option}`, "a task that another one submits goes by its own id: leave this out")
+    return refused(`/${option}`, "a task that another one submits goes by its own id: leave this out")
   }
   if (task.callback !== undefined && at.signs?.(tenant ?? tenantDefault) !== true) {
-    return refuse("/callback", "there is no secret to sign it with: set TROUPE_WEBHOOK_SECRETS")
+    return refused("/callback", "there is no secret to sign it with: set TROUPE_WEBHOOK_SECRETS")
   }
   const boxed = box !== undefined
   let json: string
   try {
     json = envelopeJson(task, key, times, tenant, at)
   } catch (thrown) {
-    return refuse("/input", `is no JSON: ${describe(thrown).message}`)
+    return refused("/input", `is no JSON: ${describe(thrown).message}`)
   }
-  if (json.length > inputMax) return refuse("/input", `more than ${inputMax} characters of JSON`)
+  if (json.length > inputMax) return refused("/input", `more than ${inputMax} characters of JSON`)
   const partition =
     birth?.id === undefined
       ? partitionOf(task.queue ?? queueFor(definition, at, key, guards))
       : partitionOfId(birth.id)
   const ulid = birth?.id === undefined ? ulidOfTenant(at.unique, tenant) : ulidOfId(birth.id)
   const { deadlineAt, dueAt, expiresAt } = times
-  const arrival = arrivalOf(definition, birth)
+  const arrival = arrivalOf(definition, birth, dueAt)
   const prepared: { -readonly [field in keyof Prepared]: Prepared[field] } = {
     id: idIn(partition, ulid),
     handler: definition.name,
@@ -345,7 +263,7 @@ export const prepare = (
   if (definition === undefined || definition === deliver) return Result.fail(handlers.unknown(task.name))
   const { input } = task
   if (typeof input === "function" || typeof input === "symbol")
-    return refuse("/input", `a ${typeof input} is no JSON`)
+    return refused("/input", `a ${typeof input} is no JSON`)
   const faults = faultsOf(input)
   if (faults.length > 0) return Result.fail(inside(faults))
   const decide = (read: Result.Result<unknown, Misfit>) =>
@@ -353,7 +271,7 @@ export const prepare = (
       ? Result.fail(inside(read.failure.faults))
       : layOut(task, definition, read.success, at)
   const broken = (thrown: unknown) =>
-    refuse("/input", `${definition.name} cannot check it: ${describe(thrown).message}`)
+    refused("/input", `${definition.name} cannot check it: ${describe(thrown).message}`)
   try {
     const fits = definition.readInput(input ?? null)
     return fits instanceof Promise ? fits.then(decide, broken) : decide(fits)

@@ -1,12 +1,15 @@
 /** Prepares tasks at the time of the clock, each under an id of its own, for the queue that its route and the load say. */
-import { Clock, Duration, Effect, Redacted } from "effect"
+import { Clock, Duration, Effect, Redacted, Result } from "effect"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { routeOf } from "../../runtime/routes.ts"
 import { makeUlid } from "../../runtime/ulid.ts"
+import { followedBy } from "../../runtime/telemetry/following.ts"
 import type { Carried } from "../../runtime/telemetry/trace-context.ts"
+import { storedTenant, Tenant } from "../../runtime/tenant.ts"
 import type { Lookout } from "./lookout.ts"
-import { type Birth, type Preparation, prepare } from "./preparation.ts"
+import type { Birth } from "./offspring.ts"
+import { type Preparation, prepare, type Prepared, type Unfit } from "./preparation.ts"
 
 /** Queues among which the load decides. */
 export const sharedQueues = ({ routes }: SettingsShape): ReadonlySet<string> =>
@@ -55,3 +58,19 @@ export const makePreparing = Effect.fnUntraced(function* ({ choose, look, unseen
     return run(Effect.forEach(first, look, { concurrency: "unbounded", discard: true })).then(preparing)
   }
 })
+
+/** What was prepared, or why it was refused, once that is known. */
+export const settle = (preparation: Preparation): Effect.Effect<Result.Result<Prepared, Unfit>> =>
+  preparation instanceof Promise ? Effect.promise(() => preparation) : Effect.succeed(preparation)
+
+/** Goes on with what was prepared, or fails with why it was refused. */
+export const whenPrepared = <A, E, R>(
+  preparing: (tenant: string | undefined, carried: Carried | undefined) => Preparation,
+  then: (prepared: Prepared) => Effect.Effect<A, E, R>
+) =>
+  Effect.withFiber((fiber): Effect.Effect<A, E | Unfit, R> => {
+    const decide = (result: Result.Result<Prepared, Unfit>): Effect.Effect<A, E | Unfit, R> =>
+      Result.isFailure(result) ? Effect.fail(result.failure) : then(result.success)
+    const preparation = preparing(storedTenant(fiber.getRef(Tenant)), followedBy(fiber))
+    return preparation instanceof Promise ? Effect.flatMap(settle(preparation), decide) : decide(preparation)
+  })

@@ -24,13 +24,16 @@ export class LifecyclePositionInvalid extends Schema.TaggedError<LifecyclePositi
 /** How long a position is at most, in characters: that of some hundred queues. */
 export const positionMax = 7_000
 
+/** The same of one that is sealed before it is told, which makes it a third longer. */
+export const sealedPositionMax = 5_200
+
 /** Stands for queues that a position has no room for. */
 const others = "*"
 
 const one = /^([a-z0-9][a-z0-9_-]{0,62}\.\d{1,4})@([0-9a-z]{1,10})\.([0-9a-z]{1,10})$/
 
-/** The text of it; `newest` is the queue that is never left out. */
-export const placesText = (places: Places, newest?: Partition): string => {
+/** The text of it, in `most` characters; `newest` is the queue that is never left out. */
+export const placesText = (places: Places, newest?: Partition, most = positionMax): string => {
   const textOf = (partition: Partition) => {
     const { epoch, number } = places.get(partition)!
     return `${partition}@${epoch.toString(36)}.${number.toString(36)}`
@@ -39,7 +42,7 @@ export const placesText = (places: Places, newest?: Partition): string => {
   for (const partition of places.keys()) {
     if (partition === newest) continue
     const one = textOf(partition)
-    if (text.length + one.length + 3 > positionMax) return `${text},${others}`
+    if (text.length + one.length + 3 > most) return `${text},${others}`
     text += `${text === "" ? "" : ","}${one}`
   }
   return text

@@ -23,10 +23,17 @@ import { Operations } from "../../runtime/operations.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import type { StoreError } from "../../runtime/store.ts"
 import { type Partition, partitionOf, QueueName, queueOf } from "../../runtime/task.ts"
-import { isOwn, Tenant } from "../../runtime/tenant.ts"
+import { isOwn, Tenant, tenantDefault } from "../../runtime/tenant.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
 import { type LifecycleEvent, lifecycleEventOf, LifecycleType } from "./lifecycle-event.ts"
-import { type LifecyclePositionInvalid, placesText, readPlaces, type Return } from "./lifecycle-position.ts"
+import {
+  type LifecyclePositionInvalid,
+  placesText,
+  positionMax,
+  readPlaces,
+  type Return,
+  sealedPositionMax
+} from "./lifecycle-position.ts"
 import { type Log, openLog, pageMax } from "./lifecycle-queue.ts"
 
 export { type LifecycleEvent, LifecycleType } from "./lifecycle-event.ts"
@@ -52,7 +59,7 @@ export type LifecycleNews =
   /** From here on nothing is missed: the first word of all. */
   | { readonly type: "listening"; readonly id: string }
   | (LifecycleEvent & { readonly id: string })
-  /** Events of a queue are no longer there to be read. */
+  /** Events of a queue are no longer there to be read; `*` of one that another tenant than `default` is told nothing of. */
   | { readonly type: "gap"; readonly queue: string; readonly id: string }
 
 export class Lifecycle extends Context.Service<
@@ -114,17 +121,11 @@ const openAll = Effect.fnUntraced(function* (life: Scope.Scope) {
     }).pipe(Effect.ensuring(Effect.sync(() => opening.delete(partition))))
   })
 
+  const named = new Set([partitionOf("default"), ...handlers.all.map(({ queue }) => partitionOf(queue))])
+
   /** The queues that have tasks, and those that handlers name: nothing is missed of the first task of one. */
   const addAll = Effect.flatMap(operations.partitions, (partitions) =>
-    Effect.forEach(
-      new Set([
-        ...partitions,
-        partitionOf("default"),
-        ...handlers.all.map(({ queue }) => partitionOf(queue))
-      ]),
-      add,
-      { concurrency: atOnce, discard: true }
-    )
+    Effect.forEach(new Set([...partitions, ...named]), add, { concurrency: atOnce, discard: true })
   )
   yield* addAll
 
@@ -195,10 +196,19 @@ const openAll = Effect.fnUntraced(function* (life: Scope.Scope) {
     )
   )
 
-  return { log, logs, news, addAll }
+  return { log, logs, named, news, addAll }
 })
 
 type All = Effect.Success<ReturnType<typeof openAll>>
+
+const unknownQueue = "*"
+
+/** Of gaps in queues without a name the last one stands for all that come at once: how many there are is nobody's business. */
+const withoutEcho = (said: ReadonlyArray<LifecycleNews>): ReadonlyArray<LifecycleNews> => {
+  const isNameless = (news: LifecycleNews) => news.type === "gap" && news.queue === unknownQueue
+  const last = said.findLast(isNameless)
+  return last === undefined ? said : said.filter((news) => news === last || !isNameless(news))
+}
 
 /** Which queues somebody follows. */
 const followedBy = ({ queues }: LifecycleFilter) => {
@@ -208,16 +218,24 @@ const followedBy = ({ queues }: LifecycleFilter) => {
 
 /** One who listens: its pull takes what there is, and waits while there is nothing. */
 const listener = (
-  { log, logs, news }: All,
+  { log, logs, named, news }: All,
   { filter, tenant }: { readonly filter: LifecycleFilter; readonly tenant: string },
   { more: cameBackWithout, places }: Return
 ) => {
   const isFollowed = followedBy(filter)
+  const idMax = tenant === tenantDefault ? positionMax : sealedPositionMax
   /** What is said with an event: where all queues stand, and this one after it. */
-  const idOf = (newest?: Partition) => placesText(places, newest)
+  const idOf = (newest?: Partition) => placesText(places, newest, idMax)
+  /** Queues in which it was told of tasks of its own: others may be called so that the name tells whose they are. */
+  const own = new Set<Partition>()
+  const mayKnow = (partition: Partition) =>
+    tenant === tenantDefault ||
+    named.has(partition) ||
+    own.has(partition) ||
+    filter.queues?.includes(queueOf(partition)) === true
   const gap = (partition: Partition): LifecycleNews => ({
     type: "gap",
-    queue: queueOf(partition),
+    queue: mayKnow(partition) ? queueOf(partition) : unknownQueue,
     id: idOf(partition)
   })
 
@@ -231,7 +249,9 @@ const listener = (
       if (!follows) said.push(gap(partition))
       places.set(partition, { epoch, number })
       const event = lifecycleEventOf(partition, life)
-      if (isOwn(event.tenant, tenant) && isWanted(filter, event)) said.push({ ...event, id: idOf(partition) })
+      if (!isOwn(event.tenant, tenant)) continue
+      own.add(partition)
+      if (isWanted(filter, event)) said.push({ ...event, id: idOf(partition) })
     }
     return said
   }
@@ -269,7 +289,8 @@ const listener = (
         said.push(...looked.said)
         more ||= looked.more
       }
-      if (said.length > 0) return said as unknown as Arr.NonEmptyReadonlyArray<LifecycleNews>
+      const told = withoutEcho(said)
+      if (told.length > 0) return told as unknown as Arr.NonEmptyReadonlyArray<LifecycleNews>
       if (more) yield* Effect.yieldNow
       else yield* news.after(seen)
     }

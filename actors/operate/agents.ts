@@ -254,14 +254,16 @@ const make = Effect.gen(function* () {
     const { dryRun = false, reason = "its agent was stopped" } = options
     if (dryRun) return { count: found.waiting + found.taken.length + found.timers.size }
     let count = 0
-    for (;;) {
-      const { cancelled, left } = yield* agents.stop(agent.partition, agent.address, {
-        box: agent.box,
-        reason: reason.slice(0, reasonMax)
-      })
-      count += cancelled
-      if (!left) return { count }
-    }
+    const piece = Effect.map(
+      agents.stop(agent.partition, agent.address, { box: agent.box, reason: reason.slice(0, reasonMax) }),
+      ({ cancelled, left }) => {
+        count += cancelled
+        return left
+      }
+    )
+    // Between two pieces it hands out nothing and takes nothing in: whoever asked for this and has gone must not leave it so.
+    yield* Effect.uninterruptible(Effect.repeat(piece, { while: (left) => left }))
+    return { count }
   })
 
   return AgentOperator.of({

@@ -12,7 +12,10 @@ import { type Partition, partitionOfId, type TaskId } from "../../runtime/task.t
 import { spread } from "../../runtime/digest.ts"
 import { type Span, Tracing } from "../../runtime/telemetry/tracing.ts"
 import { ulidFor } from "../../runtime/ulid.ts"
+import { makeLookout } from "../dispatch/lookout.ts"
+import { makeMadeUpQueues } from "../dispatch/made-up-queues.ts"
 import { prepare } from "../dispatch/preparation.ts"
+import { sharedQueues } from "../dispatch/preparing.ts"
 import { attributesOf } from "../dispatch/traced.ts"
 import { type Definition, ScheduleRefused } from "./definition.ts"
 import type { OverlapPolicy, Run } from "./due.ts"
@@ -58,9 +61,11 @@ const faultOfArrival = (
 /** Makes what prepares the tasks of schedules. */
 export const makeSlotTasks = Effect.gen(function* () {
   const handlers = yield* Handlers
-  const { retention, routes } = yield* Settings
+  const settings = yield* Settings
+  const { retention, routes } = settings
   const retentionMs = Duration.toMillis(retention)
   const tracing = yield* Tracing
+  const madeUp = yield* makeMadeUpQueues(yield* makeLookout(sharedQueues(settings)))
 
   const preparing = Effect.fnUntraced(function* (
     id: string,
@@ -71,7 +76,11 @@ export const makeSlotTasks = Effect.gen(function* () {
     const choose = (queues: ReadonlyArray<string>) => homeOf(queues, `schedule ${id}`)
     const preparation = prepare(handlers, given, { ...at, routes, retentionMs, choose })
     const result = preparation instanceof Promise ? yield* Effect.promise(() => preparation) : preparation
-    if (Result.isSuccess(result)) return result.success
+    if (Result.isSuccess(result)) {
+      // When it is made as well as in each slot: what it names may have been served, or not named by others, in between.
+      yield* Effect.mapError(madeUp.check(result.success), ({ faults }) => new ScheduleRefused({ faults }))
+      return result.success
+    }
     return yield* result.failure instanceof UnknownHandler
       ? result.failure
       : new ScheduleRefused({ faults: result.failure.faults })

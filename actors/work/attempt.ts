@@ -18,7 +18,8 @@ import {
 } from "../../runtime/handler.ts"
 import type { Envelope, TaskError, TaskId } from "../../runtime/task.ts"
 import { Tenant } from "../../runtime/tenant.ts"
-import { Run, type RunOf } from "./context.ts"
+import { Run } from "./context.ts"
+import type { RunOf } from "./run-of.ts"
 
 /** How long an interrupted plain function may take to stop before it is left to itself. */
 const stopGrace = "1 second"

@@ -14,73 +14,27 @@ import {
   type TaskDefinition,
   type TaskInfo
 } from "../../runtime/handler.ts"
-import type { Steps } from "../../runtime/steps.ts"
 import { addressOf } from "../../runtime/current-agent.ts"
 import type { Named } from "../../runtime/named.ts"
-import type { Store } from "../../runtime/store.ts"
-import type { WorkerId } from "../../runtime/turn.ts"
 import { agentBoxKey, boxKeyOf } from "../../runtime/mailbox.ts"
 import {
-  type Entry,
   type Envelope,
   idIn,
   laneOfEntry,
-  type Partition,
   queueOf,
   runOfEntry,
   submittedAt,
   ulidOfEntry
 } from "../../runtime/task.ts"
 import { tenantDefault } from "../../runtime/tenant.ts"
-import { Family, type InquiryOptions } from "./family.ts"
-import type { Offspring } from "../dispatch/offspring.ts"
+import type { InquiryOptions } from "./child-submission.ts"
+import { Family } from "./family.ts"
 import { runFields } from "../../runtime/telemetry/logs.ts"
 import { carriedIn } from "../../runtime/telemetry/trace-context.ts"
-import { type Span, spanning, type Tracing } from "../../runtime/telemetry/tracing.ts"
+import { spanning } from "../../runtime/telemetry/tracing.ts"
 import { insideStep, insideStepEffect, nestedIn, outsideSteps } from "./inside-step.ts"
 import { Recall, Suspended, type Verdict } from "./recall.ts"
-
-/** What a run writes while it lasts. */
-export interface Writes {
-  readonly progress: (
-    fraction: number,
-    message: string | undefined
-  ) => Effect.Effect<void, AttemptOver | EventRefused>
-  readonly log: (message: string, level: LogLevel) => Effect.Effect<void, AttemptOver | EventRefused>
-  readonly emit: (chunk: unknown) => Effect.Effect<void, AttemptOver | EventRefused>
-  /** Tells those who follow the task of a step. */
-  readonly stepped: (step: { readonly number: number; readonly name: string }) => void
-  /** Counts what was used of a limit. */
-  readonly spend: (limit: string, amount: number) => void
-  /** The store says that the run is no longer the task's current one. */
-  readonly lost: () => void
-}
-
-/** What steps and children are kept with. */
-export interface Keeping {
-  readonly steps: Steps["Service"]
-  readonly store: Store["Service"]
-  readonly offspring: Offspring["Service"]
-  readonly learn: (definition: TaskDefinition) => void
-  readonly tracing: Tracing
-  /** Runs what a plain handler asks for, with the clock and all else of the worker's fibers. */
-  readonly promise: <A, E>(effect: Effect.Effect<A, E>) => Promise<A>
-}
-
-/** The run that a context is of. */
-export interface RunOf {
-  readonly definition: TaskDefinition
-  readonly partition: Partition
-  readonly worker: WorkerId
-  readonly entry: Entry
-  readonly envelope: Envelope
-  /** The ring that it was claimed from, if its handler has limits. */
-  readonly ring: string | undefined
-  readonly writes: Writes
-  readonly keeping: Keeping
-  /** Its span, where traces are recorded; `envelope` then carries on from it. */
-  readonly trace?: Span
-}
+import type { RunOf, Writes } from "./run-of.ts"
 
 /** Waiting for children ends an effect as a defect: no handler of errors may take it for one. */
 export const defecting = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, Exclude<E, Suspended>> =>

@@ -4,9 +4,8 @@
  * A child's id is remembered before the child is stored. So whenever the run dies, the next one finds the id, and the
  * task under it or none; then it stores that one. All numbers of a call are taken at the call, however long it takes.
  */
-import { type Duration, Effect, Result } from "effect"
+import { Effect } from "effect"
 import type { Fault } from "../../runtime/check.ts"
-import { millisOf, written } from "../../runtime/duration.ts"
 import {
   type AllOptions,
   type AttemptOver,
@@ -18,17 +17,18 @@ import {
   type StepError,
   type TaskDefinition
 } from "../../runtime/handler.ts"
-import { type ChildOptions, type Link, type Named, nameOf, type Submission } from "../../runtime/named.ts"
-import { retryJson } from "../../runtime/retry.ts"
+import { type ChildOptions, type Named, nameOf, type Submission } from "../../runtime/named.ts"
 import { AskCycle } from "../../runtime/current-agent.ts"
-import type { Store, StoreError } from "../../runtime/store.ts"
+import type { Store } from "../../runtime/store.ts"
 import { agentOfBox } from "../../runtime/mailbox.ts"
-import { partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
+import { partitionOfId, type TaskId } from "../../runtime/task.ts"
 import type { Carried } from "../../runtime/telemetry/trace-context.ts"
 import { endWith, type Tracing } from "../../runtime/telemetry/tracing.ts"
 import { endedOf } from "../../runtime/view.ts"
 import { attributesOf } from "../dispatch/traced.ts"
 import type { Birth, Offspring, Prepared } from "../dispatch/offspring.ts"
+import { type AnyLink, described, type InquiryOptions, submissionOf } from "./child-submission.ts"
+import { Ends } from "./ends.ts"
 import type { Recall, Suspended } from "./recall.ts"
 
 export interface FamilyOptions {
@@ -50,58 +50,17 @@ export interface FamilyOptions {
   readonly tracing: Tracing
 }
 
-/** How a task differs from what its handler says that somebody waits for. */
-export interface InquiryOptions extends ChildOptions {
-  /** It has failed if it has not ended so much later. */
-  readonly deadlineMs?: number
-}
-
-/** So many children are looked at with one call. */
-const lookedAtOnce = 200
-
-/** So many characters of how they ended are held for the run. */
-const charactersHeld = 4 * 1024 * 1024
-
-/** Nobody follows types through here: the contexts say them. */
-type AnyLink = Link<never, Named>
-
 type SubmitFailure = StepError | ChildRefused | AskCycle | Suspended
 type AllFailure = AttemptOver | StepError | ChildFailed | Suspended
-
-/** A child as the dispatcher takes it, or what of it is no duration. */
-const described = (handler: string, input: unknown, options: ChildOptions) =>
-  Result.try({
-    try: () => {
-      const { delay, retry, timeout, ...rest } = options
-      const millis = (field: string, duration: Duration.Input | undefined) => {
-        if (duration === undefined) return {}
-        const read = millisOf(duration)
-        if (read === undefined) throw new TypeError(`${field} ${written(duration)} is no duration`)
-        return { [`${field}Ms`]: Math.round(read) }
-      }
-      return {
-        name: handler,
-        input,
-        ...rest,
-        ...millis("delay", delay),
-        ...millis("timeout", timeout),
-        ...(retry === undefined ? {} : { retry: retryJson(retry) })
-      }
-    },
-    catch: (thrown) =>
-      new ChildRefused({ handler, reason: thrown instanceof Error ? thrown.message : String(thrown) })
-  })
 
 export class Family {
   readonly #options: FamilyOptions
   readonly #submitted = new Set<TaskId>()
-  /** What became of children of earlier runs: how one ended, or that it is there. */
-  readonly #known = new Map<TaskId, string | true | undefined>()
-  #characters = 0
-  #earlier: Promise<ReadonlyMap<TaskId, string | true | undefined>> | undefined
+  readonly #ends: Ends
 
   constructor(options: FamilyOptions) {
     this.#options = options
+    this.#ends = new Ends(options.recall, options.store)
   }
 
   submit(
@@ -119,7 +78,7 @@ export class Family {
       Effect.gen({ self: this }, function* () {
         const earlier = yield* recall.at(number, name)
         const id = earlier === undefined ? undefined : (JSON.parse(earlier.value) as TaskId)
-        if (id !== undefined && (yield* this.#isThere(id))) return this.#own(id)
+        if (id !== undefined && (yield* this.#ends.isThere(id))) return this.#own(id)
         const given = yield* Effect.fromResult(described(handler, input, options))
         return yield* this.#bear(number, name, handler, given, id, as)
       })
@@ -146,32 +105,6 @@ export class Family {
   #own(id: TaskId): Child {
     this.#submitted.add(id)
     return { id }
-  }
-
-  /** Whether a child of an earlier run was stored, and is kept still. */
-  #isThere(id: TaskId) {
-    const { recall } = this.#options
-    return Effect.map(
-      recall.together(() => (this.#earlier ??= recall.promised(this.#lookAtEarlier))),
-      (earlier) => earlier.get(id) !== undefined
-    )
-  }
-
-  /** What became of all children of earlier runs: one look at many costs little more than one at one. */
-  get #lookAtEarlier() {
-    const { recall } = this.#options
-    return Effect.gen({ self: this }, function* () {
-      const ids = yield* recall.children
-      for (let at = 0; at < ids.length; at += lookedAtOnce) {
-        const ends = yield* recall.patiently(this.#ends(ids.slice(at, at + lookedAtOnce)))
-        for (const [id, end] of ends) {
-          if (typeof end === "string") this.#characters += end.length
-          // What is too large to be held is read again where it is wanted.
-          this.#known.set(id, typeof end === "string" && this.#characters > charactersHeld ? true : end)
-        }
-      }
-      return this.#known
-    })
   }
 
   #bear(
@@ -246,14 +179,11 @@ export class Family {
     }
     return recall.open(() =>
       Effect.gen({ self: this }, function* () {
-        const open = children.filter(({ id }) => typeof this.#known.get(id) !== "string")
-        const fresh = yield* recall.patiently(this.#ends(open.map(({ id }) => id)))
-        // What has ended stays so.
-        const ends = { get: (id: TaskId) => fresh.get(id) ?? this.#known.get(id) }
+        const endOf = yield* this.#ends.of(children.map(({ id }) => id))
         // One that is not kept any more is submitted again by the next run.
-        const living = children.filter(({ id }) => typeof ends.get(id) !== "string")
+        const living = children.filter(({ id }) => typeof endOf(id) !== "string")
         if (living.length > 0) return yield* Effect.fail(recall.suspend(living.map(({ id }) => id)))
-        const outcomes = children.map(({ id }): ChildOutcome => endedOf(ends.get(id) as string))
+        const outcomes = children.map(({ id }): ChildOutcome => endedOf(endOf(id) as string))
         if (onFailure === "collect") return outcomes
         const outputs: Array<unknown> = []
         for (const [at, outcome] of outcomes.entries()) {
@@ -265,22 +195,6 @@ export class Family {
         return outputs
       })
     )
-  }
-
-  /** What `Store.ended` says of each. */
-  #ends(
-    ids: ReadonlyArray<TaskId>
-  ): Effect.Effect<ReadonlyMap<TaskId, string | true | undefined>, StoreError> {
-    const byPartition = Map.groupBy(new Set(ids), partitionOfId)
-    const reads = Effect.forEach(
-      byPartition,
-      ([partition, some]) =>
-        Effect.map(this.#options.store.ended(partition, some.map(ulidOfId)), (records) =>
-          records.map((record, at) => [some[at]!, record] as const)
-        ),
-      { concurrency: "unbounded" }
-    )
-    return Effect.map(reads, (records) => new Map(records.flat()))
   }
 
   group(
@@ -325,10 +239,3 @@ export class Family {
 /** What a refusal names; one that names nothing is about the whole task. */
 const faultsIn = (refusal: Error): ReadonlyArray<Fault> =>
   "faults" in refusal ? (refusal.faults as ReadonlyArray<Fault>) : [{ path: "", message: refusal.message }]
-
-const submissionOf = (link: Submission | AnyLink, previous: unknown): Submission => {
-  if (typeof link === "function") return (link as (previous: unknown) => Submission)(previous)
-  return typeof link === "string" || isTaskDefinition(link)
-    ? { task: link as Named, input: previous }
-    : (link as Submission)
-}

@@ -4,7 +4,8 @@
  * One that was not claimed is kept for a moment and then given back, so none is held idle. What got no answer is said
  * again later, and nothing is lost but time; should this process die, its permits come back when their lease ends.
  *
- * Its state is plain values, as the puller's is; what waits is an effect on its way, and `onChange` tells of news.
+ * What it has, and asks for when, is decided over plain values (`permit-rings.ts`); what waits is an effect on its way, and
+ * `onChange` tells of news.
  */
 import { Cause, Clock, Effect, Exit, Fiber, Queue, Schedule, type Scope } from "effect"
 import { type LimitRequest, Limits, type Used } from "../../runtime/limits.ts"
@@ -12,6 +13,7 @@ import { StoreError } from "../../runtime/store.ts"
 import { Complaints } from "../../runtime/telemetry/complaints.ts"
 import type { WorkerId } from "../../runtime/turn.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
+import { type Ring, Rings } from "./permit-rings.ts"
 
 /** How many permits are taken, and how many are ended, by one call. */
 const takeMax = 250
@@ -29,17 +31,8 @@ const backoffMs = 500
  */
 const restMaxMs = 15_000
 
-/** Of how many rings the last claim is remembered, longer than anything else of them. */
-const claimsMax = 1_000
-
 /** How long the last calls are waited for when the scope closes. */
 const closeMax = "1 second"
-
-/**
- * How long a place goes from one run of a ring to the next of the same. Then those who have to ask anew get a chance,
- * so that no worker and no ring keeps a limit for itself. In milliseconds.
- */
-const streakMaxMs = 1_000
 
 export interface Permits {
   /**
@@ -80,42 +73,10 @@ export interface PermitsOptions {
   readonly onChange: () => void
 }
 
-interface Held {
-  readonly permit: string
-  /** When it is given back, if nothing was claimed for it by then. */
-  readonly untilMono: number
-}
-
 /** A permit whose use is over, and the ring that it was taken for; `undefined` where that was told before. */
 interface Ending {
   readonly used: Used
   readonly name: string | undefined
-}
-
-class Ring {
-  atHand: Array<Held> = []
-  /** In turns that are on their way, those of the older turn first. */
-  readonly riding: Array<Held> = []
-  /** How many were claimed of the turn whose answer is being told. */
-  claimed = 0
-  asking = false
-  /** Whether its permits take up places, as it was asked last. */
-  hasPlaces = true
-  /** Whether it got fewer than were wanted, and all that it got was claimed. */
-  hungry = false
-  runs = 0
-  streakSinceMono = 0
-  restsUntilMono = 0
-  /** Whether it rests because its limits have nothing, rather than because nobody answered. */
-  refused = false
-  toDefer = false
-  /** How many permits were given back, in part or unused, since it was asked last. */
-  returned = 0
-
-  isForgotten(now: number): boolean {
-    const { asking, atHand, restsUntilMono, riding, runs } = this
-    return atHand.length + riding.length + runs === 0 && !asking && restsUntilMono <= now
-  }
 }
 
 /** When the scope closes, what is at hand is given back and the permits of runs are ended. */
@@ -128,23 +89,12 @@ export const openPermits = Effect.fnUntraced(function* (
   const run = Effect.runForkWith(yield* Effect.context<never>())
   const mono = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
-  const rings = new Map<string, Ring>()
-  /** The permits of runs, each with its ring. */
-  const running = new Map<string, string>()
+  const rings = new Rings()
   const ends = yield* Queue.unbounded<Ending>()
   let saying: ReadonlyArray<Ending> = []
   const takes = new Set<Fiber.Fiber<unknown, unknown>>()
   let alarm: Fiber.Fiber<void> | undefined
   let closed = false
-  /** Which of all claims of runs with limits was the last one of a ring, the oldest first. */
-  const lastClaims = new Map<string, number>()
-  let claims = 0
-
-  const ringOf = (name: string): Ring => {
-    const ring = rings.get(name) ?? new Ring()
-    rings.set(name, ring)
-    return ring
-  }
 
   const unanswered = (yield* Complaints).about("limits get no answer", "limits answer again")
   const warn = (what: string, error: unknown) =>
@@ -159,18 +109,11 @@ export const openPermits = Effect.fnUntraced(function* (
   // Taking
   // -------------------------------------------------------------------------------------------------------
 
-  const rest = (ring: Ring, forMs: number, refused: boolean) => {
-    ring.restsUntilMono = mono() + forMs
-    ring.refused = refused
-    ring.toDefer = refused
-  }
-
-  const ask = (name: string, ring: Ring, count: number) => {
+  const ask = (name: string, ring: Ring, count: number | undefined) => {
+    if (count === undefined) return
     const requests = limitsOf(name)
     if (requests === undefined || ring.asking || closed || count <= 0) return
-    ring.asking = true
-    ring.returned = 0
-    ring.hasPlaces = requests.some(({ concurrency }) => concurrency !== undefined)
+    ring.asked(requests.some(({ concurrency }) => concurrency !== undefined))
     const wanted = Math.min(count, takeMax)
     const fiber = run(limits.take(worker, requests, wanted, leaseMs, judges()))
     takes.add(fiber)
@@ -178,7 +121,7 @@ export const openPermits = Effect.fnUntraced(function* (
       takes.delete(fiber)
       ring.asking = false
       if (Exit.isFailure(exit)) {
-        rest(ring, backoffMs, false)
+        ring.rest(mono() + backoffMs, false)
         run(warn("permits could not be taken and are asked for again", Cause.squash(exit.cause)))
         if (!closed) onChange()
         return
@@ -186,125 +129,36 @@ export const openPermits = Effect.fnUntraced(function* (
       const isOver = unanswered.well()
       if (isOver !== undefined) run(isOver)
       const { permits, retryAfterMs } = exit.value
-      const untilMono = mono() + keepMs
-      for (const permit of permits) ring.atHand.push({ permit, untilMono })
-      ring.hungry ||= permits.length < wanted
-      if (retryAfterMs !== undefined) rest(ring, Math.min(retryAfterMs, restMaxMs), true)
+      ring.granted(permits, wanted, mono() + keepMs)
+      if (retryAfterMs !== undefined) ring.rest(mono() + Math.min(retryAfterMs, restMaxMs), true)
       if (closed) return
       // It was answered before they were there again.
-      reopen(name, ring)
+      ask(name, ring, ring.reopens(mono()))
       setAlarm()
       onChange()
     })
   }
 
-  /** Its limits had nothing, and have again what was given back. */
-  const reopen = (name: string, ring: Ring) => {
-    const { asking, refused, restsUntilMono, returned } = ring
-    if (returned === 0 || asking || !refused || mono() >= restsUntilMono) return
-    ring.restsUntilMono = 0
-    ring.toDefer = false
-    ask(name, ring, returned)
-  }
-
-  const want: Permits["want"] = (name, count, soon = count) => {
-    const ring = ringOf(name)
-    if (mono() < ring.restsUntilMono) {
-      // The turn that was to defer it may have got lost.
-      ring.toDefer = ring.refused
-      return
-    }
-    ring.streakSinceMono = mono()
-    ring.hungry = false
-    ask(name, ring, (ring.hasPlaces ? count : soon) - ring.atHand.length - ring.riding.length)
-  }
-
-  // -------------------------------------------------------------------------------------------------------
-  // Riding
-  // -------------------------------------------------------------------------------------------------------
-
-  const have: Permits["have"] = () =>
-    [...rings]
-      .filter(([, { atHand }]) => atHand.length > 0)
-      // A turn serves them in this order as far as there are places: none is behind the backlog of another one.
-      .toSorted(([one], [other]) => (lastClaims.get(one) ?? 0) - (lastClaims.get(other) ?? 0))
-      .map(([name, ring]) => {
-        const { atHand } = ring
-        ring.riding.push(...atHand)
-        ring.atHand = []
-        return [name, atHand.length] as const
-      })
-
-  const claimed: Permits["claimed"] = (name) => {
-    const ring = rings.get(name)
-    const held = ring?.riding.shift()
-    if (ring === undefined || held === undefined) return undefined
-    ring.claimed += 1
-    ring.runs += 1
-    lastClaims.delete(name)
-    lastClaims.set(name, ++claims)
-    if (lastClaims.size > claimsMax) lastClaims.delete(lastClaims.keys().next().value!)
-    running.set(held.permit, name)
-    return held.permit
-  }
-
-  const turned: Permits["turned"] = (ridden) => {
-    for (const [name, count] of ridden) {
-      const ring = ringOf(name)
-      const left = ring.riding.splice(0, count - ring.claimed)
-      if (left.length > 0) ring.hungry = false
-      ring.atHand.unshift(...left)
-      ring.claimed = 0
-    }
-    giveBackOld()
-    setAlarm()
-  }
-
-  const deferred: Permits["deferred"] = () => {
-    const now = mono()
-    return [...rings].flatMap(([name, ring]) => {
-      const told = ring.toDefer && ring.restsUntilMono > now
-      ring.toDefer = false
-      return told ? [[name, Math.ceil(ring.restsUntilMono - now)] as const] : []
-    })
-  }
-
-  const idle = () =>
-    [...rings.values()].flatMap(({ atHand, riding }) => [...atHand, ...riding].map(({ permit }) => permit))
-
   // -------------------------------------------------------------------------------------------------------
   // Ending
   // -------------------------------------------------------------------------------------------------------
 
-  /** Gives back what was kept long enough, and forgets rings of which there is nothing to remember. */
   const giveBackOld = () => {
-    const now = mono()
-    for (const [name, ring] of rings) {
-      for (const { permit, untilMono } of ring.atHand)
-        if (untilMono <= now) Queue.offerUnsafe(ends, { used: { permit, unused: true }, name })
-      ring.atHand = ring.atHand.filter(({ untilMono }) => untilMono > now)
-      if (ring.isForgotten(now)) rings.delete(name)
-    }
+    for (const [permit, name] of rings.takeOld(mono()))
+      Queue.offerUnsafe(ends, { used: { permit, unused: true }, name })
   }
 
   /** Sees to it that what is at hand is given back in time. */
   const setAlarm = () => {
-    const times = [...rings.values()].flatMap(({ atHand }) => atHand.map(({ untilMono }) => untilMono))
-    if (alarm !== undefined || times.length === 0 || closed) return
-    alarm = run(Effect.sleep(Math.max(1, Math.min(...times) - mono())))
+    const nextMono = rings.nextOldMono()
+    if (alarm !== undefined || nextMono === undefined || closed) return
+    alarm = run(Effect.sleep(Math.max(1, nextMono - mono())))
     alarm.addObserver(() => {
       alarm = undefined
       if (closed) return
       giveBackOld()
       setAlarm()
     })
-  }
-
-  /** A place came free where more were wanted: the next run of its ring need not wait until it is asked for anew. */
-  const askAgain = (name: string, freed: number) => {
-    const ring = ringOf(name)
-    ring.runs -= freed
-    if (ring.hasPlaces && ring.hungry && mono() - ring.streakSinceMono < streakMaxMs) ask(name, ring, freed)
   }
 
   yield* Effect.addFinalizer(() =>
@@ -314,8 +168,8 @@ export const openPermits = Effect.fnUntraced(function* (
       yield* Effect.timeoutOption(Fiber.awaitAll(takes), closeMax)
       // Of what is said twice the last counts: what a run has said of itself.
       const last: ReadonlyArray<Used> = [
-        ...[...running.keys()].map((permit) => ({ permit })),
-        ...idle().map((permit) => ({ permit, unused: true })),
+        ...[...rings.running.keys()].map((permit) => ({ permit })),
+        ...rings.idle().map((permit) => ({ permit, unused: true })),
         ...[...saying, ...(yield* Queue.clear(ends))].map(({ used }) => used)
       ]
       if (last.length > 0) yield* Effect.timeoutOption(limits.settle(last), closeMax)
@@ -346,17 +200,24 @@ export const openPermits = Effect.fnUntraced(function* (
       const returned = new Set<string>()
       for (const { name, used } of saying) {
         if (name === undefined) continue
-        if (running.delete(used.permit)) freed.set(name, (freed.get(name) ?? 0) + 1)
+        if (rings.running.delete(used.permit)) freed.set(name, (freed.get(name) ?? 0) + 1)
         if (used.unused !== true && used.actual === undefined) continue
-        ringOf(name).returned += 1
+        rings.of(name).returned()
         returned.add(name)
       }
       saying = []
-      for (const [name, count] of freed) askAgain(name, count)
-      for (const name of returned) reopen(name, ringOf(name))
+      // The next run of a ring need not wait until it is asked for anew.
+      for (const [name, count] of freed) {
+        const ring = rings.of(name)
+        ask(name, ring, ring.freed(count, mono()))
+      }
+      for (const name of returned) {
+        const ring = rings.of(name)
+        ask(name, ring, ring.reopens(mono()))
+      }
     })
   )
-  const allOut = () => [...idle(), ...running.keys()]
+  const allOut = () => [...rings.idle(), ...rings.running.keys()]
   yield* forever(
     "renewing permits",
     Effect.gen(function* () {
@@ -370,24 +231,31 @@ export const openPermits = Effect.fnUntraced(function* (
   )
 
   return {
-    want,
-    have,
-    deferred,
-    claimed,
-    turned,
+    want: (name, count, soon = count) => {
+      const ring = rings.of(name)
+      ask(name, ring, ring.wants(count, soon, mono()))
+    },
+    have: rings.have,
+    deferred: () => rings.deferred(mono()),
+    claimed: rings.claimed,
+    turned: (ridden) => {
+      rings.turned(ridden)
+      giveBackOld()
+      setAlarm()
+    },
     ended: (used) => {
-      const name = running.get(used.permit)
+      const name = rings.running.get(used.permit)
       const isSaid = used.actual !== undefined || used.unused === true
       // Of a rate there is mostly nothing to say, and nobody waits for it.
-      if (name === undefined || isSaid || ringOf(name).hasPlaces) {
+      if (name === undefined || isSaid || rings.of(name).hasPlaces) {
         Queue.offerUnsafe(ends, { used, name })
         return
       }
-      running.delete(used.permit)
-      ringOf(name).runs -= 1
+      rings.running.delete(used.permit)
+      rings.of(name).runs -= 1
     },
-    isOpen: (name) => mono() >= ringOf(name).restsUntilMono && limitsOf(name) !== undefined,
-    isAsking: () => [...rings.values()].some(({ asking }) => asking),
+    isOpen: (name) => !rings.of(name).rests(mono()) && limitsOf(name) !== undefined,
+    isAsking: () => rings.isAsking(),
     out: allOut
   }
 })

@@ -19,10 +19,11 @@ import { type Came, type Cells, openCells, type Waiting } from "../agent/cells.t
 import { handle, leftBehind, type Mail } from "../agent/handling.ts"
 import { attempt, type Ending, type Services, type Started, startPlain } from "./attempt.ts"
 import { makeBatches } from "./batches.ts"
-import { type Keeping, Run, type RunOf } from "./context.ts"
+import { Run } from "./context.ts"
 import { type Emitter, openEmitter } from "./emitter.ts"
 import { Looks } from "./looks.ts"
 import { Offspring } from "../dispatch/offspring.ts"
+import type { Keeping, RunOf } from "./run-of.ts"
 import {
   acted,
   cameOf,
@@ -363,7 +364,7 @@ export const openRuns = Effect.fnUntraced(function* (
     entries: () => [...running.keys()],
     done: () => done,
     activated: cells.turned,
-    refused: cells.forget,
+    refused: cells.refused,
     start,
     interrupt,
     abandon,

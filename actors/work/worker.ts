@@ -19,7 +19,7 @@ import { Handlers } from "../../runtime/registry.ts"
 import { type Route, routeOf } from "../../runtime/routes.ts"
 import { type Fenced, type Order, Store, type StoreError } from "../../runtime/store.ts"
 import { partitionOf } from "../../runtime/task.ts"
-import * as Dispatcher from "../dispatch/dispatcher.ts"
+import * as Births from "../dispatch/births.ts"
 import { makeCensus } from "../operate/census.ts"
 import { serveHere } from "../dispatch/served-here.ts"
 import { Complaints } from "../../runtime/telemetry/complaints.ts"
@@ -280,4 +280,4 @@ export const layer = (options: Parameters<typeof open>[0] = {}) =>
       return worker
     })
     // Runs submit as everybody else does.
-  ).pipe(Layer.provide(Dispatcher.offspring))
+  ).pipe(Layer.provide(Births.layer))

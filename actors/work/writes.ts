@@ -7,7 +7,7 @@ import { EventRefused, type LogLevel } from "../../runtime/handler.ts"
 import type { Entry, Partition } from "../../runtime/task.ts"
 import { runFields } from "../../runtime/telemetry/logs.ts"
 import type { WorkerId } from "../../runtime/turn.ts"
-import type { Writes } from "./context.ts"
+import type { Writes } from "./run-of.ts"
 import type { Emitter } from "./emitter.ts"
 import { noteEveryMs, type Running } from "./running.ts"
 

@@ -105,6 +105,21 @@ const answer =
   (code: number) =>
   ({ message }: Error): Answer => ({ code, message })
 
+/** Workers may well know what this process does not: it looks for handlers itself, and is mostly told nowhere to look. */
+const unknown = ({
+  message,
+  nearest
+}: {
+  readonly message: string
+  readonly nearest?: string | undefined
+}): Answer => ({
+  code: exitCode.notFound,
+  message:
+    nearest === undefined && process.env["TROUPE_HANDLERS"] === undefined
+      ? `${message}\n  handlers of your own are looked for in the folder TROUPE_HANDLERS, which is not set here`
+      : message
+})
+
 const refusalOf = (what: string, faults: ReadonlyArray<Fault>) =>
   [`the ${what} is refused:`, ...faults.map(({ message, path }) => `  ${path || "/"}: ${message}`)].join("\n")
 
@@ -129,7 +144,10 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   NoWorker: answer(exitCode.unreachable),
   NotEnded: answer(exitCode.waitedTooLong),
   NotRetryable: answer(exitCode.refused),
-  OutputClosed: () => ({ code: exitCode.outputClosed, message: undefined }),
+  OutputClosed: ({ reason }) => ({
+    code: exitCode.outputClosed,
+    message: reason === undefined ? undefined : `the output cannot be written: ${reason}`
+  }),
   // A setting does not have its key.
   PayloadUnreadable: answer(exitCode.usage),
   PositionInvalid: answer(exitCode.usage),
@@ -158,8 +176,8 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   TaskFailed: answer(exitCode.taskFailed),
   TaskGone: answer(exitCode.notFound),
   TaskNotFound: answer(exitCode.notFound),
-  UnknownAgent: answer(exitCode.notFound),
-  UnknownHandler: answer(exitCode.notFound),
+  UnknownAgent: unknown,
+  UnknownHandler: unknown,
   Unwell: ({ message, of }) => ({
     code: { settings: exitCode.usage, redis: exitCode.unreachable, others: exitCode.taskFailed }[of],
     message

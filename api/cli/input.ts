@@ -12,7 +12,7 @@ import { text } from "./flags.ts"
 /** Where a command line may say an input: exactly what `readInput` reads. */
 export const inputFlags = {
   stdin: Argument.Literals("stdin", ["-"]).pipe(
-    Argument.withDescription("Read the input from stdin"),
+    Argument.withDescription("-, to read the input from stdin"),
     Argument.optional
   ),
   input: text("input", "JSON", "The input"),

@@ -6,8 +6,10 @@
 import { Console, Effect, Layer, Logger, Schema } from "effect"
 import { format } from "node:util"
 
-/** Whoever read the output went away, as `head` does when it has enough. */
-export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {}) {}
+/** Whoever read the output went away, as `head` does when it has enough; or it cannot be written, and `reason` says why. */
+export class OutputClosed extends Schema.TaggedError<OutputClosed>()("OutputClosed", {
+  reason: Schema.optionalKey(Schema.String)
+}) {}
 
 export const stdoutIsTerminal = process.stdout.isTTY
 export const stderrIsTerminal = process.stderr.isTTY
@@ -30,10 +32,13 @@ export const tame = (text: string) =>
   // oxlint-disable-next-line no-control-regex
   text.replaceAll(/\s+/g, " ").replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, "")
 
+const closedBy = (error: NodeJS.ErrnoException) =>
+  new OutputClosed(error.code === "EPIPE" ? {} : { reason: error.message })
+
 /** Writes data, and succeeds once it has left this process. */
 export const write = (text: string): Effect.Effect<void, OutputClosed> =>
   Effect.callback((resume) => {
-    process.stdout.write(text, (error) => resume(error ? Effect.fail(new OutputClosed()) : Effect.void))
+    process.stdout.write(text, (error) => resume(error ? Effect.fail(closedBy(error)) : Effect.void))
   })
 
 /** Writes a line of data. */

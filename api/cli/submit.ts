@@ -111,8 +111,8 @@ export const submit = (handlers: ReadonlyArray<TaskDefinition>) =>
     Command.withDescription("Submits a task and prints its id"),
     Command.withExamples([
       {
-        command: `troupe submit document.process --input '{"path": "guide.pdf"}'`,
-        description: "Process a document"
+        command: `troupe submit text.keywords --input '{"text": "A worker renews its lease."}' --wait`,
+        description: "Find the keywords of a text"
       },
       {
         command: "echo '{}' | troupe submit my.task - --priority high --delay 10s",

@@ -1,6 +1,6 @@
 /** Agents from code: what is said to one, asked of it and done to it. A definition brings its messages' types. */
 import { Effect, Result } from "effect"
-import type { Asked, SubmitError, Submitted } from "../../actors/dispatch/dispatcher.ts"
+import type { SubmitError, Submitted } from "../../actors/dispatch/dispatcher.ts"
 import type { SubmitRefused } from "../../actors/dispatch/new-task.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
 import type { AgentQuery } from "../../actors/operate/agent-query.ts"
@@ -9,10 +9,12 @@ import type { AgentError, AgentOperator, AgentPage, UnknownAgent } from "../../a
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import type { AgentDefinition } from "../../runtime/agent.ts"
 import { addressOf, type MessageInput, type MessageOf, type Reply } from "../../runtime/current-agent.ts"
+import type { Names } from "../../runtime/option-names.ts"
 import type { StoreError } from "../../runtime/store.ts"
-import { AskTimeout, type TaskFailed } from "./errors.ts"
-import { nameOf, submission, type SubmitOptions, waitOf } from "./submission.ts"
-import type { Task, WaitOptions } from "./task.ts"
+import { answeredWithin } from "./asking.ts"
+import type { AskTimeout, TaskFailed } from "./errors.ts"
+import { nameOf, refusedAmong, submission, type SubmitOptions } from "./submission.ts"
+import { outputOf, type Task, type WaitOptions } from "./task.ts"
 
 /** An agent as code says it: by its definition, which knows its messages, or by its name, which does not. */
 export type AgentIdentity = AgentDefinition | string
@@ -71,25 +73,30 @@ interface Connection {
   /** Knows a definition from then on. */
   readonly learn: (definition: AgentDefinition) => void
   readonly handle: (submitted: Submitted) => Task
-  readonly outputOf: (asked: Asked) => Effect.Effect<unknown, TaskFailed>
 }
+
+const names: Names<MessageOptions> = { delay: true, runAt: true, priority: true, tags: true, dedupe: true }
 
 /** The message as the operator takes it. */
 const messageOf = (
   name: string,
   message: string,
   input: unknown,
-  { dedupe, ...options }: MessageOptions
-): Result.Result<object, SubmitRefused> =>
-  Result.map(submission(name, input, options), ({ name: _, ...said }) => ({
+  options: MessageOptions
+): Result.Result<object, SubmitRefused> => {
+  const refused = refusedAmong(options, names)
+  if (refused !== undefined) return Result.fail(refused)
+  const { dedupe, ...plain } = options
+  return Result.map(submission(name, input, plain), ({ name: _, ...said }) => ({
     ...said,
     message,
     ...(dedupe === undefined ? {} : { dedupe })
   }))
+}
 
 /** Gives agents by who they are. What one replies is what its definition says: its worker checked it. */
 export const agentOf =
-  (operator: AgentOperator["Service"], { handle, learn, outputOf }: Connection) =>
+  (operator: AgentOperator["Service"], { handle, learn }: Connection) =>
   <A extends AgentIdentity>(agent: A, key: string): Agent<A> => {
     const name = nameOf(agent)
     const known = <B, E>(use: () => Effect.Effect<B, E>) =>
@@ -111,14 +118,9 @@ export const agentOf =
         const asked = Effect.flatMap(said(message, input, options), (message) =>
           operator.ask(name, key, message)
         )
-        const within = (waitedMs: number) =>
-          Effect.timeoutOrElse(asked, {
-            duration: waitedMs,
-            orElse: () => Effect.fail(new AskTimeout({ handler: addressOf(name, key), waitedMs }))
-          })
-        const ended =
-          timeout === undefined ? asked : Effect.flatMap(Effect.fromResult(waitOf(timeout)), within)
-        return Effect.flatMap(ended, outputOf)
+        return Effect.flatMap(answeredWithin(timeout, addressOf(name, key), asked), (ended) =>
+          outputOf(ended, ended.id)
+        )
       })
     return {
       name,

@@ -11,15 +11,10 @@
  *
  * The types of inputs and results are those of the definition; a name in its place knows neither.
  */
-import { Context, Effect, Exit, Layer, Redacted, Result, Schema, type Scope, Stream } from "effect"
-import {
-  Dispatcher,
-  type Refused,
-  type SubmitError,
-  type Submitted
-} from "../../actors/dispatch/dispatcher.ts"
+import { Context, Effect, Exit, Layer, Result, Schema, type Scope, Stream } from "effect"
+import { Dispatcher, type Refused, type SubmitError } from "../../actors/dispatch/dispatcher.ts"
 import type { FollowEvent } from "../../actors/follow/follower.ts"
-import { Follow, readPosition } from "../../actors/follow/follow.ts"
+import { Follow } from "../../actors/follow/follow.ts"
 import { type QueryRefused, reader } from "../../actors/operate/fields.ts"
 import { AgentOperator } from "../../actors/operate/agents.ts"
 import { actingFor } from "../../actors/access/acting.ts"
@@ -35,7 +30,7 @@ import { ScheduleOperator } from "../../actors/schedule/operator.ts"
 import { Shutdown } from "../../actors/shutdown.ts"
 import * as Tree from "../../actors/tree.ts"
 import type { Admission } from "../../runtime/admission.ts"
-import { Settings, SettingsError, type SettingsShape } from "../../runtime/config.ts"
+import { Settings, SettingsError } from "../../runtime/config.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import type { Limits } from "../../runtime/limits.ts"
 import type { Operations } from "../../runtime/operations.ts"
@@ -44,65 +39,49 @@ import type * as Stored from "../../runtime/schedules.ts"
 import type { Agents } from "../../runtime/agents.ts"
 import type { Steps } from "../../runtime/steps.ts"
 import { type Store, type StoreError, type StoreFull } from "../../runtime/store.ts"
-import type { TaskId } from "../../runtime/task.ts"
 import { Tenant, tenantDefault, TenantName } from "../../runtime/tenant.ts"
-import type { Ended, TaskView } from "../../runtime/view.ts"
+import type { TaskView } from "../../runtime/view.ts"
 import { type Agent, type AgentIdentity, agentOf, type Agents as AgentList } from "./agents.ts"
-import { AskTimeout, type InvalidTaskId, TaskFailed } from "./errors.ts"
+import { answeredWithin } from "./asking.ts"
+import { type AskTimeout, type InvalidTaskId, TaskFailed } from "./errors.ts"
 import { type Operate, operate, readId, said } from "./operate.ts"
 import * as Schedules from "./schedules.ts"
 import * as Traces from "../../runtime/telemetry/tracing.ts"
 import { Direct } from "./direct.ts"
-import { connected, handlersIn, laidOver, logLevel, type QueuesServed, subscriptionsIn } from "./settings.ts"
+import {
+  type ConnectOptions,
+  handlersIn,
+  logLevel,
+  queuesIn,
+  settingsOf,
+  type WorkOptions
+} from "./settings.ts"
 import {
   type InputOf,
   type Named,
   nameOf,
   type OutputOf,
   submission,
-  type SubmitOptions,
-  waitOf
+  type SubmitOptions
 } from "./submission.ts"
 import {
   type EventError,
   type EventOptions,
-  Handle,
+  outputOf,
   type ResultError,
   type Task,
+  tasksOver,
   type WaitOptions
 } from "./task.ts"
 
 export type { Agent } from "./agents.ts"
+export type { ConnectOptions, WorkOptions } from "./settings.ts"
 export type { EventError, EventOptions, ResultError, Task, WaitOptions } from "./task.ts"
 export { defineAgent } from "../../runtime/agent.ts"
 export { Census, type Counted } from "../../runtime/census.ts"
 export { CurrentTask, defineTask, Fatal, RetryAfter, Snooze } from "../../runtime/handler.ts"
 export { defineTool, type ToolContext, type ToolDefinition, type ToolOptions } from "../../runtime/tool.ts"
 export * from "./vocabulary.ts"
-
-/** What to connect to, and what it knows. All of it has a default. */
-export interface ConnectOptions {
-  /** Default: `REDIS_URL`, or else the private Redis of a `troupe up` in this folder. */
-  readonly redisUrl?: string
-  /** 1 to 64 of `A-Z a-z 0-9 _ . -`. Default: `TROUPE_NAMESPACE`, or else `troupe`. */
-  readonly namespace?: string
-  /** Whose tasks it submits and sees. Default: the tenant `default`, whom the whole system belongs to. */
-  readonly tenant?: string
-  /** `memory` keeps everything in this process, which alone can then run the tasks; nothing survives it. */
-  readonly store?: "redis" | "memory"
-  /** Handlers that are known by their names from the start, beside those of `TROUPE_HANDLERS`. No two have one name. */
-  readonly handlers?: ReadonlyArray<TaskDefinition>
-  /** Whether this process also runs tasks; it drains when the connection closes. Default: it does not. */
-  readonly work?: boolean | WorkOptions
-  /** Laid over the environment's. */
-  readonly settings?: Partial<SettingsShape>
-}
-
-/** What a process runs. */
-export interface WorkOptions {
-  /** Queues, and how many tasks of each run at once, 1 to 10 000. Default: every queue that a known handler names. */
-  readonly queues?: QueuesServed
-}
 
 /** There is somebody who waits, so `timeout` is how long: default, as long as it takes. */
 export type AskOptions = Omit<SubmitOptions, "timeout"> & WaitOptions
@@ -193,25 +172,6 @@ export class Troupe extends Context.Service<
 const handlersOf = ({ handlers }: ConnectOptions) =>
   Layer.unwrap(Effect.map(Effect.fromResult(handlersIn(handlers ?? [])), Tree.handlers))
 
-/** The settings of a connection: memory needs no Redis, and so looks for none. */
-const settingsOf = ({ namespace, redisUrl, settings, store }: ConnectOptions) => {
-  const over = {
-    ...settings,
-    ...(redisUrl === undefined ? {} : { redisUrl: Redacted.make(redisUrl) }),
-    ...(namespace === undefined ? {} : { namespace })
-  }
-  if (store !== undefined && store !== "redis" && store !== "memory") {
-    const reason = `"${String(store)}" is neither "redis" nor "memory"`
-    return Layer.effect(Settings, Effect.fail(new SettingsError({ setting: "store", reason })))
-  }
-  return store === "memory" ? laidOver(over) : connected(over)
-}
-
-const outputOf = (ended: Ended, id: TaskId): Effect.Effect<unknown, TaskFailed> =>
-  ended.state === "succeeded"
-    ? Effect.succeed(ended.output)
-    : Effect.fail(new TaskFailed({ id, state: ended.state, error: ended.error }))
-
 const readFilter = reader(LifecycleFilter)
 
 const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" | "tenant">) {
@@ -253,45 +213,11 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
     return describe(one.task, one.input)
   }
 
-  const result = Effect.fnUntraced(function* (id: TaskId, options?: WaitOptions) {
-    // Who looks for a task that is there has no error for what is a slip of code.
-    yield* Effect.orDie(Effect.fromResult(waitOf(options?.timeout)))
-    return yield* outputOf(yield* dispatcher.result(id, options?.timeout), id)
-  })
+  const { events, handle, result } = tasksOver(dispatcher, follow)
 
-  const events = (id: TaskId, options?: EventOptions) =>
-    Stream.unwrap(
-      Effect.gen(function* () {
-        if (options?.after === undefined) return follow.follow(id)
-        const after = yield* Effect.fromResult(readPosition(options.after))
-        return (yield* follow.isOver(id, after)) ? Stream.empty : follow.follow(id, after)
-      })
-    )
-
-  const methods = {
-    state: ({ id }: Submitted) => Effect.map(dispatcher.task(id), ({ state }) => state),
-    result:
-      ({ id }: Submitted) =>
-      (options?: WaitOptions) =>
-        result(id, options),
-    cancel:
-      ({ id }: Submitted) =>
-      (options?: { readonly reason?: string }) =>
-        dispatcher.cancel(id, options?.reason),
-    events:
-      ({ id }: Submitted) =>
-      (options?: EventOptions) =>
-        events(id, options)
-  }
-  /** What a task of this handler gives is what its definition says: its worker checked it. */
-  const handle = <T extends Named>(submitted: Submitted) =>
-    new Handle(submitted, methods) as Task<OutputOf<T>>
-
-  const work = Effect.fn("Troupe.work")(function* ({ queues }: WorkOptions = {}) {
-    const over =
-      queues === undefined
-        ? settings
-        : { ...settings, queues: yield* Effect.fromResult(subscriptionsIn(queues)) }
+  const work = Effect.fn("Troupe.work")(function* (options: WorkOptions = {}) {
+    const queues = yield* Effect.fromResult(queuesIn(options))
+    const over = queues === undefined ? settings : { ...settings, queues }
     const layer = Tree.worker().pipe(
       Layer.provide(Shutdown.layer),
       Layer.provide(logLevel),
@@ -333,7 +259,7 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
   const troupe = Troupe.of({
     ...operate(own(yield* Operator), dispatcher),
     schedules: Schedules.schedulesOf(own(yield* ScheduleOperator), describe),
-    agent: agentOf(agents, { learn, handle, outputOf: (ended) => outputOf(ended, ended.id) }),
+    agent: agentOf(agents, { learn, handle }),
     agents: { list: (query = {}) => agents.list(query) },
     submit: <T extends Named>(task: T, input: InputOf<T>, options?: SubmitOptions) =>
       Effect.suspend(() => Effect.fromResult(describe(task, input, options))).pipe(
@@ -355,19 +281,10 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
 
     ask: <T extends Named>(task: T, input: InputOf<T>, { timeout, ...options }: AskOptions = {}) =>
       Effect.suspend(() => {
-        const said = Result.all([describe(task, input, options), waitOf(timeout)])
-        if (Result.isFailure(said)) return Effect.fail(said.failure)
-        const [described, waitedMs] = said.success
-        const asked = dispatcher.ask(described)
-        const ended =
-          timeout === undefined
-            ? asked
-            : Effect.timeoutOrElse(asked, {
-                duration: waitedMs,
-                orElse: () => Effect.fail(new AskTimeout({ handler: nameOf(task), waitedMs }))
-              })
+        const described = describe(task, input, options)
+        if (Result.isFailure(described)) return Effect.fail(described.failure)
         return Effect.flatMap(
-          ended,
+          answeredWithin(timeout, nameOf(task), dispatcher.ask(described.success)),
           (ended) => outputOf(ended, ended.id) as Effect.Effect<OutputOf<T>, TaskFailed>
         )
       }),

@@ -9,20 +9,7 @@
  * What cannot be done rejects with an error of its own class, of those exported here. The types of inputs and
  * results are those of the definition; a name in its place knows neither.
  */
-import {
-  Cause,
-  Context,
-  Deferred,
-  Effect,
-  Exit,
-  Fiber,
-  Layer,
-  Logger,
-  ManagedRuntime,
-  Result,
-  Scope,
-  Stream
-} from "effect"
+import { Context, Effect, Exit, Layer, Logger, ManagedRuntime, Result, Scope } from "effect"
 import type { Refused } from "../../actors/dispatch/dispatcher.ts"
 import type { FollowEvent } from "../../actors/follow/follower.ts"
 import type { LifecycleFilter, LifecycleNews } from "../../actors/follow/lifecycle.ts"
@@ -35,11 +22,11 @@ import type { TaskView } from "../../runtime/view.ts"
 import type { AgentIdentity, InquiryOptions, MessageOptions } from "./agents.ts"
 import { Direct, type Done } from "./direct.ts"
 import * as Fx from "./effect.ts"
-import { TroupeClosed } from "./errors.ts"
 import { type Operate, operationsOf, promised, type Promised } from "./operate.ts"
 import type { PromisedSchedules } from "./schedules.ts"
 import type { InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
 import { Handle } from "./task.ts"
+import { openWaits, type Run } from "./waits.ts"
 
 export { defineAgent } from "../../runtime/agent.ts"
 export { defineTask, Fatal, RetryAfter, Snooze } from "../../runtime/handler.ts"
@@ -165,9 +152,6 @@ export interface Troupe extends Promised<Operate>, AsyncDisposable {
 export const connect = (options: Fx.ConnectOptions = {}): Promise<Troupe> =>
   connectOver(Layer.provideMerge(Fx.Troupe.layer({ ...options, work: false }), messages), options)
 
-/** Runs what somebody waits for; it ends with the connection, and then rejects with `TroupeClosed`. */
-type Run = <A>(use: (troupe: Fx.Troupe["Service"]) => Effect.Effect<A, unknown>) => Promise<A>
-
 /**
  * The same for a connection that is made as an Effect layer. Rejects with what the layer fails with. `more` gives it other
  * methods, made of what else the layer brings.
@@ -178,68 +162,14 @@ export const connectOver = async <Services = never, More extends object = object
   more?: (context: Context.Context<Services>, run: Run) => More
 ): Promise<Troupe & More> => {
   const runtime = ManagedRuntime.make(layer)
-  const closed = Deferred.makeUnsafe<never, TroupeClosed>()
-  const isClosed = () => Deferred.isDoneUnsafe(closed)
-
   const context = await runtime.context().catch(async (error: unknown) => {
     await runtime.dispose()
     throw error
   })
   const service = Context.get(context, Fx.Troupe)
   const direct = Context.get(context, Direct)
-  const fork = Effect.runForkWith(context)
-  /** What somebody waits for; it ends with the connection. */
-  const waiting = new Set<Fiber.Fiber<unknown, unknown>>()
-
-  const exitOf = <A>(effect: Effect.Effect<A, unknown>) =>
-    new Promise<Exit.Exit<A, unknown>>((resolve) => {
-      const fiber = fork(effect)
-      waiting.add(fiber)
-      fiber.addObserver((exit) => {
-        waiting.delete(fiber)
-        resolve(exit)
-      })
-    })
-
-  const run: Run = async (use) => {
-    if (isClosed()) throw new TroupeClosed()
-    const exit = await exitOf(use(service))
-    if (Exit.isSuccess(exit)) return exit.value
-    throw isClosed() && Cause.hasInterruptsOnly(exit.cause) ? new TroupeClosed() : Cause.squash(exit.cause)
-  }
-
-  /** What somebody waits for without a fiber: each ends its wait. */
-  const told = new Set<() => void>()
-
-  const tell = <A, B>(start: (done: Done<A>) => () => void, to: (value: A) => B) =>
-    new Promise<B>((resolve, reject) => {
-      let isOver = false
-      let forget = () => {}
-      const stop = () => {
-        // First, for its callback may be told that it was interrupted.
-        reject(new TroupeClosed())
-        forget()
-      }
-      if (isClosed()) {
-        stop()
-        return
-      }
-      forget = start((exit) => {
-        isOver = true
-        told.delete(stop)
-        if (Exit.isSuccess(exit)) resolve(to(exit.value))
-        else reject(Cause.squash(exit.cause) as Error)
-      })
-      if (!isOver) told.add(stop)
-    })
-
-  const iterate = <A>(follow: (troupe: Fx.Troupe["Service"]) => Stream.Stream<A, unknown>) =>
-    Stream.unwrap(
-      Effect.map(
-        Effect.promise(() => run(Effect.succeed)),
-        follow
-      )
-    ).pipe(Stream.interruptWhen(Deferred.await(closed)), Stream.toAsyncIterable)
+  const waits = openWaits(context)
+  const { iterate, run, tell } = waits
 
   const methods = {
     state: (task: Fx.Task) => () => run(() => task.state),
@@ -282,11 +212,10 @@ export const connectOver = async <Services = never, More extends object = object
   }
 
   const close = once(async () => {
-    Deferred.doneUnsafe(closed, Exit.fail(new TroupeClosed()))
+    waits.close()
     // First, so that what runs here can still write its results; also what was told to stop before.
     await Promise.all([...stops].map((stop) => stop()))
-    for (const stop of told) stop()
-    await Effect.runPromise(Fiber.interruptAll(waiting))
+    await waits.end()
     await runtime.dispose()
   })
 

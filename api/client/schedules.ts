@@ -17,6 +17,7 @@ import type {
 } from "../../actors/schedule/operator.ts"
 import type { ScheduleDetail, ScheduleView } from "../../actors/schedule/view.ts"
 import { millisOf } from "../../runtime/duration.ts"
+import { type Names, strangerAmong } from "../../runtime/option-names.ts"
 import type { StoreError, StoreFull } from "../../runtime/store.ts"
 import type { Promised } from "./operate.ts"
 import type { InputOf, Named, SubmitOptions } from "./submission.ts"
@@ -107,6 +108,27 @@ const millis = (name: string, duration: Duration.Input): Result.Result<number, S
     : Result.succeed(Math.round(millis))
 }
 
+const names: Names<ScheduleOptions> = {
+  id: true,
+  cron: true,
+  timeZone: true,
+  every: true,
+  at: true,
+  startAt: true,
+  missed: true,
+  overlap: true,
+  jitter: true,
+  paused: true,
+  queue: true,
+  priority: true,
+  key: true,
+  timeout: true,
+  expires: true,
+  deadline: true,
+  retry: true,
+  tags: true
+}
+
 type Described = (task: Named, input: unknown, options: SubmitOptions) => Result.Result<object, SubmitRefused>
 
 /** The schedule as its operator takes it. */
@@ -116,6 +138,8 @@ const definitionOf = (
   input: unknown,
   options: ScheduleOptions
 ): Result.Result<object, ScheduleRefused> => {
+  const stranger = strangerAmong(options, names)
+  if (stranger !== undefined) return Result.fail(refuse(`/${stranger.name}`, stranger.reason))
   const { at, cron, every, id, jitter, missed, overlap, paused, startAt, timeZone, ...rest } = options
   const described = Result.mapError(
     describe(task, input, rest),

@@ -4,6 +4,7 @@ import { type NewTaskJson, SubmitRefused } from "../../actors/dispatch/dispatche
 import { millisOf } from "../../runtime/duration.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { readerOf } from "../../runtime/known-fields.ts"
+import { type Names, strangerAmong } from "../../runtime/option-names.ts"
 import { retryJson, type RetryOptions } from "../../runtime/retry.ts"
 import type { Priority } from "../../runtime/task.ts"
 
@@ -67,6 +68,15 @@ export interface Paced {
 export const nameOf = (task: Named): string => (typeof task === "string" ? task : task.name)
 
 const refuse = (path: string, message: string) => new SubmitRefused({ faults: [{ path, message }] })
+
+/** What refuses an option that nobody reads, if there is one. */
+export const refusedAmong = <Options extends object>(
+  options: Options,
+  known: Names<Options>
+): SubmitRefused | undefined => {
+  const stranger = strangerAmong(options, known)
+  return stranger === undefined ? undefined : refuse(`/${stranger.name}`, stranger.reason)
+}
 
 const noDuration = `not a duration such as "10 seconds"`
 
@@ -138,7 +148,30 @@ const policy = (retry: RetryOptions) =>
       new SubmitRefused({ faults: faults.map(({ message, path }) => ({ path: `/retry${path}`, message })) })
   })
 
-/** Fails on a duration that is none; everything else is for the dispatcher to check. */
+/** Over HTTP some have another name, so that the dispatcher could not say which was meant. */
+const names: Names<SubmitOptions> = {
+  delay: true,
+  runAt: true,
+  priority: true,
+  queue: true,
+  key: true,
+  timeout: true,
+  expires: true,
+  expiresAt: true,
+  deadline: true,
+  retry: true,
+  idempotencyKey: true,
+  unique: true,
+  debounce: true,
+  throttle: true,
+  cache: true,
+  callback: true,
+  tags: true,
+  traceparent: true,
+  tracestate: true
+}
+
+/** Fails on an option that there is not, and on a duration that is none; everything else is for the dispatcher to check. */
 export const submission = (
   task: Named,
   input: unknown,
@@ -146,6 +179,8 @@ export const submission = (
 ): Result.Result<NewTaskJson, SubmitRefused> => {
   const name = nameOf(task)
   if (options === undefined || Object.keys(options).length === 0) return Result.succeed({ name, input })
+  const refused = refusedAmong(options, names)
+  if (refused !== undefined) return Result.fail(refused)
   const { cache, deadline, debounce, delay, expires, expiresAt, retry, runAt, throttle, timeout, ...plain } =
     options
   const parts = Result.all([

@@ -1,13 +1,21 @@
 /** A submitted task in the hands of who submitted it, as effects. */
-import type { Duration, Effect, Stream } from "effect"
-import type { ResultTimeout, TaskEnded, TaskGone } from "../../actors/dispatch/dispatcher.ts"
+import { type Duration, Effect, Stream } from "effect"
+import type {
+  Dispatcher,
+  ResultTimeout,
+  Submitted,
+  TaskEnded,
+  TaskGone
+} from "../../actors/dispatch/dispatcher.ts"
 import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
 import type { FollowEvent } from "../../actors/follow/follower.ts"
-import type { PositionInvalid } from "../../actors/follow/follow.ts"
+import { type Follow, type PositionInvalid, readPosition } from "../../actors/follow/follow.ts"
 import type { PayloadUnreadable } from "../../runtime/encryption/key-ring.ts"
 import type { StoreError } from "../../runtime/store.ts"
 import type { State, TaskId } from "../../runtime/task.ts"
-import type { TaskFailed } from "./errors.ts"
+import type { Ended } from "../../runtime/view.ts"
+import { TaskFailed } from "./errors.ts"
+import { type Named, type OutputOf, waitOf } from "./submission.ts"
 
 /** How long to wait. Default: as long as it takes. What is waited for goes on when the time is over. */
 export interface WaitOptions {
@@ -99,4 +107,49 @@ export class Handle<
   get events(): Events {
     return this.#makers.events(this.#of)
   }
+}
+
+/** The output of a task that has succeeded. */
+export const outputOf = (ended: Ended, id: TaskId): Effect.Effect<unknown, TaskFailed> =>
+  ended.state === "succeeded"
+    ? Effect.succeed(ended.output)
+    : Effect.fail(new TaskFailed({ id, state: ended.state, error: ended.error }))
+
+/** What a connection knows of tasks by their ids, and the handles of those that it submits. */
+export const tasksOver = (dispatcher: Dispatcher["Service"], follow: Follow["Service"]) => {
+  const result = Effect.fnUntraced(function* (id: TaskId, options?: WaitOptions) {
+    // Who looks for a task that is there has no error for what is a slip of code.
+    yield* Effect.orDie(Effect.fromResult(waitOf(options?.timeout)))
+    return yield* outputOf(yield* dispatcher.result(id, options?.timeout), id)
+  })
+
+  const events = (id: TaskId, options?: EventOptions) =>
+    Stream.unwrap(
+      Effect.gen(function* () {
+        if (options?.after === undefined) return follow.follow(id)
+        const after = yield* Effect.fromResult(readPosition(options.after))
+        return (yield* follow.isOver(id, after)) ? Stream.empty : follow.follow(id, after)
+      })
+    )
+
+  const methods = {
+    state: ({ id }: Submitted) => Effect.map(dispatcher.task(id), ({ state }) => state),
+    result:
+      ({ id }: Submitted) =>
+      (options?: WaitOptions) =>
+        result(id, options),
+    cancel:
+      ({ id }: Submitted) =>
+      (options?: { readonly reason?: string }) =>
+        dispatcher.cancel(id, options?.reason),
+    events:
+      ({ id }: Submitted) =>
+      (options?: EventOptions) =>
+        events(id, options)
+  }
+  /** What a task of this handler gives is what its definition says: its worker checked it. */
+  const handle = <T extends Named>(submitted: Submitted) =>
+    new Handle(submitted, methods) as Task<OutputOf<T>>
+
+  return { result, events, handle }
 }

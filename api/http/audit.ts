@@ -17,13 +17,17 @@ export const isNoted = (
 /** How often it is noted that a key may not do something: whoever is refused is not to fill the log. */
 const refusals = { count: 1, perMs: 60_000 } as const
 
+/** How much of an address is noted, in characters: it may be as long as a request's head, and the log keeps many. */
+const onMax = 1_024
+
 /** Notes what somebody has done. What cannot be noted was done nevertheless. */
 export const note = (
   { key = "anyone", role, tenant }: Caller,
   done: Pick<AuditEntry, "what" | "on" | "outcome" | "request">
 ): Effect.Effect<void, never, Access> =>
   Effect.gen(function* () {
-    const said = { tenant, who: key, role, ...done }
+    const on = done.on.length > onMax ? `${done.on.slice(0, onMax)}…` : done.on
+    const said = { tenant, who: key, role, ...done, on }
     yield* Effect.logInfo("audit").pipe(Effect.annotateLogs(said))
     const at = yield* Clock.currentTimeMillis
     const access = yield* Access

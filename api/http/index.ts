@@ -3,20 +3,24 @@
  *
  *     const troupe = await http({ open: false })
  *     const app = new Hono().route("/troupe", troupe.app)
- *     Bun.serve({ fetch: app.fetch })
+ *     Bun.serve({ fetch: app.fetch, websocket: troupe.websocket })
  *
  * Addresses in answers begin with where it is mounted.
  */
-import { type Duration, Effect, Layer, Logger, ManagedRuntime } from "effect"
+import type { WebSocketHandler } from "bun"
+import { type Duration, Effect, Layer, Logger, ManagedRuntime, Result } from "effect"
 import type { Hono } from "hono"
 import * as Tree from "../../actors/tree.ts"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import { Files } from "../../runtime/files.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
-import { connected, handlersIn, logLevel } from "../client/settings.ts"
+import type { Names } from "../../runtime/option-names.ts"
+import { connected, handlersIn, knownIn, logLevel } from "../client/settings.ts"
 import { createApp } from "./app.ts"
 import { Drain } from "./drain.ts"
 import type { ApiServices } from "./run.ts"
+import { websocket } from "./socket-server.ts"
+import type { Upgraded } from "./wire.ts"
 
 /** What to serve, and for whom. */
 export interface HttpOptions {
@@ -39,6 +43,8 @@ export interface HttpOptions {
 export interface Http extends AsyncDisposable {
   /** Mount it with `app.route(path, troupe.app)`. */
   readonly app: Hono
+  /** Its web sockets, for the `Bun.serve` that serves your app; without them `/v1/ws` is answered with 426. */
+  readonly websocket: WebSocketHandler<Upgraded>
   /** Ends its streams, answers who waits for results, and disconnects. Take your server down after it. */
   readonly close: () => Promise<void>
 }
@@ -58,8 +64,20 @@ const layerOf = ({ handlers = [], settings = {} }: HttpOptions) =>
     Layer.provideMerge(connected(settings))
   )
 
-/** Connects. Rejects with `SettingsError` or `RedisUnusable` when there is nothing to connect to. */
-export const http = (options: HttpOptions = {}): Promise<Http> => httpOver(layerOf(options), options)
+const names: Names<HttpOptions> = {
+  settings: true,
+  handlers: true,
+  open: true,
+  origins: true,
+  heartbeat: true
+}
+
+/** Connects. Rejects with `SettingsError` for what cannot be, or with `RedisUnusable` when there is nothing to connect to. */
+export const http = async (options: HttpOptions = {}): Promise<Http> => {
+  const known = knownIn(options, names)
+  if (Result.isFailure(known)) throw known.failure
+  return httpOver(layerOf(options), options)
+}
 
 /** The same for a system that is made as an Effect layer. Rejects with what the layer fails with. */
 export const httpOver = async (
@@ -84,5 +102,5 @@ export const httpOver = async (
     drain.close()
     await runtime.dispose()
   }
-  return { app: app as unknown as Hono, close, [Symbol.asyncDispose]: close }
+  return { app: app as unknown as Hono, websocket, close, [Symbol.asyncDispose]: close }
 }

@@ -44,6 +44,8 @@ export interface Problem {
   readonly status: ContentfulStatusCode
   readonly detail?: string
   readonly errors?: ReadonlyArray<Fault>
+  /** When to come back: what the header `Retry-After` says, for those who see no headers, in a batch or a web socket. */
+  readonly retryAfterMs?: number
   /** With what a task failed, when that is the problem. */
   readonly error?: Omit<TaskError, "stack">
 }
@@ -158,7 +160,7 @@ export const kinds = {
     types: ["task-failed", "task-cancelled", "task-expired"],
     title: "The task ended without a result"
   },
-  InvalidTaskId: { status: 400, types: ["invalid-id"], title: "This is no task id" },
+  InvalidTaskId: { status: 404, types: ["invalid-id"], title: "This is no task id" },
   PositionInvalid: {
     status: 400,
     types: ["invalid-position"],
@@ -254,8 +256,12 @@ export const generalProblem = ({ status, title, types: [type] }: Kind, detail?: 
 
 /** The problem as it is shown. */
 export const problemOf = (error: ApiError): Problem => {
-  const { retryAfterSeconds: _, ...more } = detailsOf(error)
-  const problem = { ...generalProblem(kinds[error._tag]), ...more }
+  const { retryAfterSeconds, ...more } = detailsOf(error)
+  const problem = {
+    ...generalProblem(kinds[error._tag]),
+    ...more,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterMs: retryAfterSeconds * 1_000 })
+  }
   return isOurs(error) ? problem : { ...problem, detail: error.message }
 }
 

@@ -14,6 +14,7 @@ import { bodyBytesMax } from "./body.ts"
 import { lifecycleJson } from "./lifecycle-view.ts"
 import { Reason, waitMsMax } from "./parameters.ts"
 import type { Problem } from "./problem.ts"
+import { BodyMalformed, BodyRefused } from "./refusals.ts"
 
 /** The largest frame: that of one task, and what is around it. */
 export const frameBytesMax = bodyBytesMax + 4_096
@@ -66,7 +67,7 @@ export type Frame =
 export interface Said {
   /** `null` where none could be read. */
   readonly ref: Ref | null
-  readonly frame: Result.Result<Frame, ReadonlyArray<Fault>>
+  readonly frame: Result.Result<Frame, BodyMalformed | BodyRefused>
 }
 
 const readers = Object.fromEntries(
@@ -151,20 +152,30 @@ const frameOf = (op: unknown, rest: Readonly<Record<string, unknown>>): Read<Fra
   }
 }
 
+const refusing = (ref: Ref | null, frame: Read<Frame>): Said => ({
+  ref,
+  frame: Result.mapError(frame, (faults) => new BodyRefused({ faults }))
+})
+
 /** Reads a frame, of bounded depth and without keys that would reach an object's prototype. */
 export const readFrame = (text: string): Said => {
   const parsed = parseJson(text)
-  if (Result.isFailure(parsed)) return { ref: null, frame: bad("", parsed.failure.message) }
+  if (Result.isFailure(parsed)) {
+    const { message, reason } = parsed.failure
+    return reason === "malformed"
+      ? { ref: null, frame: Result.fail(new BodyMalformed({ reason: message })) }
+      : refusing(null, bad("", message))
+  }
   const value = parsed.success
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return { ref: null, frame: bad("", "a frame is an object") }
+    return refusing(null, bad("", "a frame is an object"))
   }
   const { op, ref: given, ...rest } = value as Readonly<Record<string, unknown>>
   const ref = read<Ref>("ref", given)
   if (Result.isFailure(ref))
-    return { ref: null, frame: bad("/ref", "is a text of at most 64 characters, or a number") }
+    return refusing(null, bad("/ref", "is a text of at most 64 characters, or a number"))
   const faults = faultsOf(value)
-  return { ref: ref.success, frame: faults.length > 0 ? Result.fail(faults) : frameOf(op, rest) }
+  return refusing(ref.success, faults.length > 0 ? Result.fail(faults) : frameOf(op, rest))
 }
 
 export const okText = (ref: Ref | null, more: object = {}): string =>

@@ -6,7 +6,6 @@ import { Cause, Context, Duration, Effect, Fiber, Option, Result, Stream } from 
 import { type Entrant, Gate, NotLetIn } from "../../actors/access/gate.ts"
 import { Dispatcher } from "../../actors/dispatch/dispatcher.ts"
 import { Follow, readPosition, start } from "../../actors/follow/follow.ts"
-import { Lifecycle } from "../../actors/follow/lifecycle.ts"
 import { AgentOperator } from "../../actors/operate/agents.ts"
 import { mayUse, rolesFor, type Scope } from "../../runtime/roles.ts"
 import type { TaskId } from "../../runtime/task.ts"
@@ -17,6 +16,7 @@ import type { Ended } from "../../runtime/view.ts"
 import { TaskFailed } from "../client/errors.ts"
 import { isNoted, note } from "./audit.ts"
 import type { Drain } from "./drain.ts"
+import { listen } from "./listening.ts"
 import { type ApiError, general, generalProblem, problemOf } from "./problem.ts"
 import { BodyRefused, GoingAway, NotAllowed } from "./refusals.ts"
 import type { ApiServices } from "./run.ts"
@@ -163,8 +163,7 @@ export class Socket {
       return
     }
     if (Result.isFailure(frame)) {
-      const problem = problemOf(new BodyRefused({ faults: [...frame.failure] }))
-      return this.#work(this.#writer.say(problemText(ref, problem)))
+      return this.#work(this.#writer.say(problemText(ref, problemOf(frame.failure))))
     }
     this.#work(this.#answer(ref, frame.success))
   }
@@ -242,7 +241,7 @@ export class Socket {
           Effect.andThen(
             this.#subscriptions.begin(
               allTasks,
-              Stream.unwrap(Lifecycle.useSync(({ follow }) => follow(frame.filter, frame.after))),
+              Stream.unwrap(listen(frame.filter, frame.after)),
               newsText,
               () => ok()
             )

@@ -46,14 +46,12 @@ const encoder = new TextEncoder()
 const heartbeatFrame = encoder.encode(": alive\n\n")
 
 /** The last frame of a stream that ends before its task: it has no id, so clients come back with the last one. */
-const awayFrame = encoder.encode(
-  Sse.encoder.write({
-    _tag: "Event",
-    event: "away",
-    id: undefined,
-    data: JSON.stringify({ reason: "this process is going away; come back with the last id" })
-  })
-)
+const awayFrameOf = (reason: string) =>
+  encoder.encode(
+    Sse.encoder.write({ _tag: "Event", event: "away", id: undefined, data: JSON.stringify({ reason }) })
+  )
+const awayFrame = awayFrameOf("this process is going away; come back with the last id")
+const notLetInFrame = awayFrameOf("what you were let in by counts no more")
 
 /** Line breaks to some clients, though not by the specification; JSON itself writes all others as escapes. */
 const otherBreaks = /[\u0085\u2028\u2029]/g
@@ -98,7 +96,7 @@ interface Open {
   readonly beat: () => void
   readonly end: () => void
   /** Ends it before its task has ended. */
-  readonly leave: () => void
+  readonly leave: (last?: Uint8Array) => void
 }
 
 type Frames = Arr.NonEmptyReadonlyArray<Uint8Array>
@@ -224,8 +222,8 @@ export class EventStreams {
         controller.close()
         free()
       },
-      leave: () => {
-        controller.enqueue(away)
+      leave: (last = away) => {
+        controller.enqueue(last)
         stream.end()
       }
     }
@@ -271,7 +269,8 @@ export class EventStreams {
     if (signal.aborted) free()
     else {
       this.#add(stream)
-      if (caller !== undefined) unwatch = this.#lettingIn.watch(caller, () => stream.leave())
+      const last = away === awayFrame ? notLetInFrame : away
+      if (caller !== undefined) unwatch = this.#lettingIn.watch(caller, () => stream.leave(last))
     }
     return body
   }

@@ -59,6 +59,7 @@ const output = Schema.Struct({
 
 const layer = Layer.provideMerge(Tables.layer, Files.layer)
 
+/** `agent.batch`: asks the questions of a table, and gives it back with their answers. */
 export const agentBatch = defineTask.effect({
   name: "agent.batch",
   queue: "agents",

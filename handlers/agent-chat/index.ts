@@ -69,6 +69,7 @@ const Exported = Schema.Struct({
   markdown: Schema.optionalKey(Schema.String)
 })
 
+/** `agent.chat`: holds conversations with a language model. An agent for each key, whose history lasts. */
 export const agentChat = defineAgent.effect({
   name: "agent.chat",
   queue: "agents",

@@ -107,6 +107,7 @@ const output = Schema.Struct({
 })
 type Output = typeof output.Type
 
+/** `agent.query`: answers a question over documents, with tools, a budget and citations. */
 export const agentQuery = defineTask.effect({
   name: "agent.query",
   queue: "agents",

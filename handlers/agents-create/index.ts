@@ -74,6 +74,7 @@ const PlannedRow = Schema.Struct({
 })
 type PlannedRow = typeof PlannedRow.Type
 
+/** `agents.create`: creates agents of a table, checked as a whole and each once. */
 export const agentsCreate = defineTask.effect({
   name: "agents.create",
   queue: "agents",

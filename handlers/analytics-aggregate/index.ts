@@ -66,6 +66,7 @@ const output = Schema.Struct({
   )
 })
 
+/** `analytics.aggregate`: sums up tasks, tokens and cost by hour and day. */
 export const analyticsAggregate = defineTask.effect({
   name: "analytics.aggregate",
   queue: "analytics",

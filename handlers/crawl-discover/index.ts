@@ -86,6 +86,7 @@ const output = Schema.Struct({
   leftOut: Schema.Record(Schema.String, Schema.Int)
 })
 
+/** `crawl.discover`: finds the pages of a site. */
 export const crawlDiscover = defineTask.effect({
   name: "crawl.discover",
   queue: "crawl",

@@ -94,6 +94,7 @@ export const Page = Schema.Struct({
 })
 export type Page = typeof Page.Type
 
+/** `crawl.fetch`: fetches a page of a site. */
 export const crawlFetch = defineTask.effect({
   name: "crawl.fetch",
   queue: "crawl",

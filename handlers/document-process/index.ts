@@ -41,6 +41,7 @@ const doneAfter = {
   comparing: 0.5
 }
 
+/** `document.process`: reads a document, cuts it into chunks, finds its keywords, and indexes its vectors. */
 export const documentProcess = defineTask.effect({
   name: "document.process",
   queue: "documents",

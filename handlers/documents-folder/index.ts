@@ -53,6 +53,7 @@ const counts = {
 
 const output = Schema.Struct({ ...counts, results: Schema.Array(FileReport) })
 
+/** `documents.folder`: does what `document.process` does with all documents of a folder, and reports on each. */
 export const documentsFolder = defineTask.effect({
   name: "documents.folder",
   queue: "documents",

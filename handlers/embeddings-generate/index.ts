@@ -57,6 +57,7 @@ const output = Schema.Struct({
   )
 })
 
+/** `embeddings.generate`: turns texts and documents into vectors. */
 export const embeddingsGenerate = defineTask.effect({
   name: "embeddings.generate",
   queue: "embeddings",

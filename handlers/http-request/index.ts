@@ -55,6 +55,7 @@ export class StatusUnusable extends Schema.TaggedError<StatusUnusable>()("Status
   }
 }
 
+/** `http.request`: sends a guarded request, with secrets by their names. */
 export const httpRequest = defineTask.effect({
   name: "http.request",
   queue: "http",

@@ -182,6 +182,7 @@ class Words extends Context.Service<
   )
 }
 
+/** `profile.enrich`: tells what customers' messages and events say of them, and scores them openly. */
 export const profileEnrich = defineTask.effect({
   name: "profile.enrich",
   queue: "profiles",

@@ -85,6 +85,7 @@ const output = Schema.Struct({
   pdf: Schema.optionalKey(FileInfo)
 })
 
+/** `report.usage`: reports tasks, tokens and cost by tenant, as CSV and as a PDF. */
 export const reportUsage = defineTask.effect({
   name: "report.usage",
   queue: "analytics",

@@ -81,6 +81,7 @@ class Sandbox extends Context.Service<
   )
 }
 
+/** `shell.run`: runs a command that an operator allows, in a sandbox. */
 export const shellRun = defineTask.effect({
   name: "shell.run",
   queue: "shell",

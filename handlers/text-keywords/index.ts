@@ -46,6 +46,7 @@ const output = Schema.Struct({
   language: Schema.optionalKey(Schema.String)
 })
 
+/** `text.keywords`: finds the keywords of a text. */
 export const textKeywords = defineTask.effect({
   name: "text.keywords",
   queue: "documents",

@@ -37,6 +37,7 @@ const output = Schema.Struct({
   deleted: Schema.optionalKey(Schema.Int)
 })
 
+/** `vectors.delete`: deletes vectors of a collection. */
 export const vectorsDelete = defineTask.effect({
   name: "vectors.delete",
   queue: "vectors",

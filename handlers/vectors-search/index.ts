@@ -48,6 +48,7 @@ const output = Schema.Struct({
   model: Schema.optionalKey(Schema.String)
 })
 
+/** `vectors.search`: finds the vectors of a collection that are most alike. */
 export const vectorsSearch = defineTask.effect({
   name: "vectors.search",
   queue: "vectors",

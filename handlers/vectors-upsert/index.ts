@@ -81,6 +81,7 @@ const output = Schema.Struct({
 /** Embedding is most of the work where there is any. */
 const embeddingPart = 0.8
 
+/** `vectors.upsert`: keeps vectors in a collection. */
 export const vectorsUpsert = defineTask.effect({
   name: "vectors.upsert",
   queue: "vectors",

@@ -9,6 +9,7 @@ import { Cause, Clock, Effect, Latch, Schedule, Schema, type Scope } from "effec
 import { Redis } from "ioredis"
 import { type RedisAddress, RedisUnusable } from "./address.ts"
 import { checkServer } from "./server.ts"
+import { Complaints, overAfterMs } from "../telemetry/complaints.ts"
 import { counter } from "../telemetry/instruments.ts"
 
 /** Redis did not answer in time, or refused the command; `cause` says which. */
@@ -123,25 +124,27 @@ export const openLink = Effect.fn("Link.open")(function* (
       while: (error) => error.problem === "unreachable"
     })
   )
-  let told = ""
+  // All links of a process say it together: a worker has one for the bell of each of its queues.
+  const gone = (yield* Complaints).about("Redis is gone", "Redis is back")
   const reconnected = counter("troupe_redis_reconnects_total", { link: options.name })
-  const reconnect = connect(options, false).pipe(
-    Effect.tapError((error) => {
-      const news = error.message !== told
-      told = error.message
-      return news
-        ? Effect.logWarning(`Redis is gone, ${options.name} tries to reconnect: ${error.message}`)
-        : Effect.void
-    }),
-    Effect.retry(reconnectDelays),
-    Effect.tap(() => {
-      told = ""
-      reconnected()
-      return Effect.logInfo(`Redis is back for ${options.name}`)
-    })
+  const reconnect = gone.wrong("a connection was lost").pipe(
+    Effect.andThen(
+      connect(options, false).pipe(
+        Effect.tapError(({ message }) => gone.wrong(message)),
+        Effect.retry(reconnectDelays)
+      )
+    ),
+    Effect.tap(() => Effect.sync(reconnected))
+  )
+  /** Whichever link is the last to have been lost finds that it is over. */
+  const sayOver = Effect.sleep(overAfterMs).pipe(
+    Effect.andThen(Effect.suspend(() => gone.well() ?? Effect.void)),
+    Effect.andThen(Effect.never)
   )
   yield* use(first).pipe(
-    Effect.andThen(Effect.forever(Effect.flatMap(reconnect, use))),
+    Effect.andThen(
+      Effect.forever(Effect.flatMap(reconnect, (fresh) => Effect.raceFirst(use(fresh), sayOver)))
+    ),
     Effect.tapCause((cause) =>
       Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("Redis link ended", cause)
     ),

@@ -7,6 +7,8 @@
  */
 import { Cause, Deferred, Effect, FileSystem, Path, Schedule, Schema } from "effect"
 import { Redis, ReplyError } from "ioredis"
+import { lstatSync } from "node:fs"
+import { basename, dirname } from "node:path"
 import { sha1 } from "../digest.ts"
 
 /** Neither `redis-server` nor `valkey-server` is on the PATH. */
@@ -36,13 +38,32 @@ const stopMaxMs = 10_000
 /** How long one answer of a server that starts is waited for. */
 const answerMax = "1 second"
 
-/** The longest path that a unix socket may have everywhere. */
+/** The longest path that a unix socket may have everywhere, in bytes. */
 const socketPathMax = 100
 
+const socketName = "redis.sock"
+
+/** Where sockets lie whose own folder has too long a path. Anybody may write to /tmp, so it must be ours alone. */
+const ownSockets = `/tmp/troupe-${process.getuid?.() ?? 0}`
+
 /** Where the socket of a folder's private Redis is. */
-export const socketIn = (folder: string): string => {
-  const inside = `${folder}/redis.sock`
-  return inside.length <= socketPathMax ? inside : `/tmp/troupe-${sha1(folder).slice(0, 13)}.sock`
+export const socketIn = (folder: string, sockets = ownSockets): string => {
+  const inside = `${folder}/${socketName}`
+  return Buffer.byteLength(inside) <= socketPathMax ? inside : `${sockets}/${sha1(folder).slice(0, 13)}.sock`
+}
+
+/**
+ * Why what answers at a socket may be somebody else's, who would be told every payload; `undefined` where it cannot be. A
+ * folder that has passed stays ours: nobody else may take it out of /tmp.
+ */
+const doubt = (socket: string): string | undefined => {
+  if (basename(socket) === socketName) return undefined
+  const folder = dirname(socket)
+  const found = lstatSync(folder, { throwIfNoEntry: false })
+  if (found === undefined) return `${folder} is not there`
+  const isOurs =
+    found.isDirectory() && found.uid === (process.getuid?.() ?? found.uid) && (found.mode & 0o077) === 0
+  return isOurs ? undefined : `${folder} is not a folder of this user's that nobody else may enter`
 }
 
 /** What a Redis says there: that it is ready; that it is not (it loads its data, is busy, its disk is full); or nothing. */
@@ -71,7 +92,11 @@ const heard = (socket: string): Effect.Effect<"ready" | "unready" | "nothing"> =
  * beside it, would write the same files.
  */
 export const answers = (socket: string): Effect.Effect<boolean> =>
-  Effect.map(heard(socket), (said) => said !== "nothing")
+  Effect.suspend(() =>
+    doubt(socket) === undefined
+      ? Effect.map(heard(socket), (said) => said !== "nothing")
+      : Effect.succeed(false)
+  )
 
 const alive = (pid: number): boolean => {
   try {
@@ -87,10 +112,15 @@ const alive = (pid: number): boolean => {
  * keeps an append-only file, written through every second.
  */
 export const startPrivate = Effect.fn("PrivateRedis.start")(
-  function* (options: { readonly folder: string; readonly durable?: boolean }) {
+  function* (options: {
+    readonly folder: string
+    readonly durable?: boolean
+    /** Where its socket lies if the path of `folder` is too long. */
+    readonly sockets?: string
+  }) {
     const files = yield* FileSystem.FileSystem
     const folder = (yield* Path.Path).resolve(options.folder)
-    const socket = socketIn(folder)
+    const socket = socketIn(folder, options.sockets)
     const url = `unix:${socket}`
     const pidFile = `${folder}/redis.pid`
     const ownerFile = `${folder}/redis.owner`
@@ -101,6 +131,12 @@ export const startPrivate = Effect.fn("PrivateRedis.start")(
       )
 
     yield* files.makeDirectory(folder, { recursive: true })
+    yield* files.makeDirectory(dirname(socket), { recursive: true, mode: 0o700 })
+    const why = doubt(socket)
+    if (why !== undefined) {
+      const detail = `${why}, and the path of ${folder} is too long for a socket; use a shorter one, or REDIS_URL`
+      return yield* new PrivateRedisFailed({ detail })
+    }
     if (yield* answers(socket)) {
       const owner = yield* numberIn(ownerFile)
       if (owner !== process.pid && owner !== 0 && alive(owner)) {

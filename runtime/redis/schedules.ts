@@ -38,14 +38,7 @@ const changed: Readonly<Record<string, Changed>> = {
   "-2": "full"
 }
 
-const argumentsOf = ({
-  from = "",
-  id,
-  notes,
-  slot,
-  submits,
-  to
-}: Change): ReadonlyArray<string | number> => [
+const argumentsOf = ({ from = "", id, notes, slot, submits, to }: Change): ReadonlyArray<string | number> => [
   id,
   from,
   to?.version ?? "",

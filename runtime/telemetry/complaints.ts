@@ -9,7 +9,7 @@ import { Context, Duration, Effect } from "effect"
 const againAfterMs = 60_000
 
 /** For how long nothing must have gone wrong until it counts as over, in milliseconds: longer than a call that gets no answer. */
-const overAfterMs = 10_000
+export const overAfterMs = 10_000
 
 /** How many causes of one complaint are told in a minute. */
 const causesMax = 10

@@ -136,6 +136,11 @@ export const families = {
     "Claims that found no free place when they came, and went back to their mailboxes."
   ),
   troupe_outbox_failures_total: counter("process", "Times an outbox could not be relayed."),
+  troupe_callbacks_without_room_total: counter(
+    "process",
+    "Callbacks that were told without their output, or not, since too many of their tenant wait.",
+    "told"
+  ),
   troupe_child_restarts_total: counter(
     "process",
     "Processes that a node started in place of another.",

@@ -1,10 +1,9 @@
 /** What the command line does without a task: a project, a diagnosis, a measurement, completions, help. */
 import { describe, expect, test } from "bun:test"
 import { Effect } from "effect"
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import * as path from "node:path"
 import { commandsFor, serving, using } from "../../api/cli/commands.ts"
-import { startNode } from "../support/node.ts"
 import { folder, programIn } from "../support/program.ts"
 import { aNamespace, redisUrl } from "../support/redis.ts"
 import { aServer } from "../support/server.ts"
@@ -23,126 +22,6 @@ const findingsIn = (stdout: string) =>
     .filter((item) => "check" in item)
 
 const root = path.resolve(import.meta.dir, "../..")
-
-describe("troupe up", () => {
-  test("says nothing but JSON where that is what its log is set to", async () => {
-    const up = Bun.spawn(
-      [
-        process.execPath,
-        path.join(root, "api/main.ts"),
-        "up",
-        "--no-sample",
-        "--port",
-        "0",
-        "--workers",
-        "1"
-      ],
-      {
-        cwd: folder,
-        env: {
-          PATH: process.env["PATH"]!,
-          REDIS_URL: redisUrl,
-          TROUPE_NAMESPACE: aNamespace(),
-          TROUPE_LOG_FORMAT: "json"
-        },
-        stdout: "ignore",
-        stderr: "pipe"
-      }
-    )
-    let said = ""
-    for await (const piece of up.stderr.pipeThrough(new TextDecoderStream())) {
-      said += piece
-      if (/Serving at/.test(piece)) up.kill("SIGTERM")
-    }
-
-    const messages = said
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line).message)
-    expect(await up.exited).toBe(0)
-    expect(messages).toContainEqual(expect.stringMatching(/^Troupe is up: http/))
-    expect(messages).toContainEqual(expect.stringMatching(/^Serving at http/))
-  }, 120_000)
-
-  test("keeps what its private Redis writes from other users of the machine", async () => {
-    await using node = await startNode({ workers: 1, privateRedis: true })
-
-    const written = path.join(node.folder, ".troupe/appendonlydir")
-    expect(readdirSync(written)).not.toEqual([])
-    expect((statSync(written).mode & 0o777).toString(8)).toBe("700")
-  }, 120_000)
-})
-
-describe("the sample job of troupe up", () => {
-  /** Starts it, and hands what it says to `heard` until that is content; then it is told to stop. */
-  const upUntil = async (
-    args: ReadonlyArray<string>,
-    namespace: string,
-    heard: (said: string) => boolean
-  ) => {
-    const up = Bun.spawn(
-      [process.execPath, path.join(root, "api/main.ts"), "up", "--port", "0", "--workers", "1", ...args],
-      {
-        cwd: folder,
-        env: {
-          PATH: process.env["PATH"]!,
-          REDIS_URL: redisUrl,
-          TROUPE_NAMESPACE: namespace,
-          TROUPE_LOG: "warn"
-        },
-        stdout: "ignore",
-        stderr: "pipe"
-      }
-    )
-    let said = ""
-    for await (const piece of up.stderr.pipeThrough(new TextDecoderStream())) {
-      said += piece
-      if (heard(said)) up.kill("SIGTERM")
-    }
-    return { code: await up.exited, said }
-  }
-  const serves = (said: string) => said.includes("Serving at")
-
-  does("is given up where the API asks for a key, and the system goes on", async () => {
-    const namespace = aNamespace()
-    expect((await programIn(namespace).troupe(["keys", "create", "--role", "admin"])).code).toBe(0)
-
-    const { code, said } = await upUntil([], namespace, serves)
-
-    expect(code).toBe(0)
-    expect(said).toContain(
-      "the sample job failed at uploading: the API asks for a key, and the sample job has none; the system goes on\n"
-    )
-    expect(said).toContain("Serving at http")
-  })
-
-  does("is given up where nobody would run it, and leaves no task that waits", async () => {
-    const namespace = aNamespace()
-
-    const { code, said } = await upUntil(["--queues", "default"], namespace, serves)
-
-    expect(code).toBe(0)
-    expect(said).toContain(
-      "the sample job failed at document.process: no live worker serves queue documents; the system goes on\n"
-    )
-    const tasks = await programIn(namespace).troupe(["tasks", "--json"])
-    expect(
-      tasks.stdout
-        .trim()
-        .split("\n")
-        .map((line) => JSON.parse(line).state)
-    ).toEqual(["cancelled"])
-  })
-
-  does("decides the exit code where it is all that was asked for", async () => {
-    const { code, said } = await upUntil(["--queues", "default", "--once"], aNamespace(), () => false)
-
-    expect(code).toBe(1)
-    expect(said).toContain(
-      "troupe: the sample job failed at document.process: no live worker serves queue documents\n"
-    )
-  })
-})
 
 describe("troupe init", () => {
   does("makes a project whose test passes, and says what comes next", async () => {

@@ -183,6 +183,32 @@ describe("an agent under test", () => {
     ])
   })
 
+  test("is sent the messages of a timer once in its interval, however long they take", async () => {
+    const clock = defineAgent.effect({
+      name: "clock",
+      state: { initial: () => 0 },
+      messages: { begin: {}, tick: {} },
+      handle: {
+        begin: (_, ctx) =>
+          Effect.andThen(
+            Effect.sync(() => ctx.schedule("tick", {}, { every: "1 minute", name: "tick" })),
+            Effect.sleep("20 seconds")
+          ),
+        tick: (_, ctx) => {
+          ctx.setState(ctx.state + 1)
+          return Effect.sleep(ctx.state % 2 === 0 ? "0 seconds" : "10 seconds")
+        }
+      }
+    })
+    await using troupe = await testTroupe({ handlers: [clock] })
+    const agent = troupe.agent(clock, "a")
+    await agent.tell("begin", {})
+
+    await troupe.advance("630 seconds")
+
+    expect((await agent.read()).state).toBe(10)
+  })
+
   test("has passed on what its handlers threw", async () => {
     const { cart } = aCart()
     await using troupe = await testTroupe({ handlers: [cart] })

@@ -40,6 +40,28 @@ describe("a connection", () => {
     expect(refused).toMatchObject({ message: 'store: "mem" is neither "redis" nor "memory"' })
   })
 
+  test("is refused for an option that nobody reads, before it goes elsewhere than was meant", async () => {
+    const url = "redis://127.0.0.1:1"
+    const refusals: ReadonlyArray<readonly [ask: () => Promise<unknown>, message: string]> = [
+      [
+        () => connect({ ...options, redisURL: url } as object),
+        "redisURL: there is no such option; did you mean redisUrl?"
+      ],
+      [() => connect({ ...options, work: { documents: 8 } } as object), "documents: there is no such option"],
+      [
+        () => connect({ ...options, settings: { ...options.settings, retenton: 1 } } as object),
+        "retenton: there is no such option; did you mean retention?"
+      ],
+      [() => http({ redisUrl: url } as object), "redisUrl: there is no such option"]
+    ]
+
+    for (const [ask, message] of refusals) {
+      const error = await rejection(ask())
+      expect(error).toBeInstanceOf(SettingsError)
+      expect(error).toMatchObject({ message })
+    }
+  })
+
   test("refuses to wait for what is no duration, and stores nothing", async () => {
     await using troupe = await connect(options)
     const task = await troupe.submit(ok, null)
@@ -107,6 +129,24 @@ describe("a submit", () => {
     expect(
       await rejection(troupe.schedules.create(ok, {}, { every: "1 minute", jitter: Number.NaN }))
     ).toMatchObject({ faults: [{ path: "/jitter" }] })
+  })
+
+  test("and a schedule are refused for an option that nobody reads, by its name here", async () => {
+    await using troupe = await connect(options)
+    const message = (meant: string) => `there is no such option; did you mean ${meant}?`
+
+    expect(await rejection(troupe.submit(ok, {}, { dely: "1 hour" } as object))).toMatchObject({
+      faults: [{ path: "/dely", message: message("delay") }]
+    })
+    expect(await rejection(troupe.submit(ok, {}, { timeoutMs: 5 } as object))).toMatchObject({
+      faults: [{ path: "/timeoutMs", message: message("timeout") }]
+    })
+    expect(await rejection(troupe.schedules.create(ok, {}, { evry: "1 hour" } as object))).toMatchObject({
+      _tag: "ScheduleRefused",
+      faults: [{ path: "/evry", message: message("every") }]
+    })
+    const { id } = await troupe.submit(ok, {}, { delay: undefined as never, priority: "high" })
+    expect(await troupe.task(id)).toMatchObject({ priority: "high" })
   })
 
   test("is refused for whatever of its retry policy is not known or cannot be, by its name here", async () => {

@@ -186,7 +186,9 @@ describe("the settings as they are reported", () => {
     expect(reported({ TROUPE_WORKERS: "2..8" })).toMatchObject({
       TROUPE_WORKERS: { value: "2..8", from: "environment" },
       TROUPE_LEASE: { value: "15s", from: "default" },
-      TROUPE_LOG: { value: "info", from: "default" }
+      TROUPE_LOG: { value: "info", from: "default" },
+      TROUPE_EMBEDDINGS: { value: "auto", from: "default" },
+      TROUPE_VECTORS: { value: "pglite", from: "default" }
     })
   })
 

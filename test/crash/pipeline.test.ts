@@ -11,6 +11,7 @@ import { writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { makeCorpus } from "../../scripts/corpus.ts"
+import { hear } from "../support/hearing.ts"
 import { makePdf } from "../support/pdf.ts"
 import { eventually, isAlive, startNode } from "../support/node.ts"
 import { redisUrl } from "../support/redis.ts"
@@ -110,11 +111,8 @@ test(`a folder of ${count} documents is processed once each and answers question
       ...{ stdin: "ignore", stdout: "ignore", stderr: "pipe" }
     }
   )
-  let said = ""
-  void (async () => {
-    for await (const text of submitter.stderr.pipeThrough(new TextDecoderStream())) said += text
-  })()
-  const id = await eventually("the id", () => /documents\.\S+/.exec(said)?.[0])
+  const { said } = hear(submitter.stderr)
+  const id = await eventually("the id", () => /documents\.\S+/.exec(said())?.[0])
   // However long it takes: the test's own time bounds it.
   const processed = async (part: number) => {
     while (keptIn(files).length < made.length * part) await Bun.sleep(10)

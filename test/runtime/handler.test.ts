@@ -37,6 +37,31 @@ describe("a handler", () => {
     expect(given({ run: undefined })).toThrow("run is no function")
     expect(given({ input: { type: "object" } })).toThrow("input is no schema")
     expect(given({ output: "text" })).toThrow("output is no schema")
+    expect(given({ key: { of: "tenant" } })).toThrow("key.of is no function")
+  })
+
+  test.each([
+    [{ timout: "1 minute" }, "timout: there is no such option; did you mean timeout?"],
+    [{ layer: undefined, colour: "red" }, "colour: there is no such option"],
+    [{ retry: { atempts: 5 } }, "retry/atempts: there is no such option; did you mean attempts?"],
+    [{ retry: { backoff: { bse: 1 } } }, "retry/backoff/bse: there is no such option; did you mean base?"],
+    [
+      { limits: [{ key: "a", rate: 1, pre: 1 }] },
+      "limits[0].pre: there is no such option; did you mean per?"
+    ],
+    [{ key: { concurency: 3 } }, "key.concurency: there is no such option; did you mean concurrency?"],
+    [
+      { run: undefined, batch: { size: 2, wiat: 1 } },
+      "batch.wiat: there is no such option; did you mean wait?"
+    ]
+  ])("is refused for a name that nobody reads, as in %j", (options, message) => {
+    expect(() => defineTask({ name: "some", run, ...options } as never)).toThrow(`handler some: ${message}`)
+  })
+
+  test("in effects has a layer, and no batch", () => {
+    const given = (over: object) => () => defineTask.effect({ name: "some", run, ...over } as never)
+    expect(given({ layer: undefined })).not.toThrow()
+    expect(given({ batch: { size: 2 } })).toThrow("handler some: batch: there is no such option")
   })
 
   test("is described by its options", () => {

@@ -1,12 +1,14 @@
 import { describe, expect } from "bun:test"
-import { Arbitrary, Effect, Layer, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { partitionKeys } from "../../runtime/keys.ts"
 import { type LimitRequest, Limits, limitsPartition } from "../../runtime/limits.ts"
 import { cool, leaseMs, limitsSuite, settle, take } from "../suite/limits.ts"
+import { answerAlike } from "../support/alike.ts"
 import { it } from "../support/effect.ts"
-import { memoryLimits, redisLimits } from "../support/limits.ts"
+import { type LimitsUnderTest, memoryLimits, redisLimits } from "../support/limits.ts"
 import { aNamespace } from "../support/redis.ts"
 import { lapsedMs } from "../../runtime/permit.ts"
+import type { StoreError } from "../../runtime/store.ts"
 import { aClient } from "../support/stores.ts"
 import { TestTime } from "../support/time.ts"
 
@@ -229,23 +231,12 @@ describe("memory and Redis", () => {
     it.live(
       `answer alike in random sequences of ${what}`,
       () =>
-        Effect.gen(function* () {
-          const memory = yield* Layer.build(Layer.fresh(memoryLimits))
-          const redis = yield* Layer.build(redisLimits())
-          let run = 0
-          const alike = Effect.fnUntraced(function* (commands: ReadonlyArray<typeof Command.Type>) {
-            run += 1
-            const ours = yield* Effect.provideContext(runOn(commands, run), memory)
-            const theirs = yield* Effect.provideContext(runOn(commands, run), redis)
-            yield* Effect.try(() => expect(theirs).toEqual(ours))
-            return true
-          })
-          const one: Schema.Codec<typeof Command.Type, unknown> = command
-          const sequences = Schema.Array(one).check(Schema.isMinLength(10), Schema.isMaxLength(40))
-          const result = yield* Arbitrary.checkEffect(Arbitrary.schema(sequences), alike, { runs: 300 })
-
-          const failure = Arbitrary.formatCheckFailure(result)
-          if (failure !== undefined) return yield* Effect.die(new Error(failure))
+        answerAlike<typeof Command.Type, LimitsUnderTest, StoreError>({
+          stores: [memoryLimits, redisLimits()],
+          command,
+          length: 40,
+          runs: 300,
+          runOn
         }),
       120_000
     )

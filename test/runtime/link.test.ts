@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test"
-import { Duration, Effect, Exit, Fiber, Redacted, References, Result } from "effect"
+import { Duration, Effect, Exit, Fiber, Logger, Redacted, References, Result } from "effect"
 import { TestClock } from "effect/testing"
 import type { Redis } from "ioredis"
 import { readAddress } from "../../runtime/redis/address.ts"
 import { callMaxMs, type LinkOptions, openLink, type RedisError } from "../../runtime/redis/link.ts"
+import { Complaints, makeComplaints } from "../../runtime/telemetry/complaints.ts"
 import { it } from "../support/effect.ts"
 import { addressOf, aFreePort, aServer } from "../support/server.ts"
 
@@ -213,6 +214,49 @@ describe("a link", () => {
 
       expect(prepared).toEqual([true, false])
     }).pipe(quietly)
+  )
+})
+
+describe("the links of a process whose Redis is gone", () => {
+  it.effect("say so once of each cause, all together, and once when it is over", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const log = Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
+      const server = yield* aServer()
+      let now = 0
+      const calls = yield* Effect.forEach(["bell", "bell", "orders"], (name) =>
+        Effect.map(openLink({ name, address: server.address }), ({ call }) => call)
+      ).pipe(
+        Effect.provide(log),
+        Effect.provideService(
+          Complaints,
+          makeComplaints(() => now)
+        )
+      )
+      /** Lets attempts be made, each of which takes its time of the real clock. */
+      const passes = (isOver: () => boolean) =>
+        Effect.repeat(
+          Effect.andThen(
+            TestClock.adjust("1 second"),
+            Effect.promise(() => Bun.sleep(1))
+          ),
+          { until: isOver }
+        )
+
+      yield* server.kill
+      for (let attempts = 0; attempts < 10; attempts++) yield* passes(() => true)
+      yield* passes(() => lines.length >= 2)
+      expect(lines[0]).toBe("Redis is gone: a connection was lost")
+      expect(lines[1]).toStartWith("Redis is gone: no Redis answers at ")
+      expect(lines).toEqual([...new Set(lines)])
+
+      yield* server.start
+      now = 30_000
+      yield* passes(() => lines.includes("Redis is back"))
+      for (let seconds = 0; seconds < 15; seconds++) yield* passes(() => true)
+      expect(lines.filter((line) => line.startsWith("Redis is back"))).toHaveLength(1)
+      for (const call of calls) expect(yield* call(ping)).toBe("PONG")
+    })
   )
 })
 

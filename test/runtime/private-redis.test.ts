@@ -1,9 +1,10 @@
 /** A private Redis that dies is started again, however soon it dies again. */
 import { NodeServices } from "@effect/platform-node"
-import { expect } from "bun:test"
+import { describe, expect } from "bun:test"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
-import { readFileSync } from "node:fs"
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, symlinkSync } from "node:fs"
+import * as path from "node:path"
 import { answers, findServer, socketIn, startPrivate } from "../../runtime/redis/private.ts"
 import { it } from "../support/effect.ts"
 import { temporaryFolder } from "../support/folder.ts"
@@ -88,3 +89,70 @@ it.live("a private Redis that was left behind is taken over, and not doubled, wh
     expect(yield* Effect.promise(() => client.ping())).toBe("PONG")
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
+
+describe("a private Redis whose folder has too long a path for a socket", () => {
+  /** Not long in characters, too long in bytes. */
+  const long = (folder: string) => path.join(folder, "ä".repeat(40), "ö".repeat(10))
+
+  it.live("answers in a folder that nobody else may enter", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const sockets = path.join(folder, "sockets")
+
+      const { url } = yield* startPrivate({ folder: long(folder), durable: false, sockets })
+
+      const socket = socketIn(long(folder), sockets)
+      expect(url).toBe(`unix:${socket}`)
+      expect(path.dirname(socket)).toBe(sockets)
+      expect(statSync(sockets).mode & 0o777).toBe(0o700)
+      expect(yield* answers(socket)).toBe(true)
+      chmodSync(sockets, 0o755)
+      expect(yield* answers(socket)).toBe(false)
+      chmodSync(sockets, 0o700)
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  const folders: Record<string, (sockets: string) => void> = {
+    "others may enter": (sockets) => mkdirSync(sockets, { mode: 0o755 }),
+    "is a link to one of ours": (sockets) => {
+      mkdirSync(`${sockets}-ours`, { mode: 0o700 })
+      symlinkSync(`${sockets}-ours`, sockets)
+    },
+    // Only root can give a folder away.
+    ...(process.getuid?.() === 0
+      ? {
+          "is somebody else's": (sockets: string) => {
+            mkdirSync(sockets, { mode: 0o700 })
+            chownSync(sockets, 65_534, 65_534)
+          }
+        }
+      : {})
+  }
+  for (const [which, make] of Object.entries(folders)) {
+    it.live(`is not started, and nobody is spoken to, where that folder ${which}`, () =>
+      Effect.gen(function* () {
+        const folder = yield* temporaryFolder
+        const sockets = path.join(folder, "sockets")
+        make(sockets)
+        let asked = 0
+        const socket = socketIn(long(folder), sockets)
+        const stranger = Bun.listen({
+          unix: socket,
+          socket: {
+            open: () => void asked++,
+            data: (connection) => void connection.write("+PONG\r\n")
+          }
+        })
+        yield* Effect.addFinalizer(() => Effect.sync(() => stranger.stop(true)))
+
+        const error = yield* Effect.flip(startPrivate({ folder: long(folder), durable: false, sockets }))
+
+        expect(error.message).toContain(
+          `${sockets} is not a folder of this user's that nobody else may enter`
+        )
+        expect(yield* answers(socket)).toBe(false)
+        expect(asked).toBe(0)
+      }).pipe(Effect.provide(NodeServices.layer))
+    )
+  }
+})

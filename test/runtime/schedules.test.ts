@@ -152,7 +152,7 @@ const runOn = Effect.fnUntraced(function* (commands: ReadonlyArray<typeof Comman
   })
   for (const [at, command] of commands.entries()) {
     if (command.do === "change") {
-      const changes = yield* Effect.forEach([...command.ids], (id) => changeOf(command, named(id), at))
+      const changes = yield* Effect.forEach(command.ids.split(""), (id) => changeOf(command, named(id), at))
       seen.push(
         changes.length === 1 ? yield* schedules.change(changes[0]!) : yield* schedules.changeAll(changes)
       )

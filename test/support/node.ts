@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import * as path from "node:path"
+import { hear, servesAt } from "./hearing.ts"
 import { aNamespace, redisUrl } from "./redis.ts"
 import { eventually, isAlive } from "./waiting.ts"
 
@@ -73,13 +74,10 @@ export const startNode = async ({
       stderr: "pipe"
     }
   )
-  let said = ""
-  void (async () => {
-    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) said += text
-  })()
+  const { said } = hear(child.stderr)
   const url = await eventually("the node to be up", () => {
-    if (child.exitCode !== null) throw new Error(`the node ended with ${child.exitCode}: ${said}`)
-    return /Serving at (http:\S+) until/.exec(said)?.[1]
+    if (child.exitCode !== null) throw new Error(`the node ended with ${child.exitCode}: ${said()}`)
+    return servesAt(said())
   })
   const history = `${beside?.folder ?? folder}/history`
   const processes = (command: string) =>
@@ -95,11 +93,11 @@ export const startNode = async ({
     folder,
     namespace,
     child,
-    stderr: () => said,
+    stderr: said,
     /** Succeeds once it has exited with 0; fails with what it said. */
     ended: async () => {
       const code = await child.exited
-      if (code !== 0) throw new Error(`the node ended with ${code}: ${said}`)
+      if (code !== 0) throw new Error(`the node ended with ${code}: ${said()}`)
     },
     workers: () => processes("main.ts worker"),
     api: () => processes("main.ts api"),

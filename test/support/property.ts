@@ -7,12 +7,20 @@ export const forAll = <S extends Schema.Constraint>(
   property: (value: S["Type"]) => void,
   options?: Arbitrary.CheckOptions
 ): Effect.Effect<void> =>
+  forAllEffect(
+    schema,
+    (value) => Effect.sync(() => property(value)).pipe(Effect.catchDefect(Effect.fail)),
+    options
+  )
+
+/** The same for one that takes an effect to look at, and fails where it does not hold. */
+export const forAllEffect = <S extends Schema.Constraint, E, R>(
+  schema: S,
+  property: (value: S["Type"]) => Effect.Effect<void, E, R>,
+  options?: Arbitrary.CheckOptions
+): Effect.Effect<void, never, R> =>
   Effect.gen(function* () {
-    const check = (value: S["Type"]) =>
-      Effect.sync(() => {
-        property(value)
-        return true
-      }).pipe(Effect.catchDefect(Effect.fail))
+    const check = (value: S["Type"]) => Effect.as(property(value), true)
     const result = yield* Arbitrary.checkEffect(Arbitrary.schema(schema), check, options)
     const failure = Arbitrary.formatCheckFailure(result)
     if (failure !== undefined) return yield* Effect.die(new Error(failure))

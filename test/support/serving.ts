@@ -1,6 +1,6 @@
 /** Who submits to workers that only say that they are there: a dispatcher on a store, and workers that run nothing. */
 import { Effect, Layer, Result } from "effect"
-import * as Dispatcher from "../../actors/dispatch/dispatcher.ts"
+import * as Births from "../../actors/dispatch/births.ts"
 import * as Tree from "../../actors/tree.ts"
 import type { SettingsShape } from "../../runtime/config.ts"
 import { defineTask } from "../../runtime/handler.ts"
@@ -18,7 +18,7 @@ const handlers = ["first", "second"].map((name) => defineTask({ name, run: () =>
 /** The handlers `first` and `second`, submitted and asked for by whoever has no worker. */
 export const dispatcherOn = (kind: "memory" | "redis", over: Partial<SettingsShape> = {}) =>
   Layer.orDie(
-    Layer.merge(Tree.client, Dispatcher.offspring).pipe(
+    Layer.merge(Tree.client, Births.layer).pipe(
       Layer.provideMerge(Layer.merge(Tree.store(kind), Handlers.layer({ given: handlers }))),
       Layer.provideMerge(kind === "redis" ? redisSettings(over) : memorySettings(over))
     )

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename } from "node:path"
 import { atTheEnd } from "./end.ts"
+import { hear } from "./hearing.ts"
 import { eventually, isAlive } from "./node.ts"
 
 const folder = mkdtempSync(`${tmpdir()}/troupe-victims-`)
@@ -36,14 +37,11 @@ export const startVictim = ({ args = [], env, program }: VictimOptions) => {
     stdout: "ignore",
     stderr: "pipe"
   })
-  let said = ""
-  const reading = (async () => {
-    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) said += text
-  })()
+  const { over, said } = hear(child.stderr)
   const failed = child.exited.then(async (code) => {
-    await reading
+    await over
     if (child.signalCode === null && code !== 0)
-      throw new Error(`${basename(program)} ended with ${code}: ${said}`)
+      throw new Error(`${basename(program)} ended with ${code}: ${said()}`)
     return new Promise<never>(() => {})
   })
   failed.catch(() => {})

@@ -8,7 +8,7 @@ import { AttemptOver, EventRefused } from "../../../runtime/handler.ts"
 import { StepRefused } from "../../../runtime/steps.ts"
 import { StoreError } from "../../../runtime/store.ts"
 import type { Ending } from "../attempt.ts"
-import type { Keeping, RunOf, Writes } from "../context.ts"
+import type { Keeping, RunOf, Writes } from "../run-of.ts"
 
 /** A run, as far as it can be told. */
 export interface IsolatedRun extends Pick<RunOf, "partition" | "worker" | "entry" | "envelope" | "ring"> {

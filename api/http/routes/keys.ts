@@ -1,5 +1,6 @@
 /** Keys: who may do what. A key is told once, when it is made or rotated. */
 import { Effect, Schema } from "effect"
+import { Gate } from "../../../actors/access/gate.ts"
 import { KeyOperator, NewKey, Rotation } from "../../../actors/access/keys.ts"
 import { keyJson, madeKeyJson } from "../access-view.ts"
 import { readJson, readJsonIfAny } from "../body.ts"
@@ -83,6 +84,7 @@ export const keys = (serve: Serve) => {
     Effect.fnUntraced(function* (c) {
       const given = yield* readJson(c.req.raw)
       const made = yield* inBody(KeyOperator.use((keys) => keys.create(callerOf(c), given)))
+      yield* Gate.use((gate) => gate.madeKey)
       return c.json(madeKeyJson(made), 201, unkept)
     })
   )

@@ -1,13 +1,9 @@
 /** Listening to what becomes of all tasks, as server-sent events that resume where they broke off. */
 import { Effect, Schema } from "effect"
-import {
-  Lifecycle,
-  LifecycleFilter,
-  type LifecycleNews,
-  LifecycleType
-} from "../../../actors/follow/lifecycle.ts"
+import { LifecycleFilter, type LifecycleNews, LifecycleType } from "../../../actors/follow/lifecycle.ts"
 import { callerOf } from "../caller.ts"
 import { lifecycleJson } from "../lifecycle-view.ts"
+import { listen } from "../listening.ts"
 import type { Serve } from "../mount.ts"
 import { row } from "../row.ts"
 import { ParameterInvalid } from "../refusals.ts"
@@ -84,8 +80,7 @@ export const lifecycle = (serve: Serve, streams: EventStreams) => {
     Effect.fnUntraced(function* (c, query) {
       const filter = yield* filterIn(query)
       const last = c.req.header("last-event-id") ?? query.after
-      const { follow } = yield* Lifecycle
-      const news = follow(filter, last === undefined || last === "" ? undefined : last)
+      const news = yield* listen(filter, last === undefined || last === "" ? undefined : last)
       const to = { signal: c.req.raw.signal, caller: callerOf(c) }
       return c.body(yield* streams.open(news, frameOf, to), 200, headers)
     })

@@ -1,5 +1,6 @@
 /** Queues: how they stand, and what may be done to one. */
 import { Effect, Schema } from "effect"
+import { reader } from "../../../actors/operate/fields.ts"
 import { MoveJson } from "../../../actors/operate/move.ts"
 import { Operator } from "../../../actors/operate/operator.ts"
 import { LimitsJson } from "../../../actors/operate/queues.ts"
@@ -110,13 +111,18 @@ export const rows = {
 const readPause = fitting(Pause)
 const readPurge = fitting(Reason)
 
-const name = (c: ApiContext) => c.req.param("queue") ?? ""
+const readQueue = reader(Schema.Struct({ queue: parts.queue.schema }))
+
+/** Which queue is meant. One that cannot be is a fault of the address, whatever the body says. */
+const named = (c: ApiContext) =>
+  Effect.map(Effect.fromResult(readQueue({ queue: c.req.param("queue") })), ({ queue }) => queue)
 
 export const queues = (serve: Serve) => {
   const pause = (paused: boolean) =>
     Effect.fnUntraced(function* (c: ApiContext) {
+      const queue = yield* named(c)
       const { key } = yield* readPause(yield* readJsonIfAny(c.req.raw))
-      return c.json(yield* inBody(Operator.use((operator) => operator.pause(name(c), paused, key))))
+      return c.json(yield* inBody(Operator.use((operator) => operator.pause(queue, paused, key))))
     })
 
   serve(
@@ -130,7 +136,8 @@ export const queues = (serve: Serve) => {
   serve(
     rows.show,
     Effect.fnUntraced(function* (c) {
-      return c.json(yield* Operator.use((operator) => operator.queue(name(c))))
+      const queue = yield* named(c)
+      return c.json(yield* Operator.use((operator) => operator.queue(queue)))
     })
   )
   serve(rows.pause, pause(true))
@@ -138,23 +145,26 @@ export const queues = (serve: Serve) => {
   serve(
     rows.purge,
     Effect.fnUntraced(function* (c, { dryRun = false }) {
+      const queue = yield* named(c)
       const options = { dryRun, ...(yield* readPurge(yield* readJsonIfAny(c.req.raw))) }
-      return c.json(yield* inSilence(Operator.use((operator) => operator.purge(name(c), options))))
+      return c.json(yield* inSilence(Operator.use((operator) => operator.purge(queue, options))))
     })
   )
   serve(
     rows.move,
     Effect.fnUntraced(function* (c, { dryRun = false }) {
+      const queue = yield* named(c)
       const move = yield* readJson(c.req.raw)
-      const moving = Operator.use((operator) => operator.move(name(c), move, { dryRun }))
+      const moving = Operator.use((operator) => operator.move(queue, move, { dryRun }))
       return c.json(yield* inBody(inSilence(moving)))
     })
   )
   serve(
     rows.limit,
     Effect.fnUntraced(function* (c) {
+      const queue = yield* named(c)
       const limits = yield* readJson(c.req.raw)
-      return c.json(yield* inBody(Operator.use((operator) => operator.limit(name(c), limits))))
+      return c.json(yield* inBody(Operator.use((operator) => operator.limit(queue, limits))))
     })
   )
 }

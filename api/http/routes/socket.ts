@@ -89,8 +89,13 @@ export const socket = (
       const host = c.req.header("host")
       if (local && isAnyone && !isOwnHost(host)) return wrongHost(host)
       const data = sockets.begin({ entrant, base: baseOf(c), carried })
+      const upgraded = yield* Effect.try({
+        try: () => upgrade.call(c.env, c.req.raw, { data }),
+        // Bun throws where its server was given no web sockets, as that of an app which mounts this one may be.
+        catch: () => new UpgradeNeeded()
+      })
       // The answer is the server's: what is given here is not sent.
-      if (upgrade.call(c.env, c.req.raw, { data })) return new Response(null)
+      if (upgraded) return new Response(null)
       return yield* new UpgradeNeeded()
     })
   )

@@ -79,7 +79,7 @@ export const rows = {
     parts: ofTaskId,
     conditional: true,
     answers: { 200: { description: "The input as it is", schema: Schema.Unknown } },
-    problems: ["InvalidTaskId", "TaskNotFound", "InputNotKept", "PayloadUnreadable", "StoreError"]
+    problems: ["InvalidTaskId", "TaskNotFound", "TaskGone", "InputNotKept", "PayloadUnreadable", "StoreError"]
   }),
   result: row({
     name: "getResult",

@@ -86,6 +86,7 @@ export const ProblemShape = Schema.Struct({
   status: Schema.Int,
   detail: Schema.optionalKey(Schema.String),
   errors: Schema.optionalKey(Schema.Array(Fault)),
+  retryAfterMs: Schema.optionalKey(Count),
   error: Schema.optionalKey(TaskErrorShape)
 }).annotate({ identifier: "Problem" })
 

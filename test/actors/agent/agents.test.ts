@@ -6,8 +6,9 @@ import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import { defineAgent } from "../../../runtime/agent.ts"
 import { Agents } from "../../../runtime/agents.ts"
 import { AskCycle } from "../../../runtime/current-agent.ts"
-import { ChildFailed, ChildRefused } from "../../../runtime/handler.ts"
+import { ChildFailed, ChildRefused, type TaskDefinition } from "../../../runtime/handler.ts"
 import { agentBoxKey } from "../../../runtime/mailbox.ts"
+import { Handlers } from "../../../runtime/registry.ts"
 import { partitionOfId, type TaskId } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
 import { memorySystem, redisSystem } from "../../support/system.ts"
@@ -57,6 +58,9 @@ const tell = (...message: Parameters<typeof send>) =>
   )
 
 const ended = (id: TaskId) => Dispatcher.use((dispatcher) => dispatcher.result(id))
+
+/** From now on this version of an agent is the one that workers have. */
+const load = (definition: TaskDefinition) => Handlers.use(({ learn }) => Effect.sync(() => learn(definition)))
 
 const stored = Effect.fnUntraced(function* (agent: string) {
   const [found] = yield* (yield* Agents).load(home, [agent])
@@ -183,6 +187,50 @@ for (const [store, system] of [
       }).pipe(on(flaky))
     })
 
+    it.live("handles again, in order, what it was handling when it was reset", () => {
+      const gates = [1, 2].map(() => ({
+        begun: Promise.withResolvers<void>(),
+        open: Promise.withResolvers<void>()
+      }))
+      const log = defineAgent({
+        name: "log",
+        state: { initial: (): ReadonlyArray<number> => [] },
+        messages: { note: { input: z.number() }, read: {} },
+        handle: {
+          note: async (n, ctx) => {
+            const gate = ctx.attempt === 1 ? gates[n - 1] : undefined
+            gate?.begun.resolve()
+            await gate?.open.promise
+            ctx.setState([...ctx.state, n])
+          },
+          read: (_, ctx) => ctx.state
+        }
+      })
+      const [first, second] = gates
+      return Effect.gen(function* () {
+        yield* ask("log", "a", "note", 0)
+        const ids = yield* Effect.forEach([1, 2, 3, 4], (n) => tell("log", "a", "note", n), {
+          concurrency: "unbounded"
+        })
+        yield* Effect.promise(() => first!.begun.promise)
+        yield* (yield* Agents).resume(home, "log/a", { box: `|${agentBoxKey("log/a")}`, reset: true })
+        first!.open.resolve()
+        yield* Effect.promise(() => second!.begun.promise)
+        // The second is handled with what the first has left, whose end is refused meanwhile.
+        yield* eventually(
+          Effect.map(
+            Dispatcher.use((dispatcher) => dispatcher.task(ids[0]!)),
+            ({ state }) => state === "queued"
+          )
+        )
+
+        second!.open.resolve()
+
+        yield* Effect.forEach(ids, ended)
+        expect(yield* ask("log", "a", "read")).toEqual([1, 2, 3, 4])
+      }).pipe(on(log))
+    })
+
     it.live("is in quarantine when a message has failed for good, until it is resumed", () =>
       Effect.gen(function* () {
         yield* ask("counter", "a", "add", { by: 2 })
@@ -263,11 +311,43 @@ for (const [store, system] of [
       const newer = of(2, ({ count }, from) => ({ total: count * 10 + from }))
       return Effect.gen(function* () {
         yield* ask("moving", "a", "set", { count: 4 })
-        const { Handlers } = yield* Effect.promise(() => import("../../../runtime/registry.ts"))
-        yield* Handlers.use(({ learn }) => Effect.sync(() => learn(newer as never)))
+        yield* load(newer)
 
         expect(yield* ask("moving", "a", "read")).toEqual({ total: 41 })
       }).pipe(on(of(1)))
+    })
+
+    it.live("waits for a worker of a newer version with a message that only that one has", () => {
+      const begun = Promise.withResolvers<void>()
+      const gate = Promise.withResolvers<void>()
+      const hold = () => {
+        begun.resolve()
+        return gate.promise
+      }
+      const common = { name: "rolling", retry: { attempts: 1 }, state: { initial: () => 0 } }
+      const older = defineAgent({ ...common, messages: { hold: {} }, handle: { hold } })
+      const newer = defineAgent({
+        ...common,
+        messages: { hold: {}, wave: {} },
+        handle: { hold, wave: () => "hello" }
+      })
+      return Effect.gen(function* () {
+        yield* tell("rolling", "a", "hold")
+        yield* Effect.promise(() => begun.promise)
+        const wave = yield* tell("rolling", "a", "wave")
+        yield* load(older)
+        gate.resolve()
+        yield* eventually(
+          Effect.map(
+            Dispatcher.use((dispatcher) => dispatcher.task(wave)),
+            ({ attempt }) => attempt === 2
+          )
+        )
+
+        yield* load(newer)
+
+        expect(yield* ended(wave)).toMatchObject({ output: "hello" })
+      }).pipe(on(newer))
     })
 
     it.live("handles messages in effects, with services and typed errors, too", () => {
@@ -348,6 +428,41 @@ for (const [store, system] of [
         expect(yield* ask("sender", "s", "go", "ad")).toContain("/input/message")
       }).pipe(on(sender, counter()))
     })
+  })
+
+  describe(`what an agent sends or sets on ${store}`, () => {
+    const sender = defineAgent({
+      name: "sender",
+      retry: { attempts: 1 },
+      state: { initial: () => 0 },
+      messages: { tell: { input: z.number() }, delay: {}, call: {}, take: {} },
+      handle: {
+        tell: async (count, ctx) => {
+          for (let n = 0; n < count; n++)
+            await ctx.tell("sender", "other", "take", "x".repeat(2 ** 20 - 1_000))
+        },
+        delay: (_, ctx) => ctx.tell("sender", "other", "take", {}, { delay: "4000 days" }),
+        call: (_, ctx) => ctx.schedule("take", {}, { delay: "1 day", name: "\ud800" }),
+        take: () => "taken"
+      }
+    })
+
+    it.live("is refused where it is too much for one step, lies too far ahead or has no name", () =>
+      Effect.gen(function* () {
+        expect(yield* ask("sender", "a", "tell", 8)).toBeNull()
+        const refused = [
+          ["tell", 9, "what it sends has more than 8388608 characters of JSON altogether"],
+          ["delay", {}, "delay 4000 days is more than ten years"],
+          ["call", {}, "a timer's name has 1 to 128 characters, none of them a control character"]
+        ] as const
+        for (const [at, [message, input, reason]] of refused.entries()) {
+          expect(yield* ask("sender", `refused ${at}`, message, input)).toMatchObject({
+            type: "ActRefused",
+            message: expect.stringContaining(reason) as never
+          })
+        }
+      }).pipe(on(sender))
+    )
   })
 
   describe(`what agents ask each other on ${store}`, () => {
@@ -591,6 +706,38 @@ for (const [store, system] of [
         expect(yield* ended(first)).toMatchObject({ state: "cancelled", error: { type: "Interrupted" } })
       }).pipe(on(agent))
     })
+  })
+
+  describe(`what a busy agent is told for later on ${store}`, () => {
+    for (const onBusy of ["reject", "interrupt"] as const) {
+      it.live(`waits, and leaves alone what it handles now, where others are to ${onBusy}`, () => {
+        const begun = Promise.withResolvers<void>()
+        const gate = Promise.withResolvers<void>()
+        const busy = defineAgent({
+          name: "busy",
+          onBusy,
+          state: { initial: () => 0 },
+          messages: { hold: {}, note: {} },
+          handle: {
+            hold: async () => {
+              begun.resolve()
+              await gate.promise
+              return "held"
+            },
+            note: () => "noted"
+          }
+        })
+        return Effect.gen(function* () {
+          const first = yield* tell("busy", "a", "hold")
+          yield* Effect.promise(() => begun.promise)
+          const later = yield* tell("busy", "a", "note", {}, { delayMs: 20 })
+          gate.resolve()
+
+          expect(yield* ended(first)).toMatchObject({ output: "held" })
+          expect(yield* ended(later)).toMatchObject({ output: "noted" })
+        }).pipe(on(busy))
+      })
+    }
   })
 
   describe(`a message of an agent on ${store}`, () => {

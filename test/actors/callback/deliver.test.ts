@@ -13,7 +13,9 @@ import { Operations } from "../../../runtime/operations.ts"
 import { Store } from "../../../runtime/store.ts"
 import { type TaskId, ulidOfId } from "../../../runtime/task.ts"
 import { readWebhookSecrets, type WebhookSecrets } from "../../../runtime/webhook-secrets.ts"
-import { webhooksPartition } from "../../../actors/callback/owed.ts"
+import { owedFor, webhooksPartition } from "../../../actors/callback/owed.ts"
+import { placeSize, roomOf } from "../../../actors/callback/room.ts"
+import { Limits } from "../../../runtime/limits.ts"
 import { aFreePort } from "../../support/address.ts"
 import { it } from "../../support/effect.ts"
 import { localServer } from "../../support/network.ts"
@@ -171,6 +173,120 @@ for (const [store, on] of [
         expect(all[1]!.message.data.task).toMatchObject({ id, attempt: 2 })
         expect(messageId(all[1]!)).not.toBe(messageId(first!))
       }).pipe(on())
+    )
+  })
+}
+
+/** How many places deliveries of the tenant `default` take up, once that is what they should be. */
+const placesTaken = (until: (places: number) => boolean) =>
+  Effect.repeat(
+    Effect.andThen(
+      Effect.sleep("10 millis"),
+      Effect.map(
+        Limits.use(({ states }) => states([roomOf("default")])),
+        ([state]) => state!.running
+      )
+    ),
+    { until: (places) => until(places) }
+  )
+
+/** An output of 25 places, where 256 are all there are, and one receiver may take up 128. */
+const large = "x".repeat(24.4 * placeSize)
+const littleRoom = { webhookBacklog: 1 }
+const refuses = () => new Response(null, { status: 500 })
+
+for (const [store, on] of [
+  ["memory", onMemory],
+  ["Redis", onRedis]
+] as const) {
+  describe(`callbacks that wait, on ${store}`, () => {
+    it.live(
+      "go without outputs where there is little room for them, and are dead letters where there is none",
+      () =>
+        Effect.gen(function* () {
+          const { received, some, url } = yield* aReceiver(refuses)
+          const others = yield* aReceiver()
+          const { result, submit } = yield* Dispatcher
+          const store = yield* Store
+
+          for (let task = 0; task < 12; task++) {
+            yield* result((yield* submit({ name: "echo", input: large, callback: url })).id)
+          }
+
+          yield* some(8)
+          yield* Effect.repeat(Effect.andThen(Effect.sleep("10 millis"), store.depth(webhooksPartition)), {
+            until: ({ dead }) => dead === 4
+          })
+          expect(received).toHaveLength(8)
+          expect(received.filter(({ message }) => message.data.output === large)).toHaveLength(5)
+          expect(yield* placesTaken((places) => places >= 128)).toBe(128)
+          // Another receiver of the tenant is told as ever.
+          yield* submit({ name: "echo", input: large, callback: others.url })
+          expect((yield* others.some(1))[0]!.message.data.output).toBe(large)
+        }).pipe(on(littleRoom))
+    )
+
+    it.live(
+      "make room for others however they end, and a dead letter is told when it is put back to work",
+      () =>
+        Effect.gen(function* () {
+          const answers = { status: 500 }
+          const { received, some, url } = yield* aReceiver(() => new Response(null, answers))
+          const { result, submit } = yield* Dispatcher
+          const { purge, revive, scan } = yield* Operations
+          const store = yield* Store
+          const tell = Effect.flatMap(submit({ name: "echo", input: large, callback: url }), ({ id }) =>
+            result(id)
+          )
+          for (let task = 0; task < 9; task++) yield* tell
+          yield* some(8)
+          const dead = yield* Effect.repeat(
+            Effect.andThen(Effect.sleep("10 millis"), scan(webhooksPartition, "dead", undefined, 10)),
+            { until: ({ ids }) => ids.length === 1 }
+          )
+
+          yield* Effect.repeat(
+            Effect.andThen(Effect.sleep("10 millis"), purge(webhooksPartition, 100, "no more")),
+            {
+              until: () => received.length >= 8
+            }
+          )
+          yield* placesTaken((places) => places === 0)
+          answers.status = 200
+          // What has succeeded keeps no input of this size, and gives its room back all the same.
+          for (let task = 0; task < 8; task++) {
+            yield* tell
+            expect((yield* some(9 + task))[8 + task]!.message.data.output).toBe(large)
+            yield* placesTaken((places) => places === 0)
+          }
+
+          const { revivalOf } = yield* Effect.promise(() => import("../../../actors/operate/dead-letters.ts"))
+          const ulid = ulidOfId(dead.ids[0]!)
+          const [found] = yield* store.read(webhooksPartition, [ulid])
+          expect(found!.record).toContain(`"type":"Deadline"`)
+          yield* revive(webhooksPartition, [revivalOf(ulid, found!.record)])
+          expect((yield* some(17))[16]!.message.data).toMatchObject({ outputOmitted: true })
+        }).pipe(on(littleRoom))
+    )
+
+    it.live("take up their room once, however often they are relayed", () =>
+      Effect.gen(function* () {
+        const { some, url } = yield* aReceiver(refuses)
+        const { result, submit } = yield* Dispatcher
+        const store = yield* Store
+        const { id } = yield* submit({ name: "echo", input: large, callback: url })
+        yield* result(id)
+        yield* some(1)
+        yield* placesTaken((places) => places === 25)
+
+        const owed = yield* owedFor(id)
+        expect(yield* placesTaken((places) => places > 25)).toBe(50)
+        if (owed.kind !== "delivery") throw new Error(owed.kind)
+        yield* store.submit(webhooksPartition, [owed.task], { owed: true })
+        yield* owed.stored
+
+        expect(yield* placesTaken((places) => places < 50)).toBe(25)
+      }).pipe(on(littleRoom))
     )
   })
 }

@@ -1,8 +1,9 @@
 /** What operators see of agents, and do to them. Their workers are real. */
 import { describe, expect } from "bun:test"
-import { Effect, Layer, Result } from "effect"
+import { Effect, Fiber, Layer, Result } from "effect"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import * as Operator from "../../../actors/operate/agents.ts"
+import { Agents } from "../../../runtime/agents.ts"
 import type { SettingsShape } from "../../../runtime/config.ts"
 import type { TaskDefinition } from "../../../runtime/handler.ts"
 import { readRoutes } from "../../../runtime/routes.ts"
@@ -179,6 +180,43 @@ for (const [store, system] of [
         expect(yield* Effect.flip(read("user-7"))).toMatchObject({ _tag: "AgentNotFound" })
         expect(yield* ask("user-7", "items")).toEqual([])
       }).pipe(on([cart]))
+    })
+
+    it.live("stops it as a whole, also when whoever asked for that has gone", () => {
+      const { cart } = aCart()
+      const begun = Promise.withResolvers<void>()
+      const watched = Layer.effect(
+        Agents,
+        Agents.useSync((agents) =>
+          Agents.of({
+            ...agents,
+            stop: (...args) =>
+              Effect.tap(agents.stop(...args), () =>
+                Effect.promise(async () => {
+                  begun.resolve()
+                  await new Promise(setImmediate)
+                })
+              )
+          })
+        )
+      )
+      return Effect.gen(function* () {
+        yield* tell("user-7", "hold")
+        yield* Effect.forEach(Array.from({ length: 450 }), () => tell("user-7", "items"), {
+          concurrency: "unbounded"
+        })
+        const stopping = yield* Effect.forkChild(operator(({ stop }) => stop(name, "user-7")))
+        yield* Effect.promise(() => begun.promise)
+
+        yield* Fiber.interrupt(stopping)
+
+        expect(yield* ask("user-7", "items")).toEqual([])
+      }).pipe((effect) =>
+        Effect.provide(
+          effect,
+          Operator.layer.pipe(Layer.provide(watched), Layer.provideMerge(system([cart])))
+        )
+      )
     })
 
     it.live("is told who is not there, and who may have been meant", () => {

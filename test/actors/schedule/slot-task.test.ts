@@ -2,10 +2,13 @@ import { describe, expect } from "bun:test"
 import { Effect, Layer } from "effect"
 import type { Definition } from "../../../actors/schedule/definition.ts"
 import { jitterOf, makeSlotTasks } from "../../../actors/schedule/slot-task.ts"
+import { madeUpMax } from "../../../actors/dispatch/made-up-queues.ts"
 import { defineAgent } from "../../../runtime/agent.ts"
 import { defineTask } from "../../../runtime/handler.ts"
+import * as Memory from "../../../runtime/memory/stores.ts"
+import { Operations } from "../../../runtime/operations.ts"
 import { Handlers } from "../../../runtime/registry.ts"
-import { decodeRecord, readEnvelope, submittedAt, ulidOfId } from "../../../runtime/task.ts"
+import { decodeRecord, partitionOf, readEnvelope, submittedAt, ulidOfId } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
 import { memorySettings } from "../../support/redis.ts"
 
@@ -18,17 +21,20 @@ const anAgent = (name: string, onBusy: "enqueue" | "reject" | "coalesce" | "inte
     handle: { tick: () => 1 }
   })
 
-const system = Layer.merge(
-  memorySettings(),
-  Handlers.layer({
-    given: [
-      defineTask({ name: "test", run: () => 1 }),
-      anAgent("patient", "enqueue"),
-      anAgent("choosy", "reject"),
-      anAgent("merging", "coalesce"),
-      anAgent("hasty", "interrupt")
-    ]
-  })
+const system = Layer.provideMerge(
+  Memory.layer,
+  Layer.merge(
+    memorySettings(),
+    Handlers.layer({
+      given: [
+        defineTask({ name: "test", run: () => 1 }),
+        anAgent("patient", "enqueue"),
+        anAgent("choosy", "reject"),
+        anAgent("merging", "coalesce"),
+        anAgent("hasty", "interrupt")
+      ]
+    })
+  )
 )
 
 const slot = Date.UTC(2030, 0, 1)
@@ -101,6 +107,36 @@ describe("the task of a slot", () => {
       expect(task.due).toEqual({ at: later })
       expect(readEnvelope(decodeRecord(task.record).json)).toMatchObject({ input: 7, dueAt: later })
       expect((yield* tasks.of("s", jittered, { slot }, later)).task.due).toBeUndefined()
+    }).pipe(Effect.provide(system))
+  )
+})
+
+describe("a schedule that names a queue which nobody serves", () => {
+  const inQueue = (queue: string, tenant = "acme"): Definition => ({
+    ...definition,
+    tenant,
+    task: { ...definition.task, queue }
+  })
+  const nobodyServes = (queue: string) => ({
+    _tag: "ScheduleRefused",
+    faults: [{ path: "/queue", message: expect.stringContaining(`nobody serves queue ${queue}`) }]
+  })
+
+  it.effect("is refused, and its slots are, where its tenant has named too many of them", () =>
+    Effect.gen(function* () {
+      const { check, of } = yield* makeSlotTasks
+      for (let at = 0; at < madeUpMax; at++) {
+        const queue = `made-up-${at}`
+        yield* at % 2 === 0 ? check(inQueue(queue), slot) : of("s", inQueue(queue), { slot }, slot)
+        yield* Operations.use(({ note }) => note(partitionOf(queue)))
+      }
+
+      expect(yield* Effect.flip(check(inQueue("one-more"), slot))).toMatchObject(nobodyServes("one-more"))
+      expect(yield* Effect.flip(of("s", inQueue("one-more"), { slot }, slot))).toMatchObject(
+        nobodyServes("one-more")
+      )
+      yield* of("s", inQueue("made-up-7"), { slot }, slot)
+      yield* of("s", inQueue("one-more", "other"), { slot }, slot)
     }).pipe(Effect.provide(system))
   )
 })

@@ -246,23 +246,6 @@ describe("a permit that nothing was claimed for", () => {
 
     yield* stands("api", { used: 0, running: 0 })
   })
-
-  promise("is told from those of another turn on its way", function* () {
-    const permits = yield* open
-    yield* permits.got("tokens", 2)
-    const first = permits.have()
-    yield* permits.got("tokens", 4)
-    const second = permits.have()
-    expect(second).toEqual([["tokens", 2]])
-    permits.claimed("tokens")
-
-    permits.turned(first)
-
-    expect(permits.have()).toEqual([["tokens", 1]])
-    expect(permits.claimed("tokens")).toBeDefined()
-    permits.turned(second)
-    expect(permits.have()).toEqual([["tokens", 1]])
-  })
 })
 
 describe("a ring whose limits have nothing left", () => {

@@ -1,6 +1,7 @@
 /** What a puller does when it is closed while answers come. */
 import { expect } from "bun:test"
 import { Duration, Effect, Exit, Layer, Scope } from "effect"
+import * as Births from "../../../actors/dispatch/births.ts"
 import * as Dispatcher from "../../../actors/dispatch/dispatcher.ts"
 import * as Replies from "../../../actors/dispatch/replies.ts"
 import { openPuller } from "../../../actors/work/puller.ts"
@@ -31,7 +32,7 @@ it.live("starts nothing once it is closed, though a place comes free in the tick
     Effect.runFork(Scope.close(scope, Exit.void))
   }
   const handlers = Handlers.layer({ given: [closes] })
-  const system = Layer.merge(Dispatcher.layer, Dispatcher.offspring).pipe(
+  const system = Layer.merge(Dispatcher.layer, Births.layer).pipe(
     Layer.provideMerge(Replies.layer),
     Layer.provideMerge(Memory.layer),
     Layer.provideMerge(Layer.merge(handlers, memorySettings({ lease: Duration.seconds(15) })))

@@ -1,6 +1,6 @@
 import { describe, expect } from "bun:test"
 import { Effect, Layer, Queue } from "effect"
-import * as Dispatcher from "../../../actors/dispatch/dispatcher.ts"
+import * as Births from "../../../actors/dispatch/births.ts"
 import * as Replies from "../../../actors/dispatch/replies.ts"
 import { openRuns, type Settled } from "../../../actors/work/runs.ts"
 import { defineTask, RetryAfter, type TaskDefinition } from "../../../runtime/handler.ts"
@@ -19,7 +19,7 @@ const limits = [
 ] as const
 
 const layer = (handler: TaskDefinition) =>
-  Layer.mergeAll(Dispatcher.offspring, Replies.layer).pipe(
+  Layer.mergeAll(Births.layer, Replies.layer).pipe(
     Layer.provideMerge(Memory.layer),
     Layer.provideMerge(Layer.mergeAll(memorySettings(), Handlers.layer({ given: [handler] })))
   )

@@ -1,5 +1,5 @@
 import { describe, expect } from "bun:test"
-import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Schedule, Schema, Scope } from "effect"
+import { Context, Deferred, Effect, Exit, Layer, Schedule, Schema } from "effect"
 import { z } from "zod"
 import * as Dispatcher from "../../../actors/dispatch/dispatcher.ts"
 import * as Replies from "../../../actors/dispatch/replies.ts"
@@ -7,34 +7,18 @@ import { Shutdown } from "../../../actors/shutdown.ts"
 import * as Worker from "../../../actors/work/worker.ts"
 import { Settings } from "../../../runtime/config.ts"
 import { AttemptOver, CurrentTask, defineTask, Fatal, type TaskContext } from "../../../runtime/handler.ts"
-import * as Memory from "../../../runtime/memory/stores.ts"
 import * as Redis from "../../../runtime/redis/stores.ts"
 import { Handlers } from "../../../runtime/registry.ts"
 import { Store, StoreError } from "../../../runtime/store.ts"
 import { partitionOf, ulidOfId } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
+import { gated } from "../../support/gated.ts"
 import { aTurn } from "../../support/tasks.ts"
-import { memorySettings, redisSettings } from "../../support/redis.ts"
+import { redisSettings } from "../../support/redis.ts"
 import { memorySystem, redisSystem } from "../../support/system.ts"
 
 const quick = { backoff: { base: "1 milli", jitter: false } } as const
 const dispatcher = Dispatcher.Dispatcher
-
-/** A handler that tells when it starts, and goes on when it is told. */
-const gated = (name: string, body: (ctx: TaskContext) => unknown = () => "done") => {
-  const started = Deferred.makeUnsafe<TaskContext>()
-  const go = Deferred.makeUnsafe<void>()
-  const handler = defineTask({
-    name,
-    retry: quick,
-    run: async (_, ctx) => {
-      Deferred.doneUnsafe(started, Exit.succeed(ctx))
-      await Effect.runPromise(Deferred.await(go))
-      return body(ctx)
-    }
-  })
-  return { handler, started: Deferred.await(started), go: Deferred.succeed(go, undefined) }
-}
 
 for (const [store, system] of [
   ["memory", memorySystem],
@@ -384,91 +368,6 @@ for (const [store, system] of [
       },
       20_000
     )
-  })
-
-  describe(`a worker that stops on ${store}`, () => {
-    const parts = (handlers: Parameters<typeof memorySystem>[0], drainFor: Duration.Input) => {
-      const drain = Duration.fromInputUnsafe(drainFor)
-      const settings = store === "memory" ? memorySettings({ drain }) : redisSettings({ drain })
-      const base = Layer.merge(
-        Layer.provideMerge(Shutdown.layer, settings),
-        Handlers.layer({ given: handlers })
-      )
-      return Dispatcher.layer.pipe(
-        Layer.provideMerge(Replies.layer),
-        Layer.provideMerge(store === "memory" ? Memory.layer : Redis.layer()),
-        Layer.provideMerge(base)
-      )
-    }
-
-    it.live("lets what runs finish, and leaves nothing registered", () => {
-      const task = gated("finishing", () => "finished in time")
-      return Effect.gen(function* () {
-        const { result, submit } = yield* dispatcher
-        const scope = yield* Scope.make()
-        yield* Layer.buildWithScope(Worker.layer(), scope)
-        const { id } = yield* submit({ name: "finishing" })
-        yield* task.started
-
-        const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
-        yield* task.go
-        yield* Fiber.join(stopping)
-
-        expect(yield* result(id)).toEqual({ state: "succeeded", output: "finished in time" })
-      }).pipe(Effect.provide(parts([task.handler], "1 minute")))
-    })
-
-    it.live("hands back what does not finish in time, for another worker to run at once", () => {
-      let runs = 0
-      const stubborn = gated("stubborn")
-      const handler = defineTask({
-        name: "stubborn",
-        run: (input, ctx) => {
-          runs += 1
-          const { body } = stubborn.handler
-          if (runs > 1 || body.kind !== "plain") return "the second run's result"
-          const aborted = new Promise((_, reject) => {
-            ctx.signal.addEventListener("abort", reject)
-          })
-          return Promise.race([body.run(input, ctx), aborted])
-        }
-      })
-      return Effect.gen(function* () {
-        const { result, submit, task } = yield* dispatcher
-        const first = yield* Scope.make()
-        yield* Layer.buildWithScope(Worker.layer(), first)
-        const { id } = yield* submit({ name: "stubborn" })
-        yield* stubborn.started
-
-        yield* Scope.close(first, Exit.void)
-        expect(yield* task(id)).toMatchObject({ state: "queued", attempts: [] })
-        const second = yield* Scope.make()
-        yield* Layer.buildWithScope(Worker.layer(), second)
-
-        expect(yield* result(id)).toEqual({ state: "succeeded", output: "the second run's result" })
-        expect(yield* task(id)).toMatchObject({ attempt: 2 })
-        yield* Scope.close(second, Exit.void)
-      }).pipe(Effect.provide(parts([handler], "1 milli")))
-    })
-
-    it.live("waits no longer once somebody is in a hurry", () => {
-      const stubborn = gated("stubborn")
-      return Effect.gen(function* () {
-        const { submit, task } = yield* dispatcher
-        const { hurry } = yield* Shutdown
-        const scope = yield* Scope.make()
-        yield* Layer.buildWithScope(Worker.layer(), scope)
-        const { id } = yield* submit({ name: "stubborn" })
-        yield* stubborn.started
-
-        const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
-        hurry()
-        yield* Effect.timeout(Fiber.join(stopping), "10 seconds")
-
-        expect(yield* task(id)).toMatchObject({ state: "queued" })
-        yield* stubborn.go
-      }).pipe(Effect.provide(parts([stubborn.handler], "1 hour")))
-    })
   })
 }
 

@@ -43,6 +43,7 @@ for (const kind of ["memory", "redis"] as const) {
       const made = await open.ask("POST", "/v1/keys", { body: { role: "admin" } })
 
       expect(made.status).toBe(201)
+      expect((await open.ask("GET", "/v1/stats")).status).toBe(401)
       expect(made.headers.get("cache-control")).toBe("no-store")
       const { id, key } = made.body
       for (const { ask } of [open, beside]) {
@@ -56,6 +57,20 @@ for (const kind of ["memory", "redis"] as const) {
         expect((await ask("GET", "/v1/stats")).status).toBe(401)
       }
       for (const { close } of new Set([open, beside])) await close()
+    })
+
+    test.concurrent("lets nobody in without a key from the moment when it was shown one", async () => {
+      const { aKey, ask, close } = await openAccess(kind, [count], {
+        open: true,
+        settings: { namespace: aNamespace() }
+      })
+      expect((await ask("GET", "/v1/stats")).status).toBe(200)
+      const { key } = await aKey("default", "read")
+
+      expect((await ask("GET", "/v1/stats", { key })).status).toBe(200)
+
+      expect((await ask("GET", "/v1/stats")).status).toBe(401)
+      await close()
     })
 
     test.concurrent("stores nothing that a key could be made of", async () => {
@@ -111,6 +126,8 @@ for (const kind of ["memory", "redis"] as const) {
       )
       for (const { status, text } of await followed) {
         expect({ status, isAtEnd: text.includes("event: end") }).toEqual({ status: 200, isAtEnd: false })
+        // Not that the process goes away: to come back with the same key would lead nowhere.
+        expect(text).toEndWith('event: away\ndata: {"reason":"what you were let in by counts no more"}\n\n')
       }
       expect((await one.ask("POST", `/v1/keys/${id}/rotate`, { key: admin })).body.type).toBe("key-over")
     })
@@ -207,6 +224,19 @@ for (const kind of ["memory", "redis"] as const) {
       const page = await one.ask("GET", "/v1/audit?limit=2", { key: admin.key })
       const rest = await one.ask("GET", `/v1/audit?limit=2&cursor=${page.body.next}`, { key: admin.key })
       expect([...page.body.entries, ...rest.body.entries]).toEqual([...noted])
+    })
+
+    test.concurrent("notes of an address no more than the log has room for", async () => {
+      const admin = await one.aKey("epsilon", "admin")
+      await one.ask("DELETE", `/v1/schedules/${"x".repeat(8_000)}`, { key: admin.key })
+
+      let noted: ReadonlyArray<{ readonly on: string }> = []
+      await eventually(async () => {
+        noted = (await one.ask("GET", "/v1/audit", { key: admin.key })).body.entries
+        return noted.length >= 1
+      }, 2_000)
+
+      expect(noted[0]!.on).toBe(`/v1/schedules/${"x".repeat(1_010)}…`)
     })
 
     test.concurrent("notes what a key may not do once a minute, and each thing that it may not do", async () => {

@@ -122,6 +122,19 @@ describe("a submit with a retry policy", () => {
 })
 
 describe("a submit to a full queue", () => {
+  promise("in a batch is told there when to come back", () =>
+    Effect.gen(function* () {
+      const { post } = yield* anApi()
+      yield* (yield* Operations).limit(partition, { maxDepth: 1 })
+      yield* post("/v1/tasks", task)
+
+      const { body, status } = yield* post("/v1/tasks/batch", { tasks: [task] })
+
+      expect(status).toBe(202)
+      expect(body.tasks).toMatchObject([{ problem: { type: "queue-full", retryAfterMs: 300_000 } }])
+    })
+  )
+
   promise("is told when to come back, and nothing is stored of it", () =>
     Effect.gen(function* () {
       const { post } = yield* anApi()
@@ -130,7 +143,10 @@ describe("a submit to a full queue", () => {
 
       const refused = yield* post("/v1/tasks", task)
 
-      expect(refused).toMatchObject({ status: 429, body: { type: "queue-full", status: 429 } })
+      expect(refused).toMatchObject({
+        status: 429,
+        body: { type: "queue-full", status: 429, retryAfterMs: 300_000 }
+      })
       expect(refused.headers.get("retry-after")).toBe("300")
       const claimed = yield* (yield* aWorker()).claim(10)
       expect(claimed.map(({ id }) => id as string)).toEqual([body.id])

@@ -2,6 +2,7 @@ import { describe, expect } from "bun:test"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Drain } from "../../../api/http/drain.ts"
+import { Operations } from "../../../runtime/operations.ts"
 import { Handlers } from "../../../runtime/registry.ts"
 import { Store, StoreError } from "../../../runtime/store.ts"
 import { anApi, memoryApi, promise } from "../../support/api.ts"
@@ -34,6 +35,31 @@ describe("a process that serves", () => {
           }
         }
       })
+    })
+  )
+
+  promise("looks at its queues once a second, however many ask", () =>
+    Effect.gen(function* () {
+      let looks = 0
+      const { ask } = yield* anApi().pipe(
+        Effect.updateService(Operations, (operations) =>
+          Operations.of({
+            ...operations,
+            partitions: Effect.suspend(() => {
+              looks += 1
+              return operations.partitions
+            })
+          })
+        )
+      )
+
+      const answers = yield* Effect.all(
+        Array.from({ length: 20 }, () => ask("/readyz")),
+        { concurrency: "unbounded" }
+      )
+
+      expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200))
+      expect(looks).toBe(1)
     })
   )
 

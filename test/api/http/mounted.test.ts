@@ -1,9 +1,11 @@
 /** The API inside another app, under an address of that app's own. */
 import { describe, expect, test } from "bun:test"
+import { Effect } from "effect"
 import { Hono } from "hono"
 import { httpOver } from "../../../api/http/index.ts"
 import { type Document, operationsOf } from "../../support/openapi.ts"
 import { memoryApi, jsonBody } from "../../support/api.ts"
+import { aSocket } from "../../support/web-socket.ts"
 
 const aHost = async (path: string) => {
   const troupe = await httpOver(memoryApi, { open: true })
@@ -11,7 +13,7 @@ const aHost = async (path: string) => {
     .get("/", (c) => c.text("ours"))
     .route(path, troupe.app)
     .get(`${path}/v1/ours`, (c) => c.text("ours, too"))
-  return { app, [Symbol.asyncDispose]: troupe.close }
+  return { app, websocket: troupe.websocket, [Symbol.asyncDispose]: troupe.close }
 }
 
 describe("the API in another app", () => {
@@ -47,6 +49,42 @@ describe("the API in another app", () => {
     expect(await (await host.app.request("/")).text()).toBe("ours")
     expect((await host.app.request("/v1/tasks")).status).toBe(404)
     expect((await host.app.request("/troupe/v1/tasks")).status).toBe(200)
+  })
+
+  test("has its web socket where that app's server is given it", async () => {
+    await using host = await aHost("/troupe")
+    using server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: host.app.fetch,
+      websocket: host.websocket
+    })
+
+    const submitted = await Effect.gen(function* () {
+      const { ask } = yield* aSocket(`http://127.0.0.1:${server.port}/troupe/v1/ws`)
+      return yield* ask({ op: "submit", name: "test", input: 1 })
+    }).pipe(Effect.scoped, Effect.runPromise)
+
+    expect(submitted).toMatchObject({
+      ok: true,
+      links: { self: expect.stringMatching(/^\/troupe\/v1\/tasks\//) }
+    })
+  })
+
+  test("says that web sockets are not served where it was not", async () => {
+    await using host = await aHost("/troupe")
+    using server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: host.app.fetch })
+    const upgrade = {
+      connection: "upgrade",
+      upgrade: "websocket",
+      "sec-websocket-version": "13",
+      "sec-websocket-key": btoa("0123456789abcdef")
+    }
+
+    const answer = await fetch(`http://127.0.0.1:${server.port}/troupe/v1/ws`, { headers: upgrade })
+
+    expect(answer.status).toBe(426)
+    expect(await answer.json()).toMatchObject({ type: "upgrade-needed" })
   })
 
   test("lets nobody in without a key, unless it is told to", async () => {

@@ -112,7 +112,7 @@ describe("a failed task", () => {
         body: { type: "not-retryable", detail: `${id} is queued; only failed tasks can be retried` }
       })
       expect((yield* ask(`/v1/tasks/${absent}/retry`, empty)).status).toBe(404)
-      expect((yield* ask("/v1/tasks/x/retry", empty)).status).toBe(400)
+      expect((yield* ask("/v1/tasks/x/retry", empty)).status).toBe(404)
     })
   )
 })
@@ -256,6 +256,26 @@ describe("a queue", () => {
       const full = yield* post("/v1/tasks", { name: "test" })
       expect(full.status).toBe(429)
       expect(full.headers.get("retry-after")).toMatch(/^[1-9]\d*$/)
+    })
+  )
+
+  promise("whose name cannot be one is a fault of the address, whatever is to be done to it", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* anApi()
+
+      for (const [path, init] of [
+        ["", {}],
+        ["/pause", empty],
+        ["/resume", empty],
+        ["/purge", empty],
+        ["/move", jsonBody({ to: "other" })],
+        ["/limits", put({})]
+      ] as const) {
+        expect(yield* ask(`/v1/queues/No%20Queue${path}`, init)).toMatchObject({
+          status: 400,
+          body: { type: "invalid-parameter", errors: [{ path: "queue" }] }
+        })
+      }
     })
   )
 

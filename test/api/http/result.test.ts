@@ -5,14 +5,16 @@ import { anApi, promise } from "../../support/api.ts"
 import { aWorker } from "../../support/worker.ts"
 
 describe("a task's result", () => {
-  promise("of a task that may have been, and is no longer kept, is gone", () =>
+  promise("of a task that may have been, and is no longer kept, is gone, and so is its input", () =>
     Effect.gen(function* () {
       const { ask } = yield* anApi()
 
-      expect(yield* ask("/v1/tasks/default.0.01ARZ3NDEKTSV4RRFFQ69G5FAV/result")).toMatchObject({
-        status: 410,
-        body: { type: "gone", status: 410 }
-      })
+      for (const part of ["result", "input"]) {
+        expect(yield* ask(`/v1/tasks/default.0.01ARZ3NDEKTSV4RRFFQ69G5FAV/${part}`)).toMatchObject({
+          status: 410,
+          body: { type: "gone", status: 410 }
+        })
+      }
     })
   )
 

@@ -182,9 +182,16 @@ describe("a web socket", () => {
       expect(yield* types({ op: "submit", name: "test", input: JSON.parse('{"__proto__":1}') })).toBe(
         "body-refused"
       )
-      for (const text of ["{", "[]", "1", '{"op":"submit"}', `{"ref":${"[".repeat(200)}`]) {
+      for (const [text, type] of [
+        ["{", "malformed-body"],
+        ["", "malformed-body"],
+        ["[]", "body-refused"],
+        ["1", "body-refused"],
+        ['{"op":"submit"}', "body-refused"],
+        [`{"ref":${"[".repeat(200)}`, "body-refused"]
+      ] as const) {
         say(text)
-        expect(yield* next(({ ref }) => ref === null)).toMatchObject({ problem: { type: "body-refused" } })
+        expect(yield* next(({ ref }) => ref === null)).toMatchObject({ problem: { type } })
       }
     })
   )

@@ -159,6 +159,28 @@ describe("a task's record", () => {
     })
   )
 
+  promise("of one that was cancelled counts the attempts that were made, and no other", () =>
+    Effect.gen(function* () {
+      const { ask, post, submit } = yield* anApi()
+      const attemptOf = Effect.fnUntraced(function* (id: string) {
+        expect((yield* post(`/v1/tasks/${id}/cancel`, {})).status).toBe(202)
+        const { body } = yield* ask(`/v1/tasks/${id}`)
+        expect(body.state).toBe("cancelled")
+        return body.attempt
+      })
+      const worker = yield* aWorker()
+
+      expect(yield* attemptOf(yield* submit({ delayMs: 60_000 }))).toBe(0)
+      expect(yield* attemptOf(yield* submit())).toBe(0)
+      const flaky = yield* submit()
+      yield* (yield* worker.claimOne).retry({ type: "Flaky", message: "first" }, 60_000)
+      expect(yield* attemptOf(flaky)).toBe(1)
+      const running = yield* submit()
+      yield* worker.claimOne
+      expect(yield* attemptOf(running)).toBe(1)
+    })
+  )
+
   promise("of one that is not there is a problem", () =>
     Effect.gen(function* () {
       const { ask } = yield* anApi()
@@ -174,7 +196,7 @@ describe("a task's record", () => {
     })
   )
 
-  promise("is not asked for by what cannot be an id", () =>
+  promise("is not there for what cannot be an id, which is said", () =>
     Effect.gen(function* () {
       const { ask } = yield* anApi()
       for (const id of [
@@ -187,8 +209,8 @@ describe("a task's record", () => {
       ]) {
         for (const path of ["", "/input", "/result", "/events"]) {
           expect(yield* ask(`/v1/tasks/${id}${path}`)).toMatchObject({
-            status: 400,
-            body: { type: "invalid-id", status: 400 }
+            status: 404,
+            body: { type: "invalid-id", status: 404 }
           })
         }
       }

@@ -31,6 +31,7 @@ describe("a task that no live worker can run", () => {
         type: "no-worker",
         title: "No live worker can run the task",
         status: 503,
+        retryAfterMs: 5_000,
         detail: "no live worker can run first of queue default"
       }
       const { body, headers, status } = yield* post("/v1/tasks", { name: "first" })
