@@ -92,7 +92,14 @@ export interface Failure {
   /** Trying again cannot help. */
   readonly fatal: boolean
   /** What a `RetryAfter` asked for; otherwise the policy decides. */
-  readonly after?: { readonly ms: number; readonly counted: boolean; readonly limit: string | undefined }
+  readonly after?: {
+    readonly ms: number
+    readonly counted: boolean
+    /** The limit that pauses meanwhile; all of its handler's where it names none. */
+    readonly limit: string | undefined
+    /** `false` where none pauses: nobody has refused anything. */
+    readonly cools?: false
+  }
 }
 
 /** How a run that gave no output ended. */

@@ -11,7 +11,7 @@ import { unfinished } from "../../runtime/fault.ts"
 import type { Checked, MessageSpec } from "../../runtime/handler.ts"
 import type { AgentAddress } from "../../runtime/mailbox.ts"
 import { carriedIn } from "../../runtime/telemetry/trace-context.ts"
-import { runOfEntry, submittedAt, ulidOfEntry } from "../../runtime/task.ts"
+import { submittedAt, ulidOfEntry } from "../../runtime/task.ts"
 import {
   actingFor,
   checked,
@@ -25,16 +25,10 @@ import {
   written
 } from "../work/attempt.ts"
 import { Run } from "../work/context.ts"
+import { askAgainMs, isPatient } from "../work/patience.ts"
 import { Acting } from "./act.ts"
 import { effectContext, type Handling, plainContext } from "./context.ts"
 import { readState } from "./state.ts"
-
-/**
- * How soon another worker is asked for a message that this one's definition does not have, as while a new version is being
- * rolled out; and after how many runs that is a failure like any other, ten minutes at the least.
- */
-const unknownAgainMs = 1_000
-const unknownRunsMax = 600
 
 /** A message that is to be handled now. */
 export interface Mail extends Given {
@@ -57,8 +51,8 @@ const superseded: Ending = {
 }
 
 const unknown = ({ definition, entry }: Mail, message: string): Ending =>
-  runOfEntry(entry) < unknownRunsMax
-    ? { kind: "snooze", afterMs: unknownAgainMs }
+  isPatient(entry)
+    ? { kind: "snooze", afterMs: askAgainMs }
     : unfinished(new Error(`${definition.name} has no message "${message}"`))
 
 const settled = (result: Checked) => (result instanceof Promise ? result : Promise.resolve(result))

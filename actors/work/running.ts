@@ -3,6 +3,7 @@
  */
 import { Cause, type Effect, Exit, type Fiber } from "effect"
 import { describe } from "../../runtime/fault.ts"
+import type { Entry } from "../../runtime/task.ts"
 import type { Limit } from "../../runtime/handler.ts"
 import type { Settlement } from "../../runtime/turn.ts"
 import type { Span } from "../../runtime/telemetry/tracing.ts"
@@ -10,6 +11,7 @@ import type { Acting } from "../agent/act.ts"
 import type { Came, Waiting } from "../agent/cells.ts"
 import type { Ending } from "./attempt.ts"
 import type { Gathered } from "./batches.ts"
+import { askAgainMs, isPatient } from "./patience.ts"
 import type { Claimed } from "./settlement.ts"
 
 /** A run that has lasted longer than this gets a note, so that others can see who runs it, in milliseconds. */
@@ -70,14 +72,23 @@ export const noteDueMono = ({ noteDue, notedMono, startedMono }: Running): numbe
 export const firstDueMono = (run: Running): number =>
   run.startedMono + Math.min(noteAfterMs, run.timeoutMs ?? Number.POSITIVE_INFINITY)
 
+/** It is nobody's failure. */
+const uncounted = { counted: false, limit: undefined, cools: false } as const
+
 const failure = (type: string, message: string): Ending => ({
   kind: "failure",
   failure: { error: { type, message }, fatal: false }
 })
 
-/** Another worker may have the handler, as while a new version is being rolled out: the task is tried again. */
-export const missing = (name: string) =>
-  failure("UnknownHandler", `this worker has no handler called ${name}`)
+/** A task goes to another worker that may have the handler, as while a new version is being rolled out; see `patience.ts`. */
+export const missing = (name: string, entry: Entry): Ending => ({
+  kind: "failure",
+  failure: {
+    error: { type: "UnknownHandler", message: `this worker has no handler called ${name}` },
+    fatal: false,
+    ...(isPatient(entry) && { after: { ...uncounted, ms: askAgainMs } })
+  }
+})
 
 /** Its key may be put back, or another worker may have it: the task is tried again, and no attempt is used up. */
 export const unreadable: Ending = {
@@ -89,7 +100,7 @@ export const unreadable: Ending = {
         "its input cannot be read: its key is not, or not the same, in this worker's TROUPE_ENCRYPTION_KEYS"
     },
     fatal: false,
-    after: { ms: unreadableAgainMs, counted: false, limit: undefined }
+    after: { ...uncounted, ms: unreadableAgainMs }
   }
 }
 

@@ -326,7 +326,7 @@ export const openRuns = Effect.fnUntraced(function* (
     running.set(entry, run)
     dueBy(firstDueMono(run))
     if (envelope.sealed !== undefined) return launch(run, Effect.succeed(unreadable))
-    if (definition === undefined) return launch(run, Effect.succeed(missing(envelope.name)))
+    if (definition === undefined) return launch(run, Effect.succeed(missing(envelope.name, run.entry)))
     const writes = new RunWrites(run, writing)
     const plain = { definition, partition, worker, entry, envelope, ring, writes, keeping, services }
     const of = tracing.on ? tracedOf(run, plain) : plain

@@ -60,7 +60,7 @@ export const waitOf = (run: {
 /** Which limits a `RetryAfter` means: the one it names, or all of its handler's. */
 export const coolOf = (limits: ReadonlyArray<Limit>, ending: Ending): ReadonlyArray<Cool> => {
   const after = ending.kind === "failure" ? ending.failure.after : undefined
-  if (after === undefined) return []
+  if (after === undefined || after.cools === false) return []
   const names = after.limit === undefined ? limits.map(({ name }) => name) : [after.limit]
   return names.map((name) => ({ name, forMs: after.ms }))
 }

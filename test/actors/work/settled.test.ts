@@ -1,11 +1,16 @@
 import { describe, expect, test } from "bun:test"
+import type { Ending } from "../../../actors/work/attempt.ts"
+import { missing, unreadable } from "../../../actors/work/running.ts"
 import {
+  coolOf,
   releaseOf,
   saidAtOnce,
   type Settled,
   settleCharactersMax,
   settleMax
 } from "../../../actors/work/settled.ts"
+import type { Failure } from "../../../runtime/fault.ts"
+import type { Limit } from "../../../runtime/terms.ts"
 import type { Settlement } from "../../../runtime/turn.ts"
 import { aTask } from "../../support/tasks.ts"
 
@@ -50,5 +55,23 @@ describe("a turn says", () => {
 
     expect(saidAtOnce([message, ending(1)])).toBe(1)
     expect(saidAtOnce([ending(1), message])).toBe(1)
+  })
+})
+
+describe("a limit pauses", () => {
+  const limits = ["a", "b"].map((name) => ({ name, concurrency: 1 }) as Limit)
+  const told = (after: Failure["after"]): Ending => ({
+    kind: "failure",
+    failure: { error: { type: "E", message: "" }, fatal: false, ...(after && { after }) }
+  })
+
+  test("where a run was told to come back later, and for nothing else that it failed with", () => {
+    const after = { ms: 5, counted: false }
+    const all = limits.map(({ name }) => ({ name, forMs: 5 }))
+
+    expect(coolOf(limits, told({ ...after, limit: undefined }))).toEqual(all)
+    expect(coolOf(limits, told({ ...after, limit: "b" }))).toEqual(all.slice(1))
+    for (const ending of [told(undefined), unreadable, missing("gone", entry)])
+      expect(coolOf(limits, ending)).toEqual([])
   })
 })

@@ -10,10 +10,10 @@ import { AttemptOver, CurrentTask, defineTask, Fatal, type TaskContext } from ".
 import * as Redis from "../../../runtime/redis/stores.ts"
 import { Handlers } from "../../../runtime/registry.ts"
 import { Store, StoreError } from "../../../runtime/store.ts"
-import { partitionOf, ulidOfId } from "../../../runtime/task.ts"
+import { idIn, partitionOf, ulidOfId } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
 import { gated } from "../../support/gated.ts"
-import { aTurn } from "../../support/tasks.ts"
+import { aTask, aTurn } from "../../support/tasks.ts"
 import { redisSettings } from "../../support/redis.ts"
 import { memorySystem, redisSystem } from "../../support/system.ts"
 
@@ -98,6 +98,28 @@ for (const [store, system] of [
           ]
         })
       }).pipe(Effect.provide(system([flaky])))
+    })
+
+    it.live("leaves a task that it has no handler for to others, and uses up none of its attempts", () => {
+      const home = partitionOf("default")
+      return Effect.gen(function* () {
+        const { task } = yield* dispatcher
+        const { ulid, ...stranger } = aTask()
+        const name = '"name":"of-a-newer-version","retry":{"attempts":1}'
+        const record = stranger.record.replace('"name":"test"', name)
+        yield* Store.use((store) => store.submit(home, [{ ...stranger, record }]))
+        const seen = yield* task(idIn(home, ulid)).pipe(
+          Effect.repeat({
+            until: ({ attempts }) => attempts.length === 2,
+            schedule: Schedule.spaced("20 millis")
+          })
+        )
+
+        expect(seen).toMatchObject({
+          state: "retrying",
+          attempts: [1, 2].map((attempt) => ({ attempt, counted: false, error: { type: "UnknownHandler" } }))
+        })
+      }).pipe(Effect.provide(system([])))
     })
 
     it.live("fails a task whose attempts are spent, and keeps its input", () => {
