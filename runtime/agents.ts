@@ -20,12 +20,23 @@ export interface StoredAgent {
   readonly timers: ReadonlyMap<string, string>
 }
 
-/** An agent as operators see it. */
-export interface AgentFound extends StoredAgent {
+/** Why an agent hands out nothing. */
+export interface Quarantine {
+  /** Since when, in Unix milliseconds. */
+  readonly at: number
+  /** The dead letter that is the reason; absent where it is being stopped, or whoever stopped it died half way. */
+  readonly ulid?: string
+}
+
+/** Where an agent stands: what operators see of it beside its state and its timers. */
+export interface AgentStanding {
+  /** As in `StoredAgent`. */
+  readonly revision: string
+  /** Of the schema of its state; `undefined` where it has none. */
+  readonly version: number | undefined
   /** When its state was written last, in Unix milliseconds. */
   readonly at: number | undefined
-  /** Since when it hands out nothing, and the dead letter that is the reason. */
-  readonly quarantined: { readonly at: number; readonly ulid: string } | undefined
+  readonly quarantined: Quarantine | undefined
   /** How many of its messages have failed for good since it was resumed. */
   readonly failures: number
   /** How many messages wait in its box. */
@@ -33,6 +44,9 @@ export interface AgentFound extends StoredAgent {
   /** Those that were handed out, or keep their place until they are tried again. */
   readonly taken: ReadonlyArray<Entry>
 }
+
+/** An agent as operators see it. */
+export interface AgentFound extends StoredAgent, AgentStanding {}
 
 export interface AgentListed {
   readonly agent: AgentAddress
@@ -57,6 +71,12 @@ export class Agents extends Context.Service<
       agent: AgentAddress,
       box: string
     ) => Effect.Effect<AgentFound | undefined, StoreError>
+
+    /** Where some agents stand, each with its box, in their order; `undefined` where nothing is known of one. Reads no state. */
+    readonly survey: (
+      partition: Partition,
+      agents: ReadonlyArray<{ readonly agent: AgentAddress; readonly box: string }>
+    ) => Effect.Effect<ReadonlyArray<AgentStanding | undefined>, StoreError>
 
     /** Agents that have a state, a timer, or a failure, whose addresses begin so and come after `after`; by address. */
     readonly list: (

@@ -1,5 +1,5 @@
 /** An agent as people and programs see it, made of what lies in the store: a decision over plain values. */
-import type { AgentFound } from "../../runtime/agents.ts"
+import type { AgentFound, AgentStanding } from "../../runtime/agents.ts"
 import type { AgentDefinition } from "../../runtime/agent.ts"
 import { idIn, type Partition, queueOf, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
 
@@ -41,6 +41,7 @@ export interface AgentView extends AgentSummary {
 const nothing: AgentFound = {
   revision: "0",
   state: undefined,
+  version: undefined,
   timers: new Map(),
   at: undefined,
   quarantined: undefined,
@@ -49,7 +50,7 @@ const nothing: AgentFound = {
   taken: []
 }
 
-const statusOf = ({ quarantined, taken, waiting }: AgentFound): AgentStatus =>
+const statusOf = ({ quarantined, taken, waiting }: AgentStanding): AgentStatus =>
   quarantined !== undefined ? "quarantined" : taken.length + waiting > 0 ? "busy" : "idle"
 
 interface Known {
@@ -60,15 +61,15 @@ interface Known {
 
 export const summaryOf = (
   { definition, key, partition }: Known,
-  found: AgentFound = nothing
+  found: AgentStanding = nothing
 ): AgentSummary => {
-  const { at, failures, quarantined, revision, state, taken, waiting } = found
+  const { at, failures, quarantined, revision, taken, version, waiting } = found
   return {
     name: definition.name,
     key,
     queue: queueOf(partition),
     status: statusOf(found),
-    version: state?.version ?? definition.body.state.version,
+    version: version ?? definition.body.state.version,
     revision,
     mailbox: waiting,
     running: taken
@@ -78,7 +79,10 @@ export const summaryOf = (
     failures,
     ...(quarantined === undefined
       ? {}
-      : { quarantinedAt: quarantined.at, deadLetter: idIn(partition, quarantined.ulid) }),
+      : {
+          quarantinedAt: quarantined.at,
+          ...(quarantined.ulid !== undefined && { deadLetter: idIn(partition, quarantined.ulid) })
+        }),
     ...(at === undefined ? {} : { updatedAt: at })
   }
 }

@@ -210,16 +210,14 @@ const make = Effect.gen(function* () {
           after,
           limit: asked
         })
-        const seen = yield* Effect.forEach(
-          status === "quarantined" ? piece.filter(({ quarantined }) => quarantined) : piece,
-          ({ agent }) => {
-            const located = locatedIn(definition, keyInAddress(agent), partition, tenant)
-            return Effect.map(agents.read(partition, agent, located.box), (read) =>
-              read === undefined ? [] : [summaryOf(located, read)]
-            )
-          },
-          { concurrency: readsAtOnce }
-        )
+        const some = piece
+          .filter(({ quarantined }) => quarantined || status !== "quarantined")
+          .map(({ agent }) => ({ ...locatedIn(definition, keyInAddress(agent), partition, tenant), agent }))
+        const standings = yield* agents.survey(partition, some)
+        const seen = some.map((located, at) => {
+          const standing = standings[at]
+          return standing === undefined ? [] : [summaryOf(located, standing)]
+        })
         found.push(...seen.flat().filter((agent) => status === undefined || agent.status === status))
         if (found.length > limit) {
           const page = found.slice(0, limit)

@@ -41,8 +41,10 @@ if left == 0 then
   redis.call("ZREM", key.agents, address)
   redis.call("SREM", key.pausedKeys, "~" .. address)
 else
-  -- Until the last piece nothing more of it is handed out, or let in.
+  -- Until the last piece nothing more of it is handed out, or let in; where that never comes, somebody is to see it.
   redis.call("SADD", key.pausedKeys, "~" .. address)
+  redis.call("HSETNX", key.agent(address), "quarantined", digits(now) .. " ")
+  redis.call("ZADD", key.agents, 0, address)
 end
 some_paused = nil
 local ended = end_early(ids, "C", ARGV[3], now, tonumber(ARGV[4]))

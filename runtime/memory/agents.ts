@@ -1,9 +1,9 @@
 /** Agents in memory: the readable specification of `runtime/lua/agent-*.lua`. */
 import { Clock, Duration, Effect, Layer } from "effect"
-import { type AgentFound, Agents, agentsPageMax, type StoredAgent } from "../agents.ts"
+import { Agents, agentsPageMax, type AgentStanding, type StoredAgent } from "../agents.ts"
 import { Settings } from "../config.ts"
-import { agentBoxKey } from "../mailbox.ts"
-import { ulidOfEntry } from "../task.ts"
+import { type AgentAddress, agentBoxKey } from "../mailbox.ts"
+import { type Partition, ulidOfEntry } from "../task.ts"
 import type { AgentCell } from "./cells.ts"
 import { Heaps } from "./heap.ts"
 
@@ -21,22 +21,31 @@ const make = Effect.gen(function* () {
   const retentionMs = Duration.toMillis((yield* Settings).retention)
   const clock = Effect.map(Clock.currentTimeMillis, Math.floor)
 
+  const standing = (partition: Partition, agent: AgentAddress, box: string): AgentStanding | undefined => {
+    const heap = heapOf(partition)
+    const cell = heap.agents.get(agent)
+    const waiting = heap.box.get(box)?.length ?? 0
+    const taken = heap.runsOf(box)
+    if (cell === undefined && waiting === 0 && taken.length === 0) return undefined
+    return {
+      revision: cell?.revision ?? "0",
+      version: cell?.state?.version,
+      at: cell?.at,
+      quarantined: cell?.quarantined,
+      failures: cell?.failures ?? 0,
+      waiting,
+      taken
+    }
+  }
+
   const read: Agents["Service"]["read"] = (partition, agent, box) =>
     Effect.sync(() => {
-      const heap = heapOf(partition)
-      const cell = heap.agents.get(agent)
-      const waiting = heap.box.get(box)?.length ?? 0
-      const taken = heap.runsOf(box)
-      if (cell === undefined && waiting === 0 && taken.length === 0) return undefined
-      return {
-        ...storedOf(cell),
-        at: cell?.at,
-        quarantined: cell?.quarantined,
-        failures: cell?.failures ?? 0,
-        waiting,
-        taken
-      } satisfies AgentFound
+      const found = standing(partition, agent, box)
+      return found && { ...storedOf(heapOf(partition).agents.get(agent)), ...found }
     })
+
+  const survey: Agents["Service"]["survey"] = (partition, agents) =>
+    Effect.sync(() => agents.map(({ agent, box }) => standing(partition, agent, box)))
 
   const list: Agents["Service"]["list"] = (partition, { after = "", limit, prefix }) =>
     Effect.sync(() => {
@@ -79,7 +88,11 @@ const make = Effect.gen(function* () {
       ulids.push(...(heap.agents.get(agent)?.timers.values() ?? []))
       heap.agents.delete(agent)
       heap.pausedKeys.delete(agentBoxKey(agent))
-    } else heap.pausedKeys.add(agentBoxKey(agent))
+    } else {
+      heap.pausedKeys.add(agentBoxKey(agent))
+      const cell = heap.agentCell(agent)
+      cell.quarantined ??= { at: now }
+    }
     const ended = heap.endEarly(ulids, "C", { type: "AgentStopped", message: reason }, now, retentionMs)
     heap.markReady(box)
     return { cancelled: ended.length, left }
@@ -89,6 +102,7 @@ const make = Effect.gen(function* () {
     load: (partition, agents) =>
       Effect.sync(() => agents.map((agent) => storedOf(heapOf(partition).agents.get(agent)))),
     read,
+    survey,
     list,
     resume,
     stop

@@ -5,6 +5,7 @@
 import { Latch, Queue } from "effect"
 import { type Hint, type News, type Order, QueueFull, type TaskEvent } from "../store.ts"
 import type { WorkerId } from "../turn.ts"
+import type { Quarantine } from "../agents.ts"
 import type { AgentAddress, Message, NewTask } from "../mailbox.ts"
 import {
   decodeRecord,
@@ -55,7 +56,7 @@ export interface AgentCell {
   /** When it was written last. */
   at: number | undefined
   failures: number
-  quarantined: { readonly at: number; readonly ulid: string } | undefined
+  quarantined: Quarantine | undefined
   readonly timers: Map<string, string>
 }
 

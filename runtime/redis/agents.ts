@@ -1,6 +1,6 @@
 /** Agents in Redis: reads in one pipeline, and two scripts, whose arguments only this file knows. */
 import { Duration, Effect, Layer } from "effect"
-import { type AgentFound, Agents, agentsPageMax, type StoredAgent } from "../agents.ts"
+import { Agents, agentsPageMax, type AgentStanding, type StoredAgent } from "../agents.ts"
 import { Settings } from "../config.ts"
 import { agentBoxKey } from "../mailbox.ts"
 import { during, Scripted } from "./scripted.ts"
@@ -26,10 +26,29 @@ const storedOf = (fields: Fields): StoredAgent => ({
   )
 })
 
-const quarantineOf = (text: string | undefined): AgentFound["quarantined"] => {
+const quarantineOf = (text: string | undefined): AgentStanding["quarantined"] => {
   const [at, ulid = ""] = text?.split(" ") ?? []
-  return at === undefined ? undefined : { at: Number(at), ulid }
+  return at === undefined ? undefined : { at: Number(at), ...(ulid !== "" && { ulid }) }
 }
+
+const standingFields = ["revision", "version", "at", "quarantined", "failures"] as const
+
+const standingOf = (
+  fields: Fields,
+  waiting: number,
+  taken: ReadonlyArray<string>
+): AgentStanding | undefined =>
+  Object.keys(fields).length === 0 && waiting === 0 && taken.length === 0
+    ? undefined
+    : {
+        revision: fields.revision ?? "0",
+        version: fields.version === undefined ? undefined : Number(fields.version),
+        at: fields.at === undefined ? undefined : Number(fields.at),
+        quarantined: quarantineOf(fields.quarantined),
+        failures: Number(fields.failures ?? 0),
+        waiting,
+        taken
+      }
 
 /** What each command of a pipeline gave. */
 const answersOf = <A>(replies: ReadonlyArray<readonly [Error | null, unknown]> | null): ReadonlyArray<A> =>
@@ -62,22 +81,37 @@ const make = Effect.gen(function* () {
         number,
         Array<string>
       ]
-      if (Object.keys(fields).length === 0 && waiting === 0 && taken.length === 0) return undefined
-      return {
-        ...storedOf(fields),
-        at: fields.at === undefined ? undefined : Number(fields.at),
-        quarantined: quarantineOf(fields.quarantined),
-        failures: Number(fields.failures ?? 0),
-        waiting,
-        taken
-      } satisfies AgentFound
+      const found = standingOf(fields, waiting, taken)
+      return found && { ...storedOf(fields), ...found }
     }).pipe(during("Agents.read"))
+
+  const survey: Agents["Service"]["survey"] = (partition, agents) =>
+    call(async (client) => {
+      const keys = keysOf(partition)
+      const pipeline = client.pipeline()
+      for (const { agent, box } of agents)
+        pipeline
+          .hmget(keys.agent(agent), ...standingFields)
+          .llen(keys.box(box))
+          .zrangebyscore(keys.taken(box), 0, "+inf")
+      const answers = answersOf<unknown>(await pipeline.exec())
+      return agents.map((_, at) => {
+        const [values, waiting, taken] = answers.slice(3 * at) as [
+          Array<string | null>,
+          number,
+          Array<string>
+        ]
+        const fields = standingFields.flatMap((field, k) => (values[k] == null ? [] : [[field, values[k]]]))
+        return standingOf(Object.fromEntries(fields) as Fields, waiting, taken)
+      })
+    }).pipe(during("Agents.survey"))
 
   const list: Agents["Service"]["list"] = (partition, { after, limit, prefix }) =>
     call(async (client) => {
       const keys = keysOf(partition)
       const from = after !== undefined && after >= prefix ? `(${after}` : `[${prefix}`
-      const to = prefix === "" ? "+" : `[${prefix}\u{10ffff}`
+      // No character's bytes go as far.
+      const to = prefix === "" ? "+" : Buffer.concat([Buffer.from(`[${prefix}`), Buffer.of(0xff)])
       const agents = await client.zrangebylex(
         keys.agents,
         from,
@@ -94,6 +128,7 @@ const make = Effect.gen(function* () {
   return Agents.of({
     load,
     read,
+    survey,
     list,
     resume: (partition, agent, { box, reset }) =>
       run<0 | 1>("agent-resume", partition, [agent, box, reset ? 1 : 0, retentionMs]).pipe(

@@ -580,8 +580,14 @@ export const agentsSuite = (name: string, storeWith: StoreWith): void => {
       expect(yield* stop).toEqual({ cancelled: 200, left: true })
       expect(yield* claim("w", 10)).toEqual([])
       expect(yield* Effect.flip(submit(aMessage()))).toEqual(new AgentQuarantined({ agent: cart }))
+      // Where whoever stops it dies now, somebody is to see it.
+      expect((yield* read())?.quarantined).toEqual({ at: startOfTime })
+      const listed = { agent: cart, quarantined: true }
+      const list = Agents.use((agents) => agents.list(partition, { prefix: "", after: undefined, limit: 9 }))
+      expect(yield* list).toEqual([listed])
 
       expect(yield* stop).toEqual({ cancelled: 100, left: false })
+      expect(yield* list).toEqual([])
       const next = aMessage()
       yield* submit(next)
       expect(yield* claim("w", 10)).toEqual([next.entry])
@@ -675,6 +681,52 @@ export const agentsSuite = (name: string, storeWith: StoreWith): void => {
       expect(yield* list(partition, { prefix: "", after: "cart/c", limit: 10 })).toEqual([
         { agent: "shop/a", quarantined: false }
       ])
+    })
+
+    promise("goes up to the last key that begins as it should, whatever its letters", function* () {
+      const keys = ["a", "z\u{ffff}", "\u{10ffff}", "\u{10ffff}\u{10ffff}"]
+      for (const key of keys) {
+        const message = aMessage(`cart/${key}`)
+        yield* submit(message)
+        yield* claim("w", 1)
+        yield* turn("w", { settled: [did(message.entry, { agent: `cart/${key}` })] })
+      }
+
+      const { list } = yield* Agents
+      expect(yield* list(partition, { prefix: "cart/", after: undefined, limit: 9 })).toHaveLength(
+        keys.length
+      )
+    })
+
+    promise("says where some stand by one call, without their states", function* () {
+      const [handled, waits] = messages(2)
+      yield* submit(handled!)
+      yield* claim("w", 1)
+      yield* turn("w", { settled: [did(handled!.entry)] })
+      yield* submit(waits!)
+      yield* submit(aMessage("cart/b"))
+      const [bad] = (yield* claim("w", 2)).slice(1)
+      yield* turn("w", { settled: [did(bad!, { agent: "cart/b", state: undefined }, "F")] })
+      const { survey } = yield* Agents
+
+      const standings = yield* survey(
+        partition,
+        [cart, "cart/none", "cart/b"].map((agent) => ({ agent, box: boxNamed(agent).name }))
+      )
+
+      expect(standings).toEqual([
+        {
+          ...{ revision: handled!.entry, version: 1, at: startOfTime, quarantined: undefined, failures: 0 },
+          ...{ waiting: 0, taken: [waits!.entry] }
+        },
+        undefined,
+        {
+          ...{ revision: "0", version: undefined, at: undefined, failures: 1, waiting: 0, taken: [] },
+          quarantined: { at: startOfTime, ulid: ulidOfEntry(bad!) }
+        }
+      ])
+      const { state: _, timers: __, ...standing } = (yield* read())!
+      expect(standing).toEqual(standings[0]!)
     })
 
     promise("reads one with what waits and what was handed out", function* () {
