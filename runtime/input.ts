@@ -31,7 +31,7 @@ const tooDeep = (text: string): boolean => {
 
 /** Whether a value has no fault: a look without allocation, since most have none. */
 const isClean = (value: unknown, depth: number): boolean => {
-  if (typeof value !== "object" || value === null) return true
+  if (typeof value !== "object" || value === null) return typeof value !== "number" || Number.isFinite(value)
   if (depth >= depthMax) return false
   if (Array.isArray(value)) return value.every((item) => isClean(item, depth + 1))
   for (const name of Object.keys(value)) {
@@ -40,11 +40,13 @@ const isClean = (value: unknown, depth: number): boolean => {
   return true
 }
 
-/** Every forbidden key of a value, and every place that is nested too deep. */
+/** Every forbidden key of a value, every number that JSON has not (`1e400` is read as one), and every place that is nested too deep. */
 export const faultsOf = (value: unknown): ReadonlyArray<Fault> => {
   if (isClean(value, 0)) return []
   const faults: Array<Fault> = []
   const walk = (value: unknown, path: ReadonlyArray<string>) => {
+    if (typeof value === "number" && !Number.isFinite(value))
+      faults.push({ path: pointer(path), message: "is no finite number, and would be stored as null" })
     if (typeof value !== "object" || value === null) return
     if (path.length >= depthMax) {
       faults.push({ path: pointer(path), message: `nested more than ${depthMax} deep` })

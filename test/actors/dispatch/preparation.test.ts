@@ -92,6 +92,16 @@ describe("an input", () => {
     }
   })
 
+  test("with a number that JSON has not is refused where that stands: it would be stored as null", () => {
+    const input = { usual: 1e300, far: [0, JSON.parse("1e400")], none: { at: NaN } }
+
+    expect(faults({ input })).toMatchObject([
+      { path: "/input/far/1", message: expect.stringContaining("no finite number") },
+      { path: "/input/none/at", message: expect.stringContaining("no finite number") }
+    ])
+    expect(faults({ input: Infinity })).toMatchObject([{ path: "/input" }])
+  })
+
   test("whose check fails itself is refused, and says so", async () => {
     for (const check of [failing, () => Promise.reject(new Error("out of order")) as never]) {
       const result = (await checks(check)) as Result.Result<
