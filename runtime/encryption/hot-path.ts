@@ -3,13 +3,21 @@
  *
  * What it gives of an outbox it takes back to be dropped as it lies there, sealed by whichever key.
  */
-import { Effect, Result } from "effect"
+import { Effect } from "effect"
 import type { Message } from "../mailbox.ts"
 import type { Store, TaskEvent } from "../store.ts"
 import { idIn, type Partition, runOfEntry, type TaskId, ulidOfEntry } from "../task.ts"
 import type { Claim } from "../turn.ts"
 import type { KeyRing } from "./key-ring.ts"
-import { eventPlace, openEvent, openHint, opening, sealSettlement, sealTask } from "./payloads.ts"
+import {
+  eventPlace,
+  openEvent,
+  openHint,
+  openNote,
+  sealNote,
+  sealSettlement,
+  sealTask
+} from "./payloads.ts"
 import { openEnded, openRecord, sealReason } from "./records.ts"
 
 export const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Service"] => {
@@ -30,8 +38,6 @@ export const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Servic
     record: openRecord(ring, idIn(partition, ulidOfEntry(claim.entry)), claim.record).record
   })
 
-  const notePlace = (id: TaskId, run: number) => `note ${id} ${run}`
-
   const openEvents = (id: TaskId) => (events: ReadonlyArray<TaskEvent>) =>
     events.map((event) => openEvent(ring, id, event))
 
@@ -50,7 +56,7 @@ export const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Servic
           settled: turn.settled.map((settlement) => sealSettlement(ring, partition, settlement)),
           notes: turn.notes.map(([entry, json]) => [
             entry,
-            ring.seal(notePlace(idIn(partition, ulidOfEntry(entry)), runOfEntry(entry)), json)
+            sealNote(ring, idIn(partition, ulidOfEntry(entry)), runOfEntry(entry), json)
           ])
         }),
         (reply) => ({ ...reply, claimed: reply.claimed.map((claim) => openClaim(partition, claim)) })
@@ -83,7 +89,7 @@ export const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Servic
           const { place } = found
           if (place.kind !== "held" || place.note === undefined) return { ...found, ...opened }
           const run = Number(/^..(\d+)/.exec(found.record)![1])
-          const note = Result.getOrUndefined(opening(ring, notePlace(id, run), place.note))
+          const note = openNote(ring, id, run, place.note)
           return { ...opened, place: { ...place, note } }
         })
       ),

@@ -42,6 +42,21 @@ export const eventPlace = (id: TaskId, { kind, run, seq }: Omit<TaskEvent, "data
 /** Where the state of an agent lies. */
 export const statePlace = (partition: Partition, agent: AgentAddress) => `state ${partition} ${agent}`
 
+const notePlace = (id: TaskId, run: number) => `note ${id} ${run}`
+
+/** What a worker notes of a run. When it began stays readable, since Lua puts it into the record of a run that is cut short. */
+export const sealNote = (ring: KeyRing, id: TaskId, run: number, json: string): string => {
+  const startedAt = /"startedAt":(\d+)/.exec(json)?.[1]
+  const sealed = ring.seal(notePlace(id, run), json)
+  return startedAt === undefined ? sealed : `{"sealed":"${sealed}","startedAt":${startedAt}}`
+}
+
+/** The same, opened; `undefined` where it cannot be. */
+export const openNote = (ring: KeyRing, id: TaskId, run: number, note: string): string | undefined => {
+  const sealed = /^\{"sealed":"(~[^"]*)"/.exec(note)?.[1] ?? note
+  return Result.getOrUndefined(opening(ring, notePlace(id, run), sealed))
+}
+
 const sealAct = (ring: KeyRing, partition: Partition, act: Act): Act => ({
   ...act,
   state:

@@ -88,7 +88,9 @@ describe("the program troupe", () => {
       const { code, stderr, stdout } = await installed(["submit", "--help"])
 
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
-      expect(stdout).toContain("EXAMPLES\n  # Process a document\n  troupe submit document.process --input")
+      expect(stdout).toContain(
+        "EXAMPLES\n  # Find the keywords of a text\n  troupe submit text.keywords --input"
+      )
       expect(stdout).not.toContain("\u001b")
     })
   })

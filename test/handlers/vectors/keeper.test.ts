@@ -1,6 +1,6 @@
 /** That many processes share a folder of PGlite, which bears one, whoever dies. */
 import { beforeAll, describe, expect } from "bun:test"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import * as path from "node:path"
 import { exitHeld } from "../../../handlers/vectors/keeper-exit.ts"
 import { pgliteDatabase } from "../../../handlers/vectors/pglite.ts"
@@ -46,14 +46,20 @@ const writer = Effect.fnUntraced(function* (folder: string, name: string) {
   return { child, acknowledged, more }
 })
 
-/** The process that keeps a folder, and whose child it is. */
-const keeperOf = (folder: string) =>
+/** The process that keeps a folder, and whose child it is, once there is one that those which are `over` were not. */
+const keeperOf = (folder: string, ...over: ReadonlyArray<number>) =>
   Effect.promise(async () => {
     const lines = (await Bun.$`ps -axo pid=,ppid=,args=`.text()).split("\n")
-    const [found] = lines.filter((line) => line.includes(`keeper.ts ${folder} `))
-    const [pid, parent] = (found ?? "").trim().split(/\s+/, 2).map(Number)
-    return { pid: pid!, parent: parent! }
-  })
+    return lines
+      .filter((line) => line.includes(`keeper.ts ${folder} `))
+      .map((line) => line.trim().split(/\s+/, 2).map(Number))
+      .map(([pid, parent]) => ({ pid: pid!, parent: parent! }))
+      .find(({ pid }) => !over.includes(pid))
+  }).pipe(
+    // What was acknowledged may have been so by the one before.
+    Effect.repeat({ until: (found) => found !== undefined, schedule: Schedule.spaced("50 millis") }),
+    Effect.map((found) => found!)
+  )
 
 const setUpMs = 120_000
 
@@ -76,15 +82,14 @@ describe("a folder of PGlite", () => {
         expect(writers.map(({ child }) => child.pid)).toContain(first.parent)
         process.kill(first.pid, "SIGKILL")
         yield* all(20)
-        const second = yield* keeperOf(folder)
-        expect(second.pid).not.toBe(first.pid)
+        const second = yield* keeperOf(folder, first.pid)
 
         // The owner: its keeper goes with it, and the other process takes over.
         const owner = writers.find(({ child }) => child.pid === second.parent)!
         const others = writers.filter((one) => one !== owner)
         owner.child.kill("SIGKILL")
+        const third = yield* keeperOf(folder, first.pid, second.pid)
         yield* all(20, others)
-        const third = yield* keeperOf(folder)
         expect(third.parent).toBe(others[0]!.child.pid)
 
         // One of them goes on writing while this looks.
