@@ -67,7 +67,7 @@ const round = Effect.fnUntraced(function* (stage: Stage) {
 
 export const schedules: Bench = {
   name: "schedules",
-  says: "1 000 schedules that fire every second: what a firing costs, and whether each comes",
+  says: "1 000 schedules that fire every second, and 5 000 that fire at once: what a firing costs, and whether each comes",
   about: (quick) => [
     `${countOf(quick)} schedules, each due every ${everyMs / 1_000} s, for ${secondsOf(quick)} s; one process fires and runs them.`,
     `Then ${atOnceOf(quick)} that are all due at the same moment.`
