@@ -243,8 +243,14 @@ export class Store extends Context.Service<
       partitions: ReadonlyArray<Partition>
     ) => Effect.Effect<{ readonly next: Effect.Effect<Order> }, StoreError, Scope.Scope>
 
-    /** Tells a parent that a child has ended: its next run starts if that was the last one it waits for. Repeatable. */
-    readonly childEnded: (parent: TaskId, child: TaskId) => Effect.Effect<void, StoreError>
+    /**
+     * Tells parents of a partition that children have ended: the next run of one starts if that was the last child it waits
+     * for. Repeatable.
+     */
+    readonly childrenEnded: (
+      partition: Partition,
+      ends: ReadonlyArray<{ readonly parent: TaskId; readonly child: TaskId }>
+    ) => Effect.Effect<void, StoreError>
 
     /** Up to `most` messages of the outbox, oldest first, without the first `skip`. They stay until they are dropped. */
     readonly outbox: (

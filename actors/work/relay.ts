@@ -63,7 +63,7 @@ const tell = (store: Store["Service"], id: TaskId): Effect.Effect<Fate, Failed, 
 const act = (store: Store["Service"], message: Message): Effect.Effect<Fate, Failed, Store> => {
   switch (message.kind) {
     case "ended":
-      return Effect.as(store.childEnded(message.parent, message.child), "done")
+      return Effect.as(store.childrenEnded(partitionOfId(message.parent), [message]), "done")
     case "cancel": {
       const { task } = message
       return Effect.as(store.cancel(partitionOfId(task), ulidOfId(task), parentCancelled), "done")
@@ -79,30 +79,45 @@ const act = (store: Store["Service"], message: Message): Effect.Effect<Fate, Fai
 const someOf = (ids: ReadonlyArray<TaskId>, count: number) =>
   `${ids.slice(0, namedMax).join(", ")}${count > namedMax ? ` and ${count - namedMax} more` : ""}`
 
-/** Tasks of one queue that are to be stored by one call, by where they are among the messages. */
+type Bundled = Extract<Message, { readonly kind: "submit" | "ended" }>
+
+/** Messages to one partition that one call can act upon, by where they are among all. */
 interface Bundle {
-  readonly partition: Partition
-  readonly tasks: Map<number, NewTask>
+  readonly kind: Bundled["kind"]
+  readonly to: Partition
+  readonly messages: Map<number, Bundled>
   characters: number
 }
 
-/** What is owed to each queue in its order, where that is more than one task. */
+/** What goes to each partition in its order, where that is more than one message of a kind. */
 const bundlesOf = (messages: ReadonlyArray<Message>): ReadonlyArray<Bundle> => {
   const bundles: Array<Bundle> = []
-  const open = new Map<Partition, Bundle>()
+  const open = new Map<string, Bundle>()
   for (const [at, message] of messages.entries()) {
-    if (message.kind !== "submit") continue
-    const { partition, task } = message
-    let bundle = open.get(partition)
-    if (bundle === undefined || bundle.characters + task.record.length > charactersMax) {
-      bundle = { partition, tasks: new Map(), characters: 0 }
-      open.set(partition, bundle)
+    const { kind } = message
+    if (kind !== "submit" && kind !== "ended") continue
+    const to = kind === "submit" ? message.partition : partitionOfId(message.parent)
+    const characters = kind === "submit" ? message.task.record.length : 0
+    let bundle = open.get(`${kind} ${to}`)
+    if (bundle === undefined || bundle.characters + characters > charactersMax) {
+      bundle = { kind, to, messages: new Map(), characters: 0 }
+      open.set(`${kind} ${to}`, bundle)
       bundles.push(bundle)
     }
-    bundle.tasks.set(at, task)
-    bundle.characters += task.record.length
+    bundle.messages.set(at, message)
+    bundle.characters += characters
   }
-  return bundles.filter(({ tasks }) => tasks.size > 1)
+  return bundles.filter(({ messages }) => messages.size > 1)
+}
+
+const actOnAll = (store: Store["Service"], { kind, messages, to }: Bundle): Effect.Effect<void, Failed> => {
+  const all = [...messages.values()]
+  return kind === "submit"
+    ? submit(store, to, ...all.flatMap((message) => (message.kind === "submit" ? message.task : [])))
+    : store.childrenEnded(
+        to,
+        all.flatMap((message) => (message.kind === "ended" ? message : []))
+      )
 }
 
 /** What must be carried one after the other: tasks of one box keep their order. */
@@ -111,24 +126,24 @@ const laneOfMessage = (message: Message, at: number) =>
     ? `${message.partition} ${message.task.box.name}`
     : String(at)
 
-/** Stores what is owed to each queue, and says which messages that were. Of a queue that does not take all of it none are. */
+/** Acts upon what can go together, and says which messages that were. Of a partition that does not take all of it none are. */
 const carryTogether = Effect.fnUntraced(function* (messages: ReadonlyArray<Message>) {
   const store = yield* Store
   const carried = new Set<number>()
   const refused = new Set<Partition>()
-  for (const { partition, tasks } of bundlesOf(messages)) {
+  for (const bundle of bundlesOf(messages)) {
     // What is behind those that were not stored stays behind them.
-    if (refused.has(partition)) continue
-    const exit = yield* Effect.exit(submit(store, partition, ...tasks.values()))
-    if (Exit.isSuccess(exit)) for (const at of tasks.keys()) carried.add(at)
-    else refused.add(partition)
+    if (refused.has(bundle.to)) continue
+    const exit = yield* Effect.exit(actOnAll(store, bundle))
+    if (Exit.isSuccess(exit)) for (const at of bundle.messages.keys()) carried.add(at)
+    else refused.add(bundle.to)
   }
   return carried
 })
 
 /**
- * Carries some messages, and drops what was carried, also when others were not; says which ones are to stay. Tasks of one queue
- * go together, and where they cannot, each by itself. One that fails keeps nothing behind it waiting, but where so many fail
+ * Carries some messages, and drops what was carried, also when others were not; says which ones are to stay. Tasks for one queue,
+ * and ends for its parents, go together, and where they cannot, each by itself. One that fails keeps nothing behind it waiting, but where so many fail
  * that nobody seems to answer, the rest is left for the next time.
  */
 const carry = Effect.fnUntraced(function* (partition: Partition, messages: ReadonlyArray<Message>) {

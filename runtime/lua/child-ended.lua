@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
 --[[
-  Tell a parent that a child has ended. When it was the last one the parent waits for, its next run starts.
+  Tell parents that children of theirs have ended. When it was the last one that a parent waits for, its next run starts.
 
   KEYS[1]  base    string  the partition's key prefix
-  ARGV[1]  parent  string  its id in this partition
-  ARGV[2]  child   string  the child's whole id
+  then for each child
+           parent  string  its parent's id in this partition
+           child   string  its own whole id
 
   Returns 1.
 ]]
@@ -17,5 +18,7 @@
 --- @include "watchers"
 --- @include "finish"
 
-child_ended(ARGV[1], ARGV[2])
+for i = 1, #ARGV, 2 do
+  child_ended(ARGV[i], ARGV[i + 1])
+end
 return 1

@@ -249,8 +249,11 @@ const make = Effect.gen(function* () {
     turn,
     cancel,
     orders,
-    childEnded: (parent, child) =>
-      Effect.sync(() => heapOf(partitionOfId(parent)).childEnded(ulidOfId(parent), child)),
+    childrenEnded: (partition, ends) =>
+      Effect.sync(() => {
+        const heap = heapOf(partition)
+        for (const { child, parent } of ends) heap.childEnded(ulidOfId(parent), child)
+      }),
     outbox: (partition, most, skip = 0) =>
       Effect.sync(() => heapOf(partition).outbox.slice(skip, skip + most)),
     drop: (partition, messages) =>

@@ -179,10 +179,12 @@ const make = Effect.gen(function* () {
       : ({ kind: "cancelled", children: reply as Array<TaskId> } as const)
   })
 
-  const childEnded: Store["Service"]["childEnded"] = (parent, child) =>
-    Effect.asVoid(run("child-ended", partitionOfId(parent), [ulidOfId(parent), child])).pipe(
-      during("Store.childEnded")
-    )
+  const childrenEnded: Store["Service"]["childrenEnded"] = (partition, ends) =>
+    run(
+      "child-ended",
+      partition,
+      ends.flatMap(({ child, parent }) => [ulidOfId(parent), child])
+    ).pipe(Effect.asVoid, during("Store.childrenEnded"))
 
   const outbox: Store["Service"]["outbox"] = (partition, most, skip = 0) =>
     call((client) => client.lrange(keysOf(partition).outbox, skip, skip + most - 1)).pipe(
@@ -312,7 +314,7 @@ const make = Effect.gen(function* () {
     turn,
     cancel,
     orders: openOrders(scripted),
-    childEnded,
+    childrenEnded,
     outbox,
     drop,
     renew: (partition, worker, leaseMs) =>

@@ -186,7 +186,7 @@ export const plants: ReadonlyArray<Plant> = [
   {
     bug: "a parent is not told of a child's end",
     plant: ({ of }) => {
-      of(Store).childEnded = () => Effect.void
+      of(Store).childrenEnded = () => Effect.void
     }
   },
   {

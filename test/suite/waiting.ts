@@ -49,6 +49,9 @@ const endElsewhere = Effect.fnUntraced(function* (child: Child) {
 
 const idOf = (entry: Entry): TaskId => idIn(partition, ulidOfEntry(entry))
 
+const childEnded = (parent: TaskId, child: TaskId) =>
+  Store.use((store) => store.childrenEnded(partition, [{ parent, child }]))
+
 /** Puts a dead child back to work, and gives its next run. */
 const revive = Effect.fnUntraced(function* ({ entry, ulid }: Child, parent: Entry) {
   const { record: expected } = (yield* found(ulid))!
@@ -62,6 +65,22 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
   const promise = promisesOn(storeWith)
 
   describe(`a parent that waits, in ${name}`, () => {
+    promise("runs again when one call tells of all children of it and of others", function* () {
+      const [one, other] = [yield* aRun(), yield* aRun()]
+      const [first, second] = yield* adopted(one, 2)
+      const [third] = yield* adopted(other, 1)
+      yield* turn("w", { settled: [wait(one, first!.id, second!.id), wait(other, third!.id)] })
+      const ends = [
+        { parent: idOf(one), child: first!.id },
+        { parent: idOf(other), child: third!.id },
+        { parent: idOf(one), child: second!.id }
+      ]
+
+      yield* (yield* Store).childrenEnded(partition, ends)
+
+      expect((yield* claim("v", 5)).toSorted()).toEqual([nextRun(one), nextRun(other)].toSorted())
+    })
+
     promise("holds no worker and no place, and is read as waiting under its next run", function* () {
       const parent = yield* aRun()
       const [child] = yield* adopted(parent, 1)
@@ -143,7 +162,7 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
       yield* submit(other)
       yield* rang
 
-      yield* (yield* Store).childEnded(idOf(parent), child!.id)
+      yield* childEnded(idOf(parent), child!.id)
 
       expect(yield* rang).toBe(true)
       expect(yield* claim("w", 5)).toEqual([nextRun(parent), other.entry])
@@ -209,7 +228,7 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
       yield* store.cancel(partition, ulidOfEntry(parent), "no more")
       expect((yield* store.depth(partition)).waiting).toBe(0)
 
-      yield* store.childEnded(idOf(parent), child!.id)
+      yield* childEnded(idOf(parent), child!.id)
 
       expect(yield* claim("w", 5)).toEqual([])
       expect(yield* letterOf(ulidOfEntry(parent))).toBe("C")
@@ -227,7 +246,7 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
 
       expect(messages).toEqual([{ kind: "ended", child: child.id, parent: idOf(parent), run: 1 }])
       expect(yield* placeOf(parent)).toBe("waiting")
-      yield* store.childEnded(idOf(parent), child.id)
+      yield* childEnded(idOf(parent), child.id)
       expect(yield* claim("w", 5)).toEqual([nextRun(parent)])
     })
 
@@ -238,15 +257,15 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
       const [other] = yield* adopted(parent, 1)
       yield* turn("w", { settled: [wait(parent, child.id, other!.id)] })
 
-      yield* store.childEnded(idOf(parent), child.id)
-      yield* store.childEnded(idOf(parent), child.id)
+      yield* childEnded(idOf(parent), child.id)
+      yield* childEnded(idOf(parent), child.id)
       expect(yield* placeOf(parent)).toBe("waiting")
       yield* turn("w", { settled: [end(other!.entry)] })
-      yield* store.childEnded(idOf(parent), child.id)
-      yield* store.childEnded(idOf(parent), other!.id)
+      yield* childEnded(idOf(parent), child.id)
+      yield* childEnded(idOf(parent), other!.id)
 
       expect(yield* claim("w", 5)).toEqual([nextRun(parent)])
-      yield* store.childEnded(idOf(parent), child.id)
+      yield* childEnded(idOf(parent), child.id)
       expect(yield* claim("w", 5)).toEqual([])
     })
 
@@ -254,7 +273,7 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
       const store = yield* Store
       const parent = yield* aRun()
       const child = yield* aChildElsewhere(parent)
-      yield* store.childEnded(idOf(parent), child.id)
+      yield* childEnded(idOf(parent), child.id)
 
       yield* turn("w", { settled: [wait(parent, child.id)] })
 

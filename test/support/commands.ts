@@ -183,7 +183,9 @@ export const runOn = ({ inboxes, keys, ordersUntilDrain, partition }: Stage) => 
       case "recall":
         return yield* steps.recall(partition, command.ulid)
       case "childEnded":
-        return yield* store.childEnded(there.id(command.parent), there.id(command.child))
+        return yield* store.childrenEnded(partition, [
+          { parent: there.id(command.parent), child: there.id(command.child) }
+        ])
       case "outbox": {
         const messages = (yield* store.outbox(partition, all)).map(back.message)
         return messages.toSorted((one, other) => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1))

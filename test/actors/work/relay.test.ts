@@ -4,10 +4,11 @@ import { relay } from "../../../actors/work/relay.ts"
 import type { NewTask } from "../../../runtime/mailbox.ts"
 import { Schedules, schedulesPartition } from "../../../runtime/schedules.ts"
 import { Store, StoreError } from "../../../runtime/store.ts"
+import { idIn } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
 import { boxOf } from "../../support/promises.ts"
 import { elsewhere, memoryStore, partition, redisStore } from "../../support/stores.ts"
-import { aTask, tasks } from "../../support/tasks.ts"
+import { aTask, aTurn, end, tasks } from "../../support/tasks.ts"
 
 /** Owes tasks to queues. */
 const owe = (...submits: ReadonlyArray<{ readonly partition: string; readonly task: NewTask }>) =>
@@ -44,6 +45,35 @@ for (const [name, storeWith] of [
   ["memory", memoryStore],
   ["Redis", redisStore]
 ] as const) {
+  describe(`ends of children that their parents are to be told of, in ${name}`, () => {
+    it.live("are told by one call for each queue of parents", () =>
+      Effect.gen(function* () {
+        const store = yield* Store
+        const parents = tasks(3)
+        const idOf = ({ ulid }: { readonly ulid: string }) => idIn(partition, ulid)
+        yield* store.submit(partition, parents)
+        yield* store.turn(partition, aTurn("w", { want: 3 }))
+        const children = parents.flatMap((parent) => tasks(4, { parent: idOf(parent) }))
+        yield* store.submit(elsewhere, children)
+        const { claimed } = yield* store.turn(elsewhere, aTurn("v", { want: 20 }))
+        yield* store.turn(elsewhere, aTurn("v", { settled: claimed.map(({ entry }) => end(entry)) }))
+        const told: Array<number> = []
+        const counting = Store.of({
+          ...store,
+          childrenEnded: (to, ends) => {
+            told.push(ends.length)
+            return store.childrenEnded(to, ends)
+          }
+        })
+
+        yield* Effect.provideService(relay(elsewhere), Store, counting)
+
+        expect(told).toEqual([12])
+        expect(yield* store.outbox(elsewhere, 100)).toEqual([])
+      }).pipe(Effect.provide(storeWith()))
+    )
+  })
+
   describe(`tasks that are owed to queues, in ${name}`, () => {
     it.live("are stored by one call for each queue", () =>
       Effect.gen(function* () {
