@@ -89,6 +89,7 @@ for i, record in ipairs(records_of(entries)) do
   if is_current(record, entries[i]) then
     local head, json = string.match(record, "^Q(%a%d+%.[^{]+)(.*)$")
     ids[#ids + 1] = id_of(entries[i])
+    without_run[ids[#ids]] = true
     outcomes[#outcomes + 1] = "C" .. head .. '{"task":' .. json .. ',"worker":"","finishedAt":' .. digits(now)
       .. ',"error":' .. ARGV[4] .. "}"
   end

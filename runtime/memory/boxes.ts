@@ -117,6 +117,8 @@ export class Boxes extends Cells {
 
   /** Gives up the room of entries that run no more. An ordered box keeps it for the next run. */
   giveUpRoom(entries: ReadonlyArray<Entry>): void {
+    // Of a box whose limit was lowered more than one run may have to go before it is ready.
+    const touched = new Set<string>()
     for (const entry of entries) {
       if (!isBoxed(entry)) continue
       const name = this.boxOf(ulidOfEntry(entry))?.name
@@ -125,8 +127,9 @@ export class Boxes extends Cells {
       if (name === undefined || ranks === undefined || rank === undefined) continue
       ranks.delete(entry)
       if (this.boxes.get(name)?.ordered) ranks.set(nextRun(entry), rank)
-      else this.markReady(name)
+      else touched.add(name)
     }
+    for (const name of touched) this.markReady(name)
   }
 
   /**

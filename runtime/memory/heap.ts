@@ -17,6 +17,7 @@ import {
   type Partition,
   partitionOfId,
   readEnvelope,
+  readOutcome,
   segmentOf,
   type TaskError,
   type TaskId,
@@ -86,8 +87,10 @@ export class Heap extends Boxes {
       this.countLiving(-1)
     }
     for (const [ulid, record] of ended) {
-      const { header } = decodeRecord(record)
-      const life = { ulid, attempt: header.run, record }
+      const { header, json } = decodeRecord(record)
+      // One that ended while nobody ran it names its next run, which never was.
+      const attempt = readOutcome(json).worker === "" ? header.run - 1 : header.run
+      const life = { ulid, attempt, record }
       noteLife(this, now, { ...life, kind: lifeAtEnd[header.letter as keyof typeof lifeAtEnd] })
       if (header.letter === "F") noteLife(this, now, { ...life, kind: "dead" })
     }

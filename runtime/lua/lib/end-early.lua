@@ -29,6 +29,7 @@ local function end_early(ids, letter, error, now, retention)
         redis.call("PEXPIRE", key.events(ids[i]), digits(retention))
       else
         redis.call("ZREM", key.later, entry)
+        without_run[ids[i]] = true
       end
       ended[#ended + 1] = ids[i]
       outcomes[#outcomes + 1] = letter .. head .. "." .. crashes .. '{"task":' .. json .. ',"worker":"'

@@ -56,11 +56,18 @@ end
 
 local lives_at_end = { S = "completed", F = "failed", C = "cancelled", E = "expired" }
 
+-- The tasks that end while nobody runs them: the next run that their records name never was.
+local without_run
+at_start(function()
+  without_run = {}
+end)
+
 -- Notes the ends of tasks; one that has failed for good is a dead letter too.
 local function note_ends(ids, records)
   for i = 1, #ids do
     local record = records[i]
     local letter, run = string.match(record, "^(%a)%a(%d+)")
+    run = without_run[ids[i]] and run - 1 or run
     note_life(lives_at_end[letter], ids[i], run, record, "")
     if letter == "F" then
       note_life("dead", ids[i], run, record, "")
