@@ -42,6 +42,18 @@ const typeOf = (thrown: object): string | undefined =>
   nameIn(attempted((): unknown => Reflect.get(thrown, "_tag"))) ??
   (isError(thrown) ? nameIn(attempted(() => thrown.name)) : undefined)
 
+/** What is told of an error in its place, or left out. */
+const ownFieldsNot = new Set(["_tag", "name", "message", "stack", "cause"])
+
+/** An error without a message says what it has to say in its fields, as tagged errors do: those, as JSON. */
+const fieldsOf = (error: Error): string =>
+  attempted(() => {
+    const fields = Object.entries(error).filter(
+      ([name, value]) => !ownFieldsNot.has(name) && value !== undefined
+    )
+    return fields.length === 0 ? "" : JSON.stringify(Object.fromEntries(fields))
+  }) ?? ""
+
 const describeTo = (thrown: unknown, causes: number): TaskError => {
   const [most, stackMost] = causes === causesMax ? [messageMax, stackMax] : [causeMessageMax, causeStackMax]
   if (typeof thrown !== "object" || thrown === null)
@@ -53,7 +65,7 @@ const describeTo = (thrown: unknown, causes: number): TaskError => {
   )
   return {
     type,
-    message: cut(typeof message === "string" ? message : textOf(message), most),
+    message: cut((typeof message === "string" ? message : textOf(message)) || fieldsOf(thrown), most),
     ...(typeof stack === "string" ? { stack: cut(stack, stackMost) } : {}),
     ...(cause === undefined || causes === 0 ? {} : { cause: describeTo(cause, causes - 1) })
   }

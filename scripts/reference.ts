@@ -11,7 +11,7 @@ import { tmpdir } from "node:os"
 import * as path from "node:path"
 import manifest from "../package.json" with { type: "json" }
 import { declarations } from "./declarations.ts"
-import { type Exported, exportsOf } from "./reference/exports.ts"
+import { type Exported, exportsOf, namedBy } from "./reference/exports.ts"
 import { pageOf } from "./reference/page.ts"
 
 const root = path.resolve(import.meta.dir, "..")
@@ -24,18 +24,27 @@ const modules = Object.entries<string | { readonly bun: string }>(manifest.expor
   }
 )
 
+/** The one and then the other, which may grow meanwhile. */
+function* concat<A>(one: Iterable<A>, other: Iterable<A>) {
+  yield* one
+  yield* other
+}
+
 const folder = await mkdtemp(path.join(tmpdir(), "troupe-reference-"))
 const pages = new Map<string, string>()
 const undocumented: Array<string> = []
 try {
   await declarations(root, folder)
+  const folders = { declarations: folder, sources: root }
   /** Where what several modules export is told. */
   const told = new Map<string, string>()
+  const parts: Array<{
+    readonly name: string
+    readonly here: ReadonlyArray<Exported>
+    readonly elsewhere: ReadonlyArray<readonly [name: string, module: string]>
+  }> = []
   for (const { file, name } of modules) {
-    const all = exportsOf(path.join(folder, file.replace(/\.ts$/, ".d.ts")), {
-      declarations: folder,
-      sources: root
-    })
+    const all = exportsOf(path.join(folder, file.replace(/\.ts$/, ".d.ts")), folders)
     const here: Array<Exported> = []
     const elsewhere: Array<readonly [name: string, module: string]> = []
     for (const one of all) {
@@ -47,7 +56,20 @@ try {
         if (one.comment === "") undocumented.push(`${one.file}: ${one.name}`)
       }
     }
-    pages.set(`${name.replaceAll("/", "-")}.md`, pageOf(name, here, elsewhere))
+    parts.push({ name, here, elsewhere })
+  }
+  // After all exports, so that what any module tells of is not told twice.
+  for (const { elsewhere, here, name } of parts) {
+    const named: Array<Exported> = []
+    for (const one of concat(here, named)) {
+      for (const other of namedBy(one, folders)) {
+        // A service leads to all that it is made of, which is no affair of whoever reads this.
+        if (other.kind !== "type" || told.has(`${other.file} ${other.name}`)) continue
+        told.set(`${other.file} ${other.name}`, name)
+        named.push(other)
+      }
+    }
+    pages.set(`${name.replaceAll("/", "-")}.md`, pageOf(name, { here, named, elsewhere }))
   }
 } finally {
   await rm(folder, { recursive: true, force: true })

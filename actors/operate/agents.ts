@@ -110,7 +110,6 @@ export class AgentOperator extends Context.Service<
 /** How many agents of a list are looked at in one go, and in one call at most. */
 const pieceMax = 100
 const lookedMax = 1_000
-const readsAtOnce = 8
 
 interface Located {
   readonly definition: AgentDefinition

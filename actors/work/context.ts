@@ -8,7 +8,7 @@ import {
   AttemptOver,
   type BatchItem,
   type CurrentTask,
-  type EventRefused,
+  EventRefused,
   type LogLevel,
   type TaskContext,
   type TaskDefinition,
@@ -43,6 +43,17 @@ export const defecting = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E
       error instanceof Suspended ? Effect.die(error) : Effect.fail(error as Exclude<E, Suspended>)
     )
   )
+
+const levels: Readonly<Record<LogLevel, true>> = { debug: true, info: true, warn: true, error: true }
+
+/** Whoever has no types is easily taken to say the level first, as other loggers have it. */
+const levelRefused = (level: unknown) => {
+  const said = typeof level === "string" ? `"${level.slice(0, 64)}"` : `a ${typeof level}`
+  const known = Object.keys(levels).join(", ")
+  return new EventRefused({
+    reason: `log: the level, ${said}, is none of ${known}; it is the second argument, after the message`
+  })
+}
 
 /** The box whose room a waiting run keeps, if there is one. */
 const orderedBoxOf = (
@@ -202,6 +213,12 @@ export class Run implements TaskContext {
     return Effect.suspend(() => (this.#over ? Effect.fail(this.#gone()) : write(this.#of.writes)))
   }
 
+  #logged(message: string, level: LogLevel = "info") {
+    return this.guarded((writes) =>
+      Object.hasOwn(levels, level) ? writes.log(message, level) : Effect.fail(levelRefused(level))
+    )
+  }
+
   // Made when they are asked for, since most runs ask for few, and bound, so that a handler may take them out of its
   // context.
   get progress(): TaskContext["progress"] {
@@ -209,7 +226,7 @@ export class Run implements TaskContext {
   }
 
   get log(): TaskContext["log"] {
-    return (message, level = "info") => this.promised(this.guarded((writes) => writes.log(message, level)))
+    return (message, level) => this.promised(this.#logged(message, level))
   }
 
   get emit(): TaskContext["emit"] {
@@ -288,8 +305,7 @@ export class Run implements TaskContext {
       tracestate: this.tracestate,
       progress: (fraction: number, message?: string) =>
         this.guarded((writes) => writes.progress(fraction, message)),
-      log: (message: string, level: LogLevel = "info") =>
-        this.guarded((writes) => writes.log(message, level)),
+      log: (message: string, level?: LogLevel) => this.#logged(message, level),
       emit: (chunk: unknown) => this.guarded((writes) => writes.emit(chunk)),
       spent: (limit: string, amount: number) => Effect.sync(() => this.spent(limit, amount)),
       step: (name: string, effect: Effect.Effect<unknown, unknown>) =>

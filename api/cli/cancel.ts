@@ -23,6 +23,7 @@ export const cancel = (handlers: ReadonlyArray<TaskDefinition>) =>
     config,
     Effect.fnUntraced(function* ({ ids, json, reason, redis }) {
       const options = Option.match(reason, { onNone: () => ({}), onSome: (reason) => ({ reason }) })
+      yield* Flags.taskIds(ids)
       yield* Effect.gen(function* () {
         const troupe = yield* Troupe
         for (const id of ids) {

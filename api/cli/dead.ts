@@ -2,6 +2,7 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { ErrorGroup } from "../../actors/operate/dead-letters.ts"
+import { NotRetryable } from "../../actors/operate/revival.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import type { TaskView } from "../../runtime/view.ts"
 import { Troupe } from "../client/effect.ts"
@@ -45,6 +46,12 @@ const all = Flag.Boolean("all").pipe(
   Flag.withDefault(false)
 )
 
+/** Whoever names tasks means some that are there: where one is not, nothing is done, and it is said which. */
+const there = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
+  const troupe = yield* Troupe
+  return yield* Effect.forEach(ids, troupe.task, { concurrency: 16 })
+})
+
 /** Which are meant. To say nothing means nothing: it must be said that all are. */
 const selection = Effect.fnUntraced(function* (
   command: string,
@@ -52,6 +59,7 @@ const selection = Effect.fnUntraced(function* (
   all: boolean,
   filter: Parameters<typeof Filters.given>[0]
 ) {
+  yield* Flags.taskIds(ids)
   const said = { ...Filters.given(filter), ...(ids.length === 0 ? {} : { ids }) }
   if (Object.keys(said).length === 0 && !all) {
     return yield* new UsageError({ command, problem: "say which: ids, a filter, or --all" })
@@ -94,6 +102,8 @@ const retry = (handlers: ReadonlyArray<TaskDefinition>) =>
       const asked = yield* selection(command, ids, all, filter)
       const another = yield* readInput({ input, inputFile }, command)
       yield* Effect.gen(function* () {
+        const other = (yield* there(ids)).find(({ state }) => state !== "failed")
+        if (other !== undefined) return yield* new NotRetryable(other)
         const { dead } = yield* Troupe
         const options = { dryRun, ...(another === undefined ? {} : { input: another }) }
         yield* Destroy.printCount(yield* dead.retry(asked, options), json)
@@ -120,6 +130,7 @@ const purge = (handlers: ReadonlyArray<TaskDefinition>) =>
       const command = "troupe dead purge"
       const asked = yield* selection(command, ids, all, filter)
       yield* Effect.gen(function* () {
+        yield* there(ids)
         const { dead } = yield* Troupe
         const what = (count: number) =>
           `drops ${Destroy.some(count, "failed task")}, inputs and errors included`

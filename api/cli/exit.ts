@@ -29,6 +29,7 @@ import type { SupervisorGaveUp } from "../../runtime/supervision/errors.ts"
 import type { AskTimeout, InvalidTaskId, TaskFailed } from "../client/errors.ts"
 import type { SampleFailed } from "../sample.ts"
 import type { Unwell } from "./diagnosis.ts"
+import { inFlags } from "./fault-flags.ts"
 import type { QueueNotFound } from "./known-queue.ts"
 import type { OutputClosed } from "./output.ts"
 import type { NotEnded } from "./result.ts"
@@ -121,7 +122,10 @@ const unknown = ({
 })
 
 const refusalOf = (what: string, faults: ReadonlyArray<Fault>) =>
-  [`the ${what} is refused:`, ...faults.map(({ message, path }) => `  ${path || "/"}: ${message}`)].join("\n")
+  [
+    `the ${what} is refused:`,
+    ...faults.map(inFlags).map(({ message, path }) => `  ${path}: ${message}`)
+  ].join("\n")
 
 const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = {
   AskTimeout: answer(exitCode.waitedTooLong),
@@ -134,7 +138,8 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   AgentNotFound: answer(exitCode.notFound),
   AgentQuarantined: answer(exitCode.refused),
   IdempotencyConflict: answer(exitCode.refused),
-  InvalidTaskId: answer(exitCode.usage),
+  // What cannot be an id is that of no task.
+  InvalidTaskId: answer(exitCode.notFound),
   KeyNotFound: answer(exitCode.notFound),
   KeyOver: answer(exitCode.refused),
   KeysFull: answer(exitCode.refused),

@@ -6,10 +6,12 @@ import * as Tree from "../../actors/tree.ts"
 import { Access } from "../../runtime/access.ts"
 import { readDuration } from "../../runtime/duration.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
-import { TaskId } from "../../runtime/task.ts"
+import type { TaskId } from "../../runtime/task.ts"
 import * as Traces from "../../runtime/telemetry/tracing.ts"
 import { TenantName } from "../../runtime/tenant.ts"
 import { Troupe } from "../client/effect.ts"
+import type { InvalidTaskId } from "../client/errors.ts"
+import { readId } from "../client/operate.ts"
 import { connected as settingsOf, logLevel } from "../client/settings.ts"
 import { noted } from "./noting.ts"
 
@@ -39,14 +41,12 @@ export const json = Flag.Boolean("json").pipe(
   Flag.withDefault(false)
 )
 
-/** A task's id. */
-export const id = Argument.String("id").pipe(
-  Argument.withDescription("A task's id, as submit prints it"),
-  Argument.filterMap(
-    (text) => (Schema.is(TaskId)(text) ? Option.some(text) : Option.none()),
-    () => "a task id such as default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE"
-  )
-)
+/** A task's id. One that cannot be is that of no task, which `taskIds` says. */
+export const id = Argument.String("id").pipe(Argument.withDescription("A task's id, as submit prints it"))
+
+/** The ids as they are, unless one of them cannot be: so that what is done to several is done to all or none of those. */
+export const taskIds = (ids: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<TaskId>, InvalidTaskId> =>
+  Effect.forEach(ids, readId)
 
 /** Whether a text is the id of an event of a task. */
 export const isEventId = (text: string): boolean => Result.isSuccess(readPosition(text))

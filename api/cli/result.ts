@@ -33,6 +33,7 @@ export const result = (handlers: ReadonlyArray<TaskDefinition>) =>
     "result",
     config,
     Effect.fnUntraced(function* ({ id, json, redis, wait }) {
+      yield* Flags.taskIds([id])
       yield* Effect.gen(function* () {
         const troupe = yield* Troupe
         if (Option.isNone(wait)) {

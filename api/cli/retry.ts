@@ -26,6 +26,7 @@ export const retry = (handlers: ReadonlyArray<TaskDefinition>) =>
       if (another !== undefined && ids.length > 1) {
         return yield* new UsageError({ command, problem: "another input is for one task" })
       }
+      yield* Flags.taskIds(ids)
       yield* Effect.gen(function* () {
         const troupe = yield* Troupe
         for (const id of ids) {

@@ -13,6 +13,7 @@ export const status = (handlers: ReadonlyArray<TaskDefinition>) =>
     "status",
     { id: Flags.id, redis: Flags.redis, json: Flags.json },
     Effect.fnUntraced(function* ({ id, json, redis }) {
+      yield* Flags.taskIds([id])
       yield* Effect.gen(function* () {
         const task = yield* (yield* Troupe).task(id)
         yield* Output.print(json ? JSON.stringify(taskJson(task)) : recordText(task))

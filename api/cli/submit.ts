@@ -59,6 +59,10 @@ const config = {
   waitMs: Flag.Int("wait-ms").pipe(
     Flag.withDescription("Wait at most so many milliseconds"),
     Flag.withMetavar("N"),
+    Flag.filter(
+      (millis) => millis >= 0,
+      () => "a whole number from 0"
+    ),
     Flag.optional
   ),
   redis: Flags.redis,

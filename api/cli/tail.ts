@@ -122,11 +122,12 @@ export const tail = (handlers: ReadonlyArray<TaskDefinition>) =>
       if (Option.isSome(id) && Object.keys(filter).length > 0) {
         return yield* new UsageError({ command, problem: "a filter is for all tasks; leave the id out" })
       }
+      const [only] = yield* Flags.taskIds(Option.toArray(id))
       const follow: Effect.Effect<
         void,
         Effect.Error<ReturnType<typeof followOne> | ReturnType<typeof followAll>>,
         Troupe
-      > = Option.isSome(id) ? followOne(id.value, { after, json }) : followAll(filter, { after, json })
+      > = only !== undefined ? followOne(only, { after, json }) : followAll(filter, { after, json })
       yield* follow.pipe(Flags.connected(handlers, { redis }))
     })
   ).pipe(

@@ -13,8 +13,9 @@ import type { Names } from "../../runtime/option-names.ts"
 import type { StoreError } from "../../runtime/store.ts"
 import { answeredWithin } from "./asking.ts"
 import type { AskTimeout, TaskFailed } from "./errors.ts"
-import { nameOf, refusedAmong, submission, type SubmitOptions } from "./submission.ts"
-import { outputOf, type Task, type WaitOptions } from "./task.ts"
+import { inOptions } from "./fault-names.ts"
+import { nameOf, refusedAmong, submission, type SubmitOptions, type WaitOptions } from "./submission.ts"
+import { outputOf, type Task } from "./task.ts"
 
 /** An agent as code says it: by its definition, which knows its messages, or by its name, which does not. */
 export type AgentIdentity = AgentDefinition | string
@@ -76,6 +77,7 @@ interface Connection {
 }
 
 const names: Names<MessageOptions> = { delay: true, runAt: true, priority: true, tags: true, dedupe: true }
+const inquiryNames: Names<MessageOptions & WaitOptions> = { ...names, timeout: true }
 
 /** The message as the operator takes it. */
 const messageOf = (
@@ -110,13 +112,16 @@ export const agentOf =
       known(() =>
         said(message, input, options).pipe(
           Effect.flatMap((message) => operator.tell(name, key, message)),
-          Effect.map(handle)
+          Effect.mapBoth({ onSuccess: handle, onFailure: inOptions })
         )
       )
-    const ask = (message: string, input: unknown, { timeout, ...options }: InquiryOptions = {}) =>
+    const ask = (message: string, input: unknown, given: InquiryOptions = {}) =>
       known(() => {
+        const refused = refusedAmong(given, inquiryNames)
+        if (refused !== undefined) return Effect.fail(refused)
+        const { timeout, ...options } = given
         const asked = Effect.flatMap(said(message, input, options), (message) =>
-          operator.ask(name, key, message)
+          Effect.mapError(operator.ask(name, key, message), inOptions)
         )
         return Effect.flatMap(answeredWithin(timeout, addressOf(name, key), asked), (ended) =>
           outputOf(ended, ended.id)

@@ -11,7 +11,7 @@
  *
  * The types of inputs and results are those of the definition; a name in its place knows neither.
  */
-import { Context, Effect, Exit, Layer, Result, Schema, type Scope, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Result, Schema, type Scope, Stream } from "effect"
 import { Dispatcher, type Refused, type SubmitError } from "../../actors/dispatch/dispatcher.ts"
 import type { FollowEvent } from "../../actors/follow/follower.ts"
 import { Follow } from "../../actors/follow/follow.ts"
@@ -43,6 +43,7 @@ import { Tenant, tenantDefault, TenantName } from "../../runtime/tenant.ts"
 import type { TaskView } from "../../runtime/view.ts"
 import { type Agent, type AgentIdentity, agentOf, type Agents as AgentList } from "./agents.ts"
 import { answeredWithin } from "./asking.ts"
+import { inOptions } from "./fault-names.ts"
 import { type AskTimeout, type InvalidTaskId, TaskFailed } from "./errors.ts"
 import { type Operate, operate, readId, said } from "./operate.ts"
 import * as Schedules from "./schedules.ts"
@@ -60,11 +61,13 @@ import {
   type InputOf,
   type Named,
   nameOf,
+  noTask,
   type OutputOf,
   submission,
   type SubmitOptions
 } from "./submission.ts"
 import {
+  afterIn,
   type EventError,
   type EventOptions,
   outputOf,
@@ -198,10 +201,14 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
 
   /** A definition says itself what fits it, whether or not somebody announced it. */
   const learn = (definition: TaskDefinition) => {
+    const refused = noTask(definition)
+    if (refused !== undefined) throw new TypeError(refused.message)
     if (handlers.find(definition.name) !== definition) handlers.learn(definition)
   }
 
   const describe = (task: Named, input: unknown, options?: SubmitOptions) => {
+    const refused = noTask(task)
+    if (refused !== undefined) return Result.fail(refused)
     if (typeof task !== "string") learn(task)
     return submission(task, input, options)
   }
@@ -237,7 +244,13 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
     submit: (task, input, options, done) => {
       const described = describe(task, input, options)
       if (Result.isSuccess(described)) {
-        return dispatcher.submitThen(described.success, tenant, (exit) => done(Exit.map(exit, handle)))
+        return dispatcher.submitThen(described.success, tenant, (exit) =>
+          done(
+            Exit.isSuccess(exit)
+              ? Exit.succeed(handle(exit.value))
+              : Exit.failCause(Cause.map(exit.cause, inOptions))
+          )
+        )
       }
       done(Exit.fail(described.failure))
       return nothing
@@ -246,7 +259,7 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
       const described = describe(task, input, options)
       if (Result.isSuccess(described)) {
         return dispatcher.askThen(described.success, tenant, (exit) => {
-          if (Exit.isFailure(exit)) return done(Exit.failCause(exit.cause))
+          if (Exit.isFailure(exit)) return done(Exit.failCause(Cause.map(exit.cause, inOptions)))
           const { value } = exit
           done(value.state === "succeeded" ? Exit.succeed(value.output) : Exit.fail(new TaskFailed(value)))
         })
@@ -264,7 +277,7 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
     submit: <T extends Named>(task: T, input: InputOf<T>, options?: SubmitOptions) =>
       Effect.suspend(() => Effect.fromResult(describe(task, input, options))).pipe(
         Effect.flatMap(dispatcher.submit),
-        Effect.map((submitted) => handle<T>(submitted))
+        Effect.mapBoth({ onSuccess: (submitted) => handle<T>(submitted), onFailure: inOptions })
       ),
 
     submitAll: Effect.fnUntraced(function* (tasks: ReadonlyArray<Submission<Named>>) {
@@ -275,7 +288,12 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
       const answers = stored.values()
       // What was refused here has no answer there; the others have theirs in order.
       return described.map((one) =>
-        Result.flatMap(one, () => Result.map(answers.next().value!, (submitted) => handle(submitted)))
+        Result.flatMap(one, () =>
+          Result.mapBoth(answers.next().value!, {
+            onSuccess: (submitted) => handle(submitted),
+            onFailure: inOptions
+          })
+        )
       ) as never
     }),
 
@@ -284,7 +302,11 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
         const described = describe(task, input, options)
         if (Result.isFailure(described)) return Effect.fail(described.failure)
         return Effect.flatMap(
-          answeredWithin(timeout, nameOf(task), dispatcher.ask(described.success)),
+          answeredWithin(
+            timeout,
+            nameOf(task),
+            Effect.mapError(dispatcher.ask(described.success), inOptions)
+          ),
           (ended) => outputOf(ended, ended.id) as Effect.Effect<OutputOf<T>, TaskFailed>
         )
       }),
@@ -295,9 +317,10 @@ const make = Effect.fnUntraced(function* (options: Pick<ConnectOptions, "work" |
       typeof of === "string"
         ? Stream.unwrap(Effect.map(readId(of), (id) => events(id, options)))
         : Stream.unwrap(
-            Effect.map(Effect.fromResult(readFilter(said(of ?? {}))), (filter) =>
-              lifecycle.follow(filter, options?.after)
-            )
+            Effect.gen(function* () {
+              const after = yield* afterIn(options)
+              return lifecycle.follow(yield* Effect.fromResult(readFilter(said(of ?? {}))), after)
+            })
           )) as Troupe["Service"]["events"],
     work
   })

@@ -16,7 +16,10 @@ import type { QueueLimits } from "../../runtime/operations.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
 import type { QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
 import { TaskId } from "../../runtime/task.ts"
+import type { Names } from "../../runtime/option-names.ts"
 import { InvalidTaskId } from "./errors.ts"
+import { heeded } from "./method-options.ts"
+import { reasonIn } from "./task.ts"
 
 /** A filter as code writes it: its times may be dates. */
 type Timed<Filter> = Omit<Filter, "from" | "to"> & {
@@ -153,30 +156,53 @@ export const said = (filter: object): object =>
       )
     : filter
 
+const names = {
+  retry: { input: true } satisfies Names<AnotherInput>,
+  retryDead: { input: true, dryRun: true } satisfies Names<AnotherInput & DryRun>,
+  dryRun: { dryRun: true } satisfies Names<DryRun>,
+  key: { key: true },
+  purge: { dryRun: true, reason: true } satisfies Names<DryRun & { readonly reason?: string }>,
+  stats: { minutes: true }
+} as const
+
 const inputOf = <Options extends AnotherInput>({ input, ...options }: Options) =>
   input === undefined ? options : { ...options, input: { value: input } }
 
 export const operate = (operator: Operator["Service"], dispatcher: Dispatcher["Service"]): Operate => ({
   tasks: (query = {}) => operator.tasks(said(query)),
-  cancel: (id, options = {}) => Effect.flatMap(readId(id), (id) => dispatcher.cancel(id, options.reason)),
-  retry: (id, options = {}) => Effect.flatMap(readId(id), (id) => operator.retry(id, inputOf(options))),
+  cancel: (id, options) =>
+    Effect.flatMap(readId(id), (id) =>
+      Effect.flatMap(reasonIn(options), (reason) => dispatcher.cancel(id, reason))
+    ),
+  retry: (id, options) =>
+    Effect.flatMap(readId(id), (id) =>
+      heeded("retry", options, names.retry, (options) => operator.retry(id, inputOf(options)))
+    ),
   dead: {
     list: (query = {}) => operator.dead(said(query)),
-    retry: (selection, options = {}) => operator.retryDead(said(selection), inputOf(options)),
-    purge: (selection, options) => operator.purgeDead(said(selection), options)
+    retry: (selection, options) =>
+      heeded("dead.retry", options, names.retryDead, (options) =>
+        operator.retryDead(said(selection), inputOf(options))
+      ),
+    purge: (selection, options) =>
+      heeded("dead.purge", options, names.dryRun, (options) => operator.purgeDead(said(selection), options))
   },
   queues: {
     list: () => operator.queues,
     get: operator.queue,
-    pause: (queue, options = {}) => operator.pause(queue, true, options.key),
-    resume: (queue, options = {}) => operator.pause(queue, false, options.key),
+    pause: (queue, options) =>
+      heeded("queues.pause", options, names.key, ({ key }) => operator.pause(queue, true, key)),
+    resume: (queue, options) =>
+      heeded("queues.resume", options, names.key, ({ key }) => operator.pause(queue, false, key)),
     limit: operator.limit,
-    purge: operator.purge,
-    move: operator.move
+    purge: (queue, options) =>
+      heeded("queues.purge", options, names.purge, (options) => operator.purge(queue, options)),
+    move: (queue, move, options) =>
+      heeded("queues.move", options, names.dryRun, (options) => operator.move(queue, move, options))
   },
   workers: { list: () => operator.workers, drain: operator.drain },
   nodes: { list: () => operator.nodes, drain: operator.drainNode },
-  stats: (options = {}) => operator.stats(options.minutes)
+  stats: (options) => heeded("stats", options, names.stats, ({ minutes }) => operator.stats(minutes))
 })
 
 /** Those of these methods that an object has among others. */

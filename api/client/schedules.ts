@@ -19,6 +19,7 @@ import type { ScheduleDetail, ScheduleView } from "../../actors/schedule/view.ts
 import { millisOf } from "../../runtime/duration.ts"
 import { type Names, strangerAmong } from "../../runtime/option-names.ts"
 import type { StoreError, StoreFull } from "../../runtime/store.ts"
+import { inOptions } from "./fault-names.ts"
 import type { Promised } from "./operate.ts"
 import type { InputOf, Named, SubmitOptions } from "./submission.ts"
 
@@ -169,10 +170,12 @@ export const schedulesOf = (operator: ScheduleOperator["Service"], describe: Des
     create: (task, input, options) =>
       defined(task, input, options).pipe(
         Effect.flatMap(operator.create),
-        Effect.map(({ schedule }) => schedule)
+        Effect.mapBoth({ onSuccess: ({ schedule }) => schedule, onFailure: inOptions })
       ),
     update: (id, task, input, options) =>
-      Effect.flatMap(defined(task, input, options), (definition) => operator.update(id, definition)),
+      Effect.flatMap(defined(task, input, options), (definition) =>
+        Effect.mapError(operator.update(id, definition), inOptions)
+      ),
     list: (query = {}) => operator.list(query),
     get: operator.get,
     pause: operator.pause,

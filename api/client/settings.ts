@@ -5,7 +5,7 @@
 import { Effect, Layer, Redacted, Result, Schema } from "effect"
 import * as path from "node:path"
 import { type Environment, Settings, SettingsError, type SettingsShape } from "../../runtime/config.ts"
-import type { TaskDefinition } from "../../runtime/handler.ts"
+import { isTaskDefinition, type TaskDefinition } from "../../runtime/handler.ts"
 import { type Names, strangerAmong } from "../../runtime/option-names.ts"
 import { RedisUnusable } from "../../runtime/redis/address.ts"
 import { answers, socketIn } from "../../runtime/redis/private.ts"
@@ -110,10 +110,22 @@ export const queuesIn = (
     queues === undefined ? Result.succeed(undefined) : subscriptionsIn(queues)
   )
 
-/** The handlers as they are, unless two of them have one name. */
+/** What is easily given in place of definitions: who writes JavaScript has no types to be told by. */
+const noHandlers = (given: unknown): string | undefined => {
+  if (typeof given === "string") {
+    return `"${given}" is no list of definitions; a folder of them is named by settings.handlers`
+  }
+  if (!Array.isArray(given)) return "not a list of definitions"
+  const at = given.findIndex((one) => !isTaskDefinition(one))
+  return at === -1 ? undefined : `number ${at + 1} of them was made by neither defineTask nor defineAgent`
+}
+
+/** The handlers as they are, unless one of them is none, or two of them have one name. */
 export const handlersIn = (
-  given: ReadonlyArray<TaskDefinition>
+  given: ReadonlyArray<TaskDefinition> = []
 ): Result.Result<ReadonlyArray<TaskDefinition>, SettingsError> => {
+  const reason = noHandlers(given)
+  if (reason !== undefined) return Result.fail(refuse("handlers")(reason))
   const all = [...new Set(given)]
   const names = all.map(({ name }) => name)
   const twice = names.find((name, at) => names.indexOf(name) !== at)

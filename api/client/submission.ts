@@ -2,7 +2,7 @@
 import { type Duration, Result, Schema } from "effect"
 import { type NewTaskJson, SubmitRefused } from "../../actors/dispatch/dispatcher.ts"
 import { millisOf } from "../../runtime/duration.ts"
-import type { TaskDefinition } from "../../runtime/handler.ts"
+import { isTaskDefinition, type TaskDefinition } from "../../runtime/handler.ts"
 import { readerOf } from "../../runtime/known-fields.ts"
 import { type Names, strangerAmong } from "../../runtime/option-names.ts"
 import { retryJson, type RetryOptions } from "../../runtime/retry.ts"
@@ -78,6 +78,9 @@ export const refusedAmong = <Options extends object>(
   return stranger === undefined ? undefined : refuse(`/${stranger.name}`, stranger.reason)
 }
 
+/** Who calls from JavaScript has no types to be told by. */
+const isObject = (value: unknown) => typeof value === "object" && value !== null
+
 const noDuration = `not a duration such as "10 seconds"`
 
 const millis = (path: string, duration: Duration.Input): Result.Result<number, SubmitRefused> => {
@@ -88,6 +91,22 @@ const millis = (path: string, duration: Duration.Input): Result.Result<number, S
 /** How long somebody waits, in milliseconds; for ever where nothing is said. */
 export const waitOf = (timeout: Duration.Input | undefined): Result.Result<number, SubmitRefused> =>
   timeout === undefined ? Result.succeed(Number.POSITIVE_INFINITY) : millis("/timeout", timeout)
+
+/** How long to wait. Default: as long as it takes. What is waited for goes on when the time is over. */
+export interface WaitOptions {
+  /** Default: as long as it takes. */
+  readonly timeout?: Duration.Input
+}
+
+const waitNames: Names<WaitOptions> = { timeout: true }
+
+/** The same of what may say it; whoever says it by another name, or by itself, would wait for ever. */
+export const waitIn = (options: WaitOptions | undefined): Result.Result<number, SubmitRefused> => {
+  if (options === undefined || options === null) return waitOf(undefined)
+  if (!isObject(options)) return Result.fail(refuse("", `not an object such as { timeout: "10 seconds" }`))
+  const refused = refusedAmong(options, waitNames)
+  return refused === undefined ? waitOf(options.timeout) : Result.fail(refused)
+}
 
 /** What is no time goes on as it is, for the dispatcher to refuse. */
 const time = (at: Date | string) =>
@@ -103,9 +122,6 @@ const part = <A>(
   value: A | undefined,
   read: (value: A) => Result.Result<unknown, SubmitRefused>
 ) => (value === undefined ? Result.succeed({}) : Result.map(read(value), (read) => ({ [name]: read })))
-
-/** Who calls from JavaScript has no types to be told by. */
-const isObject = (value: unknown) => typeof value === "object" && value !== null
 
 const paced = (path: string, paced: Paced) =>
   isObject(paced)
@@ -170,6 +186,12 @@ const names: Names<SubmitOptions> = {
   traceparent: true,
   tracestate: true
 }
+
+/** What was given in place of a task, if it is none: whatever has no name would be known by none from then on. */
+export const noTask = (task: unknown): SubmitRefused | undefined =>
+  typeof task === "string" || isTaskDefinition(task)
+    ? undefined
+    : refuse("/task", "neither the name of a handler nor what defineTask or defineAgent made")
 
 /** Fails on an option that there is not, and on a duration that is none; everything else is for the dispatcher to check. */
 export const submission = (

@@ -1,5 +1,5 @@
 /** A submitted task in the hands of who submitted it, as effects. */
-import { type Duration, Effect, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import type {
   Dispatcher,
   ResultTimeout,
@@ -11,16 +11,18 @@ import type { TaskNotFound } from "../../actors/dispatch/replies.ts"
 import type { FollowEvent } from "../../actors/follow/follower.ts"
 import { type Follow, type PositionInvalid, readPosition } from "../../actors/follow/follow.ts"
 import type { PayloadUnreadable } from "../../runtime/encryption/key-ring.ts"
+import type { Names } from "../../runtime/option-names.ts"
 import type { StoreError } from "../../runtime/store.ts"
 import type { State, TaskId } from "../../runtime/task.ts"
 import type { Ended } from "../../runtime/view.ts"
 import { TaskFailed } from "./errors.ts"
-import { type Named, type OutputOf, waitOf } from "./submission.ts"
+import { heeded } from "./method-options.ts"
+import { type Named, type OutputOf, waitIn, type WaitOptions } from "./submission.ts"
 
-/** How long to wait. Default: as long as it takes. What is waited for goes on when the time is over. */
-export interface WaitOptions {
-  /** Default: as long as it takes. */
-  readonly timeout?: Duration.Input
+export type { WaitOptions } from "./submission.ts"
+
+interface CancelOptions {
+  readonly reason?: string
 }
 
 /** Where to begin with events. Default: with the first that is kept, or from now on where there are those of all tasks. */
@@ -28,6 +30,17 @@ export interface EventOptions {
   /** The `id` of the last event that was seen. Default: from the first on. */
   readonly after?: string
 }
+
+const eventNames: Names<EventOptions> = { after: true }
+const cancelNames: Names<CancelOptions> = { reason: true }
+
+/** Where to begin, as options say it. */
+export const afterIn = (options: EventOptions | undefined) =>
+  heeded("events", options, eventNames, ({ after }) => Effect.succeed(after))
+
+/** Why it ends, as options say it. */
+export const reasonIn = (options: CancelOptions | undefined) =>
+  heeded("cancel", options, cancelNames, ({ reason }) => Effect.succeed(reason))
 
 /** Why there is no result. */
 export type ResultError =
@@ -119,15 +132,16 @@ export const outputOf = (ended: Ended, id: TaskId): Effect.Effect<unknown, TaskF
 export const tasksOver = (dispatcher: Dispatcher["Service"], follow: Follow["Service"]) => {
   const result = Effect.fnUntraced(function* (id: TaskId, options?: WaitOptions) {
     // Who looks for a task that is there has no error for what is a slip of code.
-    yield* Effect.orDie(Effect.fromResult(waitOf(options?.timeout)))
+    yield* Effect.orDie(Effect.fromResult(waitIn(options)))
     return yield* outputOf(yield* dispatcher.result(id, options?.timeout), id)
   })
 
   const events = (id: TaskId, options?: EventOptions) =>
     Stream.unwrap(
       Effect.gen(function* () {
-        if (options?.after === undefined) return follow.follow(id)
-        const after = yield* Effect.fromResult(readPosition(options.after))
+        const said = yield* afterIn(options)
+        if (said === undefined) return follow.follow(id)
+        const after = yield* Effect.fromResult(readPosition(said))
         return (yield* follow.isOver(id, after)) ? Stream.empty : follow.follow(id, after)
       })
     )
@@ -140,8 +154,8 @@ export const tasksOver = (dispatcher: Dispatcher["Service"], follow: Follow["Ser
         result(id, options),
     cancel:
       ({ id }: Submitted) =>
-      (options?: { readonly reason?: string }) =>
-        dispatcher.cancel(id, options?.reason),
+      (options?: CancelOptions) =>
+        Effect.flatMap(reasonIn(options), (reason) => dispatcher.cancel(id, reason)),
     events:
       ({ id }: Submitted) =>
       (options?: EventOptions) =>

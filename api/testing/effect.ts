@@ -12,12 +12,13 @@ import type { AgentTyped } from "../../runtime/current-agent.ts"
 import { millisOf, written } from "../../runtime/duration.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
+import { type Names, refuseStranger } from "../../runtime/option-names.ts"
 import { Operations } from "../../runtime/operations.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { Store } from "../../runtime/store.ts"
 import { type EventError, Troupe, type WorkOptions } from "../client/effect.ts"
 import type { InvalidTaskId } from "../client/errors.ts"
-import { handlersIn, laidOver, logLevel } from "../client/settings.ts"
+import { handlersIn, knownIn, laidOver, logLevel } from "../client/settings.ts"
 import { type InputOf, type Named, nameOf, type OutputOf } from "../client/submission.ts"
 import type { HandlerRun } from "./spy.ts"
 import { makeTime, type Time } from "./time.ts"
@@ -59,6 +60,15 @@ export interface TestOptions {
   readonly queues?: WorkOptions["queues"]
   /** Laid over the defaults; the environment says nothing here. */
   readonly settings?: Partial<SettingsShape>
+}
+
+const names: Names<TestOptions> = {
+  handlers: true,
+  now: true,
+  patience: true,
+  seed: true,
+  queues: true,
+  settings: true
 }
 
 /** A run of a handler; of an agent, the handling of a message, each of which has types of its own. */
@@ -177,7 +187,9 @@ const makeControls = Effect.fnUntraced(function* (time: Time) {
     )
   }).pipe(Effect.orDie)
 
-  const idle: TestControls["idle"] = Effect.fnUntraced(function* ({ within = idleDefault } = {}) {
+  const idle: TestControls["idle"] = Effect.fnUntraced(function* (options = {}) {
+    refuseStranger("idle: ", options, { within: true })
+    const { within = idleDefault } = options
     const until = clock.now() + (yield* readDuration(within))
     yield* settle
     while (true) {
@@ -230,6 +242,7 @@ export class TestTroupe extends Context.Service<TestTroupe, TestControls>()("tro
   static readonly layer = (options: TestOptions) =>
     Layer.unwrap(
       Effect.gen(function* () {
+        yield* Effect.fromResult(knownIn(options, names))
         const { now = startDefault, patience = patienceDefault, queues, seed = 1 } = options
         const handlers = yield* Effect.fromResult(handlersIn(options.handlers))
         const time = makeTime({

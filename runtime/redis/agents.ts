@@ -101,7 +101,7 @@ const make = Effect.gen(function* () {
           number,
           Array<string>
         ]
-        const fields = standingFields.flatMap((field, k) => (values[k] == null ? [] : [[field, values[k]]]))
+        const fields = standingFields.flatMap((field, k) => (values[k] === null ? [] : [[field, values[k]]]))
         return standingOf(Object.fromEntries(fields) as Fields, waiting, taken)
       })
     }).pipe(during("Agents.survey"))

@@ -97,6 +97,30 @@ const withNamed = (module: Module, text: string): string => {
   return texts.join("\n\n")
 }
 
+const withoutComments = (text: string) => text.replaceAll(/\/\*[^]*?\*\//g, "")
+
+/** What a declaration names of other modules of ours. What it names of packages, those tell themselves. */
+export const namedBy = ({ file, text }: Exported, folders: Folders): ReadonlyArray<Exported> => {
+  const from = path.join(folders.declarations, file.replace(/\.ts$/, ".d.ts"))
+  const code = withoutComments(text)
+  const words = new Set(code.match(/\w+/g))
+  return read(from).parsed.program.body.flatMap((statement) => {
+    if (statement.type !== "ImportDeclaration" || !statement.source.value.startsWith(".")) return []
+    const names = statement.specifiers.flatMap((specifier) => {
+      const local = specifier.local.name
+      if (!words.has(local)) return []
+      if (specifier.type === "ImportNamespaceSpecifier") {
+        return [...code.matchAll(new RegExp(`\\b${local}\\.(\\w+)`, "g"))].map(([, name]) => name!)
+      }
+      return specifier.type === "ImportSpecifier" && specifier.imported.type === "Identifier"
+        ? [specifier.imported.name]
+        : []
+    })
+    const source = declarationFile(from, statement.source.value)
+    return names.flatMap((name) => find(source, name, folders))
+  })
+}
+
 const kindOf = ({ type }: Statement): Exported["kind"] => {
   if (type === "ClassDeclaration") return "class"
   return type === "TSInterfaceDeclaration" || type === "TSTypeAliasDeclaration" ? "type" : "value"

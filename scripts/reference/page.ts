@@ -19,12 +19,17 @@ const sorted = (all: ReadonlyArray<Exported>) => {
     })
 }
 
-/** `elsewhere` are names that it shares with modules whose pages tell of them. */
-export const pageOf = (
-  module: string,
-  here: ReadonlyArray<Exported>,
-  elsewhere: ReadonlyArray<readonly [name: string, module: string]>
-): string => {
+/** What a page tells of. */
+export interface Told {
+  /** What the module exports. */
+  readonly here: ReadonlyArray<Exported>
+  /** What that is made of, which no module exports. */
+  readonly named: ReadonlyArray<Exported>
+  /** Names that it shares with modules whose pages tell of them. */
+  readonly elsewhere: ReadonlyArray<readonly [name: string, module: string]>
+}
+
+export const pageOf = (module: string, { elsewhere, here, named }: Told): string => {
   const sections = (["value", "class", "type"] as const).flatMap((kind) => {
     const some = sorted(here.filter((one) => one.kind === kind))
     return some.length === 0 ? [] : [`## ${headings[kind]}`, ...some.map(entryOf)]
@@ -34,6 +39,13 @@ export const pageOf = (
     `# ${module}`,
     `\`import { … } from "${module}"\`. Made from the comments in the sources by \`bun run reference\`; [library.md](../library.md) tells how they go together.`,
     ...sections,
+    ...(named.length === 0
+      ? []
+      : [
+          "## What these name",
+          "It is not exported: it is what the above takes, gives or is made of.",
+          ...sorted(named).map(entryOf)
+        ]),
     ...[...shared].flatMap(([where, names]) => [
       `## As in ${where}`,
       `[${where}](${where.replaceAll("/", "-")}.md) tells of them: ${[...new Set(names.map(([name]) => name))]

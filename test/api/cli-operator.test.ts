@@ -162,6 +162,22 @@ describe("troupe dead", () => {
     expect((await library.dead.list()).dead).toEqual([])
   })
 
+  does("does nothing where one that is named is not there, or has not failed", async (system) => {
+    const { failed, library, submitted, troupe } = system
+    const [one] = await failed(1)
+    const [waiting] = await submitted(1)
+    const missing = { code: 3, stdout: "", stderr: expect.stringContaining(`there is no task ${absent}`) }
+
+    expect(await troupe(["dead", "retry", one!, absent])).toEqual(missing)
+    expect(await troupe(["dead", "purge", one!, absent, "--yes"])).toEqual(missing)
+    expect(await troupe(["dead", "retry", one!, waiting!])).toEqual({
+      code: 4,
+      stdout: "",
+      stderr: `troupe: ${waiting} is queued; only failed tasks can be retried\n`
+    })
+    expect((await library.dead.list()).dead.map(({ id }) => String(id))).toEqual([one!])
+  })
+
   does("drops nothing until it is told so", async ({ failed, library, troupe }) => {
     await failed(2)
 

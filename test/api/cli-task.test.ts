@@ -119,12 +119,35 @@ describe("the program troupe", () => {
       expect(stderr).toContain(stdout.trimEnd())
     })
 
+    does("tells what is refused by the flags that said it", async () => {
+      const refusals: ReadonlyArray<readonly [flags: string, complaint: string]> = [
+        ["--expires 1s --delay 10s", "--expires: is over before the task is due"],
+        ["--delay 10s --run-at 2040-01-01T00:00:00Z", "--run-at: give either --delay or --run-at"],
+        ["--attempts 0", "--attempts: Expected a value between 1 and 1000"],
+        ["--cache-for 0s", "--cache-for: Expected a value between 1 and 315360000000 milliseconds"],
+        ["--queue A", "--queue: "]
+      ]
+
+      for (const [flags, complaint] of refusals) {
+        const run = await troupe(["submit", "shop.add", "--input", `{"a":1,"b":2}`, ...flags.split(" ")])
+        expect(run).toMatchObject({
+          code: 4,
+          stderr: expect.stringContaining(`troupe: the task is refused:\n  ${complaint}`)
+        })
+      }
+      const { stderr } = await troupe(["schedules", "create", "shop.add", "--input", `{"a":1,"b":2}`])
+      expect(stderr).toBe(
+        "troupe: the schedule is refused:\n  --cron: say when it is due: give one of --cron, --every and --at\n"
+      )
+    })
+
     does("refuses flags that cannot be", async () => {
       for (const flags of [
         ["--unique-key", "k"],
         ["--debounce", "10s"],
         ["--throttle", "k=soon"],
-        ["--unique", "later"]
+        ["--unique", "later"],
+        ["--wait-ms=-5"]
       ]) {
         expect((await troupe(["submit", "shop.add", ...flags])).code).toBe(2)
       }
@@ -305,6 +328,28 @@ describe("the program troupe", () => {
         stderr: `troupe: there is no task ${absent}; it may be past its retention\n`
       })
     })
+
+    does(
+      "and others find nothing by what cannot be an id, and do nothing to what comes before it",
+      async () => {
+        const { id } = await system.submit(shop.add, { a: 1, b: 2 }, { delay: "1 hour" })
+
+        const runs = await Promise.all([
+          ...["status", "result", "tail"].map((command) => troupe([command, "nope"])),
+          ...["cancel", "retry", "dead retry"].map((command) => troupe([...command.split(" "), id, "nope"]))
+        ])
+
+        expect(runs).toEqual(
+          runs.map(() => ({
+            code: 3,
+            stdout: "",
+            stderr: `troupe: "nope" is no task id, which looks like ${absent}\n`
+          }))
+        )
+        expect(await system.task(id)).toMatchObject({ state: "scheduled" })
+        await system.cancel(id)
+      }
+    )
   })
 
   describe("troupe result", () => {

@@ -19,7 +19,7 @@ describe("the program troupe", () => {
       const runs = await Promise.all([
         troupe(["submti"]),
         troupe(["submit", "shop.add", "--iput", "1"]),
-        troupe(["status", "7"]),
+        troupe(["submit", "shop.add", "--wait-ms=-5"]),
         troupe(["tail", absent, "--after", "7"]),
         troupe(["result", absent, "--wait", "soon"]),
         troupe(["submit", "shop.add", "--input", "1", "-"]),
@@ -30,7 +30,7 @@ describe("the program troupe", () => {
       const complaints: ReadonlyArray<string> = [
         `Unknown subcommand "submti" for "troupe"; did you mean submit?\nsee troupe --help`,
         "Unrecognized flag: --iput in command troupe submit; did you mean --input?\nsee troupe submit --help",
-        `Invalid value for argument <id>: "7". Expected: a task id such as ${absent}\nsee troupe status --help`,
+        `Invalid value for flag --wait-ms: "-5". Expected: a whole number from 0\nsee troupe submit --help`,
         `Invalid value for flag --after: "7". Expected: the id of an event, such as 1-17\nsee troupe tail --help`,
         `Invalid value for flag --wait: "soon". Expected: a duration such as 10s or 5m\nsee troupe result --help`,
         "give one of --input, --input-file and -\nsee troupe submit --help",

@@ -52,7 +52,11 @@ describe("a connection", () => {
         () => connect({ ...options, settings: { ...options.settings, retenton: 1 } } as object),
         "retenton: there is no such option; did you mean retention?"
       ],
-      [() => http({ redisUrl: url } as object), "redisUrl: there is no such option"]
+      [() => http({ redisUrl: url } as object), "redisUrl: there is no such option"],
+      [
+        () => testTroupe({ handlers: [ok], quues: { default: 1 } } as Parameters<typeof testTroupe>[0]),
+        "quues: there is no such option; did you mean queues?"
+      ]
     ]
 
     for (const [ask, message] of refusals) {
@@ -73,6 +77,84 @@ describe("a connection", () => {
       expect(await rejection(task.result({ timeout }))).toMatchObject({ faults: [{ path: "/timeout" }] })
     }
     expect((await troupe.queues.get("default")).depth.normal).toBe(1)
+  })
+
+  test("refuses to wait by another name than timeout, which would be for ever", async () => {
+    await using troupe = await connect(options)
+    const task = await troupe.submit(ok, null)
+    const other = { timeoutMs: 50 } as object
+    const message = "there is no such option; did you mean timeout?"
+
+    for (const wait of [
+      task.result(other),
+      troupe.result(task.id, other),
+      troupe.ask(ok, null, other),
+      troupe.agent("none", "k").ask("m", null, other)
+    ]) {
+      expect(await rejection(wait)).toMatchObject({ faults: [{ path: "/timeoutMs", message }] })
+    }
+    expect(await rejection(task.result(50 as {}))).toMatchObject({ _tag: "SubmitRefused" })
+    await using tested = await testTroupe({ handlers: [ok] })
+    expect(await rejection(tested.idle({ withn: "1 day" } as object))).toMatchObject({
+      message: "idle: withn: there is no such option; did you mean within?"
+    })
+  })
+
+  test("refuses an option that a method has not, before it waits, pauses or destroys", async () => {
+    const never = defineTask({
+      name: "never",
+      retry: { attempts: 1 },
+      run: () => {
+        throw new Error("no")
+      }
+    })
+    await using troupe = await connect({ ...options, handlers: [never] })
+    const task = await troupe.submit(never, null)
+    await using _ = await troupe.work()
+    await rejection(task.result())
+    const dry = { dryRn: true } as object
+    const after = { aftr: "1-1" } as object
+    const calls: ReadonlyArray<readonly [call: () => Promise<unknown>, message: string]> = [
+      [
+        () => Array.fromAsync(task.events(after)),
+        "events: aftr: there is no such option; did you mean after?"
+      ],
+      [
+        () => Array.fromAsync(troupe.events({}, after)),
+        "events: aftr: there is no such option; did you mean after?"
+      ],
+      [() => troupe.dead.purge({}, dry), "dead.purge: dryRn: there is no such option; did you mean dryRun?"],
+      [() => troupe.dead.purge({}, true as {}), "dead.purge: the options are no object but true"],
+      [() => troupe.dead.retry({}, dry), "dead.retry: dryRn: there is no such option; did you mean dryRun?"],
+      [
+        () => troupe.queues.purge("default", dry),
+        "queues.purge: dryRn: there is no such option; did you mean dryRun?"
+      ],
+      [
+        () => troupe.queues.move("default", { to: "other" }, dry),
+        "queues.move: dryRn: there is no such option; did you mean dryRun?"
+      ],
+      [
+        () => troupe.queues.pause("default", { kye: "k" } as object),
+        "queues.pause: kye: there is no such option; did you mean key?"
+      ],
+      [
+        () => task.cancel({ reasn: "no" } as object),
+        "cancel: reasn: there is no such option; did you mean reason?"
+      ],
+      [
+        () => troupe.stats({ minute: 5 } as object),
+        "stats: minute: there is no such option; did you mean minutes?"
+      ]
+    ]
+
+    for (const [call, message] of calls) {
+      const refused = await rejection(call())
+      expect(refused).toBeInstanceOf(TypeError)
+      expect(refused).toMatchObject({ message })
+    }
+    expect((await troupe.dead.list()).dead.map(({ id }) => id)).toEqual([task.id])
+    expect((await troupe.queues.get("default")).paused).toBe(false)
   })
 
   test("is refused for queues that the setting could not be", async () => {
@@ -101,6 +183,27 @@ describe("a connection", () => {
 
     await using _ = await troupe.work({ queues: { default: 10_000 } })
     expect(await troupe.ask(ok, {})).toBe("done")
+  })
+
+  test("is refused for handlers that are none", async () => {
+    const refusals: ReadonlyArray<readonly [handlers: unknown, reason: string]> = [
+      ["folder", `"folder" is no list of definitions; a folder of them is named by settings.handlers`],
+      [{ ok }, "not a list of definitions"],
+      [[ok, { name: "x", run: ok }], "number 2 of them was made by neither defineTask nor defineAgent"],
+      [[undefined], "number 1 of them was made by neither defineTask nor defineAgent"]
+    ]
+
+    for (const [given, reason] of refusals) {
+      const handlers = given as ReadonlyArray<typeof ok>
+      for (const refused of [
+        await rejection(connect({ ...options, handlers })),
+        await rejection(testTroupe({ handlers })),
+        await rejection(http({ handlers, settings: { redisUrl: Redacted.make(redisUrl), log: "None" } }))
+      ]) {
+        expect(refused).toBeInstanceOf(SettingsError)
+        expect(refused).toMatchObject({ setting: "handlers", reason })
+      }
+    }
   })
 
   test("is refused for two handlers of one name, and takes one that is said twice", async () => {
@@ -147,6 +250,54 @@ describe("a submit", () => {
     })
     const { id } = await troupe.submit(ok, {}, { delay: undefined as never, priority: "high" })
     expect(await troupe.task(id)).toMatchObject({ priority: "high" })
+  })
+
+  test("is refused for what is neither a name nor a definition, and names are found as before", async () => {
+    await using troupe = await connect(options)
+    const reason = "neither the name of a handler nor what defineTask or defineAgent made"
+
+    for (const none of [undefined, null, 7, {}, { name: 7 }]) {
+      expect(await rejection(troupe.submit(none as unknown as string, {}))).toMatchObject({
+        faults: [{ path: "/task", message: reason }]
+      })
+      expect(
+        await rejection(troupe.agent((none ?? {}) as unknown as string, "k").tell("m", {}))
+      ).toMatchObject({
+        message: `/task: ${reason}`
+      })
+    }
+    expect(await rejection(troupe.submit("okk", {}))).toMatchObject({ _tag: "UnknownHandler", nearest: "ok" })
+  })
+
+  test("and a schedule are told what is wrong by the names of options", async () => {
+    await using troupe = await connect(options)
+    const hour = { delay: "1 hour" } as const
+    const between = (min: number, max: number) => `Expected a value between ${min} and ${max} milliseconds`
+    const refusals: ReadonlyArray<readonly [options: SubmitOptions, path: string, message: string]> = [
+      [{ ...hour, expires: "1 second" }, "/expires", "is over before the task is due"],
+      [{ ...hour, deadline: "1 second" }, "/deadline", "is over before the task is due"],
+      [{ ...hour, runAt: "2040-01-01T00:00:00Z" }, "/runAt", "give either delay or runAt"],
+      [{ timeout: 0 }, "/timeout", between(1, 315_360_000_000)],
+      [{ cache: { for: 0 } }, "/cache/for", between(1, 315_360_000_000)],
+      [{ retry: { backoff: { base: -1 } } }, "/retry/backoff/base", between(0, 86_400_000)]
+    ]
+
+    for (const [said, path, message] of refusals) {
+      const fault = { faults: [{ path, message }] }
+      expect(await rejection(troupe.submit(ok, {}, said))).toMatchObject(fault)
+      const [one] = await troupe.submitAll([{ task: ok, input: {}, ...said }])
+      expect(one).toMatchObject({ status: "rejected", reason: fault })
+      const { timeout, ...others } = said
+      if (timeout === undefined) {
+        expect(await rejection(troupe.ask(ok, {}, { ...others, timeout: "1 second" }))).toMatchObject(fault)
+      }
+    }
+    expect(await rejection(troupe.schedules.create(ok, {}, {}))).toMatchObject({
+      faults: [{ path: "/cron", message: "say when it is due: give one of cron, every and at" }]
+    })
+    expect(await rejection(troupe.schedules.create(ok, {}, { every: 5 }))).toMatchObject({
+      faults: [{ path: "/every", message: between(1_000, 315_360_000_000) }]
+    })
   })
 
   test("is refused for whatever of its retry policy is not known or cannot be, by its name here", async () => {

@@ -147,7 +147,7 @@ describe("troupe schedules", () => {
     const schedules = (...args: ReadonlyArray<string>) => troupe(["schedules", ...args])
     expect(await schedules("create", "shop.add", "--cron", "99 * * * *")).toMatchObject({
       code: 4,
-      stderr: expect.stringContaining("the schedule is refused:\n  /cron: ")
+      stderr: expect.stringContaining("the schedule is refused:\n  --cron: ")
     })
   }, 60_000)
 })

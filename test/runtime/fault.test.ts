@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test"
-import { Cause, Schema } from "effect"
+import { Cause, Data, Schema } from "effect"
 import { describe as describeError, inOneLine, unfinished, unfinishedCause } from "../../runtime/fault.ts"
 import { ChildFailed, Fatal, RetryAfter, Snooze, StepChanged, StepTooLarge } from "../../runtime/handler.ts"
 import type { TaskError } from "../../runtime/task.ts"
 
+class Closed extends Data.TaggedError("Closed")<{ readonly at: number; readonly body?: unknown }> {}
 class Gone extends Schema.TaggedError<Gone>()("Gone", { id: Schema.Int }) {}
 
 const causesOf = (error: TaskError): ReadonlyArray<TaskError> =>
@@ -30,6 +31,18 @@ describe("an error, as it is kept,", () => {
     })
     expect(describeError("just text")).toEqual({ type: "Error", message: "just text" })
     expect(describeError(undefined)).toEqual({ type: "Error", message: "undefined" })
+  })
+
+  test("tells its fields, where it has no message", () => {
+    expect(describeError(new Gone({ id: 3 }))).toMatchObject({ type: "Gone", message: `{"id":3}` })
+    expect(describeError(new Closed({ at: 7 }))).toMatchObject({ type: "Closed", message: `{"at":7}` })
+    expect(describeError(new Error("", { cause: new Gone({ id: 3 }) }))).toMatchObject({
+      message: "",
+      cause: { message: `{"id":3}` }
+    })
+    expect(describeError(Object.assign(new Error("said"), { code: 7 })).message).toBe("said")
+    expect(describeError(new Closed({ at: 7, body: "x".repeat(1_000_000) })).message).toHaveLength(4_097)
+    expect(describeError(new Closed({ at: 7, body: 7n })).message).toBe("")
   })
 
   test("keeps what caused it, each with a message and a stack of its own", () => {

@@ -237,7 +237,6 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
 
   describe(`a child in another partition, in ${name}`, () => {
     promise("leaves a message for its parent, which wakes when it is told", function* () {
-      const store = yield* Store
       const parent = yield* aRun()
       const child = yield* aChildElsewhere(parent)
       yield* turn("w", { settled: [wait(parent, child.id)] })
@@ -251,7 +250,6 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
     })
 
     promise("may be told of again and again", function* () {
-      const store = yield* Store
       const parent = yield* aRun()
       const child = yield* aChildElsewhere(parent)
       const [other] = yield* adopted(parent, 1)
@@ -270,7 +268,6 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
     })
 
     promise("that was told of before its parent waits is not waited for", function* () {
-      const store = yield* Store
       const parent = yield* aRun()
       const child = yield* aChildElsewhere(parent)
       yield* childEnded(idOf(parent), child.id)

@@ -229,6 +229,35 @@ for (const [store, system] of [
       }).pipe(Effect.provide(system([chatty])))
     })
 
+    it.live("refuses a line of a level that there is not, and lets the run go on", () => {
+      const levelFirst = (log: TaskContext["log"]) => log("info", "a text" as "info")
+      const swapped = defineTask({
+        name: "swapped",
+        run: (_, ctx) => {
+          void levelFirst(ctx.log)
+          return levelFirst(ctx.log).catch((error: unknown) => error)
+        }
+      })
+      const swappedEffect = defineTask.effect({
+        name: "swapped-effect",
+        run: () => CurrentTask.use(({ log }) => Effect.flip(log("info", "toString" as "info")))
+      })
+      const reason = (level: string) =>
+        `log: the level, "${level}", is none of debug, info, warn, error; it is the second argument, after the message`
+      return Effect.gen(function* () {
+        const { ask } = yield* dispatcher
+
+        expect(yield* ask({ name: "swapped" })).toMatchObject({
+          state: "succeeded",
+          output: { _tag: "EventRefused", reason: reason("a text") }
+        })
+        expect(yield* ask({ name: "swapped-effect" })).toMatchObject({
+          state: "succeeded",
+          output: { _tag: "EventRefused", reason: reason("toString") }
+        })
+      }).pipe(Effect.provide(system([swapped, swappedEffect])))
+    })
+
     it.live("refuses what a run writes after its end", () => {
       let kept: TaskContext | undefined
       const leaky = defineTask({ name: "leaky", run: (_, ctx) => void (kept = ctx) })
