@@ -24,10 +24,10 @@ export const accessKeysOfAllMax = 10_000
 /** How long a key is there after it was revoked or has expired, where there is room, in milliseconds. */
 export const endedKeptMs = 30 * 86_400_000
 
-/** How many entries of the audit log are kept; older ones go. */
+/** How many entries of the audit log are kept, of all tenants together. */
 export const auditMax = 100_000
 
-/** How long the audit log outlives its newest entry, in milliseconds. */
+/** How long an entry of the audit log is kept at most, in milliseconds. */
 export const auditKeptMs = 365 * 86_400_000
 
 /** So many requests in so long; as many may come at once. */
@@ -130,8 +130,12 @@ export class Access extends Context.Service<
     /** Uses one of a key's requests, if there is one. */
     readonly spend: (id: string, rate: Rate) => Effect.Effect<Allowance, StoreError>
 
+    /**
+     * Keeps an entry, for `auditKeptMs` at most. Where there are `auditMax`, the oldest goes of the tenant that has the most:
+     * whatever one notes, of those who have less none goes.
+     */
     readonly note: (entry: AuditEntry) => Effect.Effect<void, StoreError>
-    /** Up to `most` entries older than one, the newest first. */
+    /** Up to `most` entries older than one, which may be gone itself; the newest first. */
     readonly noted: (
       before: string | undefined,
       most: number

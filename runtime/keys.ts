@@ -63,7 +63,9 @@
  * | `access`           | hash   | id → JSON of an access key; `salt`                       | field: a while after its end |
  * | `ticket:<digest>`  | string | JSON of what a ticket is good for                        | taken, or after seconds      |
  * | `rate:<key>`       | hash   | what is left of a key's requests, and since when         | all of it is there again     |
- * | `audit`            | stream | JSON of what operators did                               | a year after the newest      |
+ * | `audit`            | stream | JSON of what operators did, and whose it is              | entry: after a year          |
+ * | `auditShares`      | zset   | tenant → how many entries of `audit` are its             | a year after the newest      |
+ * | `audited:<tenant>` | list   | their ids, the oldest left                               | a year after its newest      |
  */
 import { lanes, type Partition } from "./task.ts"
 
@@ -99,6 +101,7 @@ const fixed = [
   "scheduleTimes",
   "access",
   "audit",
+  "auditShares",
   "lifecycle",
   "lives"
 ] as const
@@ -124,7 +127,8 @@ const families = [
   "agent",
   "slots",
   "ticket",
-  "rate"
+  "rate",
+  "audited"
 ] as const
 
 export type PartitionKeys = { readonly base: string } & {

@@ -34,7 +34,7 @@ import {
 import type { TaskView } from "../../runtime/view.ts"
 import { boxOf } from "../dispatch/box.ts"
 import { type QueryRefused, reader, refuseField } from "./fields.ts"
-import type { Finder, Match } from "./finder.ts"
+import type { Finder, Whole } from "./finder.ts"
 import type { Search } from "./query.ts"
 import { partitionNamed } from "./queues.ts"
 import type { Count } from "./revival.ts"
@@ -110,7 +110,7 @@ export const makeMover = Effect.fnUntraced(function* (finder: Finder) {
 
   /** The copy, or `undefined` when this process cannot tell which box it waits in. */
   const prepare = Effect.fnUntraced(function* (
-    { found, id }: Match,
+    { found, id }: Whole,
     task: Envelope
   ): Effect.fn.Return<NewTask | undefined> {
     const { header } = decodeRecord(found.record)
@@ -132,7 +132,7 @@ export const makeMover = Effect.fnUntraced(function* (finder: Finder) {
   })
 
   /** Whether it may move: it has not started, nobody waits for it as its parent, and its box is known. */
-  const movable = Effect.fnUntraced(function* (match: Match) {
+  const movable = Effect.fnUntraced(function* (match: Whole) {
     const { header, json } = decodeRecord(match.found.record)
     const { kind } = match.found.place
     if (header.letter !== "Q" || header.run !== 1 || (kind !== "lane" && kind !== "later")) return undefined
@@ -162,7 +162,7 @@ export const makeMover = Effect.fnUntraced(function* (finder: Finder) {
       Effect.catchTag("AgentQuarantined", Effect.die)
     )
 
-  const moveOne = Effect.fnUntraced(function* (match: Match, to: Partition) {
+  const moveOne = Effect.fnUntraced(function* (match: Whole, to: Partition) {
     const copy = yield* movable(match)
     if (copy === undefined) return false
     const { id } = match
@@ -177,7 +177,7 @@ export const makeMover = Effect.fnUntraced(function* (finder: Finder) {
   })
 
   /** Makes the copy that a task which was cancelled for it does not have. */
-  const resumeOne = Effect.fnUntraced(function* (match: Match, to: Partition) {
+  const resumeOne = Effect.fnUntraced(function* (match: Whole, to: Partition) {
     const { record } = match.found
     const ulid = ulidOfId(match.id)
     if (!wasMoved(record, reasonOf(idIn(to, ulid)))) return false
@@ -194,12 +194,12 @@ export const makeMover = Effect.fnUntraced(function* (finder: Finder) {
   /** The tasks of a list, read anew, as many at a time as are on their way. */
   const each = Effect.fnUntraced(function* <E>(
     ids: ReadonlyArray<TaskId>,
-    one: (match: Match) => Effect.Effect<boolean, E>
+    one: (match: Whole) => Effect.Effect<boolean, E>
   ) {
     const done = yield* Effect.forEach(
       ids,
       (id) =>
-        Effect.flatMap(finder.readAll(partitionOfId(id), [id]), ([match]) =>
+        Effect.flatMap(finder.readOne(id), (match) =>
           match === undefined ? Effect.succeed(false) : one(match)
         ),
       { concurrency }

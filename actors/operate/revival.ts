@@ -26,6 +26,7 @@ import { makeOwnership } from "../dispatch/ownership.ts"
 import { type ErrorGroup, groupOf, groupsOf, revivalOf } from "./dead-letters.ts"
 import { QueryRefused, refuseField } from "./fields.ts"
 import { type Finder, listed, type Match } from "./finder.ts"
+import { afterPortion, noPortions } from "./portion.ts"
 import { SubmitRefused } from "../dispatch/new-task.ts"
 import { inputMax } from "../dispatch/preparation.ts"
 import {
@@ -72,7 +73,7 @@ export interface RetryOptions {
   readonly input?: { readonly value: unknown }
 }
 
-/** How many dead letters are read and put back in one go. */
+/** How many dead letters are read and put back in one go, at most. */
 const batchMax = 50
 
 const isMeant = (filter: DeadFilter) => {
@@ -133,12 +134,12 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
     if (ids === undefined) return yield* finder.all(searchOf(filter))
     const named = yield* Effect.fromResult(readIds(ids))
     const byPartition = Map.groupBy(named, partitionOfId)
-    const found = yield* Effect.forEach(byPartition, ([partition, some]) => finder.readAll(partition, some))
     const tenant = yield* Tenant
-    return found
-      .flat()
-      .filter(({ view }) => isOwn(view.tenant, tenant) && view.state === "failed" && isMeant(filter)(view))
-      .map(({ id }) => id)
+    const fits = isMeant(filter)
+    const found = yield* Effect.forEach(byPartition, ([partition, some]) =>
+      finder.among(partition, some, (view) => isOwn(view.tenant, tenant) && fits(view))
+    )
+    return found.flat().map(({ id }) => id)
   })
 
   const checkInput = Effect.fnUntraced(function* (
@@ -187,9 +188,13 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
     let left = 0
     // The oldest first, as they were submitted: those of one key go in that order again.
     for (const [partition, some] of Map.groupBy([...ids].sort(), partitionOfId)) {
-      for (let at = 0; at < some.length; at += batchMax) {
-        const piece = some.slice(at, at + batchMax)
+      let portions = noPortions
+      for (let at = 0; at < some.length;) {
+        const piece = some.slice(at, at + Math.min(batchMax, portions.next))
         const found = yield* store.read(partition, piece.map(ulidOfId))
+        const characters = found.reduce((sum, one) => sum + (one?.record.length ?? 0), 0)
+        portions = afterPortion(portions, piece.length, characters)
+        at += piece.length
         const revivals: Array<Revival> = []
         for (const [k, id] of piece.entries()) {
           const record = found[k]?.record
@@ -215,7 +220,7 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
     const ids = yield* idsOf(selection)
     if (options.input !== undefined) {
       for (const id of ids) {
-        const [match] = yield* finder.readAll(partitionOfId(id), [id])
+        const match = yield* finder.readOne(id)
         if (match !== undefined) yield* checkInput(match.view.name, options.input.value)
       }
     }
@@ -241,7 +246,7 @@ export const makeDeadLetters = Effect.fnUntraced(function* (finder: Finder) {
     id: TaskId,
     options: RetryOptions = {}
   ): Effect.fn.Return<void, TaskNotFound | NotRetryable | SubmitRefused | UnknownHandler | StoreError> {
-    const [match] = yield* finder.readAll(partitionOfId(id), [id])
+    const match = yield* finder.readOne(id)
     if (match === undefined) return yield* new TaskNotFound({ id })
     yield* ownership.checkRecord(id, match.found.record)
     const { found, view } = match

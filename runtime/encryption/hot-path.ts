@@ -9,15 +9,7 @@ import type { Store, TaskEvent } from "../store.ts"
 import { idIn, type Partition, runOfEntry, type TaskId, ulidOfEntry } from "../task.ts"
 import type { Claim } from "../turn.ts"
 import type { KeyRing } from "./key-ring.ts"
-import {
-  eventPlace,
-  openEvent,
-  openHint,
-  openNote,
-  sealNote,
-  sealSettlement,
-  sealTask
-} from "./payloads.ts"
+import { eventPlace, openEvent, openHint, openNote, sealNote, sealSettlement, sealTask } from "./payloads.ts"
 import { openEnded, openRecord, sealReason } from "./records.ts"
 
 export const storeOver = (ring: KeyRing, store: Store["Service"]): Store["Service"] => {

@@ -5,6 +5,7 @@ import {
   Access,
   accessKeysMax,
   accessKeysOfAllMax,
+  auditKeptMs,
   auditMax,
   decodeKey,
   encodeKey,
@@ -20,10 +21,15 @@ interface Ticket {
   readonly until: number
 }
 
+/** The number under which an entry was noted. */
+const orderOf = (id: string): number => Number(id.slice(id.indexOf("-") + 1))
+
 const make = Effect.gen(function* () {
   const keys = new Map<string, StoredKey>()
   const tickets = new Map<string, Ticket>()
+  /** The oldest first. */
   const log: Array<StoredAudit> = []
+  const shares = new Map<string, number>()
   let salt = ""
   let noted = 0
   const spend = yield* Effect.provide(makeSpend, RateLimiter.layerStoreMemory)
@@ -40,6 +46,21 @@ const make = Effect.gen(function* () {
     }
     return true
   }
+
+  const dropOldestOf = (tenant: string) => {
+    const at = log.findIndex((entry) => entry.tenant === tenant)
+    if (at === 0) log.shift()
+    else log.splice(at, 1)
+    const left = (shares.get(tenant) ?? 0) - 1
+    if (left > 0) shares.set(tenant, left)
+    else shares.delete(tenant)
+  }
+
+  /** The tenant with the most entries; of several the last by name. */
+  const largest = (): string =>
+    [...shares].reduce((one, other) =>
+      other[1] > one[1] || (other[1] === one[1] && other[0] > one[0]) ? other : one
+    )[0]
 
   return Access.of({
     find: (id) => Effect.sync(() => ({ found: keys.get(id), any: salt !== "", salt })),
@@ -68,15 +89,18 @@ const make = Effect.gen(function* () {
       }),
     spend,
     note: (entry) =>
-      Effect.sync(() => {
+      Effect.map(Clock.currentTimeMillis, (now) => {
         noted += 1
-        log.unshift({ ...entry, id: `${entry.at}-${noted}` })
-        if (log.length > auditMax) log.pop()
+        log.push({ ...entry, id: `${entry.at}-${noted}` })
+        shares.set(entry.tenant, (shares.get(entry.tenant) ?? 0) + 1)
+        while (log[0]!.at < now - auditKeptMs && log.length > 1) dropOldestOf(log[0]!.tenant)
+        if (log.length > auditMax) dropOldestOf(largest())
       }),
     noted: (before, most) =>
       Effect.sync(() => {
-        const from = before === undefined ? 0 : log.findIndex(({ id }) => id === before) + 1
-        return before !== undefined && from === 0 ? [] : log.slice(from, from + most)
+        const isOlder = ({ id }: StoredAudit) => before === undefined || orderOf(id) < orderOf(before)
+        const end = log.findLastIndex(isOlder) + 1
+        return log.slice(Math.max(0, end - most), end).toReversed()
       })
   })
 })

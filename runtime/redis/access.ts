@@ -78,7 +78,7 @@ const make = Effect.gen(function* () {
       ),
     spend,
     note: (entry) =>
-      run("audit-append", [JSON.stringify(entry), auditMax, auditKeptMs]).pipe(
+      run("audit-append", [JSON.stringify(entry), entry.tenant, auditMax, auditKeptMs]).pipe(
         Effect.asVoid,
         during("Access.note")
       ),

@@ -1,4 +1,4 @@
-/** What is stored of keys, on both stores. */
+/** What is stored of keys, and of what operators did, on both stores. */
 import { describe, expect } from "bun:test"
 import { Clock, Effect, Layer } from "effect"
 import {
@@ -7,8 +7,12 @@ import {
   accessKeysMax,
   accessKeysOfAllMax,
   accessPartition,
+  type AuditEntry,
+  auditKeptMs,
+  auditMax,
   encodeKey,
-  endedKeptMs
+  endedKeptMs,
+  type StoredAudit
 } from "../../runtime/access.ts"
 import { partitionKeys } from "../../runtime/keys.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
@@ -45,6 +49,39 @@ const makingAll = (howMany: number, more: (at: number) => Partial<AccessKey> = (
   )
 const isThere = (id: string) =>
   Access.use(({ find }) => Effect.map(find(id), ({ found }) => found !== undefined))
+
+const anEntry = (tenant: string, on: string, at = Date.now()): AuditEntry => ({
+  at,
+  tenant,
+  who: "k",
+  role: "operate",
+  what: "pauseQueue",
+  on,
+  outcome: "done"
+})
+
+/** Notes so many things that a tenant did, the last ones under the highest numbers. */
+const noting = (tenant: string, howMany: number) =>
+  Access.use(({ note }) =>
+    Effect.forEach(
+      Array.from({ length: howMany }, (_, at) => anEntry(tenant, `/${tenant}/${at}`)),
+      note,
+      { concurrency: 500, discard: true }
+    )
+  )
+
+/** The whole log, read in pages. */
+const wholeLog = Effect.gen(function* () {
+  const { noted } = yield* Access
+  const entries: Array<StoredAudit> = []
+  let before: string | undefined
+  while (true) {
+    const page = yield* noted(before, 1_000)
+    entries.push(...page)
+    if (page.length === 0) return entries
+    before = page.at(-1)!.id
+  }
+})
 
 for (const [name, layer] of Object.entries(stores)) {
   describe(`keys, in ${name}`, () => {
@@ -89,6 +126,114 @@ for (const [name, layer] of Object.entries(stores)) {
     )
   })
 }
+
+for (const [name, layer] of Object.entries(stores)) {
+  describe(`the audit log, in ${name}`, () => {
+    it.live("tells the newest first, page by page", () =>
+      Effect.gen(function* () {
+        const { note, noted } = yield* Access
+        for (const on of ["/a", "/b", "/c"]) yield* note(anEntry("acme", on))
+
+        const first = yield* noted(undefined, 2)
+        const second = yield* noted(first[1]!.id, 2)
+
+        expect([first, second].map((page) => page.map(({ on }) => on))).toEqual([["/c", "/b"], ["/a"]])
+        expect(yield* noted(second[0]!.id, 2)).toEqual([])
+      }).pipe(Effect.provide(layer()))
+    )
+
+    it.live(
+      "gives up nothing of what others did, however much one tenant does; and a page whose last entry went goes on",
+      () =>
+        Effect.gen(function* () {
+          const { noted } = yield* Access
+          yield* noting("quiet", 10)
+          yield* noting("loud", auditMax - 10)
+          const [oldestOfLoud] = (yield* wholeLog).slice(-11)
+          expect(oldestOfLoud!.tenant).toBe("loud")
+
+          yield* noting("other", 5)
+          yield* noting("loud", 1_000)
+
+          const log = yield* wholeLog
+          expect(log).toHaveLength(auditMax)
+          const counts = Map.groupBy(log, ({ tenant }) => tenant)
+          expect(counts.get("quiet")!.map(({ on }) => on)).toEqual(
+            Array.from({ length: 10 }, (_, at) => `/quiet/${9 - at}`)
+          )
+          expect(counts.get("other")).toHaveLength(5)
+          expect(log).not.toContainEqual(oldestOfLoud!)
+          expect((yield* noted(oldestOfLoud!.id, 100)).map(({ tenant }) => tenant)).toEqual(
+            Array.from({ length: 10 }, () => "quiet")
+          )
+        }).pipe(Effect.provide(layer())),
+      60_000
+    )
+  })
+}
+
+describe("the audit log in Redis", () => {
+  const { audit, auditShares, audited } = partitionKeys("", accessPartition)
+
+  it.live(
+    "that an earlier version has filled lets what that noted go first",
+    () => {
+      const namespace = aNamespace()
+      return Effect.gen(function* () {
+        const client = yield* aClient
+        const seeding = client.pipeline()
+        for (let at = 0; at < auditMax; at++) {
+          seeding.xadd(namespace + audit, "*", "e", JSON.stringify(anEntry("acme", `/${at}`)))
+        }
+        yield* Effect.promise(() => seeding.exec())
+        yield* noting("acme", 2)
+        yield* noting("other", 3)
+
+        const log = yield* wholeLog
+
+        expect(log).toHaveLength(auditMax)
+        expect(log.slice(0, 6).map(({ on }) => on)).toEqual([
+          "/other/2",
+          "/other/1",
+          "/other/0",
+          "/acme/1",
+          "/acme/0",
+          `/${auditMax - 1}`
+        ])
+        expect(log.at(-1)!.on).toBe("/5")
+      }).pipe(Effect.provide(redis(namespace)))
+    },
+    60_000
+  )
+
+  it.live("lets entries go after a year, and remembers no more whose they were", () => {
+    const namespace = aNamespace()
+    return Effect.gen(function* () {
+      const client = yield* aClient
+      const old = Date.now() - auditKeptMs - 60_000
+      yield* Effect.promise(async () => {
+        for (let at = 0; at < 5; at++) {
+          await client.xadd(
+            namespace + audit,
+            `${old}-${at}`,
+            "e",
+            JSON.stringify(anEntry("acme", `/${at}`)),
+            "t",
+            "acme"
+          )
+          await client.rpush(namespace + audited("acme"), `${old}-${at}`)
+          await client.zincrby(namespace + auditShares, 1, "acme")
+        }
+      })
+
+      yield* Access.use(({ note }) => note(anEntry("acme", "/new")))
+
+      expect((yield* wholeLog).map(({ on }) => on)).toEqual(["/new"])
+      expect(yield* Effect.promise(() => client.llen(namespace + audited("acme")))).toBe(1)
+      expect(yield* Effect.promise(() => client.zscore(namespace + auditShares, "acme"))).toBe("1")
+    }).pipe(Effect.provide(redis(namespace)))
+  })
+})
 
 describe("keys in Redis", () => {
   /** Puts keys there past all bounds. */

@@ -197,6 +197,27 @@ export const operatorSuite = <E>(
         30_000
       )
 
+      promise(
+        "that are large in pages that may be short, and misses none",
+        () =>
+          Effect.gen(function* () {
+            const input = "x".repeat(1_000_000)
+            const meant = yield* submit({ tags: ["meant"] })
+            for (let n = 0; n < 40; n++) yield* submit({ input })
+
+            const first = yield* Operator.use((operator) => operator.tasks({ tag: "meant" }))
+
+            expect(first.tasks).toEqual([])
+            expect(first.next).toBeString()
+            expect((yield* pagesOf({ tag: "meant" })).flat()).toEqual([meant])
+            const pages = yield* pagesOf({})
+            expect(pages.map(({ length }) => length < 41)).toEqual([true, true])
+            expect(pages.flat()).toHaveLength(41)
+            expect(new Set(pages.flat()).size).toBe(41)
+          }),
+        30_000
+      )
+
       promise("and refuses what cannot be asked, fault by fault", () =>
         Effect.gen(function* () {
           const refused = (query: unknown) =>
@@ -272,6 +293,27 @@ export const operatorSuite = <E>(
           expect(new Set(idsOf([...first.dead, ...second.dead])).size).toBe(5)
           expect(second.next).toBeUndefined()
         })
+      )
+
+      promise(
+        "and counts fewer of them where they are large",
+        () =>
+          Effect.gen(function* () {
+            const input = "x".repeat(1_000_000)
+            for (let n = 0; n < 40; n++) yield* aDeadLetter({ input })
+
+            const first = yield* Operator.use((operator) => operator.dead({ limit: 3 }))
+            const rest = yield* Operator.use((operator) =>
+              operator.dead({ limit: 1_000, cursor: first.next })
+            )
+            const last = yield* Operator.use((operator) => operator.dead({ limit: 1_000, cursor: rest.next }))
+
+            expect(first.dead).toHaveLength(3)
+            expect(first.groups[0]!.count).toBeWithin(30, 40)
+            expect(new Set(idsOf([...first.dead, ...rest.dead, ...last.dead])).size).toBe(40)
+            expect(last.next).toBeUndefined()
+          }),
+        30_000
       )
     })
 

@@ -69,7 +69,7 @@ export const dead = (serve: Serve) => {
     rows.list,
     Effect.fnUntraced(function* (c, query) {
       const { dead, ...rest } = yield* sealedPage(query, (query) =>
-        Operator.use((operator) => operator.dead(query))
+        inSilence(Operator.use((operator) => operator.dead(query)))
       )
       return c.json({ dead: dead.map((task) => taskJson(task, baseOf(c))), ...rest })
     })

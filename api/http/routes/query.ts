@@ -5,6 +5,7 @@ import { TaskQuery } from "../../../actors/operate/query.ts"
 import { readJsonIfAny } from "../body.ts"
 import { sealedPage } from "../cursors.ts"
 import type { Serve } from "../mount.ts"
+import { inSilence } from "../pace.ts"
 import { ofTaskId, taskId } from "../parameters.ts"
 import { ofBody, row } from "../row.ts"
 import { Retry, retryOptions } from "../selection.ts"
@@ -56,7 +57,7 @@ export const query = (serve: Serve) => {
     rows.list,
     Effect.fnUntraced(function* (c, query) {
       const { tasks, ...rest } = yield* sealedPage(query, (query) =>
-        Operator.use((operator) => operator.tasks(query))
+        inSilence(Operator.use((operator) => operator.tasks(query)))
       )
       return c.json({ tasks: tasks.map((task) => taskJson(task, baseOf(c))), ...rest })
     })
