@@ -33,7 +33,7 @@ const apiAt = (url: string, files: string) =>
 const answerMaxMs = 10_000
 
 /** What passes by itself: that somebody listens, what was counted, and what operators have tried. */
-const isPassing = (key: string) => /:(control|lifecycle|stat|rate|audit)(:|$)/.test(key)
+const isPassing = (key: string) => /:(control|lifecycle|stat|rate|audit|auditShares|audited)(:|$)/.test(key)
 
 export interface Fuzzed {
   /** Sends a request, and says what is wrong with the answer, if anything is. */
