@@ -282,6 +282,12 @@ const firstHeaders: Record<string, Header> = Object.fromEntries(
 
 const firstHeaderLength = "Qn1.0".length
 
+/** When a run began, in the note of a worker that it lasts; `undefined` where there is none. As `started_in` of the scripts. */
+export const startedIn = (note: string | undefined): number | undefined => {
+  const at = note === undefined ? undefined : /"startedAt":(\d+)/.exec(note)?.[1]
+  return at === undefined ? undefined : Number(at)
+}
+
 /** Splits a record. A record of ours always parses; one that does not is a defect, not bad input. */
 export const decodeRecord = (text: string): { readonly header: Header; readonly json: string } => {
   const first = text[firstHeaderLength] === "{" ? firstHeaders[text.slice(0, firstHeaderLength)] : undefined

@@ -7,7 +7,7 @@
 import { Result } from "effect"
 import type { AgentAddress, Message, NewTask } from "../mailbox.ts"
 import type { Hint, TaskEvent } from "../store.ts"
-import { idIn, type Partition, type TaskId, ulidOfEntry } from "../task.ts"
+import { idIn, type Partition, startedIn, type TaskId, ulidOfEntry } from "../task.ts"
 import type { Act, Settlement } from "../turn.ts"
 import { isSealed, type KeyRing, type PayloadUnreadable } from "./key-ring.ts"
 import { openEnded, sealRecord } from "./records.ts"
@@ -46,7 +46,7 @@ const notePlace = (id: TaskId, run: number) => `note ${id} ${run}`
 
 /** What a worker notes of a run. When it began stays readable, since Lua puts it into the record of a run that is cut short. */
 export const sealNote = (ring: KeyRing, id: TaskId, run: number, json: string): string => {
-  const startedAt = /"startedAt":(\d+)/.exec(json)?.[1]
+  const startedAt = startedIn(json)
   const sealed = ring.seal(notePlace(id, run), json)
   return startedAt === undefined ? sealed : `{"sealed":"${sealed}","startedAt":${startedAt}}`
 }

@@ -19,6 +19,7 @@ import {
   readEnvelope,
   readOutcome,
   segmentOf,
+  startedIn,
   type TaskError,
   type TaskId,
   ulidOfEntry,
@@ -200,12 +201,6 @@ export class Heap extends Boxes {
     counts.set(counter, (counts.get(counter) ?? 0) + count)
   }
 
-  /** When a run began, of which a worker has noted that it lasts. */
-  private startedAt(entry: Entry): number | undefined {
-    const [, at] = /"startedAt":(\d+)/.exec(this.running.get(entry) ?? "") ?? []
-    return at === undefined ? undefined : Number(at)
-  }
-
   /** Ends living tasks before their time, wherever they are; whoever runs one is told to stop. */
   endEarly(
     ulids: ReadonlyArray<string>,
@@ -221,7 +216,7 @@ export class Heap extends Boxes {
       const { header, json } = decodeRecord(record)
       const entry = entryOfHeader(ulid, header)
       const worker = this.holderOf(entry)
-      const startedAt = worker === undefined ? undefined : this.startedAt(entry)
+      const startedAt = worker === undefined ? undefined : startedIn(this.running.get(entry))
       if (worker === undefined) this.later.delete(entry)
       else {
         this.heldBy(worker).delete(entry)
@@ -267,7 +262,7 @@ export class Heap extends Boxes {
     const again: Array<Entry> = []
     const suspects: Array<Entry> = []
     for (const entry of [...entries].sort()) {
-      const startedAt = this.startedAt(entry)
+      const startedAt = startedIn(this.running.get(entry))
       this.running.delete(entry)
       if (!this.isCurrent(entry)) continue
       const ulid = ulidOfEntry(entry)
