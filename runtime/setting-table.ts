@@ -34,10 +34,16 @@ import { readWebhookSecrets, type WebhookSecrets } from "./webhook-secrets.ts"
 /** All settings, as they were read. Each says its variable, its unit, its default, and what it costs to change. */
 export interface SettingsShape {
   /**
-   * `REDIS_URL`: `redis://`, `rediss://` or `unix:/path/to.sock`. Redacted, because it often holds a password.
+   * `REDIS_URL`: `redis://`, `rediss://`, `unix:/path/to.sock`, `redis+sentinel://` or `redis+cluster://`. Redacted, because it often holds a password.
    * Unset: `troupe up` starts a private Redis under `.troupe/`, and the other commands look for that one.
    */
   readonly redisUrl: Redacted.Redacted<string> | undefined
+
+  /**
+   * `TROUPE_REPLICAS`, default 0, at most 5: how many replicas of Redis must have a task before its submit is acknowledged.
+   * It costs each submit the way to them; with fewer of them submits fail, within some seconds.
+   */
+  readonly replicas: number
 
   /** `TROUPE_NAMESPACE`, default `troupe`. Two systems may share a Redis by differing here. */
   readonly namespace: string
@@ -276,6 +282,7 @@ export type Row<A> = readonly [
 
 export const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[name]> } = {
   redisUrl: ["REDIS_URL", undefined, redisAddress],
+  replicas: ["TROUPE_REPLICAS", 0, whole(0, 5)],
   namespace: ["TROUPE_NAMESPACE", "troupe", namespace],
   host: ["TROUPE_HOST", "127.0.0.1", text],
   keySecret: [

@@ -19,13 +19,21 @@ export interface SettingReport {
 
 const hidden = "(hidden)"
 
-/** A URL without its password, which is all that is secret of it. */
+/** A URL without its passwords, which are all that is secret of it. */
 const withoutPassword = (text: string): string => {
   if (text.startsWith("unix:")) return text
-  if (!URL.canParse(text)) return hidden
-  const url = new URL(text)
-  if (url.password !== "") url.password = "***"
-  return url.href
+  if (!/^rediss?\+/.test(text)) {
+    if (!URL.canParse(text)) return hidden
+    const url = new URL(text)
+    if (url.password !== "") url.password = "***"
+    return url.href
+  }
+  // Several servers are no host that a URL may have.
+  const [, scheme = "", user = "", password, rest = ""] =
+    /^([a-z+]+:\/\/)(?:([^:@/?]*)(:[^@/?]*)?@)?([^@]*)$/i.exec(text) ?? []
+  if (scheme === "") return hidden
+  const login = user === "" && password === undefined ? "" : `${user}${password === undefined ? "" : ":***"}@`
+  return `${scheme}${login}${rest.replace(/([?&]sentinelPassword=)[^&]*/gi, "$1***")}`
 }
 
 const isSecret = (variable: string, read: unknown) =>

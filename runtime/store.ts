@@ -311,10 +311,10 @@ export class Store extends Context.Service<
     readonly inbox: Effect.Effect<Inbox, StoreError, Scope.Scope>
 
     /**
-     * Opens a listener at the bells of some partitions. `wait` succeeds when one of them rang, or after `maxMs` (at
-     * most `bellWaitMaxMs`), and takes the token: whoever takes it must take a turn, which rings again if work is left.
+     * Opens a listener at the bell of a partition. `wait` succeeds when it rang, or after `maxMs` (at most
+     * `bellWaitMaxMs`), and takes the token: whoever takes it must take a turn, which rings again if work is left.
      */
-    readonly bell: (partitions: ReadonlyArray<Partition>) => Effect.Effect<Bell, StoreError, Scope.Scope>
+    readonly bell: (partition: Partition) => Effect.Effect<Bell, StoreError, Scope.Scope>
 
     /** How much waits where. */
     readonly depth: (partition: Partition) => Effect.Effect<Depth, StoreError>

@@ -162,11 +162,11 @@ const make = Effect.gen(function* () {
 
   /** Submits and waits in one go: the answer may come before the submit is known to be stored. */
   const exchangeThen = (one: Prepared, done: Done<Asked, TaskNotFound | NotTaken>) => {
-    const forget = replies.expect(one.id, (exit) =>
+    const { forget, stored } = replies.expect(one.id, (exit) =>
       done(Exit.map(exit, (record) => ({ id: one.id, ...endedOf(record) })))
     )
     intake.push(one, (exit) => {
-      if (Exit.isSuccess(exit)) return
+      if (Exit.isSuccess(exit)) return stored()
       forget()
       done(Exit.failCause(exit.cause))
     })

@@ -40,6 +40,15 @@ interface Waiting {
   readonly done: Array<Done>
   /** Whether the store knows that this process wants hints of it. */
   watched: boolean
+  /** Whether its submit may still be on its way: that it is not there says nothing then. */
+  onItsWay: boolean
+}
+
+/** A task that is expected, until it has ended. */
+export interface Expected {
+  /** It is stored: from now on it is missed where it is not there. */
+  readonly stored: () => void
+  readonly forget: () => void
 }
 
 export class Replies extends Context.Service<
@@ -53,9 +62,9 @@ export class Replies extends Context.Service<
     readonly ended: (id: TaskId) => Effect.Effect<string, TaskNotFound | StoreError>
     /**
      * The same for a task that is about to be submitted with this inbox as its `reply`: it is expected from this call
-     * on, needs no watching, and `done` is called with its record. What it returns forgets it.
+     * on, needs no watching, and `done` is called with its record.
      */
-    readonly expect: (id: TaskId, done: Done) => () => void
+    readonly expect: (id: TaskId, done: Done) => Expected
     /** Calls `news` whenever a task may have changed, with the event if one came along, until what it returns is called. */
     readonly subscribe: (id: TaskId, news: (event?: TaskEvent) => void) => () => void
     /** Whether somebody here waits for this task's end, so that its hints are wanted. */
@@ -100,6 +109,7 @@ const make = Effect.gen(function* () {
     }
     if (ids.length === 0) return
     const unwatched = ids.some((id) => !waiting.get(id)!.watched)
+    const onTheirWay = new Set(ids.filter((id) => waiting.get(id)!.onItsWay))
     const records = yield* store.ended(partition, ids.map(ulidOfId), unwatched ? { watch: inbox.name } : {})
     let characters = 0
     for (const record of records) if (typeof record === "string") characters += record.length
@@ -110,7 +120,8 @@ const make = Effect.gen(function* () {
       if (record === true) {
         const entry = waiting.get(id)
         if (entry !== undefined) entry.watched = true
-      } else finish(id, record === undefined ? Exit.fail(new TaskNotFound({ id })) : Exit.succeed(record))
+      } else if (record !== undefined) finish(id, Exit.succeed(record))
+      else if (!onTheirWay.has(id)) finish(id, Exit.fail(new TaskNotFound({ id })))
     }
   })
 
@@ -179,9 +190,8 @@ const make = Effect.gen(function* () {
     Effect.forkScoped
   )
 
-  const expect = (id: TaskId, watched: boolean, done: Done) => {
-    let entry = waiting.get(id)
-    if (entry === undefined) waiting.set(id, (entry = { done: [], watched }))
+  /** Whom it tells of a task; what it returns takes that back. */
+  const tell = (entry: Waiting, id: TaskId, done: Done) => {
     const all = entry.done
     all.push(done)
     return () => {
@@ -189,6 +199,21 @@ const make = Effect.gen(function* () {
       if (at < 0) return
       all.splice(at, 1)
       if (all.length === 0 && waiting.get(id) === entry) waiting.delete(id)
+    }
+  }
+  const entryOf = (id: TaskId, isSubmitted: boolean): Waiting => {
+    const there = waiting.get(id)
+    if (there !== undefined) return there
+    const entry: Waiting = { done: [], watched: isSubmitted, onItsWay: isSubmitted }
+    waiting.set(id, entry)
+    return entry
+  }
+
+  const expect: Replies["Service"]["expect"] = (id, done) => {
+    const entry = entryOf(id, true)
+    return {
+      stored: () => void (entry.onItsWay = false),
+      forget: tell(entry, id, done)
     }
   }
 
@@ -200,7 +225,7 @@ const make = Effect.gen(function* () {
     if (record !== true) return record
     yield* inbox.tune(partition)
     return yield* Effect.callback<string, TaskNotFound>((resume) => {
-      const forget = expect(id, false, resume)
+      const forget = tell(entryOf(id, false), id, resume)
       read(id)
       return Effect.sync(forget)
     })
@@ -210,7 +235,7 @@ const make = Effect.gen(function* () {
     inbox: inbox.name,
     tune: inbox.tune,
     ended,
-    expect: (id, done) => expect(id, true, done),
+    expect,
     awaits: (id) => waiting.has(id),
     subscribe: (id, listener) => {
       const all = listeners.get(id) ?? new Set()

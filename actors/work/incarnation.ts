@@ -58,7 +58,7 @@ export const live = Effect.fnUntraced(function* (options: {
   const store = yield* Store
   const { next } = yield* store.orders(worker, partitions)
   // Before anything is claimed: what cannot be opened ends nothing that runs, and costs no task a crash.
-  const bells = yield* Effect.forEach(partitions, (partition) => store.bell([partition]))
+  const bells = yield* Effect.forEach(partitions, (partition) => store.bell(partition))
   yield* Effect.forEach(partitions, (partition) => operations.note(partition), { discard: true })
   const about = (concurrency: number): WorkerAbout => ({
     ...options.about(),

@@ -7,7 +7,7 @@
 import { Duration, Schema } from "effect"
 import type { QueueView } from "../../actors/operate/queues.ts"
 import type { SettingsError } from "../../runtime/config.ts"
-import type { RedisAddress, RedisUnusable } from "../../runtime/redis/address.ts"
+import { type RedisUnusable, type ServerAddress, shown } from "../../runtime/redis/address.ts"
 import type { Examination } from "../../runtime/redis/examination.ts"
 import type { SettingReport } from "../../runtime/settings-report.ts"
 
@@ -60,12 +60,15 @@ export const settingFindings = (settings: ReadonlyArray<SettingReport>): Readonl
 
 /** What mends each reason for which a Redis cannot be used. */
 const mends: { readonly [problem in RedisUnusable["problem"]]: string } = {
-  address: "correct REDIS_URL: redis://[user[:password]@]host[:port][/db], rediss://…, or unix:/path/to.sock",
+  address:
+    "correct REDIS_URL: redis://[user[:password]@]host[:port][/db], rediss://…, unix:/path/to.sock, " +
+    "redis+sentinel://host[:port],…/name or redis+cluster://host[:port],…",
   unreachable: "start one with troupe up, or name one in REDIS_URL",
   password: "put its user and password into REDIS_URL, percent-encoded: redis://user:password@host:port",
   "too-old": "use a newer one, and name it in REDIS_URL",
   evicts: "redis-cli config set maxmemory-policy noeviction, and in redis.conf",
-  replica: "name its primary in REDIS_URL"
+  replica: "name its primary in REDIS_URL",
+  cluster: "REDIS_URL=redis+cluster://host:port,host:port"
 }
 
 /** Why there is no Redis to look at. An address that is none, and settings that do not agree, are matters of settings. */
@@ -177,10 +180,19 @@ const latencyFinding = ({ roundTrip, script }: Examination): Finding => {
     : ok("latency", says)
 }
 
-/** What a server's own words come to. */
-export const redisFindings = (seen: Examination): ReadonlyArray<Finding> => [
+/** Whether as many replicas are there as each submit waits for. */
+const replicasFinding = ({ replicas }: Examination, wanted: number): Finding => {
+  const says = `${replicas} connected, and a submit waits for ${wanted}`
+  return replicas < wanted
+    ? fail("replicas", `${says}: every submit fails`, "start more replicas, or lower TROUPE_REPLICAS")
+    : ok("replicas", says)
+}
+
+/** What a server's own words come to; `replicas` is how many each submit waits for. */
+export const redisFindings = (seen: Examination, replicas = 0): ReadonlyArray<Finding> => [
   versionFinding(seen),
   roleFinding(seen),
+  ...(replicas === 0 ? [] : [replicasFinding(seen, replicas)]),
   policyFinding(seen),
   persistenceFinding(seen),
   memoryFinding(seen),
@@ -222,7 +234,7 @@ export const folderFinding = (folder: string, problem: string | undefined): Find
 
 /** A finding whose `redis-cli` is that of this very Redis: without a word it would be whichever is at port 6379. */
 export const forRedisAt =
-  ({ host, path, port, tls }: RedisAddress) =>
+  ({ host, path, port, tls }: ServerAddress) =>
   (finding: Finding): Finding => {
     const there =
       path === undefined
@@ -232,6 +244,11 @@ export const forRedisAt =
       ? finding
       : { ...finding, do: finding.do.replaceAll("redis-cli", `redis-cli${there}`) }
   }
+
+/** A finding about one of several servers. */
+export const ofServer =
+  (server: ServerAddress) =>
+  (finding: Finding): Finding => ({ ...finding, says: `${shown(server)}: ${finding.says}` })
 
 export interface SystemSeen {
   readonly nodes: ReadonlyArray<{ readonly state: string }>

@@ -9,6 +9,7 @@ import { Settings } from "../../runtime/config.ts"
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { readAddress } from "../../runtime/redis/address.ts"
 import { examine } from "../../runtime/redis/examination.ts"
+import { primariesOf } from "../../runtime/redis/reach/open.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { reportSettings, type SettingReport } from "../../runtime/settings-report.ts"
 import { Troupe } from "../client/effect.ts"
@@ -72,11 +73,16 @@ const systemFindings = (redisUrl: string) =>
   )
 
 const redisFindings = Effect.gen(function* () {
-  const { redisUrl } = yield* Settings
+  const { redisUrl, replicas } = yield* Settings
   const url = Redacted.value(redisUrl!)
   const address = yield* Effect.fromResult(readAddress(redisUrl!))
-  const seen = yield* examine(address)
-  const findings = Diagnosis.redisFindings(seen).map(Diagnosis.forRedisAt(address))
+  const servers = yield* primariesOf(address)
+  const findings = (yield* Effect.forEach(servers, (server) =>
+    Effect.map(examine(server), (seen) => {
+      const its = Diagnosis.redisFindings(seen, replicas).map(Diagnosis.forRedisAt(server))
+      return servers.length > 1 ? its.map(Diagnosis.ofServer(server)) : its
+    })
+  )).flat()
   // A full one can still be read.
   const usable = findings.every(({ check, state }) => state !== "fail" || check === "memory")
   return [...findings, ...(usable ? yield* systemFindings(url) : [])]

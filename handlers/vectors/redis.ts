@@ -8,7 +8,7 @@ import { Effect, Redacted, Result, type Scope } from "effect"
 import { Settings } from "../../runtime/config.ts"
 import { vectorKeys } from "../../runtime/keys.ts"
 import { readAddress } from "../../runtime/redis/address.ts"
-import { openLink } from "../../runtime/redis/link.ts"
+import { openReach } from "../../runtime/redis/reach/open.ts"
 import { Tenant } from "../../runtime/tenant.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { type Filter, fits, type Metadata } from "./filter.ts"
@@ -39,19 +39,23 @@ export const redisStore = Effect.fnUntraced(function* (
   const address = readAddress(secret)
   if (Result.isFailure(address))
     return yield* refuse("StoreMissing", `TROUPE_VECTORS: ${address.failure.detail}`)
-  const link = yield* Effect.mapError(
-    openLink({ name: "troupe-vectors", address: address.success }),
-    unavailable
-  )
+  const reach = yield* Effect.mapError(openReach(address.success, { name: "troupe-vectors" }), unavailable)
 
   /** The answers of commands; one that was refused is an `Error` in its place. */
   const all = (commands: ReadonlyArray<Command>): Effect.Effect<ReadonlyArray<unknown>, StoreUnavailable> =>
-    link
-      .call(async (client) => {
-        const pipeline = client.pipeline()
-        for (const [command, ...words] of commands) pipeline.call(command, ...words)
-        return (await pipeline.exec()) ?? []
-      }, 30_000)
+    reach
+      .call(
+        tagOf(commands),
+        async (client) => {
+          const pipeline = client.pipeline()
+          for (const [command, ...words] of commands) pipeline.call(command, ...words)
+          const answers = (await pipeline.exec()) ?? []
+          const elsewhere = answers.find(([error]) => error !== null && isElsewhere(error))
+          if (elsewhere !== undefined) throw elsewhere[0]!
+          return answers
+        },
+        30_000
+      )
       .pipe(
         Effect.mapError(unavailable),
         Effect.flatMap((answers) => {
@@ -194,6 +198,12 @@ export const redisStore = Effect.fnUntraced(function* (
 
   return { name, batch: { count: 200, bytes: 1_000_000 }, collection, open, write, search, remove, drop }
 })
+
+/** What the keys of commands share, by which a cluster knows where they are: all that come together are of one collection. */
+const tagOf = ([first]: ReadonlyArray<Command>): string => /\{(.*?)\}/.exec(String(first?.[1]))?.[1] ?? ""
+
+/** Whether what was asked for is at another node of a cluster, or on its way to one. */
+const isElsewhere = ({ message }: Error) => /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /.test(message)
 
 /** Whether Redis has answered so, rather than the connection broken. */
 const isRefusal = (error: Error) =>

@@ -212,10 +212,10 @@ const make = Effect.gen(function* () {
     return { name, next: Queue.take(queue), tune: () => Effect.void }
   })
 
-  const bell: Store["Service"]["bell"] = (partitions) => {
-    const bells = partitions.map((partition) => heapOf(partition).bell)
+  const bell: Store["Service"]["bell"] = (partition) => {
+    const { bell } = heapOf(partition)
     const wait = (maxMs: number) =>
-      Effect.raceAll(bells.map((bell) => Effect.andThen(bell.await, bell.close))).pipe(
+      Effect.andThen(bell.await, bell.close).pipe(
         Effect.raceFirst(upkeepPause(Math.min(maxMs, bellWaitMaxMs))),
         Effect.asVoid
       )

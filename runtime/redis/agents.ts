@@ -3,6 +3,7 @@ import { Duration, Effect, Layer } from "effect"
 import { Agents, agentsPageMax, type AgentStanding, type StoredAgent } from "../agents.ts"
 import { Settings } from "../config.ts"
 import { agentBoxKey } from "../mailbox.ts"
+import { answersOf } from "./pipeline.ts"
 import { during, Scripted } from "./scripted.ts"
 
 const timerField = "timer:"
@@ -50,26 +51,19 @@ const standingOf = (
         taken
       }
 
-/** What each command of a pipeline gave. */
-const answersOf = <A>(replies: ReadonlyArray<readonly [Error | null, unknown]> | null): ReadonlyArray<A> =>
-  (replies ?? []).map(([error, answer]) => {
-    if (error !== null) throw error
-    return answer as A
-  })
-
 const make = Effect.gen(function* () {
   const { call, keysOf, run } = yield* Scripted
   const retentionMs = Duration.toMillis((yield* Settings).retention)
 
   const load: Agents["Service"]["load"] = (partition, agents) =>
-    call(async (client) => {
+    call(partition, async (client) => {
       const pipeline = client.pipeline()
       for (const agent of agents) pipeline.hgetall(keysOf(partition).agent(agent))
       return answersOf<Fields>(await pipeline.exec()).map(storedOf)
     }).pipe(during("Agents.load"))
 
   const read: Agents["Service"]["read"] = (partition, agent, box) =>
-    call(async (client) => {
+    call(partition, async (client) => {
       const keys = keysOf(partition)
       const pipeline = client
         .pipeline()
@@ -86,7 +80,7 @@ const make = Effect.gen(function* () {
     }).pipe(during("Agents.read"))
 
   const survey: Agents["Service"]["survey"] = (partition, agents) =>
-    call(async (client) => {
+    call(partition, async (client) => {
       const keys = keysOf(partition)
       const pipeline = client.pipeline()
       for (const { agent, box } of agents)
@@ -107,7 +101,7 @@ const make = Effect.gen(function* () {
     }).pipe(during("Agents.survey"))
 
   const list: Agents["Service"]["list"] = (partition, { after, limit, prefix }) =>
-    call(async (client) => {
+    call(partition, async (client) => {
       const keys = keysOf(partition)
       const from = after !== undefined && after >= prefix ? `(${after}` : `[${prefix}`
       // No character's bytes go as far.

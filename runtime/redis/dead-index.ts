@@ -6,8 +6,9 @@
  */
 import { Clock, Effect } from "effect"
 import type { PartitionKeys } from "../keys.ts"
-import { segmentOf } from "../task.ts"
+import { type Partition, segmentOf } from "../task.ts"
 import type { RedisError } from "./link.ts"
+import { answersOf } from "./pipeline.ts"
 import type { Scripted } from "./scripted.ts"
 
 /** Deaths that one command reads: some 2 ms of Redis. */
@@ -52,12 +53,12 @@ export const makeDeadIndex = ({ call, keysOf }: Pick<Scripted["Service"], "call"
     return made
   }
 
-  const update = Effect.fnUntraced(function* (keys: PartitionKeys) {
+  const update = Effect.fnUntraced(function* (partition: Partition, keys: PartitionKeys) {
     const index = indexOf(keys.base, yield* Clock.currentTimeMillis)
     const fresh: Array<string> = []
     for (let skip = 0, isFull = true; isFull;) {
       // Once more from the newest known death on: others may have died within the same millisecond.
-      const page: ReadonlyArray<string> = yield* call((client) =>
+      const page: ReadonlyArray<string> = yield* call(partition, (client) =>
         client.zrangebyscore(keys.dead, index.upTo, "+inf", "WITHSCORES", "LIMIT", skip, pageSize)
       )
       for (let at = 0; at < page.length; at += 2) {
@@ -75,15 +76,19 @@ export const makeDeadIndex = ({ call, keysOf }: Pick<Scripted["Service"], "call"
   })
 
   /** Those of some ids that are dead letters, or have gone back to work a moment ago. */
-  const thereOf = Effect.fnUntraced(function* (keys: PartitionKeys, ids: ReadonlyArray<string>) {
-    const deaths = yield* call((client) => client.zmscore(keys.dead, ...ids))
+  const thereOf = Effect.fnUntraced(function* (
+    partition: Partition,
+    keys: PartitionKeys,
+    ids: ReadonlyArray<string>
+  ) {
+    const deaths = yield* call(partition, (client) => client.zmscore(keys.dead, ...ids))
     const gone = ids.filter((_, at) => deaths[at] === null)
     if (gone.length === 0) return ids
-    const revived = yield* call(async (client) => {
+    const revived = yield* call(partition, async (client) => {
       const pipeline = client.pipeline()
       for (const id of gone) pipeline.hexists(keys.task(segmentOf(id)), id)
-      const replies = (await pipeline.exec()) ?? []
-      return new Set(gone.filter((_, at) => replies[at]?.[1] === 1))
+      const replies = answersOf<0 | 1>(await pipeline.exec())
+      return new Set(gone.filter((_, at) => replies[at] === 1))
     })
     const missing = new Set(gone.filter((id) => !revived.has(id)))
     return ids.filter((id) => !missing.has(id))
@@ -91,19 +96,19 @@ export const makeDeadIndex = ({ call, keysOf }: Pick<Scripted["Service"], "call"
 
   /** The newest dead letters from one text on and below another: fewer than `count` only when there are no more. */
   return Effect.fnUntraced(function* (
-    partition: string,
+    partition: Partition,
     from: string,
     below: string | undefined,
     count: number
   ): Effect.fn.Return<ReadonlyArray<string>, RedisError> {
     const keys = keysOf(partition)
-    const sorted = yield* update(keys)
+    const sorted = yield* update(partition, keys)
     const first = placeOf(sorted, from)
     const found: Array<string> = []
     let end = below === undefined ? sorted.length : placeOf(sorted, below)
     while (end > first && found.length < count) {
       const start = Math.max(first, end - count)
-      found.push(...(yield* thereOf(keys, sorted.slice(start, end).reverse())))
+      found.push(...(yield* thereOf(partition, keys, sorted.slice(start, end).reverse())))
       end = start
     }
     return found.slice(0, count)

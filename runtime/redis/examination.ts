@@ -1,7 +1,7 @@
 /** What a Redis server says of itself, also one that we would refuse to use: for whoever looks for what is wrong. */
 import { Clock, Effect } from "effect"
 import { Redis } from "ioredis"
-import { type RedisAddress, RedisUnusable } from "./address.ts"
+import { RedisUnusable, type ServerAddress } from "./address.ts"
 import { checkDatabase } from "./server.ts"
 
 /** How many round trips and script calls are timed. */
@@ -19,6 +19,8 @@ export interface Timing {
 export interface Examination {
   readonly version: string
   readonly role: string
+  /** How many replicas are connected to it. */
+  readonly replicas: number
   /** `noeviction`, or what it throws away when its memory is full. */
   readonly policy: string
   readonly usedBytes: number
@@ -69,6 +71,7 @@ const ask = async (client: Redis, now: () => number): Promise<Examination> => {
   return {
     version: field("redis_version"),
     role: field("role"),
+    replicas: Number(field("connected_slaves")),
     policy: field("maxmemory_policy") || "noeviction",
     usedBytes: Number(field("used_memory")),
     maxBytes: Number(field("maxmemory")),
@@ -84,7 +87,7 @@ const ask = async (client: Redis, now: () => number): Promise<Examination> => {
 }
 
 /** Looks at a server over a connection of its own. Fails when it does not answer, or refuses us. */
-export const examine = (address: RedisAddress): Effect.Effect<Examination, RedisUnusable> =>
+export const examine = (address: ServerAddress): Effect.Effect<Examination, RedisUnusable> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const now = () => Number(clock.currentTimeNanosUnsafe()) / 1e6

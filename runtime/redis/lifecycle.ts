@@ -1,13 +1,9 @@
 /** The log of lifecycle events in Redis: a stream of each partition that somebody listens to, and a connection for its hints. */
-import { Duration, Effect, Layer, Queue } from "effect"
+import { Effect, Layer, Queue } from "effect"
 import { type Life, type LifeKind, LifecycleLog, type LifePlace } from "../lifecycle.ts"
 import { StoreError } from "../store.ts"
 import type { Partition } from "../task.ts"
-import { openLink } from "./link.ts"
 import { during, Scripted } from "./scripted.ts"
-
-/** How often the connection, which only listens, makes sure that it is alive. */
-const probe = Duration.seconds(5)
 
 const lifeOf = ([id, [kind, about, head, more]]: [string, Array<string>]): Life => {
   const [epoch, number] = id.split("-")
@@ -26,10 +22,10 @@ const lifeOf = ([id, [kind, about, head, more]]: [string, Array<string>]): Life 
 }
 
 const make = Effect.gen(function* () {
-  const { address, call, keysOf, run } = yield* Scripted
+  const { call, keysOf, listen, run } = yield* Scripted
 
   const read: LifecycleLog["Service"]["read"] = (partition, { epoch, number }, limit) =>
-    call((client) =>
+    call(partition, (client) =>
       client.xrange(keysOf(partition).lifecycle, `${epoch}-${number}`, "+", "COUNT", limit)
     ).pipe(
       Effect.map((entries) => entries.map(lifeOf)),
@@ -39,25 +35,15 @@ const make = Effect.gen(function* () {
   const hints: LifecycleLog["Service"]["hints"] = Effect.gen(function* () {
     const heard = yield* Queue.unbounded<Partition | undefined>()
     const channels = new Map<string, Partition>()
-    const listener = yield* openLink({
-      name: "troupe-lives",
-      address,
-      onConnect: async (client, first) => {
-        client.on("smessage", (channel: string) => Queue.offerUnsafe(heard, channels.get(channel)))
-        // One at a time: those of a cluster need not lie in one slot.
-        for (const channel of channels.keys()) await client.ssubscribe(channel)
-        if (!first) Queue.offerUnsafe(heard, undefined)
-      }
+    const ear = yield* listen("troupe-lives", {
+      message: (channel) => Queue.offerUnsafe(heard, channels.get(channel)),
+      missed: () => Queue.offerUnsafe(heard, undefined)
     })
-    yield* listener
-      .call((client) => client.ping())
-      .pipe(Effect.ignore, Effect.delay(probe), Effect.forever, Effect.forkScoped)
-    const tune = Effect.fnUntraced(function* (partition: Partition) {
+    const tune = (partition: Partition) => {
       const channel = keysOf(partition).lives
-      if (channels.has(channel)) return
       channels.set(channel, partition)
-      yield* listener.call((client) => client.ssubscribe(channel))
-    }, during("LifecycleLog.hints"))
+      return ear.tune(partition, channel).pipe(during("LifecycleLog.hints"))
+    }
     return { next: Queue.take(heard), tune }
   }).pipe(Effect.mapError((cause) => new StoreError({ operation: "LifecycleLog.hints", cause })))
 

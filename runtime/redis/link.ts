@@ -7,7 +7,7 @@
  */
 import { Cause, Clock, Effect, Latch, Schedule, Schema, type Scope } from "effect"
 import { Redis } from "ioredis"
-import { type RedisAddress, RedisUnusable } from "./address.ts"
+import { RedisUnusable, type ServerAddress } from "./address.ts"
 import { checkServer } from "./server.ts"
 import { Complaints, overAfterMs } from "../telemetry/complaints.ts"
 import { counter } from "../telemetry/instruments.ts"
@@ -36,25 +36,43 @@ const reconnectDelays = Schedule.min([Schedule.exponential("50 millis"), Schedul
   Schedule.jittered
 )
 
+/** When Redis is tried again that was not there at first. */
+export const firstConnects = reconnectDelays.pipe(Schedule.upTo({ duration: firstConnectMaxMs }))
+
 export interface Link {
   /** Sends one command. `maxMs` is its time limit, default `callMaxMs`; a blocking command adds its own. */
   readonly call: <A>(send: (client: Redis) => Promise<A>, maxMs?: number) => Effect.Effect<A, RedisError>
+  /** The same, but where no connection is there it fails at once: see `wasNotSent`. */
+  readonly attempt: Link["call"]
   /** How many clients were built so far: more than one means that it reconnected. */
   readonly built: () => number
+  /** Whether a call would be sent at once. */
+  readonly isConnected: () => boolean
+  /** Succeeds once it is, at once if it is already. */
+  readonly connected: Effect.Effect<void>
+  /** Gives up a connection that goes elsewhere, for one to where the address says then. */
+  readonly moveTo: (server: ServerAddress) => void
 }
 
 export interface LinkOptions {
   /** Shown by `CLIENT LIST`. */
   readonly name: string
-  readonly address: RedisAddress
+  /** Where to; or what tells it, which is asked before each connection. */
+  readonly address: ServerAddress | Effect.Effect<ServerAddress, RedisUnusable>
+  /** Whether the first connection is not waited for: whoever calls waits, as after one that was lost. */
+  readonly later?: boolean
   /** Runs on every fresh client before it is used; `first` says whether it is the first one. */
   readonly onConnect?: (client: Redis, first: boolean) => Promise<unknown>
 }
 
-const connect = (options: LinkOptions, first: boolean): Effect.Effect<Redis, RedisUnusable> =>
+const connect = (
+  options: LinkOptions,
+  address: ServerAddress,
+  first: boolean
+): Effect.Effect<Redis, RedisUnusable> =>
   Effect.suspend(() => {
     const client = new Redis({
-      ...options.address,
+      ...address,
       connectionName: options.name,
       lazyConnect: true,
       connectTimeout: connectMaxMs,
@@ -67,17 +85,17 @@ const connect = (options: LinkOptions, first: boolean): Effect.Effect<Redis, Red
     client.on("error", (error) => (reason = error))
     const build = async () => {
       await client.connect()
-      await checkServer(client)
+      await checkServer(client, address)
       await options.onConnect?.(client, first)
       return client
     }
     return Effect.tryPromise({
       try: build,
-      catch: (error) => RedisUnusable.of(error, options.address, reason)
+      catch: (error) => RedisUnusable.of(error, address, reason)
     }).pipe(
       Effect.timeoutOrElse({
         duration: connectMaxMs,
-        orElse: () => Effect.fail(RedisUnusable.of(new Error("no answer"), options.address))
+        orElse: () => Effect.fail(RedisUnusable.of(new Error("no answer"), address))
       }),
       Effect.onExit((exit) =>
         exit._tag === "Failure" ? Effect.sync(() => client.disconnect()) : Effect.void
@@ -118,22 +136,29 @@ export const openLink = Effect.fn("Link.open")(function* (
       return Effect.sync(gone)
     }).pipe(Effect.ensuring(Effect.sync(() => fresh.disconnect())))
 
-  const first = yield* connect(options, true).pipe(
-    Effect.retry({
-      schedule: reconnectDelays.pipe(Schedule.upTo({ duration: firstConnectMaxMs })),
-      while: (error) => error.problem === "unreachable"
-    })
-  )
+  const dial = (first: boolean) =>
+    Effect.isEffect(options.address)
+      ? Effect.flatMap(options.address, (address) => connect(options, address, first))
+      : connect(options, options.address, first)
+  const first =
+    options.later === true
+      ? undefined
+      : yield* dial(true).pipe(
+          Effect.retry({
+            schedule: firstConnects,
+            while: mayPass(options.address)
+          })
+        )
   // All links of a process say it together: a worker has one for the bell of each of its queues.
   const gone = (yield* Complaints).about("Redis is gone", "Redis is back")
   const reconnected = counter("troupe_redis_reconnects_total", { link: options.name })
+  const keepDialing = (first: boolean) =>
+    dial(first).pipe(
+      Effect.tapError(({ message }) => gone.wrong(message)),
+      Effect.retry(reconnectDelays)
+    )
   const reconnect = gone.wrong("a connection was lost").pipe(
-    Effect.andThen(
-      connect(options, false).pipe(
-        Effect.tapError(({ message }) => gone.wrong(message)),
-        Effect.retry(reconnectDelays)
-      )
-    ),
+    Effect.andThen(keepDialing(false)),
     Effect.tap(() => Effect.sync(reconnected))
   )
   /** Whichever link is the last to have been lost finds that it is over. */
@@ -141,7 +166,7 @@ export const openLink = Effect.fn("Link.open")(function* (
     Effect.andThen(Effect.suspend(() => gone.well() ?? Effect.void)),
     Effect.andThen(Effect.never)
   )
-  yield* use(first).pipe(
+  yield* (first === undefined ? Effect.flatMap(keepDialing(true), use) : use(first)).pipe(
     Effect.andThen(
       Effect.forever(Effect.flatMap(reconnect, (fresh) => Effect.raceFirst(use(fresh), sayOver)))
     ),
@@ -162,10 +187,14 @@ export const openLink = Effect.fn("Link.open")(function* (
   }).pipe(Effect.repeat(Schedule.spaced(timeLimitPrecision)), Effect.forkScoped)
 
   /** Most calls find a client; their time limit is looked after for all of them together. */
-  const call = <A>(send: (client: Redis) => Promise<A>, maxMs = callMaxMs): Effect.Effect<A, RedisError> =>
+  const callOnce = <A>(
+    send: (client: Redis) => Promise<A>,
+    maxMs: number,
+    isPatient: boolean
+  ): Effect.Effect<A, RedisError> =>
     Effect.suspend(() => {
       const used = client
-      if (used === undefined) return wait(send, maxMs)
+      if (used === undefined) return isPatient ? wait(send, maxMs) : Effect.fail(notSent)
       return Effect.callback<A, RedisError>((resume) => {
         const deadline = monotonicMs() + maxMs
         const dropUsed = () => {
@@ -187,7 +216,11 @@ export const openLink = Effect.fn("Link.open")(function* (
             unanswered.delete(expire)
             const error = new RedisError({ cause })
             if (wasNotSent(error) || isReplica(error)) dropUsed()
-            resume(wasNotSent(error) ? wait(send, maxMs, deadline - monotonicMs()) : Effect.fail(error))
+            resume(
+              isPatient && wasNotSent(error)
+                ? wait(send, maxMs, deadline - monotonicMs())
+                : Effect.fail(error)
+            )
           }
         )
         return Effect.sync(() => void unanswered.delete(expire))
@@ -226,11 +259,29 @@ export const openLink = Effect.fn("Link.open")(function* (
       })
     )
   }
-  return { call, built: () => built }
+  const moveTo = ({ host, port }: ServerAddress) => {
+    if (client !== undefined && (client.options.host !== host || client.options.port !== port)) drop()
+  }
+  return {
+    call: (send, maxMs = callMaxMs) => callOnce(send, maxMs, true),
+    attempt: (send, maxMs = callMaxMs) => callOnce(send, maxMs, false),
+    built: () => built,
+    isConnected: () => client !== undefined,
+    connected: connected.await,
+    moveTo
+  }
 })
 
+/** Whether a first connection is tried again. Who tells the address names a replica while it is about to be the primary. */
+const mayPass =
+  (address: LinkOptions["address"]) =>
+  ({ problem }: RedisUnusable) =>
+    problem === "unreachable" || (problem === "replica" && Effect.isEffect(address))
+
 /** The client has seen that its connection is gone, before it says so: the command never left, and may be said again. */
-const wasNotSent = (error: RedisError) => error.message.startsWith("Stream isn't writeable")
+export const wasNotSent = (error: RedisError) => error.message.startsWith("Stream isn't writeable")
+
+const notSent = new RedisError({ cause: new Error("Stream isn't writeable: there is no connection") })
 
 /** After a fail-over the old primary goes on answering, as a replica that refuses every write. */
 const isReplica = (error: RedisError) => error.message.startsWith("READONLY")

@@ -11,12 +11,14 @@ import {
   Operations,
   type QueueLimits,
   type Revival,
+  type StoreMemory,
   type WorkerAbout
 } from "../operations.ts"
 import { listedMs, namesKeptMs, noteNowAndThen, queuesPartition } from "../queue-names.ts"
 import { Store } from "../store.ts"
 import { type Partition, partitionOfId, submittedAt } from "../task.ts"
 import { walk } from "../walk.ts"
+import { answersOf } from "./pipeline.ts"
 import { during, Scripted } from "./scripted.ts"
 import { makeReader } from "./shelves.ts"
 
@@ -48,6 +50,18 @@ const boundsOf = ({ concurrency, keepBytes, keepMs, maxAgeMs, maxDepth, maxKeyDe
   keepMs ?? ""
 ]
 
+const memoryOf = (info: string): StoreMemory => {
+  const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, "m").exec(info)?.[1]
+  return {
+    used: Number(field("used_memory") ?? 0),
+    max: Number(field("maxmemory") ?? 0),
+    policy: field("maxmemory_policy") ?? "unknown"
+  }
+}
+
+/** What part of its memory a server has used; where there is no limit, less than any. */
+const fullness = ({ max, used }: StoreMemory) => (max === 0 ? used / Number.MAX_SAFE_INTEGER : used / max)
+
 /** Revivals in pieces that are neither many nor large. */
 const piecesOf = (revivals: ReadonlyArray<Revival>): ReadonlyArray<ReadonlyArray<Revival>> => {
   const pieces: Array<Array<Revival>> = []
@@ -77,7 +91,7 @@ const make = Effect.gen(function* () {
   const settings = yield* Settings
   const store = yield* Store
   const scripted = yield* Scripted
-  const { call, keysOf, run } = scripted
+  const { call, callAll, keysOf, run } = scripted
   const readerOf = makeReader(scripted)
   const retentionMs = Duration.toMillis(settings.retention)
 
@@ -127,7 +141,7 @@ const make = Effect.gen(function* () {
       old,
       (partition) => {
         const { dead, kept, live } = keysOf(partition)
-        return call((client) => client.exists(live, kept, dead))
+        return call(partition, (client) => client.exists(live, kept, dead))
       },
       { concurrency: looksAtOnce }
     )
@@ -183,13 +197,10 @@ const make = Effect.gen(function* () {
     )
     const leases = Object.entries(countsOf(flat))
     if (leases.length === 0) return []
-    const held = yield* call(async (client) => {
+    const held = yield* call(partition, async (client) => {
       const pipeline = client.pipeline()
       for (const [worker] of leases) pipeline.smembers(keys.held(worker))
-      return ((await pipeline.exec()) ?? []).map(([error, entries]) => {
-        if (error !== null) throw error
-        return entries as Array<string>
-      })
+      return answersOf<Array<string>>(await pipeline.exec())
     })
     return leases
       .map(([worker, leaseUntil], at) => {
@@ -220,24 +231,17 @@ const make = Effect.gen(function* () {
   }, during("Operations.minutes"))
 
   const memory: Operations["Service"]["memory"] = Effect.gen(function* () {
-    const info = yield* call((client) => client.info("memory"))
-    const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, "m").exec(info)?.[1]
-    return {
-      used: Number(field("used_memory") ?? 0),
-      max: Number(field("maxmemory") ?? 0),
-      policy: field("maxmemory_policy") ?? "unknown"
-    }
+    const infos = yield* callAll((client) => client.info("memory"))
+    // Of a cluster the one that is fullest: it is the first that refuses.
+    return infos.map(memoryOf).reduce((one, other) => (fullness(other) > fullness(one) ? other : one))
   }).pipe(during("Operations.memory"))
 
   const lengths: Operations["Service"]["lengths"] = Effect.fnUntraced(function* (partition) {
     const keys = keysOf(partition)
-    const counts = yield* call(async (client) => {
+    const counts = yield* call(partition, async (client) => {
       const pipeline = client.pipeline()
       pipeline.llen(keys.suspects).llen(keys.outbox).zcard(keys.segments).hlen(keys.boxes)
-      return ((await pipeline.exec()) ?? []).map(([error, count]) => {
-        if (error !== null) throw error
-        return Number(count)
-      })
+      return answersOf<number>(await pipeline.exec())
     })
     const [suspects = 0, outbox = 0, segments = 0, boxes = 0] = counts
     return { suspects, outbox, segments, boxes }
@@ -263,14 +267,17 @@ const make = Effect.gen(function* () {
     trim,
     workers,
     drain: (partition, worker) =>
-      Effect.asVoid(call((client) => client.spublish(keysOf(partition).orders(worker), "drain"))).pipe(
-        during("Operations.drain")
-      ),
+      Effect.asVoid(
+        call(partition, (client) => client.spublish(keysOf(partition).orders(worker), "drain"))
+      ).pipe(during("Operations.drain")),
     count,
     minutes,
     memory,
     lengths,
-    keys: call((client) => client.dbsize()).pipe(during("Operations.keys"))
+    keys: callAll((client) => client.dbsize()).pipe(
+      Effect.map((counts) => counts.reduce((sum, count) => sum + count, 0)),
+      during("Operations.keys")
+    )
   })
 })
 

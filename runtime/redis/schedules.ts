@@ -17,7 +17,7 @@ import {
   type StoredSchedule
 } from "../schedules.ts"
 import { StoreError } from "../store.ts"
-import { callMaxMs, openLink } from "./link.ts"
+import { callMaxMs } from "./link.ts"
 import { during, Scripted } from "./scripted.ts"
 import type { ScriptName } from "./scripts.ts"
 import { lineOf } from "./message.ts"
@@ -74,7 +74,7 @@ const piecesOf = (changes: ReadonlyArray<Change>): ReadonlyArray<ReadonlyArray<C
 }
 
 const make = Effect.gen(function* () {
-  const { address, call, keysOf, run: runScript } = yield* Scripted
+  const { call, keysOf, open, run: runScript } = yield* Scripted
   const run = <A>(name: ScriptName, args: ReadonlyArray<string | number>) =>
     runScript<A>(name, schedulesPartition, args)
 
@@ -125,15 +125,15 @@ const make = Effect.gen(function* () {
     )
 
   const ear: Schedules["Service"]["ear"] = Effect.gen(function* () {
-    const listener = yield* openLink({ name: "troupe-schedules", address }).pipe(
+    const link = yield* open("troupe-schedules", schedulesPartition).pipe(
       Effect.mapError((cause) => new StoreError({ operation: "Schedules.ear", cause }))
     )
     const { bell } = keysOf(schedulesPartition)
     const wait = (maxMs: number) => {
       // Redis reads 0 as for ever, and rounds down to the millisecond.
       const seconds = Math.min(Math.max(maxMs, 1), ringWaitMaxMs) / 1_000
-      return listener
-        .call((client) => client.call("blpop", bell, String(seconds)), callMaxMs + ringWaitMaxMs)
+      return link
+        .call((client) => client.blpop(bell, seconds), callMaxMs + ringWaitMaxMs)
         .pipe(Effect.asVoid, during("Schedules.wait"))
     }
     return { wait }
@@ -141,7 +141,7 @@ const make = Effect.gen(function* () {
 
   const standing: Schedules["Service"]["standing"] = Effect.gen(function* () {
     const { scheduleIds, scheduleTimes } = keysOf(schedulesPartition)
-    const [count, [, first], [seconds, micros]] = yield* call((client) =>
+    const [count, [, first], [seconds, micros]] = yield* call(schedulesPartition, (client) =>
       Promise.all([
         client.zcard(scheduleIds),
         client.zrange(scheduleTimes, 0, "0", "WITHSCORES"),

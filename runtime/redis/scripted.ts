@@ -1,5 +1,5 @@
 /**
- * Redis as the stores use it: scripts by name on a partition's keys, and plain commands, over one healing connection.
+ * Redis as the stores use it: scripts by name on a partition's keys, and plain commands, over connections that heal.
  */
 import { Context, Effect, Layer, Redacted, Result } from "effect"
 import type { Redis } from "ioredis"
@@ -8,9 +8,12 @@ import { type PartitionKeys, partitionKeys } from "../keys.ts"
 import { StoreError } from "../store.ts"
 import { counter, perName, timer } from "../telemetry/instruments.ts"
 import type { Partition } from "../task.ts"
-import { type RedisAddress, readAddress } from "./address.ts"
+import { readAddress } from "./address.ts"
 import { FunctionCall } from "./function-call.ts"
-import { openLink, type RedisError } from "./link.ts"
+import type { RedisError } from "./link.ts"
+import { openReach } from "./reach/open.ts"
+import type { Reach } from "./reach/reach.ts"
+import { untilOn } from "./replicas.ts"
 import { buildScripts, libraryPrefix, type ScriptName, type Scripts } from "./scripts.ts"
 
 /** How many partitions' keys are kept at hand. */
@@ -18,8 +21,7 @@ const keptKeysMax = 1_000
 
 export class Scripted extends Context.Service<
   Scripted,
-  {
-    readonly address: RedisAddress
+  Reach & {
     readonly scripts: Scripts
     readonly keysOf: (partition: Partition) => PartitionKeys
     /** Runs a script on the keys of a partition. */
@@ -28,8 +30,6 @@ export class Scripted extends Context.Service<
       partition: Partition,
       args: ReadonlyArray<string | number>
     ) => Effect.Effect<A, RedisError>
-    /** Sends commands that are not scripts. */
-    readonly call: <A>(send: (client: Redis) => Promise<A>) => Effect.Effect<A, RedisError>
   }
 >()("troupe/Scripted") {}
 
@@ -42,6 +42,20 @@ const timesOf = perName((script: ScriptName) => ({
   took: timer("troupe_redis_script_seconds", { script }),
   failed: counter("troupe_redis_script_errors_total", { script })
 }))
+
+/**
+ * What somebody relies on once it is answered: that a task is stored, or that a message about it may be forgotten. Where
+ * replicas are waited for, it is after these.
+ */
+const reliedOn: ReadonlySet<ScriptName> = new Set([
+  "task-submit",
+  "task-place",
+  "task-admit",
+  "schedule-change",
+  "child-ended",
+  "task-cancel",
+  "letter-revive"
+])
 
 /** How many versions of the library Redis keeps, each of about 1 MiB: at the limit a new one takes the place of all. */
 const librariesMax = 4
@@ -88,16 +102,28 @@ const make = (scripts: Scripts) =>
       keys.set(partition, made)
       return made
     }
-    const link = yield* openLink({ name: "troupe", address, onConnect: (client) => provide(client, scripts) })
+    const open = (name: string) =>
+      openReach(address, { name, onConnect: (client) => provide(client, scripts) })
+    const reach = yield* open("troupe")
+    const { replicas } = settings
+    // Of its own: who waits for replicas holds up what comes after on the same connection.
+    const careful = replicas === 0 ? reach : yield* open("troupe-replicated")
 
     const fcall = (client: Redis, name: ScriptName, base: string, args: ReadonlyArray<string | number>) =>
       client.sendCommand(new FunctionCall(scripts.functions[name], base, args)) as Promise<unknown>
 
-    let providing: Promise<void> | undefined
+    /** One for each server. */
+    const providing = new WeakMap<Redis, Promise<void>>()
+    const provideTo = (client: Redis) => {
+      const there = providing.get(client)
+      if (there !== undefined) return there
+      const begun = provide(client, scripts).finally(() => providing.delete(client))
+      providing.set(client, begun)
+      return begun
+    }
     /** Nothing has run where a function was not found, so that to run it is no repetition. */
     const runUnknown: typeof fcall = async (client, name, base, args) => {
-      providing ??= provide(client, scripts).finally(() => (providing = undefined))
-      await providing
+      await provideTo(client)
       try {
         return await fcall(client, name, base, args)
       } catch (error) {
@@ -105,16 +131,19 @@ const make = (scripts: Scripts) =>
         return client.eval(scripts.alone(name), 1, base, ...args)
       }
     }
-    const run = <A>(name: ScriptName, partition: Partition, args: ReadonlyArray<string | number>) =>
-      link.call(async (client) => {
+    const run = <A>(name: ScriptName, partition: Partition, args: ReadonlyArray<string | number>) => {
+      const isReliedOn = replicas > 0 && reliedOn.has(name)
+      return (isReliedOn ? careful : reach).call(partition, async (client) => {
         const { failed, took } = timesOf(name)
         const { base } = keysOf(partition)
         const start = performance.now()
         try {
-          return (await fcall(client, name, base, args).catch((error: unknown) => {
+          const reply = (await fcall(client, name, base, args).catch((error: unknown) => {
             unless(isUnknown)(error)
             return runUnknown(client, name, base, args)
           })) as A
+          if (isReliedOn) await untilOn(client, replicas)
+          return reply
         } catch (error) {
           failed()
           throw error
@@ -122,7 +151,8 @@ const make = (scripts: Scripts) =>
           took((performance.now() - start) / 1_000)
         }
       })
-    return Scripted.of({ address, scripts, keysOf, run, call: (send) => link.call(send) })
+    }
+    return Scripted.of({ ...reach, scripts, keysOf, run })
   })
 
 /** Redis at `Settings.redisUrl`. Fails with `RedisUnusable` when there is none that can be trusted. */

@@ -1,6 +1,6 @@
 /** What a Redis server must be before we trust it with tasks: new enough, not evicting, and not a replica. */
 import type { Redis } from "ioredis"
-import { RedisUnusable } from "./address.ts"
+import { RedisUnusable, type ServerAddress, shown } from "./address.ts"
 
 /** Redis 7.0 brought sharded pub/sub and scripts that may run when memory is full. */
 const majorMin = 7
@@ -18,10 +18,9 @@ export const checkDatabase = async (client: Redis): Promise<void> => {
 }
 
 /** Rejects with `RedisUnusable`, saying what to change. Runs on every connect: a fail-over may change the server. */
-export const checkServer = async (client: Redis): Promise<void> => {
+export const checkServer = async (client: Redis, address: ServerAddress): Promise<void> => {
   await checkDatabase(client)
-  const { host, path, port } = client.options
-  const where = path ?? `${host}:${port}`
+  const where = shown(address)
   const info = await client.info()
   const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? ""
   const version = field("redis_version")
@@ -43,4 +42,14 @@ export const checkServer = async (client: Redis): Promise<void> => {
   if (field("role") === "slave") {
     throw new RedisUnusable({ problem: "replica", where, detail: "use the address of its primary" })
   }
+}
+
+/** Rejects where a server that is to have all partitions is one node of a cluster, and so has some of them only. */
+export const checkAlone = async (client: Redis, where: string): Promise<void> => {
+  if (!/^cluster_enabled:1\r?$/m.test(await client.info("cluster"))) return
+  throw new RedisUnusable({
+    problem: "cluster",
+    where,
+    detail: "name some of its nodes as redis+cluster://host:port,host:port"
+  })
 }

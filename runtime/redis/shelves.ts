@@ -6,6 +6,7 @@ import { pieceMax } from "../operations.ts"
 import { lanes, type Partition, segmentOf, submittedAt, ulidLength } from "../task.ts"
 import type { Group, Reader } from "../walk.ts"
 import { makeDeadIndex } from "./dead-index.ts"
+import { answersOf } from "./pipeline.ts"
 import { during, type Scripted } from "./scripted.ts"
 
 /** A segment with more tasks is read in groups; a group brings the records along, which a query does without. */
@@ -38,27 +39,28 @@ export const makeReader = (scripted: Pick<Scripted["Service"], "call" | "keysOf"
   const lettersOf = makeDeadIndex(scripted)
   const remembered = new Map<string, { readonly ids: ReadonlyArray<string>; readonly at: number }>()
 
-  const call = <A>(send: (client: Redis) => Promise<A>) => scripted.call(send).pipe(during("Operations.scan"))
+  const call = <A>(partition: Partition, send: (client: Redis) => Promise<A>) =>
+    scripted.call(partition, send).pipe(during("Operations.scan"))
 
   /** The answers to a command for each of some keys. */
   const pipelined = <A>(
+    partition: Partition,
     keys: ReadonlyArray<string>,
     add: (pipeline: ChainableCommander, key: string) => unknown
   ) =>
-    call(async (client) => {
+    call(partition, async (client) => {
       const pipeline = client.pipeline()
       for (const key of keys) add(pipeline, key)
-      return ((await pipeline.exec()) ?? []).map(([error, answer]) => {
-        if (error !== null) throw error
-        return answer as A
-      })
+      return answersOf<A>(await pipeline.exec())
     })
 
-  const inGroups = Effect.fnUntraced(function* (key: string) {
+  const inGroups = Effect.fnUntraced(function* (partition: Partition, key: string) {
     // A group may bring members again while the hash changes its size.
     const ids = new Set<string>()
     for (let group = "0", isLast = false; !isLast;) {
-      const { members, next } = groupOf(yield* call((client) => client.hscan(key, group, "COUNT", groupSize)))
+      const { members, next } = groupOf(
+        yield* call(partition, (client) => client.hscan(key, group, "COUNT", groupSize))
+      )
       for (const id of members) ids.add(id)
       group = next
       isLast = next === "0"
@@ -66,11 +68,11 @@ export const makeReader = (scripted: Pick<Scripted["Service"], "call" | "keysOf"
     return [...ids]
   })
 
-  const large = Effect.fnUntraced(function* (key: string, segment: string) {
+  const large = Effect.fnUntraced(function* (partition: Partition, key: string, segment: string) {
     const now = yield* Clock.currentTimeMillis
     const there = remembered.get(key)
     if (there !== undefined && now - there.at < rememberedMs) return there.ids
-    const ids = yield* inGroups(key)
+    const ids = yield* inGroups(partition, key)
     remembered.delete(key)
     if (now - submittedAt(`${segment}00`) > settledMs) {
       if (remembered.size >= rememberedMax) remembered.delete(remembered.keys().next().value!)
@@ -85,13 +87,16 @@ export const makeReader = (scripted: Pick<Scripted["Service"], "call" | "keysOf"
     enough: number
   ) {
     const keys = segments.map(keysOf(partition).task)
-    const sizes = yield* pipelined<number>(keys, (pipeline, key) => pipeline.hlen(key))
+    const sizes = yield* pipelined<number>(partition, keys, (pipeline, key) => pipeline.hlen(key))
     let read = 0
     for (let size = 0; read < segments.length && size < enough; read++) size += sizes[read]!
     const small = keys.slice(0, read).filter((_, at) => sizes[at]! <= wholeMax)
-    const ids = (yield* pipelined<Array<string>>(small, (pipeline, key) => pipeline.hkeys(key))).flat()
+    const ids = (yield* pipelined<Array<string>>(partition, small, (pipeline, key) =>
+      pipeline.hkeys(key)
+    )).flat()
     // Only the last of them can be large, since no piece wants more than a small one has.
-    if (sizes[read - 1]! > wholeMax) ids.push(...(yield* large(keys[read - 1]!, segments[read - 1]!)))
+    if (sizes[read - 1]! > wholeMax)
+      ids.push(...(yield* large(partition, keys[read - 1]!, segments[read - 1]!)))
     return { ids, read }
   })
 
@@ -99,22 +104,25 @@ export const makeReader = (scripted: Pick<Scripted["Service"], "call" | "keysOf"
     const keys = keysOf(partition)
     const listKeys = [...lanes.map((lane) => keys.lane(lane)), keys.suspects]
     return {
-      list: (name, from, to) => call((client) => client.lrange(listKeys[lists.indexOf(name)]!, from, to - 1)),
+      list: (name, from, to) =>
+        call(partition, (client) => client.lrange(listKeys[lists.indexOf(name)]!, from, to - 1)),
       boxes: (group) =>
         Effect.map(
-          call((client) => client.hscan(keys.boxes, group, "COUNT", namesInGroup)),
+          call(partition, (client) => client.hscan(keys.boxes, group, "COUNT", namesInGroup)),
           groupOf
         ),
-      box: (name, from, to) => call((client) => client.lrange(keys.box(name), from, to - 1)),
+      box: (name, from, to) => call(partition, (client) => client.lrange(keys.box(name), from, to - 1)),
       heads: (names, count) =>
-        pipelined<Array<string>>(names.map(keys.box), (pipeline, key) => pipeline.lrange(key, 0, count - 1)),
+        pipelined<Array<string>>(partition, names.map(keys.box), (pipeline, key) =>
+          pipeline.lrange(key, 0, count - 1)
+        ),
       parents: (group) =>
         Effect.map(
-          call((client) => client.hscan(keys.waiting, group, "COUNT", namesInGroup)),
+          call(partition, (client) => client.hscan(keys.waiting, group, "COUNT", namesInGroup)),
           groupOf
         ),
       scored: (name, from, skip, count) =>
-        call((client) =>
+        call(partition, (client) =>
           name === "later"
             ? client.zrangebyscore(keys.later, from ?? "-inf", "+inf", "WITHSCORES", "LIMIT", skip, count)
             : client.zrevrangebyscore(keys.dead, from ?? "+inf", "-inf", "WITHSCORES", "LIMIT", skip, count)
@@ -123,10 +131,12 @@ export const makeReader = (scripted: Pick<Scripted["Service"], "call" | "keysOf"
             flat.flatMap((member, at) => (at % 2 === 0 ? [[member, Number(flat[at + 1])] as const] : []))
           )
         ),
-      workers: call((client) => client.zrange(keys.workers, 0, "-1")),
-      held: (worker) => call((client) => client.smembers(keys.held(worker))),
+      workers: call(partition, (client) => client.zrange(keys.workers, 0, "-1")),
+      held: (worker) => call(partition, (client) => client.smembers(keys.held(worker))),
       segments: (below, count) =>
-        call((client) => client.zrevrangebylex(keys.segments, upTo(below), "-", "LIMIT", 0, count)),
+        call(partition, (client) =>
+          client.zrevrangebylex(keys.segments, upTo(below), "-", "LIMIT", 0, count)
+        ),
       idsIn: (segments, enough) => idsIn(partition, segments, enough),
       letters: (from, below, count) =>
         lettersOf(partition, from, below, count).pipe(during("Operations.scan"))

@@ -17,7 +17,7 @@ const make = Effect.gen(function* () {
   const { call, keysOf, run } = yield* Scripted
 
   const recall: Steps["Service"]["recall"] = (partition, ulid) =>
-    call((client) => client.hgetall(keysOf(partition).steps(ulid))).pipe(
+    call(partition, (client) => client.hgetall(keysOf(partition).steps(ulid))).pipe(
       Effect.map((fields) =>
         Object.entries(fields)
           .map(([number, text]) => stepOf(Number(number), text))

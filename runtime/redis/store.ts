@@ -37,6 +37,7 @@ import type { RedisError } from "./link.ts"
 import { openBell, openInbox, openOrders } from "./listening.ts"
 import { lineOf, messageOf } from "./message.ts"
 import { Parts } from "./parts.ts"
+import { answersOf } from "./pipeline.ts"
 import { during, Scripted } from "./scripted.ts"
 import { turnArguments, turnReplyOf, type TurnScriptReply } from "./turn.ts"
 
@@ -131,7 +132,7 @@ export const isFull = (error: RedisError) => /^OOM\b|-OOM\b/.test(error.message)
 const make = Effect.gen(function* () {
   const settings = yield* Settings
   const scripted = yield* Scripted
-  const { call, keysOf, run } = scripted
+  const { call, callAll, keysOf, run } = scripted
   const retentionMs = Duration.toMillis(settings.retention)
   const streamMs = Math.max(retentionMs, streamIdleMs)
 
@@ -187,7 +188,7 @@ const make = Effect.gen(function* () {
     ).pipe(Effect.asVoid, during("Store.childrenEnded"))
 
   const outbox: Store["Service"]["outbox"] = (partition, most, skip = 0) =>
-    call((client) => client.lrange(keysOf(partition).outbox, skip, skip + most - 1)).pipe(
+    call(partition, (client) => client.lrange(keysOf(partition).outbox, skip, skip + most - 1)).pipe(
       Effect.map((lines) => lines.map(messageOf)),
       during("Store.outbox")
     )
@@ -195,10 +196,10 @@ const make = Effect.gen(function* () {
   const drop: Store["Service"]["drop"] = (partition, messages) =>
     messages.length === 0
       ? Effect.void
-      : call(async (client) => {
+      : call(partition, async (client) => {
           const pipeline = client.pipeline()
           for (const message of messages) pipeline.lrem(keysOf(partition).outbox, 1, lineOf(message))
-          await pipeline.exec()
+          answersOf(await pipeline.exec())
         }).pipe(Effect.asVoid, during("Store.drop"))
 
   const read: Store["Service"]["read"] = (partition, ulids) =>
@@ -229,7 +230,7 @@ const make = Effect.gen(function* () {
         ]).pipe(during("Store.append"))
 
   const events: Store["Service"]["events"] = (id, after, limit) =>
-    call((client) =>
+    call(partitionOfId(id), (client) =>
       client.xrange(
         keysOf(partitionOfId(id)).events(ulidOfId(id)),
         after.run === 0 ? "-" : `(${after.run}-${after.seq}`,
@@ -247,7 +248,9 @@ const make = Effect.gen(function* () {
     const keys = keysOf(partition)
     const streams = wanted.map(({ ulid }) => keys.events(ulid))
     const positions = wanted.map(({ after }) => `${after.run}-${after.seq}`)
-    return call((client) => client.xread("COUNT", limit, "STREAMS", ...streams, ...positions)).pipe(
+    return call(partition, (client) =>
+      client.xread("COUNT", limit, "STREAMS", ...streams, ...positions)
+    ).pipe(
       Effect.map((reply) => {
         const found = new Map(reply)
         return streams.map((stream) => found.get(stream)?.map(eventIn) ?? [])
@@ -257,18 +260,20 @@ const make = Effect.gen(function* () {
   }
 
   /** How many entries wait in boxes: those of some boxes at a time. */
-  const boxedIn = Effect.fnUntraced(function* (keys: PartitionKeys) {
+  const boxedIn = Effect.fnUntraced(function* (partition: Partition, keys: PartitionKeys) {
     let cursor = "0"
     let count = 0
     do {
-      const [next, fields] = yield* call((client) => client.hscan(keys.boxes, cursor, "COUNT", 500))
+      const [next, fields] = yield* call(partition, (client) =>
+        client.hscan(keys.boxes, cursor, "COUNT", 500)
+      )
       const names = fields.filter((_, at) => at % 2 === 0)
-      const lengths = yield* call(async (client) => {
+      const lengths = yield* call(partition, async (client) => {
         const pipeline = client.pipeline()
         for (const name of names) pipeline.llen(keys.box(name))
-        return (await pipeline.exec()) ?? []
+        return answersOf<number>(await pipeline.exec())
       })
-      for (const [, length] of lengths) count += Number(length)
+      for (const length of lengths) count += length
       cursor = next
     } while (cursor !== "0")
     return count
@@ -276,17 +281,14 @@ const make = Effect.gen(function* () {
 
   const depth: Store["Service"]["depth"] = Effect.fnUntraced(function* (partition) {
     const keys = keysOf(partition)
-    const workers = yield* call((client) => client.zrange(keys.workers, 0, "-1"))
-    const counts = yield* call(async (client) => {
+    const workers = yield* call(partition, (client) => client.zrange(keys.workers, 0, "-1"))
+    const counts = yield* call(partition, async (client) => {
       const pipeline = client.pipeline()
       for (const lane of lanes) pipeline.llen(keys.lane(lane))
       pipeline.zcard(keys.later).zcard(keys.dead)
       pipeline.hlen(keys.waiting).llen(keys.suspects)
       for (const worker of workers) pipeline.scard(keys.held(worker))
-      return ((await pipeline.exec()) ?? []).map(([error, count]) => {
-        if (error !== null) throw error
-        return Number(count)
-      })
+      return answersOf<number>(await pipeline.exec())
     })
     const [
       urgent = 0,
@@ -301,7 +303,7 @@ const make = Effect.gen(function* () {
     ] = counts
     return {
       lanes: { urgent, high, normal, low },
-      boxed: (yield* boxedIn(keys)) + suspects,
+      boxed: (yield* boxedIn(partition, keys)) + suspects,
       waiting,
       later,
       dead,
@@ -342,7 +344,7 @@ const make = Effect.gen(function* () {
       run<number>("segment-sweep", partition, [limit, Duration.toMillis(settings.deadRetention)]).pipe(
         during("Store.sweep")
       ),
-    ping: Effect.asVoid(call((client) => client.ping())).pipe(during("Store.ping"))
+    ping: Effect.asVoid(callAll((client) => client.ping())).pipe(during("Store.ping"))
   })
 })
 

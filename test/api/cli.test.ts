@@ -69,7 +69,7 @@ describe("the program troupe", () => {
             code: 2,
             stdout: "",
             stderr:
-              "troupe: REDIS_URL: redis+sentinel:// is planned and not there yet; use redis://, rediss:// or unix:\n"
+              "troupe: REDIS_URL: it wants the name of the primary, as in redis+sentinel://host:26379,other:26379/mymaster\n"
           }
         ])
       }

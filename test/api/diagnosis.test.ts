@@ -22,6 +22,7 @@ const well: Examination = {
   policy: "noeviction",
   usedBytes: 2 ** 20,
   maxBytes: 2 ** 30,
+  replicas: 1,
   aof: true,
   fsync: "everysec",
   snapshots: "",
@@ -62,6 +63,15 @@ describe("what a Redis says of itself", () => {
       expect(findings.find((finding) => finding.check === check)?.do).toBeString()
     })
   }
+
+  test("tells of the replicas where each submit waits for some", () => {
+    expect(redisFindings(well, 1)).toContainEqual({
+      check: "replicas",
+      state: "ok",
+      says: "1 connected, and a submit waits for 1"
+    })
+    expect(unwell(redisFindings(well, 2))).toEqual([["replicas", "fail"]])
+  })
 
   test("does not count as skew what a slow line explains", () => {
     const far = { clockAheadMs: 2_000, roundTrip: { medianMs: 1, maxMs: 3_000 } }
@@ -203,6 +213,17 @@ describe("the settings as they are reported", () => {
       })
     )
     expect(said).not.toContain(secret)
+    const many = [
+      [
+        `redis+sentinel://app:${secret}@a,b:1/m?sentinelPassword=${secret}`,
+        "redis+sentinel://app:***@a,b:1/m?sentinelPassword=***"
+      ],
+      [`rediss+cluster://:${secret}@a,b`, "rediss+cluster://:***@a,b"],
+      ["redis+cluster://a,b", "redis+cluster://a,b"],
+      [`redis+cluster://app:${secret}/@a,b`, "(hidden)"]
+    ] as const
+    for (const [url, shown] of many)
+      expect(reportSettings({ REDIS_URL: url })).toContainEqual(expect.objectContaining({ value: shown }))
     expect(said).toContain("redis://app:***@example.org:6379/1")
     expect(JSON.stringify(reportSettings({ REDIS_URL: `redis//:${secret}` }))).not.toContain(secret)
   })

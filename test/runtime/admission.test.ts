@@ -49,7 +49,7 @@ describe("guards of tasks that have ended", () => {
           yield* turn("w", { settled: rest.map((entry) => end(entry)) })
         }
         yield* store.leave(partition, "w")
-        yield* (yield* store.bell([partition])).wait(1)
+        yield* (yield* store.bell(partition)).wait(1)
         expect(yield* keys(`${base}guard:*`)).not.toHaveLength(0)
 
         yield* time.advance("3 hours")

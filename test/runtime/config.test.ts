@@ -15,6 +15,7 @@ describe("a setting", () => {
     Effect.gen(function* () {
       expect(yield* read({ PATH: "/bin", HOME: undefined })).toEqual({
         redisUrl: undefined,
+        replicas: 0,
         namespace: "troupe",
         host: "127.0.0.1",
         keySecret: undefined,
@@ -68,6 +69,7 @@ describe("a setting", () => {
     Effect.gen(function* () {
       const { redisUrl, ...settings } = yield* read({
         REDIS_URL: "redis://:secret@localhost",
+        TROUPE_REPLICAS: "2",
         TROUPE_NAMESPACE: "team-A.1",
         TROUPE_HOST: "::1",
         TROUPE_PORT: "0",
@@ -114,6 +116,7 @@ describe("a setting", () => {
 
       expect(Redacted.value(redisUrl!)).toBe("redis://:secret@localhost")
       expect(settings).toEqual({
+        replicas: 2,
         namespace: "team-A.1",
         host: "::1",
         keySecret: undefined,
@@ -215,11 +218,15 @@ describe("a setting", () => {
     ["REDIS_URL", "", "must not be empty"],
     ["REDIS_URL", "foo", "it is not a URL such as redis://127.0.0.1:6379"],
     ["REDIS_URL", "redis://h:99999", "it is not a URL such as redis://127.0.0.1:6379"],
-    ["REDIS_URL", "http://x", "it starts with http:; use redis://, rediss:// or unix:"],
+    [
+      "REDIS_URL",
+      "http://x",
+      "it starts with http:; use redis://, rediss://, unix:, redis+sentinel:// or redis+cluster://"
+    ],
     [
       "REDIS_URL",
       "redis+sentinel://a",
-      "redis+sentinel:// is planned and not there yet; use redis://, rediss:// or unix:"
+      "it wants the name of the primary, as in redis+sentinel://host:26379,other:26379/mymaster"
     ],
     ["TROUPE_NAMESPACE", "", `"" is not 1 to 64 of A-Z a-z 0-9 _ . -`],
     ["TROUPE_NAMESPACE", "a:b", `"a:b" is not 1 to 64 of A-Z a-z 0-9 _ . -`],

@@ -433,7 +433,43 @@ describe("an address", () => {
     ["rediss://host", { host: "host", port: 6379, db: 0, tls: {} }],
     ["unix:/run/redis.sock", { path: "/run/redis.sock" }],
     ["unix:///run/redis.sock", { path: "/run/redis.sock" }],
-    ["unix:./redis.sock", { path: "./redis.sock" }]
+    ["unix:./redis.sock", { path: "./redis.sock" }],
+    [
+      "redis+sentinel://a,b:26380,[::1]:80/my%20master/2",
+      {
+        sentinels: [
+          { host: "a", port: 26_379 },
+          { host: "b", port: 26_380 },
+          { host: "::1", port: 80 }
+        ],
+        name: "my master",
+        sentinelLogin: {},
+        login: { db: 2 }
+      }
+    ],
+    [
+      "rediss+sentinel://me:a%2Fb@a/m?sentinelUsername=s&sentinelPassword=%3F",
+      {
+        sentinels: [{ host: "a", port: 26_379 }],
+        name: "m",
+        sentinelLogin: { username: "s", password: "?", tls: {} },
+        login: { username: "me", password: "a/b", tls: {}, db: 0 }
+      }
+    ],
+    [
+      "redis+cluster://a,b:7001",
+      {
+        nodes: [
+          { host: "a", port: 6379 },
+          { host: "b", port: 7001 }
+        ],
+        login: {}
+      }
+    ],
+    [
+      "rediss+cluster://:secret@a:7000/",
+      { nodes: [{ host: "a", port: 7000 }], login: { password: "secret", tls: {} } }
+    ]
   ])("is read from %s", (url, address) => {
     expect(Result.getOrThrow(read(url))).toEqual(address)
   })
@@ -441,17 +477,29 @@ describe("an address", () => {
   test.each([
     ["", "it is not a URL such as redis://127.0.0.1:6379"],
     ["localhost", "it is not a URL such as redis://127.0.0.1:6379"],
-    ["localhost:6379", "it starts with localhost:; use redis://, rediss:// or unix:"],
-    ["http://localhost", "it starts with http:; use redis://, rediss:// or unix:"],
-    ["redis://localhost/tasks", `"tasks" is not the number of a database`],
-    ["redis://me:%E0%A4%A@host", "its user or password is not percent-encoded"],
     [
-      "redis+cluster://a,b",
-      "redis+cluster:// is planned and not there yet; use redis://, rediss:// or unix:"
+      "localhost:6379",
+      "it starts with localhost:; use redis://, rediss://, unix:, redis+sentinel:// or redis+cluster://"
     ],
     [
-      "redis+sentinel://a,b/m",
-      "redis+sentinel:// is planned and not there yet; use redis://, rediss:// or unix:"
+      "http://localhost",
+      "it starts with http:; use redis://, rediss://, unix:, redis+sentinel:// or redis+cluster://"
+    ],
+    ["redis://localhost/tasks", `"tasks" is not the number of a database`],
+    ["redis://me:%E0%A4%A@host", "its user or password is not percent-encoded"],
+    ["redis+cluster://", `"" is not host:port`],
+    ["redis+cluster://a,b:x", `"b:x" is not host:port`],
+    ["redis+cluster://a/1", "a cluster has database 0 only"],
+    ["redis+cluster://a?name=x", `it takes no parameter "name"`],
+    ["redis+sentinel://a,,b/m", `"" is not host:port`],
+    [
+      "redis+sentinel://a,b",
+      "it wants the name of the primary, as in redis+sentinel://host:26379,other:26379/mymaster"
+    ],
+    ["redis+sentinel://a/m/x", `"x" is not the number of a database`],
+    [
+      "redis+sentinel://a/m?password=x",
+      `"password" is none of its parameters, sentinelUsername and sentinelPassword`
     ],
     ["unix:", "unix: wants a path, as in unix:/run/redis.sock"],
     ["unix:redis.sock", "unix: wants a path, as in unix:/run/redis.sock"]

@@ -132,7 +132,7 @@ describe("operations in Redis", () => {
         yield* operations.trim(partition, { deadMax: 0 })
         yield* turn("w", { want: 10 })
         yield* store.leave(partition, "w")
-        yield* (yield* store.bell([partition])).wait(1)
+        yield* (yield* store.bell(partition)).wait(1)
         expect(yield* walked("all")).toEqual([])
       }).pipe(Effect.provide(RedisStore.layer().pipe(Layer.provide(settingsFor(redisUrl, { namespace })))))
 

@@ -64,7 +64,7 @@ describe("a store whose Redis is killed and started again", () => {
   it.live("rings its bells again", () =>
     withStore(
       Effect.fnUntraced(function* ({ server, store }) {
-        const bell = yield* store.bell([partition])
+        const bell = yield* store.bell(partition)
         yield* server.kill
         yield* server.start
         yield* insist(bell.wait(1))
@@ -208,7 +208,7 @@ describe("a store", () => {
   it.live("heals each of its connections when somebody closes it", () =>
     withStore(
       Effect.fnUntraced(function* ({ client, store }) {
-        const bell = yield* store.bell([partition])
+        const bell = yield* store.bell(partition)
         const inbox = yield* store.inbox
         yield* inbox.tune(partition)
         const listening = yield* Effect.forkChild(Effect.exit(bell.wait(bellWaitMaxMs)), {
@@ -236,7 +236,7 @@ describe("a store", () => {
   it.live("answers while its bell is waited for", () =>
     withStore(
       Effect.fnUntraced(function* ({ store }) {
-        const bell = yield* store.bell([partition])
+        const bell = yield* store.bell(partition)
         const waiting = yield* Effect.forkChild(bell.wait(bellWaitMaxMs), { startImmediately: true })
 
         for (let calls = 0; calls < 20; calls++) yield* turn("w")

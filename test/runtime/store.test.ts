@@ -27,7 +27,7 @@ describe("a drained namespace", () => {
       yield* Effect.gen(function* () {
         const store = yield* Store
         const inbox = yield* store.inbox
-        const bell = yield* store.bell([partition])
+        const bell = yield* store.bell(partition)
         yield* submit(...tasks(6), aTask({ lane: "urgent" }), aTask({ due: { afterMs: 5_000 } }))
         const [lost, ended, buried, ...others] = yield* claim("w", 7)
         const held = [lost!, ended!, buried!, ...others]

@@ -1112,7 +1112,7 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
 
   describe(`the bell, in ${name}`, () => {
     promise("wakes who waits when a task is submitted", function* () {
-      const { wait } = yield* (yield* Store).bell([partition])
+      const { wait } = yield* (yield* Store).bell(partition)
       const waiting = yield* Effect.forkChild(wait(bellWaitMaxMs), { startImmediately: true })
 
       yield* submit(aTask())
@@ -1124,14 +1124,14 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
     promise("wakes at once who comes after it rang", function* () {
       yield* submit(aTask())
 
-      yield* (yield* (yield* Store).bell([partition])).wait(bellWaitMaxMs)
+      yield* (yield* (yield* Store).bell(partition)).wait(bellWaitMaxMs)
     })
 
-    promise("hears the bell of any of several partitions", function* () {
+    promise("takes the token of the bell that it hears", function* () {
       const store = yield* Store
       yield* store.submit(partition, [aTask()])
 
-      yield* (yield* store.bell(["other.0", partition])).wait(bellWaitMaxMs)
+      yield* (yield* store.bell(partition)).wait(bellWaitMaxMs)
 
       expect(yield* (yield* Bell).rang).toBe(false)
     })
@@ -1197,7 +1197,7 @@ export const storeSuite = (name: string, storeWith: StoreWith) => {
     )
 
     promise("lets who waits look for itself when it stays silent", function* () {
-      const { wait } = yield* (yield* Store).bell([partition])
+      const { wait } = yield* (yield* Store).bell(partition)
       const waiting = yield* Effect.forkChild(wait(20), { startImmediately: true })
 
       yield* advance("20 millis")

@@ -1,6 +1,6 @@
 /** Where a server is, or may be. */
 import { Redacted, Result } from "effect"
-import { readAddress } from "../../runtime/redis/address.ts"
+import { readServer } from "../../runtime/redis/address.ts"
 
 /** A port that nobody listened to a moment ago. */
 export const aFreePort = (): number => {
@@ -9,4 +9,4 @@ export const aFreePort = (): number => {
   return listener.port
 }
 
-export const addressOf = (url: string) => Result.getOrThrow(readAddress(Redacted.make(url)))
+export const addressOf = (url: string) => Result.getOrThrow(readServer(Redacted.make(url)))

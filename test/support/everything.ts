@@ -179,5 +179,5 @@ export const theEnd = Effect.gen(function* () {
   }
   yield* store.drop(partition, yield* store.outbox(partition, 100))
   yield* store.leave(partition, "v")
-  yield* (yield* store.bell([partition])).wait(1)
+  yield* (yield* store.bell(partition)).wait(1)
 })

@@ -9,7 +9,7 @@ import type { LifecycleLog } from "../../runtime/lifecycle.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
 import type { Members } from "../../runtime/members.ts"
 import type { Operations } from "../../runtime/operations.ts"
-import { readAddress } from "../../runtime/redis/address.ts"
+import { readServer } from "../../runtime/redis/address.ts"
 import * as RedisStore from "../../runtime/redis/stores.ts"
 import type { Schedules } from "../../runtime/schedules.ts"
 import type { Steps } from "../../runtime/steps.ts"
@@ -49,7 +49,7 @@ const stepsOfWait = 10
 const memoryBell = Layer.effect(
   Bell,
   Effect.gen(function* () {
-    const bell = yield* (yield* Store).bell([partition])
+    const bell = yield* (yield* Store).bell(partition)
     const rang = Effect.gen(function* () {
       const waiting = yield* Effect.forkChild(bell.wait(bellWaitMaxMs), { startImmediately: true })
       for (let step = 0; step < stepsOfWait && waiting.pollUnsafe() === undefined; step++)
@@ -75,7 +75,7 @@ export const memoryStore = (over: Partial<SettingsShape> = {}): Layer.Layer<Stor
 
 /** A connection of the test's own, to do what only the test does. */
 export const aClient = Effect.acquireRelease(
-  Effect.sync(() => new Redis(Result.getOrThrow(readAddress(Redacted.make(redisUrl))))),
+  Effect.sync(() => new Redis(Result.getOrThrow(readServer(Redacted.make(redisUrl))))),
   (client) => Effect.sync(() => client.disconnect())
 )
 

@@ -1,5 +1,5 @@
 import { describe, expect } from "bun:test"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber, Latch, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import * as Tree from "../../../actors/tree.ts"
@@ -7,6 +7,10 @@ import { Store } from "../../../runtime/store.ts"
 import { memoryApi } from "../../support/api.ts"
 import { it } from "../../support/effect.ts"
 import { aWorker } from "../../support/worker.ts"
+
+/** A client of its own on a store that is not as it should be. */
+const clientOn = (store: Layer.Layer<Store, never, Store>) =>
+  Layer.fresh(Tree.client).pipe(Layer.provide(store), Layer.provideMerge(memoryApi))
 
 /** What each read of ended tasks asked about, and how many characters it brought. */
 const counting = () => {
@@ -64,6 +68,49 @@ describe("results that nobody was told of", () => {
       expect(reads.length).toBeLessThan(12)
       expect(Math.max(...reads.map(({ asked }) => asked))).toBeWithin(400, 501)
     }).pipe(Effect.provide(client))
+  })
+})
+
+describe("an ask whose task is long in being stored", () => {
+  it.effect("waits on, however often its task is looked for meanwhile, and has its answer", () => {
+    const gate = Latch.makeUnsafe(false)
+    const slow = Layer.effect(
+      Store,
+      Store.useSync((store) => ({
+        ...store,
+        submit: (...args: Parameters<typeof store.submit>) =>
+          Effect.andThen(gate.await, store.submit(...args))
+      }))
+    )
+    return Effect.gen(function* () {
+      const { ask } = yield* Dispatcher
+      const worker = yield* aWorker()
+      const asking = yield* Effect.forkChild(ask({ name: "test" }))
+      yield* TestClock.adjust("8 seconds")
+      expect(asking.pollUnsafe()).toBeUndefined()
+
+      yield* gate.open
+      yield* TestClock.adjust("1 millis")
+      const [run] = yield* worker.claim(1)
+      yield* run!.succeed("done")
+      yield* TestClock.adjust("2 seconds")
+
+      expect(yield* Fiber.join(asking)).toMatchObject({ state: "succeeded" })
+    }).pipe(Effect.provide(clientOn(slow)))
+  })
+
+  it.effect("is told that its task is gone once it was stored, and is not there any more", () => {
+    const forgetful = Layer.effect(
+      Store,
+      Store.useSync((store) => ({ ...store, submit: () => Effect.void }))
+    )
+    return Effect.gen(function* () {
+      const { ask } = yield* Dispatcher
+      const asking = yield* Effect.forkChild(Effect.flip(ask({ name: "test" })))
+      yield* TestClock.adjust("2 seconds")
+
+      expect(yield* Fiber.join(asking)).toMatchObject({ _tag: "TaskNotFound" })
+    }).pipe(Effect.provide(clientOn(forgetful)))
   })
 })
 

@@ -173,15 +173,15 @@ it.effect(
       [lasts],
       "15 seconds",
       ({ bell }) => ({
-        bell: ([partition]) => {
-          bells.push(partition!)
+        bell: (partition) => {
+          bells.push(partition)
           const isFirst = bells.filter((one) => one === "other.0").length === 1
           return partition === "other.0" && isFirst
             ? Effect.delay(
                 Effect.fail(new StoreError({ operation: "Store.bell", cause: "no answer" })),
                 "1 second"
               )
-            : bell([partition!])
+            : bell(partition)
         }
       }),
       ["default", "other"]

@@ -43,7 +43,7 @@ it.live("starts nothing once it is closed, though a place comes free in the tick
     yield* dispatcher.submitAll([1, 2].map((input) => ({ name: "closes", input })))
     yield* openPuller({
       partition,
-      bell: yield* store.bell([partition]),
+      bell: yield* store.bell(partition),
       worker: "w",
       concurrency: 1,
       lease: Duration.seconds(15),

@@ -1,0 +1,70 @@
+/** Asks servers that know the same, over connections of their own: one after the other until one answers, or all at once. */
+import { Effect, Random } from "effect"
+import { Redis } from "ioredis"
+import { type Listener, RedisUnusable, type ServerAddress } from "../address.ts"
+
+/** How long one of them may take to answer, in milliseconds. */
+const answerMaxMs = 1_000
+
+type Ask<A> = (client: Redis) => Promise<A>
+
+const askThis = <A>(server: ServerAddress, ask: Ask<A>): Effect.Effect<A, RedisUnusable> =>
+  Effect.suspend(() => {
+    const client = new Redis({
+      ...server,
+      connectionName: "troupe-asks",
+      lazyConnect: true,
+      connectTimeout: answerMaxMs,
+      // Sentinels and nodes that wait for others answer nothing else.
+      enableReadyCheck: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => null
+    })
+    // A listener keeps ioredis from printing; what went wrong is told by the rejected commands.
+    let reason: unknown
+    client.on("error", (error) => (reason = error))
+    return Effect.tryPromise({
+      try: async () => {
+        await client.connect()
+        return await ask(client)
+      },
+      catch: (error) => RedisUnusable.of(error, server, reason)
+    }).pipe(
+      Effect.timeoutOrElse({
+        duration: answerMaxMs,
+        orElse: () => Effect.fail(RedisUnusable.of(new Error("no answer"), server))
+      }),
+      Effect.ensuring(Effect.sync(() => client.disconnect()))
+    )
+  })
+
+/**
+ * What the first of them says that answers, and does not say `undefined`; they are asked in any order, one after the other.
+ * Where none does: what was wrong with the last one that failed, or `undefined`.
+ */
+export const askOneOf = Effect.fn("Redis.askOneOf")(function* <A>(
+  all: ReadonlyArray<Listener>,
+  login: Omit<ServerAddress, "host" | "port">,
+  ask: Ask<A | undefined>
+): Effect.fn.Return<A | undefined, RedisUnusable> {
+  let failure: RedisUnusable | undefined
+  for (const { host, port } of yield* Random.shuffle(all)) {
+    const answer = yield* Effect.result(askThis({ ...login, host, port }, ask))
+    if (answer._tag === "Failure") failure = answer.failure
+    else if (answer.success !== undefined) return answer.success
+  }
+  return failure === undefined ? undefined : yield* failure
+})
+
+/** What those say that answer: all are asked at once. */
+export const askAllOf = <A>(
+  all: ReadonlyArray<Listener>,
+  login: Omit<ServerAddress, "host" | "port">,
+  ask: Ask<A>
+): Effect.Effect<ReadonlyArray<A>> =>
+  Effect.map(
+    Effect.forEach(all, ({ host, port }) => Effect.result(askThis({ ...login, host, port }, ask)), {
+      concurrency: "unbounded"
+    }),
+    (answers) => answers.flatMap((answer) => (answer._tag === "Success" ? [answer.success] : []))
+  )

@@ -1,0 +1,141 @@
+/**
+ * A Redis Cluster as it is reached: a connection to each primary, and each command goes to the one that has its partition.
+ *
+ * What a node refused because it has the slot no more, or because the slot is on its way, was not done: it is said again, to
+ * whoever has the slot, within its time limit.
+ */
+import { Clock, Effect, type Scope } from "effect"
+import type { Redis } from "ioredis"
+import type { Partition } from "../../task.ts"
+import { type ClusterAddress, RedisUnusable, shown } from "../address.ts"
+import { openClusterEar } from "./cluster-ear.ts"
+import { lookingAgain, openSlots, redirected } from "./cluster-slots.ts"
+import { callMaxMs, openLink, RedisError } from "../link.ts"
+import { openNodeLinks } from "./node-links.ts"
+import type { Reach, ReachOptions } from "./reach.ts"
+
+/** Reaches a cluster until the scope ends. Fails when it is down, or one of its primaries cannot be used. */
+export const openCluster = Effect.fnUntraced(function* (
+  { name, onConnect }: ReachOptions,
+  address: ClusterAddress
+): Effect.fn.Return<Reach, RedisUnusable, Scope.Scope> {
+  const slots = yield* openSlots(address)
+  const clock = yield* Clock.Clock
+  const monotonicMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
+  // Those that are there when it begins must be fit for use; later ones are waited for.
+  let later = false
+  const links = yield* openNodeLinks((node) =>
+    openLink({
+      name,
+      address: lookingAgain(slots, Effect.succeed(slots.addressOf(node))),
+      ...(onConnect === undefined ? {} : { onConnect }),
+      later
+    })
+  )
+  yield* Effect.forEach(slots.nodes(), links.to, { discard: true })
+  later = true
+  yield* Effect.suspend(() => {
+    const changed = slots.changed()
+    return Effect.andThen(links.retain(slots.nodes()), changed)
+  }).pipe(Effect.forever, Effect.forkScoped)
+
+  const linkTo = (partition: Partition) => {
+    const node = slots.nodeOf(partition)
+    return node === undefined ? undefined : links.there(node)
+  }
+
+  /** Until there is a connection to where a partition is, or has gone meanwhile. */
+  const connection = Effect.fnUntraced(function* (partition: Partition) {
+    for (;;) {
+      const changed = slots.changed()
+      const node = slots.nodeOf(partition)
+      const link = node === undefined ? undefined : yield* links.to(node)
+      if (link?.isConnected() === true) return link
+      yield* Effect.raceFirst(link === undefined ? slots.look : link.connected, changed)
+    }
+  })
+
+  /** Says it until somebody does it, or says that it cannot be done. */
+  const seek = Effect.fnUntraced(function* <A>(
+    partition: Partition,
+    send: (client: Redis) => Promise<A>,
+    deadline: number
+  ) {
+    for (;;) {
+      const link = yield* connection(partition)
+      const result = yield* Effect.result(link.attempt(send, Math.max(1, deadline - monotonicMs())))
+      if (result._tag === "Success") return result.success
+      yield* redirected(slots, result.failure)
+    }
+  })
+
+  const seekWithin = <A>(
+    partition: Partition,
+    send: (client: Redis) => Promise<A>,
+    maxMs: number,
+    leftMs: number
+  ) =>
+    Effect.suspend(() => seek(partition, send, monotonicMs() + leftMs)).pipe(
+      Effect.catchTag("RedisUnusable", (cause) => Effect.fail(new RedisError({ cause }))),
+      Effect.timeoutOrElse({
+        duration: leftMs,
+        orElse: () => Effect.fail(new RedisError({ cause: new Error(`no answer within ${maxMs} ms`) }))
+      })
+    )
+
+  /** Most calls find their node. */
+  const call: Reach["call"] = (partition, send, maxMs = callMaxMs) =>
+    Effect.suspend(() => {
+      const link = linkTo(partition)
+      if (link?.isConnected() !== true) return seekWithin(partition, send, maxMs, maxMs)
+      const start = monotonicMs()
+      return link.attempt(send, maxMs).pipe(
+        Effect.catch((error) =>
+          Effect.andThen(
+            redirected(slots, error),
+            Effect.suspend(() => seekWithin(partition, send, maxMs, maxMs - (monotonicMs() - start)))
+          )
+        )
+      )
+    })
+
+  const callAll: Reach["callAll"] = (send) =>
+    Effect.forEach(
+      slots.nodes(),
+      (node) =>
+        links.to(node).pipe(
+          Effect.mapError((cause) => new RedisError({ cause })),
+          Effect.flatMap((link) => link.call(send))
+        ),
+      { concurrency: "unbounded" }
+    )
+
+  const open: Reach["open"] = Effect.fnUntraced(function* (as, partition) {
+    const find = Effect.suspend(() => {
+      const node = slots.nodeOf(partition)
+      return node === undefined
+        ? Effect.fail(
+            new RedisUnusable({
+              problem: "unreachable",
+              where: shown(address),
+              detail: `no node has the slot of ${partition}`
+            })
+          )
+        : Effect.succeed(slots.addressOf(node))
+    })
+    const link = yield* openLink({ name: as, address: lookingAgain(slots, find) })
+    return {
+      call: (send, maxMs) =>
+        link
+          .call(send, maxMs)
+          .pipe(
+            Effect.tapError((error) =>
+              Effect.ignore(redirected(slots, error).pipe(Effect.andThen(find), Effect.map(link.moveTo)))
+            )
+          )
+    }
+  })
+
+  return { call, callAll, open, listen: (as, heard) => openClusterEar(slots, as, heard) }
+})
