@@ -24,7 +24,8 @@ const interval = "10 seconds"
 export const pass = Effect.fn("Janitor.pass")(function* () {
   const store = yield* Store
   const operations = yield* Operations
-  const { deadMax } = yield* Settings
+  const { deadMax, deadMemory } = yield* Settings
+  const bounds = { deadMax, deadBytes: deadMemory * 1_048_576 }
   const { queues } = yield* Worker
   const dropped = yield* Effect.forEach(
     queues,
@@ -35,7 +36,7 @@ export const pass = Effect.fn("Janitor.pass")(function* () {
       const swept = yield* store
         .sweep(partition, limit)
         .pipe(Effect.repeat({ while: (count) => count >= limit }))
-      return swept + (yield* operations.trim(partition, { deadMax }))
+      return swept + (yield* operations.trim(partition, bounds))
     })
   )
   return dropped.reduce((sum, count) => sum + count, 0)

@@ -130,7 +130,10 @@ export interface AgentContext<State, Self extends Protocol = Protocol>
     options?: AskAgentOptions
   ) => Promise<Reply<A, M>>
 
-  /** Sends this agent itself a message later, once or again and again; gives the timer's name. */
+  /**
+   * Sends this agent itself a message later, once or again and again; gives the timer's name. Throws `ActRefused` where it
+   * has 1 000 timers already.
+   */
   readonly schedule: <M extends Extract<keyof Self, string>>(
     message: M,
     input: Self[M]["input"],

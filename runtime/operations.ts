@@ -187,12 +187,12 @@ export class Operations extends Context.Service<
     /** Drops dead letters with their streams, and says how many. */
     readonly bury: (partition: Partition, ulids: ReadonlyArray<string>) => Effect.Effect<number, StoreError>
     /**
-     * Drops the oldest dead letters over `deadMax`, and the oldest ended tasks over the queue's `keepBytes`; says how
+     * Drops the oldest dead letters over `deadMax`, or over what is about `deadBytes` of them, and the oldest ended tasks over the queue's `keepBytes`; says how
      * many letters and segments went. What it leaves for the next call is more than a call may take.
      */
     readonly trim: (
       partition: Partition,
-      bounds: { readonly deadMax: number }
+      bounds: { readonly deadMax: number; readonly deadBytes: number }
     ) => Effect.Effect<number, StoreError>
 
     /** Those that are registered, by their names. */

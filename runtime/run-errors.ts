@@ -67,7 +67,7 @@ export class StepNested extends Schema.TaggedError<StepNested>()("StepNested", {
   }
 }
 
-/** A child was not taken in, and `reason` says why. Nothing was stored, unless the store did not answer in time. */
+/** A child was not taken in, and `reason` says why. Nothing was stored. */
 export class ChildRefused extends Schema.TaggedError<ChildRefused>()("ChildRefused", {
   handler: Schema.String,
   reason: Schema.String

@@ -249,6 +249,12 @@ export interface SettingsShape {
   readonly deadMax: number
 
   /**
+   * `TROUPE_DEAD_MEMORY`, in MiB, default 1024. How much of Redis's memory the dead letters of a queue take, about: over it
+   * the oldest go, whatever their age.
+   */
+  readonly deadMemory: number
+
+  /**
    * `TROUPE_METRICS_PORT`, default none: where a process without an API answers `/metrics` and `/healthz`, on
    * `TROUPE_HOST`; 0 takes a free one. A worker under a node needs none: the node's API tells of it.
    */
@@ -336,6 +342,7 @@ export const table: { readonly [name in keyof SettingsShape]: Row<SettingsShape[
   retention: ["TROUPE_RETENTION", Duration.days(1), atLeast(Duration.minutes(1))],
   deadRetention: ["TROUPE_DEAD_RETENTION", Duration.days(30), atLeast(Duration.minutes(1))],
   deadMax: ["TROUPE_DEAD_MAX", 100_000, whole(0, 100_000_000)],
+  deadMemory: ["TROUPE_DEAD_MEMORY", 1_024, whole(1, 16_777_216)],
   metricsPort: ["TROUPE_METRICS_PORT", undefined, whole(0, 65_535)],
   drain: ["TROUPE_DRAIN", Duration.seconds(30), atLeast(Duration.zero)],
   grace: ["TROUPE_GRACE", Duration.seconds(1), atLeast(Duration.zero)],

@@ -21,6 +21,9 @@ import { writeState } from "./state.ts"
 export const sentMax = 1_000
 export const sentCharactersMax = 8 * 1024 * 1024
 
+/** How many timers an agent has at most: each message that is handled may have to read them all. */
+export const timersMax = 1_000
+
 /** The shortest interval of a timer that goes on and on. */
 const everyMinMs = 10
 
@@ -68,6 +71,9 @@ export class Acting {
   readonly #of: ActOptions
   #state: { readonly value: unknown; readonly written: NonNullable<Act["state"]> } | undefined
   readonly #timers = new Map<string, TimerChange>()
+  /** Names of timers that this message sets, and how many more there are with what it has said so far. */
+  readonly #armed = new Set<string>()
+  #more = 0
   readonly #sent: Array<Act["sent"][number]> = []
   #characters = 0
   /** What was scheduled, to be prepared when the handler has ended. */
@@ -160,12 +166,25 @@ export class Acting {
     if (every !== undefined && everyMs! < everyMinMs) {
       throw this.#refuse(`schedule: every ${written(every)} is less than ${everyMinMs} ms`)
     }
+    if (!this.#has(name)) {
+      if (this.#of.stored.timers.size + this.#more >= timersMax) {
+        throw this.#refuse(`schedule: it has ${timersMax} timers already`)
+      }
+      this.#more += 1
+    }
     this.#arm(name, message, input, dueAt, everyMs)
     return name
   }
 
   unschedule(name: string): void {
+    if (this.#has(name)) this.#more -= 1
+    this.#armed.delete(name)
     this.#timers.set(name, { kind: "clear", name })
+  }
+
+  /** Whether there is such a timer, with what the message has said so far. */
+  #has(name: string): boolean {
+    return this.#timers.has(name) ? this.#armed.has(name) : this.#of.stored.timers.has(name)
   }
 
   #arm(name: string, message: string, input: unknown, dueAt: number, everyMs: number | undefined) {
@@ -173,6 +192,7 @@ export class Acting {
     const timer = { name, ...(everyMs === undefined ? {} : { everyMs: Math.ceil(everyMs), dueAt }) }
     // Until it is prepared it has no id; what is said of the name later counts.
     const change = { kind: "clear", name } as const
+    this.#armed.add(name)
     this.#timers.set(name, change)
     this.#scheduled.push(
       Effect.suspend(() =>

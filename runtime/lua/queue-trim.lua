@@ -1,15 +1,18 @@
 #!lua flags=allow-oom
 --[[
-  Drop the oldest dead letters over a number of them, and the oldest ended tasks over the queue's `keepBytes` or older
+  Drop the oldest dead letters over a number of them, or over a number of bytes, and the oldest ended tasks over the queue's `keepBytes` or older
   than its `keepMs`, a bounded number at a time.
 
   A segment is measured once, when its last task has ended; `sizes` remembers the bytes of each, their total, and the
   time in `kept` up to which all are measured. A segment that lives is not counted.
 
+  What dead letters take is estimated from some of them.
+
   KEYS[1]  base       string   the partition's key prefix
   ARGV[1]  dead max   integer  dead letters to keep
   ARGV[2]  keep       ms       how long sizes are remembered when nobody asks any more
   ARGV[3]  retention  ms       how long after the last end of its tasks a segment was to be kept
+  ARGV[4]  dead bytes integer  bytes of dead letters to keep
 
   Returns {how many letters and segments were dropped, 1 when there is more to do}.
 ]]
@@ -17,9 +20,14 @@
 --- @include "calls"
 --- @include "sizes"
 
-local letters_max, measured_max, dropped_max = 500, 100, 100
+local letters_max, letters_sampled, measured_max, dropped_max = 500, 50, 100, 100
 
-local over = redis.call("ZCARD", key.dead) - tonumber(ARGV[1])
+local deaths = redis.call("ZCARD", key.dead)
+local over = deaths - tonumber(ARGV[1])
+local letters_bytes = redis.call("MEMORY", "USAGE", key.letters, "SAMPLES", letters_sampled) or 0
+if letters_bytes > tonumber(ARGV[4]) then
+  over = math.max(over, math.ceil(deaths * (1 - tonumber(ARGV[4]) / letters_bytes)))
+end
 local letters = over > 0 and redis.call("ZRANGE", key.dead, 0, math.min(over, letters_max) - 1) or {}
 send("ZREM", key.dead, letters)
 send("HDEL", key.letters, letters)

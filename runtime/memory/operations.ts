@@ -187,10 +187,16 @@ const make = Effect.gen(function* () {
     return [...queues.keys()].sort()
   })
 
-  const trim: Operations["Service"]["trim"] = (partition, { deadMax }) =>
+  const trim: Operations["Service"]["trim"] = (partition, { deadBytes, deadMax }) =>
     Effect.map(clock, (now) => {
       const heap = heapOf(partition)
-      const letters = byScore(heap.dead).slice(0, Math.max(0, heap.dead.size - deadMax))
+      let bytes = 0
+      for (const record of heap.letters.values()) bytes += record.length
+      const letters = byScore(heap.dead).filter(([ulid], at) => {
+        const isOver = heap.dead.size - at > deadMax || bytes > deadBytes
+        if (isOver) bytes -= heap.letters.get(ulid)?.length ?? 0
+        return isOver
+      })
       for (const [ulid] of letters) {
         heap.dead.delete(ulid)
         heap.letters.delete(ulid)

@@ -177,10 +177,13 @@ const make = Effect.gen(function* () {
     return buried
   }, during("Operations.bury"))
 
-  const trim: Operations["Service"]["trim"] = Effect.fnUntraced(function* (partition, { deadMax }) {
+  const trim: Operations["Service"]["trim"] = Effect.fnUntraced(function* (
+    partition,
+    { deadBytes, deadMax }
+  ) {
     let dropped = 0
     for (let piece = 0; piece < trimPiecesMax; piece++) {
-      const args = [deadMax, retentionMs + sizesKeptMs, retentionMs]
+      const args = [deadMax, retentionMs + sizesKeptMs, retentionMs, deadBytes]
       const [count, more] = yield* run<[number, 0 | 1]>("queue-trim", partition, args)
       dropped += count
       if (more === 0) break

@@ -186,7 +186,7 @@ const aSequence = (seed: number) => {
     },
     () => {
       const deadMax = upTo(6)
-      return operate(({ trim }) => trim(partition, { deadMax }))
+      return operate(({ trim }) => trim(partition, { deadMax, deadBytes: Number.MAX_SAFE_INTEGER }))
     },
     () => {
       const count = upTo(5)

@@ -49,12 +49,17 @@ const ulids = (some: ReadonlyArray<TestTask>) => some.map(({ ulid }) => ulid)
 const advance = (by: Duration.Input) => Effect.flatMap(TestTime, (time) => time.advance(by))
 
 /** Makes dead letters of some tasks, at the present moment. */
-const die = Effect.fnUntraced(function* (...some: ReadonlyArray<TestTask>) {
+const dieWith = Effect.fnUntraced(function* (output: string | undefined, some: ReadonlyArray<TestTask>) {
   yield* submit(...some)
   const entries = yield* claim("reaper", some.length)
-  yield* turn("reaper", { settled: entries.map((entry) => end(entry, "F")) })
+  yield* turn("reaper", { settled: entries.map((entry) => end(entry, "F", output)) })
   return entries
 })
+
+const die = (...some: ReadonlyArray<TestTask>) => dieWith(undefined, some)
+
+/** Keeps so many dead letters, however large they are. */
+const keeping = (deadMax: number) => ({ deadMax, deadBytes: Number.MAX_SAFE_INTEGER })
 
 /** A dead letter's way back to work, as a caller who has read it asks for it. */
 const revivalOf = Effect.fnUntraced(function* (entry: Entry, box?: Box) {
@@ -700,14 +705,30 @@ export const operationsSuite = (
         yield* advance("1 second")
       }
 
-      expect(yield* trim(partition, { deadMax: 500 })).toBe(700)
+      expect(yield* trim(partition, keeping(500))).toBe(700)
 
       const kept = yield* walked("dead", 500)
       expect(kept.toSorted()).toEqual(kept.toSorted())
       expect(kept).toHaveLength(500)
       expect(ulids(some.slice(800)).every((ulid) => kept.includes(ulid))).toBe(true)
       expect(yield* found(some[0]!.ulid)).toBeUndefined()
-      expect(yield* trim(partition, { deadMax: 500 })).toBe(0)
+      expect(yield* trim(partition, keeping(500))).toBe(0)
+    })
+
+    promise("drops the oldest deaths over the memory that they may take", function* () {
+      const { trim } = yield* Operations
+      const large = tasks(40)
+      yield* dieWith("x".repeat(50_000), large.slice(0, 20))
+      yield* advance("1 second")
+      yield* dieWith("x".repeat(50_000), large.slice(20))
+      expect(yield* trim(partition, { deadMax: 100, deadBytes: 10_000_000 })).toBe(0)
+
+      const dropped = yield* trim(partition, { deadMax: 100, deadBytes: 1_040_000 })
+
+      expect(dropped).toBeWithin(19, 23)
+      const kept = yield* walked("dead", 100)
+      expect(kept).toHaveLength(40 - dropped)
+      expect(kept.every((ulid) => ulids(large.slice(dropped < 20 ? 0 : 20)).includes(ulid))).toBe(true)
     })
 
     /** Ends tasks of some 10 000 bytes in four segments from a minute on, one after the other, and says which. */
@@ -731,14 +752,14 @@ export const operationsSuite = (
     promise("drops the tasks that ended first over the bytes that are kept", function* () {
       const { limit, trim } = yield* Operations
       const some = yield* fill
-      expect(yield* trim(partition, { deadMax: 10 })).toBe(0)
+      expect(yield* trim(partition, keeping(10))).toBe(0)
 
       yield* limit(partition, { keepBytes: 25_000 })
 
-      expect(yield* trim(partition, { deadMax: 10 })).toBe(2)
+      expect(yield* trim(partition, keeping(10))).toBe(2)
       expect(yield* kept(some)).toEqual(some.slice(2))
       expect(yield* walked("all")).toEqual(some.slice(2).toReversed())
-      expect(yield* trim(partition, { deadMax: 10 })).toBe(0)
+      expect(yield* trim(partition, keeping(10))).toBe(0)
     })
 
     promise(
@@ -751,11 +772,11 @@ export const operationsSuite = (
         yield* turn("w", { settled: [end(entry!)] })
         yield* limit(partition, { keepMs: 60_000 })
         yield* advance("59 seconds")
-        expect(yield* trim(partition, { deadMax: 10 })).toBe(0)
+        expect(yield* trim(partition, keeping(10))).toBe(0)
 
         yield* advance("1 second")
 
-        expect(yield* trim(partition, { deadMax: 10 })).toBe(1)
+        expect(yield* trim(partition, keeping(10))).toBe(1)
         expect(yield* kept([one!.ulid])).toEqual([])
         expect(yield* walked("all")).toEqual([])
       }
@@ -765,13 +786,13 @@ export const operationsSuite = (
       const { limit, trim } = yield* Operations
       yield* limit(partition, { keepBytes: 45_000 })
       const some = yield* fill
-      expect(yield* trim(partition, { deadMax: 10 })).toBe(0)
+      expect(yield* trim(partition, keeping(10))).toBe(0)
       const more = aTask({ ulid: ulidAt(startOfTime + 600_000, 1) })
       yield* submit(more)
       const [entry] = yield* claim("w", 1)
       yield* turn("w", { settled: [end(entry!, "S", "y".repeat(10_000))] })
 
-      expect(yield* trim(partition, { deadMax: 10 })).toBe(1)
+      expect(yield* trim(partition, keeping(10))).toBe(1)
 
       expect(yield* kept([...some, more.ulid])).toEqual([...some.slice(1), more.ulid])
     })
@@ -785,7 +806,7 @@ export const operationsSuite = (
 
       yield* limit(partition, { keepBytes: 0 })
 
-      expect(yield* trim(partition, { deadMax: 10 })).toBe(0)
+      expect(yield* trim(partition, keeping(10))).toBe(0)
       expect((yield* found(ended!.ulid))!.place.kind).toBe("ended")
     })
 
@@ -796,7 +817,7 @@ export const operationsSuite = (
         const store = yield* Store
         yield* limit(partition, { keepBytes: 45_000 })
         yield* fill
-        yield* trim(partition, { deadMax: 10 })
+        yield* trim(partition, keeping(10))
         yield* advance("2 minutes")
         const living = aTask({ ulid: aUlid(startOfTime + 7_200_000) })
         yield* submit(living)
@@ -806,7 +827,7 @@ export const operationsSuite = (
 
         const some = yield* fillFrom(10)
 
-        expect(yield* trim(partition, { deadMax: 10 })).toBe(0)
+        expect(yield* trim(partition, keeping(10))).toBe(0)
         expect(yield* kept(some)).toEqual(some)
       },
       { retention: Duration.minutes(1) }

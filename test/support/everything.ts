@@ -120,7 +120,7 @@ export const everything = Effect.gen(function* () {
     keepBytes: 1_000_000_000,
     rate: { count: 1_000, perMs: 60_000 }
   })
-  yield* operations.trim(partition, { deadMax: 1_000 })
+  yield* operations.trim(partition, { deadMax: 1_000, deadBytes: 1_000_000 })
   yield* operations.pause(partition, true, paused)
   yield* operations.note(partition)
   yield* operations.count(partition, { submitted: 1 })

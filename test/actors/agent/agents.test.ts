@@ -588,6 +588,40 @@ for (const [store, system] of [
       }).pipe(on(alarm))
     )
 
+    const planner = defineAgent({
+      name: "planner",
+      retry: { attempts: 1 },
+      state: { initial: () => 0 },
+      messages: { plan: { input: z.object({ from: z.number(), to: z.number() }) }, swap: {}, ring: {} },
+      handle: {
+        plan: ({ from, to }, ctx) => {
+          for (let n = from; n < to; n++) ctx.schedule("ring", {}, { delay: "1 day", name: `t${n}` })
+        },
+        swap: (_, ctx) => {
+          ctx.unschedule("t0")
+          ctx.unschedule("t0")
+          ctx.schedule("ring", {}, { delay: "1 day", name: "another" })
+          ctx.schedule("ring", {}, { delay: "1 day", name: "one too many" })
+        },
+        ring: () => {}
+      }
+    })
+
+    it.live("are bounded in number, and one that takes another's place is no more", () =>
+      Effect.gen(function* () {
+        expect(yield* ask("planner", "a", "plan", { from: 0, to: 600 })).toBeNull()
+        expect(yield* ask("planner", "a", "plan", { from: 500, to: 1_000 })).toBeNull()
+        expect((yield* stored("planner/a")).timers.size).toBe(1_000)
+        expect(yield* ask("planner", "a", "plan", { from: 999, to: 1_000 })).toBeNull()
+
+        expect(yield* ask("planner", "a", "swap")).toMatchObject({
+          type: "ActRefused",
+          message: expect.stringContaining("it has 1000 timers already") as never
+        })
+        expect((yield* stored("planner/a")).timers.size).toBe(1_000)
+      }).pipe(on(planner))
+    )
+
     it.live("go on and on, if they are to", () =>
       Effect.gen(function* () {
         yield* ask("alarm", "a", "set", { ms: 15, name: "beat", every: true })
