@@ -21,6 +21,12 @@ type Command = readonly [name: string, ...words: ReadonlyArray<Word>]
 /** How many nodes of the graph a search looks at, at least. */
 const effortMin = 200
 
+/**
+ * How many nodes a search with a filter looks at, at most: all of them, or a rare match would be given up on before it is
+ * found. Redis 8.0 refuses the 0 that is documented to mean that.
+ */
+const effortMax = 1_000_000_000
+
 /** Fails with `StoreMissing` where the Redis has no vector sets. Its connection closes with the scope. */
 export const redisStore = Effect.fnUntraced(function* (
   url: string | undefined
@@ -144,8 +150,7 @@ export const redisStore = Effect.fnUntraced(function* (
       "COUNT",
       count,
       ...(isExact ? ["TRUTH"] : ["EF", Math.max(effortMin, count)]),
-      // Without a bound a rare match would be given up on before it is found.
-      ...(expression === undefined ? [] : ["FILTER", expression, "FILTER-EF", 0])
+      ...(expression === undefined ? [] : ["FILTER", expression, "FILTER-EF", effortMax])
     ])
     const found = pairsOf(answer)
     const metadata = yield* metadataOf(

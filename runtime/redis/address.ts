@@ -88,6 +88,8 @@ const decoded = (part: string): string | undefined => {
   }
 }
 
+const badLogin = bad("its user or password is not percent-encoded")
+
 const kinds = "redis://, rediss://, unix:, redis+sentinel:// or redis+cluster://"
 
 const redisPort = 6379
@@ -105,8 +107,7 @@ interface Login {
 
 const loginOf = (user: string, secret: string): Read<Login> => {
   const [username, password] = [decoded(user), decoded(secret)]
-  if (username === undefined || password === undefined)
-    return bad("its user or password is not percent-encoded")
+  if (username === undefined || password === undefined) return badLogin
   return Result.succeed({
     ...(username === "" ? {} : { username }),
     ...(password === "" ? {} : { password })
@@ -223,6 +224,8 @@ export const readAddress = (secret: Redacted.Redacted<string>): Read<RedisAddres
   const text = Redacted.value(secret)
   const [, scheme, kind, login = "", hosts = "", path = "", query = ""] = many.exec(text) ?? []
   if (kind !== undefined) {
+    // Then part of a password was taken for something else, and might be shown.
+    if (hosts.includes("@") || path.includes("@") || query.includes("@")) return badLogin
     const [user = "", ...rest] = login.split(":")
     const parts: Parts = { scheme: scheme!, login: [user, rest.join(":")], hosts, path, query }
     return kind === "sentinel" ? readSentinel(parts) : readCluster(parts)

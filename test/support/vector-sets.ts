@@ -92,6 +92,9 @@ const answers = (sets: Map<string, Map<string, Member>>) => {
       const set = of(key!)
       const like = kind!.toString() === "ELE" ? set.get(what!.toString())!.values : floatsOf(what!)
       const filter = options.includes("FILTER") ? after("FILTER") : undefined
+      // So does Redis 8.0, whatever its documentation says of 0.
+      if (options.includes("FILTER-EF") && !(Number(after("FILTER-EF")) > 0))
+        throw new Error("invalid FILTER-EF")
       return [...set]
         .filter(
           ([, { attributes }]) =>
