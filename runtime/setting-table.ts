@@ -41,7 +41,7 @@ export interface SettingsShape {
 
   /**
    * `TROUPE_REPLICAS`, default 0, at most 5: how many replicas of Redis must have a task before its submit is acknowledged.
-   * It costs each submit the way to them; with fewer of them submits fail, within some seconds.
+   * It costs each submit the way to them; with fewer of them submits fail, as in an outage.
    */
   readonly replicas: number
 
