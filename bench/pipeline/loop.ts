@@ -83,7 +83,8 @@ const processOne = Effect.fnUntraced(function* (folder: string, name: string) {
 
 const processAll = Effect.fnUntraced(function* (folder: string) {
   let chunks = 0
-  for (const name of yield* walk(folder, () => true, 10_000)) chunks += yield* processOne(folder, name)
+  const { files } = yield* walk(folder, () => true, 10_000)
+  for (const name of files) chunks += yield* processOne(folder, name)
   return chunks
 })
 

@@ -15,7 +15,17 @@ import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { keptFor } from "../table/kept.ts"
 import { csvOf, hasOneSource, source, type Table, TableFault, Tables } from "../table/table.ts"
-import { addedColumns, type Asked, askedBy, cellsOf, Result, resultOf, sumsOf } from "./rows.ts"
+import {
+  addedColumns,
+  type Asked,
+  askedBy,
+  cellsOf,
+  firstsOf,
+  Result,
+  resultAs,
+  resultOf,
+  sumsOf
+} from "./rows.ts"
 
 /** A table of more rows is refused: cut it into several. */
 const rowsMax = 5_000
@@ -30,6 +40,7 @@ const partsAtOnce = 2
 const partRowsMin = 10
 
 const Cells = Schema.Record(Schema.String, Schema.Unknown)
+type Cells = typeof Cells.Type
 
 const input = Schema.Struct({
   ...source,
@@ -78,7 +89,10 @@ export const agentBatch = defineTask.effect({
         const table = yield* tables.read(asked, rowsMax)
         yield* notTaken(table.columns, format)
         yield* kept.sweep
-        yield* kept.write("table", table)
+        yield* kept.write("table", {
+          ...table,
+          firsts: firstsOf(allAsked(table, asked.defaults ?? {}, asked.template))
+        })
         return { rows: table.rows.length }
       })
     )
@@ -136,13 +150,15 @@ export const agentBatchPart = defineTask.effect({
     // A part that is run again after its record was dropped finds what it had.
     const there = yield* Effect.option(kept.read(`part-${from}`))
     if (Option.isSome(there)) return { rows: to - from }
-    const { faults, rows } = yield* readTable(kept)
+    const { faults, firsts, rows } = yield* readTable(kept)
     const broken = new Map(faults.map((fault) => [fault.row, fault]))
     const results: Array<Result> = []
     for (let first = from; first < to; first += atOnce) {
       const children: Array<{ readonly row: number; readonly child: Child }> = []
       for (let at = first; at < Math.min(to, first + atOnce); at++) {
         const row = at + 1
+        // It is answered with what an earlier row is.
+        if ((firsts?.[at] ?? row) !== row) continue
         const asked = brokenOr(broken.get(row), () => askedBy(rows[at]!, defaults, template))
         if ("error" in asked) {
           results.push({ row, error: asked.error })
@@ -190,6 +206,12 @@ const partSize = (atOnce: number) => {
   return each * Math.ceil(partRowsMin / each)
 }
 
+/** What all rows of a table ask. */
+const allAsked = ({ faults, rows }: Table, defaults: Cells, template: string | undefined) => {
+  const broken = new Map(faults.map((fault) => [fault.row, fault]))
+  return rows.map((row, at) => brokenOr(broken.get(at + 1), () => askedBy(row, defaults, template)))
+}
+
 const brokenOr = (fault: TableFault | undefined, otherwise: () => Asked): Asked =>
   fault === undefined
     ? otherwise()
@@ -203,10 +225,14 @@ const brokenOr = (fault: TableFault | undefined, otherwise: () => Asked): Asked 
 const StoredTable = Schema.Struct({
   columns: Schema.Array(Schema.String),
   rows: Schema.Array(Cells),
-  faults: Schema.Array(TableFault)
+  faults: Schema.Array(TableFault),
+  /** Of each row the first that asks the same. A batch of an older version has none. */
+  firsts: Schema.optionalKey(Schema.Array(Schema.Int))
 })
 
-const readTable = (kept: Kept): Effect.Effect<Table, Effect.Error<ReturnType<Kept["read"]>>> =>
+const readTable = (
+  kept: Kept
+): Effect.Effect<typeof StoredTable.Type, Effect.Error<ReturnType<Kept["read"]>>> =>
   Effect.flatMap(kept.read("table"), (json) => Effect.orDie(Schema.decodeUnknownEffect(StoredTable)(json)))
 
 const readResults = Schema.decodeUnknownEffect(Schema.Array(Result))
@@ -218,11 +244,15 @@ const writtenOut = Effect.fnUntraced(function* (
   format: "csv" | "json"
 ) {
   const files = yield* Files
-  const { columns, rows } = yield* readTable(kept)
+  const { columns, firsts, rows } = yield* readTable(kept)
   const parts = yield* Effect.forEach(starts, (from) =>
     Effect.flatMap(kept.read(`part-${from}`), (json) => Effect.orDie(readResults(json)))
   )
-  const results = parts.flat().toSorted((a, b) => a.row - b.row)
+  const own = new Map(parts.flat().map((result) => [result.row, result]))
+  const results = rows.flatMap((_, at) => {
+    const first = own.get(firsts?.[at] ?? at + 1)
+    return first === undefined ? [] : first.row === at + 1 ? [first] : [resultAs(at + 1, first)]
+  })
   const text =
     format === "json"
       ? JSON.stringify(results.map(({ row, ...result }) => ({ row, ...rows[row - 1], ...result })))

@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import type { ChildOutcome } from "../../runtime/handler.ts"
 import { Citation } from "../passages/citation.ts"
+import { searchDocumentsName } from "../passages/search-documents.ts"
 
 type Cells = Readonly<Record<string, unknown>>
 
@@ -55,6 +56,25 @@ const cellOf = (field: (typeof queryFields)[number], cell: unknown): unknown => 
   return cell
 }
 
+/**
+ * Of each row the first that asks the same, counted from 1; its own number where there is none. Rows that want no kept answer
+ * (`cache: false`), or may call tools whose answers change with the world, are asked each, as `agent.query` would.
+ */
+export const firstsOf = (asked: ReadonlyArray<Asked>): ReadonlyArray<number> => {
+  const first = new Map<string, number>()
+  return asked.map((one, at) => {
+    const row = at + 1
+    if ("error" in one || one.input["cache"] === false || !isOfDocuments(one.input["tools"])) return row
+    const text = JSON.stringify(Object.entries(one.input).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    const there = first.get(text)
+    if (there === undefined) first.set(text, row)
+    return there ?? row
+  })
+}
+
+const isOfDocuments = (tools: unknown) =>
+  tools === undefined || (Array.isArray(tools) && tools.every((name) => name === searchDocumentsName))
+
 const Fault = Schema.Struct({ type: Schema.String, message: Schema.String })
 
 /** The part of a query's output that a table says. */
@@ -89,6 +109,22 @@ export const resultOf = (row: number, task: string, outcome: ChildOutcome): Resu
   outcome.state === "succeeded"
     ? { row, task, answered: readAnswer(outcome.output) }
     : { row, task, error: { type: outcome.error.type, message: outcome.error.message } }
+
+/** What became of a row that asks the same as another one: it was answered with that, and cost nothing. */
+export const resultAs = (row: number, { answered, ...first }: Result): Result => {
+  if (answered === undefined) return { ...first, row }
+  const { usage, ...rest } = answered
+  const none = {
+    inputTokens: 0,
+    outputTokens: 0,
+    ...(usage?.costMicros === undefined ? {} : { costMicros: 0 })
+  }
+  return {
+    ...first,
+    row,
+    answered: { ...rest, ...(usage === undefined ? {} : { usage: none, cached: true }) }
+  }
+}
 
 /** What a row of the table that comes out says beside its own columns. */
 export const addedColumns: Readonly<Record<"csv" | "json", ReadonlyArray<string>>> = {

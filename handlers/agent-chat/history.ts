@@ -31,20 +31,32 @@ export type Summary = typeof Summary.Type
 /** The oldest turns are dropped where all of them have more characters: a state has its bounds. */
 export const keptCharactersMax = 200_000
 
+/** With more, the next turn might push the oldest out. */
+const openCharactersMax = (keptCharactersMax * 3) / 4
+
 export const tokensOf = ({ answer, question }: Pick<Turn, "answer" | "question">): number =>
   estimateTokens(question) + estimateTokens(answer)
 
-/** The newest turns, in order, that together have at most so many tokens. */
-export const newest = (turns: ReadonlyArray<Turn>, tokensMax: number): ReadonlyArray<Turn> => {
+/** The newest turns, in order, that together have at most so many tokens, and so many characters as they are kept. */
+export const newest = (
+  turns: ReadonlyArray<Turn>,
+  tokensMax: number,
+  charactersMax: number = Number.POSITIVE_INFINITY
+): ReadonlyArray<Turn> => {
   let tokens = 0
+  let characters = 0
   let from = turns.length
   while (from > 0) {
-    tokens += tokensOf(turns[from - 1]!)
-    if (tokens > tokensMax) break
+    const turn = turns[from - 1]!
+    tokens += tokensOf(turn)
+    characters += charactersOf(turn)
+    if (tokens > tokensMax || characters > charactersMax) break
     from -= 1
   }
   return turns.slice(from)
 }
+
+const charactersOf = (turn: Turn) => JSON.stringify(turn).length
 
 /** What is told to a model, and what is to be put into a summary first. */
 export interface Told {
@@ -55,7 +67,7 @@ export interface Told {
 
 /**
  * Where turns are summarised, it is done for as many at once that half of the budget is free again; so most questions need
- * none.
+ * none. It is also done before the transcript is so long that turns are dropped which no summary tells of.
  */
 export const told = (
   turns: ReadonlyArray<Turn>,
@@ -64,17 +76,17 @@ export const told = (
 ): Told => {
   if (overflow === "trim") return { turns: newest(turns, historyTokens), toSummarise: [] }
   const open = turns.filter(({ number }) => number > (summary?.upTo ?? 0))
-  if (newest(open, historyTokens).length === open.length) return { turns: open, toSummarise: [] }
-  const kept = newest(open, Math.floor(historyTokens / 2))
+  if (newest(open, historyTokens, openCharactersMax).length === open.length)
+    return { turns: open, toSummarise: [] }
+  const kept = newest(open, Math.floor(historyTokens / 2), Math.floor(openCharactersMax / 2))
   return { turns: kept, toSummarise: open.slice(0, open.length - kept.length) }
 }
 
 /** The turns that are kept when another one comes: all, less the oldest where they are too long together. */
 export const withTurn = (turns: ReadonlyArray<Turn>, turn: Turn): ReadonlyArray<Turn> => {
   const all = [...turns, turn]
-  const length = (turn: Turn) => JSON.stringify(turn).length
-  let characters = all.reduce((sum, turn) => sum + length(turn), 0)
+  let characters = all.reduce((sum, turn) => sum + charactersOf(turn), 0)
   let from = 0
-  while (characters > keptCharactersMax && from < all.length - 1) characters -= length(all[from++]!)
+  while (characters > keptCharactersMax && from < all.length - 1) characters -= charactersOf(all[from++]!)
   return all.slice(from)
 }

@@ -14,7 +14,6 @@ import { Clock, Effect, Layer, Schema } from "effect"
 import { defineAgent } from "../../runtime/agent.ts"
 import type { AgentContextFx } from "../../runtime/current-agent.ts"
 import { Files } from "../../runtime/files.ts"
-import { Fatal } from "../../runtime/handler.ts"
 import { exactly } from "../input/exactly.ts"
 import { Budget, nothingSpent, stops } from "../model/budget.ts"
 import { call, type Reply, UsageJson } from "../model/call.ts"
@@ -31,6 +30,7 @@ import { toolsNamed } from "../tools/callable.ts"
 import { Tools } from "../tools/tools.ts"
 import { UsageLog } from "../usage/usage.ts"
 import { type Summary, told, Turn, withTurn } from "./history.ts"
+import { orRefused, runMax } from "./refusal.ts"
 import { Chat, emptyChat, historyTokensDefault, SettingsJson, Spent } from "./state.ts"
 import { transcript } from "./transcript.ts"
 
@@ -39,9 +39,6 @@ const toolCallsDefault = 8
 
 /** How many runs ask models at once, in all processes together. */
 const askingMax = 256
-
-/** A provider that is away for so many runs of a question is away for this question. */
-const unavailableRunsMax = 4
 
 const summaryTokensMax = 600
 
@@ -73,7 +70,7 @@ const Exported = Schema.Struct({
 export const agentChat = defineAgent.effect({
   name: "agent.chat",
   queue: "agents",
-  timeout: "5 minutes",
+  timeout: runMax,
   retry: { attempts: 6, backoff: { base: "2 seconds", cap: "1 minute" } },
   limits: [{ key: modelLimit, concurrency: askingMax }],
   state: { schema: Chat, version: 1, initial: () => emptyChat },
@@ -104,14 +101,11 @@ export const agentChat = defineAgent.effect({
   },
   handle: {
     ask: Effect.fn("agent.chat.ask")(function* ({ budget, question }, ctx) {
-      return yield* answered(ctx, question, budget).pipe(
-        Effect.catchIf(
-          (error) =>
-            error instanceof Fatal ||
-            (error instanceof ProviderUnavailable && ctx.attempt >= unavailableRunsMax),
-          ({ message, name }) => Effect.succeed({ refused: { type: name, message } })
-        )
-      )
+      const { model } = yield* Provider
+      return yield* orRefused(answered(ctx, question, budget), {
+        attempt: ctx.attempt,
+        model: model?.name ?? "no model"
+      })
     }),
 
     configure: (said, ctx) =>
@@ -272,11 +266,14 @@ const summary = Effect.fnUntraced(function* (ctx: Context, model: Model, turns: 
       model,
       { instructions: summarising, messages: [{ role: "user", content }], outputTokens: summaryTokensMax },
       0
+    ).pipe(
+      // Within the step: what is remembered no further run asks for again.
+      Effect.filterOrFail(
+        ({ text }) => text.trim() !== "",
+        () => new ProviderUnavailable({ model: model.name, reason: "the model gave an empty summary" })
+      )
     )
   )
-  if (reply.text.trim() === "") {
-    return yield* new ProviderUnavailable({ model: model.name, reason: "the model gave an empty summary" })
-  }
   return { summary: { text: reply.text, upTo: turns.at(-1)!.number }, spent: reply.spent, calls: 1 }
 })
 

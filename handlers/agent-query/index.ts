@@ -8,7 +8,7 @@
  * Safe to repeat: what was asked and what tools were called is remembered, so a run that is repeated goes on where the
  * last one was; an answer that broke off in the middle is asked for again, and may come in other words.
  */
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, Option, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
 import { CurrentTask, defineTask } from "../../runtime/handler.ts"
 import { toolName } from "../../runtime/tool.ts"
@@ -217,7 +217,7 @@ const answerByModel = Effect.fnUntraced(function* (
   // What other tools say may change with the world.
   const isCached = cache !== false && named.length === 0
   const request = requestOf(model.name, instructions, prompt, ids, tools, toolCalls)
-  const kept = isCached ? ((yield* answers.find(request)) as Kept | undefined) : undefined
+  const kept = isCached ? yield* keptAnswer(request) : undefined
   if (kept !== undefined) {
     yield* task.emit(kept.answer)
     const cost = model.cost({ inputTokens: 0, outputTokens: 0 })
@@ -271,4 +271,18 @@ const answerByModel = Effect.fnUntraced(function* (
 })
 
 /** What is kept of an answer for the next equal request. */
-type Kept = Pick<Output, "answer" | "citations" | "toolCalls">
+const Kept = Schema.Struct({
+  answer: output.fields.answer,
+  citations: output.fields.citations,
+  toolCalls: output.fields.toolCalls
+})
+type Kept = typeof Kept.Type
+
+/** One that cannot be read, or that another version has kept in another way, is none: the model is asked. */
+const keptAnswer = (request: string) =>
+  Answers.use(({ find }) => find(request)).pipe(
+    Effect.catch((error) =>
+      Effect.as(Effect.logWarning("a kept answer could not be read", error), undefined)
+    ),
+    Effect.map((kept) => Option.getOrUndefined(Schema.decodeUnknownOption(Kept)(kept)))
+  )

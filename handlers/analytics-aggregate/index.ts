@@ -4,7 +4,7 @@
  * Safe to repeat: the same hour again gives the same sums, and takes in what came late, until it is final. Records of tasks
  * are kept for `TROUPE_RETENTION` only, so an hour that was never summed up by then is lost.
  */
-import { isDate } from "../../runtime/time.ts"
+import { isDate, readTime } from "../../runtime/time.ts"
 import { Effect, Layer, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
 import { type AttemptOver, CurrentTask, defineTask, type EventRefused } from "../../runtime/handler.ts"
@@ -33,7 +33,7 @@ const input = Schema.Struct({
   at: Schema.optionalKey(
     Schema.String.check(
       Schema.makeFilter(
-        (at) => !Number.isNaN(Date.parse(at)) || "must be a time, as 2026-11-22T14:00:00Z, or a date"
+        (at) => readTime(at) !== undefined || "must be a time, as 2026-11-22T14:00:00Z, or a date"
       )
     )
   ),
@@ -91,28 +91,31 @@ export const analyticsAggregate = defineTask.effect({
     // What is over is told by the task and not by the clock, so that a later run of it means the same.
     const asked =
       period === "hour"
-        ? hoursUpTo(given.at === undefined ? submittedAt - hourMs : Date.parse(given.at), given.back).map(
+        ? hoursUpTo(given.at === undefined ? submittedAt - hourMs : readTime(given.at)!, given.back).map(
             (hour) => rollups.hour(hour, again)
           )
         : datesUpTo(given.at ?? dateAfter(dateIn(timeZone, submittedAt), -1), given.back).map((date) =>
             rollups.day(timeZone, date, again)
           )
-    const made: Array<Rollup> = []
+    const periods: Array<ReturnType<typeof periodOf>> = []
     for (const ask of asked) {
-      made.push(yield* ask)
-      yield* courteously(current.progress(made.length / asked.length, `${made.length} of ${asked.length}`))
+      // Of each its sums alone: the rows of very many tenants, of all periods together, may be more than a worker holds.
+      periods.push(periodOf(yield* ask))
+      yield* courteously(
+        current.progress(periods.length / asked.length, `${periods.length} of ${asked.length}`)
+      )
     }
-    return {
-      periods: made.map((one) => ({
-        from: new Date(one.from).toISOString(),
-        to: new Date(one.to).toISOString(),
-        final: one.final,
-        partial: one.partial,
-        cached: one.cached,
-        ...total(one.figures)
-      }))
-    }
+    return { periods }
   })
+})
+
+const periodOf = ({ cached, figures, final, from, partial, to }: Rollup) => ({
+  from: new Date(from).toISOString(),
+  to: new Date(to).toISOString(),
+  final,
+  partial,
+  cached,
+  ...total(figures)
 })
 
 const hoursUpTo = (at: number, back = hoursBackDefault): ReadonlyArray<number> =>

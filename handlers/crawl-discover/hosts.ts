@@ -4,6 +4,7 @@ import { CurrentTask } from "../../runtime/handler.ts"
 import { normalise } from "../crawl/address.ts"
 import type { Target } from "../crawl/frontier.ts"
 import { Robots, RobotsUnavailable, rulesOf, type Said } from "../crawl/robots.ts"
+import { upTo } from "../crawl/share.ts"
 import { fetchSitemap } from "../crawl/sitemap.ts"
 
 /** How many hosts are asked at once. */
@@ -75,8 +76,3 @@ export const readSitemaps = Effect.fnUntraced(function* (
   }
   return pages
 })
-
-const upTo = (texts: ReadonlyArray<string>, charactersMax: number): ReadonlyArray<string> => {
-  let characters = 0
-  return texts.filter((text) => (characters += text.length + 3) <= charactersMax)
-}

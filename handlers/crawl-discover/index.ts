@@ -22,8 +22,10 @@ import {
   type Digest,
   emptyFrontier,
   type Fetched,
+  joined,
   nextWave,
   type Outcome,
+  parted,
   type Target,
   type Visit
 } from "../crawl/frontier.ts"
@@ -119,7 +121,7 @@ export const crawlDiscover = defineTask.effect({
       const forbidden = wave.length - allowed.length
       if (forbidden > 0) frontier.leftOut["robots"] = (frontier.leftOut["robots"] ?? 0) + forbidden
       const children = yield* submitAll(allowed, given, start)
-      const learned: Digest = yield* task.step(
+      const learned = yield* remembered(
         `wave ${number}`,
         Effect.map(task.all(children, { onFailure: "collect" }), (outcomes) =>
           digest(frontier, allowed, outcomes.map(outcomeOf))
@@ -171,6 +173,33 @@ const submitAll = Effect.fnUntraced(function* (
     { concurrency: atOnce }
   )
 })
+
+/** What was learned of a wave, remembered in as many steps as it takes. */
+const remembered = Effect.fnUntraced(function* <E, R>(name: string, learn: Effect.Effect<Digest, E, R>) {
+  const task = yield* CurrentTask
+  // A later run that finds only some of the parts learns the same anew, from the same pages, and goes on after them.
+  let parts: ReadonlyArray<Digest> | undefined
+  const there: Array<Digest> = []
+  for (let more = true; more;) {
+    const at = there.length
+    const { more: isMore = false, ...part } = yield* task.step(
+      at === 0 ? name : `${name}, part ${at + 1}`,
+      Effect.gen(function* () {
+        parts ??= parted(yield* learn)
+        const part: Digest & { readonly more?: boolean } = {
+          ...(parts[at] ?? none),
+          more: at + 1 < parts.length
+        }
+        return part
+      })
+    )
+    there.push(part)
+    more = isMore
+  }
+  return joined(there)
+})
+
+const none: Digest = { visits: [], found: [], leftOut: {} }
 
 /** The first row of a host is that of `crawl.fetch` itself. */
 const keyOfRow = (host: string, row: number) => (row === 0 ? host.slice(-128) : `${host.slice(-120)}#${row}`)

@@ -14,6 +14,7 @@ import { normalise } from "../crawl/address.ts"
 import { directives, hashOf, type PageRead, readPage } from "../crawl/page.ts"
 import { delayMaxMs, Robots, RobotsUnavailable, rulesOf, tokenOf } from "../crawl/robots.ts"
 import { Scope, within } from "../crawl/scope.ts"
+import { upTo } from "../crawl/share.ts"
 import { exactly } from "../input/exactly.ts"
 import { type Answer, exchange, FetchFailed, readBody, readUrl } from "../network/exchange.ts"
 import { mayPass } from "../network/fetch.ts"
@@ -29,8 +30,12 @@ export const delayDefaultMs = 1_000
 const bytesDefault = 5 * 1024 * 1024
 const linksDefault = 200
 
-/** The most links of a page that are told. */
+/** The most links of a page that are told, and how many characters they have together: a crawl waits with all pages of a wave. */
 export const linksMost = 2_000
+const linksCharactersMax = 120_000
+
+/** What calls itself something longer is of no kind that anybody asks for. */
+const typeCharactersMax = 128
 const redirectsMax = 5
 
 /** How long a page may take from the first look-up to the last byte. */
@@ -176,7 +181,7 @@ const read = Effect.fnUntraced(function* (given: Input, answer: Answer, token: s
   if (mayPass(status)) return yield* new FetchFailed({ url, reason: `the server answered ${status}` })
   if (!ok) return { ...none, skipped: "status" as const }
   const declared = headers.get("content-type") ?? "text/html"
-  const type = declared.split(";", 1)[0]!.trim().toLowerCase()
+  const type = declared.split(";", 1)[0]!.trim().toLowerCase().slice(0, typeCharactersMax)
   if (!types.includes(type)) return { ...none, type, skipped: "type" as const }
   const body = yield* Effect.catchTag(readBody(answer, bytesMax), "BodyTooLarge", () => Effect.void)
   if (body === undefined) return { ...none, type, skipped: "size" as const }
@@ -195,6 +200,7 @@ const read = Effect.fnUntraced(function* (given: Input, answer: Answer, token: s
   const belongs = given.scope === undefined ? () => true : within(given.scope, given.start ?? [url])
   const isFollowed = !nofollow && !header.nofollow
   const found = isFollowed ? links.filter(belongs) : []
+  const told = upTo(found.slice(0, linksMax), linksCharactersMax)
   const kept = {
     url,
     status,
@@ -203,8 +209,8 @@ const read = Effect.fnUntraced(function* (given: Input, answer: Answer, token: s
     hash,
     ...(title === undefined ? {} : { title }),
     ...(canonical === undefined ? {} : { canonical }),
-    links: found.slice(0, linksMax),
-    linksLeftOut: isFollowed ? Math.max(0, found.length - linksMax) + linksUnread : 0
+    links: told,
+    linksLeftOut: isFollowed ? found.length - told.length + linksUnread : 0
   }
   if (noindex || header.noindex) return { ...kept, skipped: "noindex" as const }
   const task = yield* CurrentTask

@@ -5,6 +5,7 @@
  * a later run of the crawl gets to where it was by applying them in their order (`apply`), and so decides the same.
  */
 import { isTrap, keyOf, normalise, shapeOf } from "./address.ts"
+import { piecesOf } from "./share.ts"
 
 /** A wave. The next one begins when all of it has ended. */
 export const waveMax = 100
@@ -14,6 +15,9 @@ const deadAfter = 5
 
 /** New addresses of one wave are remembered up to so many characters. */
 const foundCharactersMax = 120_000
+
+/** What one step is given of a wave: more than most waves have, and less than a step may hold. */
+const partCharactersMax = 150_000
 
 const hostsMax = 200
 
@@ -200,6 +204,28 @@ export const digest = (
   })
   return { visits, found, leftOut }
 }
+
+/** A digest as several, each of which a step may hold: addresses may be long, and a page may say that it is another one. */
+export const parted = ({ found, leftOut, visits }: Digest): ReadonlyArray<Digest> => {
+  const rows = [
+    ...visits.map((visit) => ({ visits: [visit], found: [] })),
+    ...found.map((target) => ({ visits: [], found: [target] }))
+  ]
+  const parts = piecesOf(rows, partCharactersMax).map((part): Digest => ({
+    visits: part.flatMap(({ visits }) => visits),
+    found: part.flatMap(({ found }) => found),
+    leftOut: {}
+  }))
+  const [first = { visits: [], found: [], leftOut: {} }, ...rest] = parts
+  return [{ ...first, leftOut }, ...rest]
+}
+
+/** The digest that was parted so. */
+export const joined = (parts: ReadonlyArray<Digest>): Digest => ({
+  visits: parts.flatMap(({ visits }) => visits),
+  found: parts.flatMap(({ found }) => found),
+  leftOut: parts[0]?.leftOut ?? {}
+})
 
 /** Goes on from what was learned of a wave. */
 export const apply = (frontier: Frontier, { found, leftOut, visits }: Digest): void => {

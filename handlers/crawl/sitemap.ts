@@ -7,6 +7,9 @@ import { normalise } from "./address.ts"
 const bytesMax = 50 * 1024 * 1024
 const addressesMax = 50_000
 
+/** So many lines, or places for an address, are looked at: a few bytes of gzip may hold millions that name nothing. */
+const placesMax = 2 * addressesMax
+
 const answerMax = Duration.seconds(60)
 
 export interface Sitemap {
@@ -74,14 +77,13 @@ const unescape = (text: string): string =>
 /** What a sitemap's text says. A sitemap is flat and may have 50 000 entries, so no tree is made of it. */
 export const readSitemap = (text: string): Sitemap => {
   const isXml = /<(\w+:)?(urlset|sitemapindex)[\s>]/.test(text.slice(0, 4_096))
-  const found = isXml
-    ? Array.from(text.matchAll(/<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?\s*([^<\]]*)/g), ([, address]) =>
-        unescape(address!)
-      )
-    : text.split(/\r\n|\r|\n/)
+  const places = isXml
+    ? text.matchAll(/<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?\s*([^<\]]*)/g)
+    : text.matchAll(/([^\r\n]+)/g)
   const addresses = new Set<string>()
-  for (const address of found) {
+  for (const [, place = ""] of places.take(placesMax)) {
     if (addresses.size === addressesMax) break
+    const address = isXml ? unescape(place) : place
     // A text that is no sitemap, as a page of an error, has no lines that are addresses.
     const normalised = /^\s*https?:\/\//i.test(address) ? normalise(address) : undefined
     if (normalised !== undefined) addresses.add(normalised)

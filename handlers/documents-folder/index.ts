@@ -14,7 +14,7 @@ import { options, optionsFit } from "../documents/options.ts"
 import { Folders, notAllowed } from "../folders/below.ts"
 import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
-import { countsOf, FileReport, reportOf } from "./report.ts"
+import { countsOf, FileReport, reportOf, unreadableFolder } from "./report.ts"
 import { walk } from "./walk.ts"
 
 /** A folder of more files is refused: the report of each has to fit into the output. */
@@ -28,6 +28,9 @@ const partFilesMin = 4
 
 /** So many parts are under way at a time: while the last file of one is processed, there are others. */
 const partsAtOnce = 4
+
+/** So many folders that cannot be looked into are told. */
+const unreadableMax = 50
 
 /** A list is remembered in pieces of so many characters. */
 const pieceCharacters = 150_000
@@ -63,7 +66,7 @@ export const documentsFolder = defineTask.effect({
 
   run: Effect.fn("documents.folder")(function* ({ endings, path, ...asked }) {
     const task = yield* CurrentTask
-    const { folder, pieces } = yield* listed(path, endings)
+    const { folder, pieces, unreadable } = yield* listed(path, endings)
     const files = pieces.flat()
     const parts = partsOf(files)
     const children: Array<Effect.Success<ReturnType<typeof task.submit>>> = []
@@ -79,6 +82,7 @@ export const documentsFolder = defineTask.effect({
       results.push(...(yield* Effect.orDie(readReports(reported))))
       yield* task.step(`${results.length} files`, told(results, files.length))
     }
+    results.push(...unreadable)
     return { ...countsOf(results), results }
   })
 })
@@ -106,13 +110,22 @@ export const documentsPart = defineTask.effect({
 
 const readReports = Schema.decodeUnknownEffect(Schema.Array(FileReport))
 
+/** What is remembered of a folder; its further files are in steps of their own. */
+interface Listed {
+  readonly folder: string
+  readonly files: ReadonlyArray<string>
+  readonly more: boolean
+  /** Absent in what an older version has remembered. */
+  readonly unreadable?: ReadonlyArray<FileReport>
+}
+
 /** Where the folder is, and its files; listed by the first run of the task. */
 const listed = Effect.fnUntraced(function* (name: string, endings: ReadonlyArray<string> | undefined) {
   const task = yield* CurrentTask
   const folders = yield* Folders
   const list = Effect.gen(function* () {
     const folder = yield* folders.find(name)
-    const found = yield* walk(
+    const { files: found, unreadable } = yield* walk(
       folder,
       (file) => endings?.some((ending) => file.toLowerCase().endsWith(ending.toLowerCase())) ?? true,
       filesMax
@@ -129,15 +142,20 @@ const listed = Effect.fnUntraced(function* (name: string, endings: ReadonlyArray
         `${name} has more than ${filesMax} files; submit the folders below it one by one, or name endings`
       )
     }
-    return { folder, pieces: piecesOf(found) }
+    return {
+      folder,
+      pieces: piecesOf(found),
+      unreadable: unreadable.slice(0, unreadableMax).map(({ path, reason }) => unreadableFolder(path, reason))
+    }
   })
   // A later run that finds only some of the pieces lists again, and goes on after the last file it knows.
   let fresh: Effect.Success<typeof list> | undefined
   const first = yield* task.step(
     "list",
-    Effect.map(list, (made) => {
+    Effect.map(list, (made): Listed => {
       fresh = made
-      return { folder: made.folder, files: made.pieces[0]!, more: made.pieces.length > 1 }
+      const { folder, pieces, unreadable } = made
+      return { folder, files: pieces[0]!, more: pieces.length > 1, unreadable }
     })
   )
   const pieces = [first.files]
@@ -154,7 +172,7 @@ const listed = Effect.fnUntraced(function* (name: string, endings: ReadonlyArray
     if (next.files.length > 0) pieces.push(next.files)
     more = next.more && next.files.length > 0
   }
-  return { folder: first.folder, pieces }
+  return { folder: first.folder, pieces, unreadable: first.unreadable ?? [] }
 })
 
 const piecesOf = (files: ReadonlyArray<string>): Array<ReadonlyArray<string>> => {

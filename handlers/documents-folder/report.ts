@@ -1,6 +1,7 @@
 /** What became of each file of a folder. */
 import { Schema } from "effect"
 import type { ChildOutcome } from "../../runtime/handler.ts"
+import { beginning } from "../text/beginning.ts"
 
 /** Types of failure that say something of the file: sending it again would not help. */
 const refusals = new Set([
@@ -60,6 +61,16 @@ export const reportOf = (path: string, outcome: ChildOutcome): FileReport => {
     message: message.slice(0, messageCharactersMax).toWellFormed()
   }
 }
+
+const pathCharactersMax = 1_000
+
+/** A folder that could not be looked into, in place of the files that may be in it. */
+export const unreadableFolder = (path: string, reason: string): FileReport => ({
+  path: path.length <= pathCharactersMax ? path : `${beginning(path, pathCharactersMax)}…`,
+  state: "refused",
+  type: "FolderUnreadable",
+  message: `what is in this folder cannot be listed: ${reason}`
+})
 
 /** How many files are in each state. */
 export const countsOf = (results: ReadonlyArray<FileReport>) => {

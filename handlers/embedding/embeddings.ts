@@ -1,13 +1,14 @@
 /**
  * Embeds texts: looks for vectors that are kept, has a model make the others together with those of other runs, and keeps these.
  *
- * Texts are embedded a window at a time, and each window is kept before the next begins; so who is interrupted, or fails, has
- * lost a window at most, and the next run goes on from there.
+ * Texts are embedded a window at a time, and each window is kept before the next begins; so who is interrupted has lost a
+ * window at most, and the next run goes on from there. Of a window that fails what was embedded is kept, too: it was paid for,
+ * and one text that a provider never takes would otherwise have the others paid for with every attempt.
  *
  * All vectors of a run have as many components. Where those that are kept have others than the model makes now, as after a
  * provider has changed it, they are made anew.
  */
-import { Context, Effect, Layer, Option, Scope } from "effect"
+import { Context, Effect, Layer, Option, Result, Scope } from "effect"
 import { type EmbeddingModel } from "../../runtime/embedding-model.ts"
 import { Settings } from "../../runtime/config.ts"
 import { Files, type FilesError } from "../../runtime/files.ts"
@@ -17,7 +18,7 @@ import { refuse } from "../refusal/refuse.ts"
 import { UsageLog } from "../usage/usage.ts"
 import { EmbeddingCache } from "./cache.ts"
 import { modelOf } from "./choice.ts"
-import { type Embedded, type Gatherer, makeGatherer } from "./gather.ts"
+import { type Gatherer, makeGatherer, type Outcome } from "./gather.ts"
 import { EmbeddingsUnavailable, type Model, type ModelError } from "./model.ts"
 import { limitName } from "./limit.ts"
 import { tokensOf } from "./tokens.ts"
@@ -81,7 +82,8 @@ export class Embeddings extends Context.Service<
 
       /**
        * A window. The model is known to make vectors of `dimensions`, or those of the windows before are `alike`; what is kept
-       * and has others is of another time, and made anew. `vectors` are absent where this showed only by what was made.
+       * and has others is of another time, and made anew. `vectors` are absent where this showed only by what was made, and not
+       * all there where it fails with `failure`, after what was made is kept.
        */
       const embedWindow = Effect.fnUntraced(function* (
         model: Model,
@@ -93,31 +95,47 @@ export class Embeddings extends Context.Service<
         const expected = dimensions ?? alike ?? found.find((vector) => vector !== undefined)?.length
         const kept = found.map((vector) => (vector?.length === expected ? vector : undefined))
         const missing = different.filter((_, at) => kept[at] === undefined)
-        const made: ReadonlyArray<Embedded> =
+        const outcomes: ReadonlyArray<Outcome> =
           missing.length === 0 ? [] : yield* (yield* gathererOf(model)).embed(missing)
+        const made = outcomes.flatMap((outcome, at) =>
+          Result.isSuccess(outcome) ? [{ text: missing[at]!, ...outcome.success }] : []
+        )
         const said = dimensions ?? made[0]?.vector.length
         const other = made.find(({ vector }) => vector.length !== said)
-        if (other !== undefined) {
-          const reason = `its vectors have ${said} components, and ${other.vector.length}`
-          return yield* new EmbeddingsUnavailable({ model: model.name, reason })
-        }
         const isOutdated = said !== undefined && expected !== undefined && said !== expected
-        if (model.isKept) {
-          yield* cache.write(
-            model.name,
-            missing.map((text, at) => [text, made[at]!.vector] as const)
-          )
+        // What is doubtful is not kept.
+        if (model.isKept && other === undefined) {
+          yield* cache
+            .write(
+              model.name,
+              made.map(({ text, vector }) => [text, vector] as const)
+            )
+            .pipe(
+              // They are there and paid for; to fail here would be to pay for them again.
+              Effect.catchTag("FilesError", (error) =>
+                Effect.logWarning(`vectors of ${model.name} are not kept for later: ${error.message}`)
+              )
+            )
         }
-        const vectors = new Map(missing.map((text, at) => [text, made[at]!.vector]))
+        const failure =
+          outcomes.find(Result.isFailure)?.failure ??
+          (other === undefined
+            ? undefined
+            : new EmbeddingsUnavailable({
+                model: model.name,
+                reason: `its vectors have ${said} components, and ${other.vector.length}`
+              }))
+        const vectors = new Map(made.map(({ text, vector }) => [text, vector]))
         for (const [at, text] of different.entries()) {
           const vector = kept[at]
           if (vector !== undefined) vectors.set(text, vector)
         }
         return {
           dimensions: said,
+          failure,
           vectors: isOutdated ? undefined : texts.map((text) => vectors.get(text)!),
           tokens: made.reduce((sum, { tokens }) => sum + tokens, 0),
-          made: missing.length
+          made: made.length
         }
       })
 
@@ -170,7 +188,11 @@ export class Embeddings extends Context.Service<
           const done = yield* embedWindow(model, part, { alike: vectors[0]?.length, dimensions })
           made += done.made
           tokens += done.tokens
-          if (model.isLimited) yield* charge(model, Math.ceil(done.tokens), number)
+          // Of a call that failed nobody knows what it took of the rate, so what was reserved for it stays.
+          if (model.isLimited && (done.failure === undefined || done.made > 0)) {
+            yield* charge(model, Math.ceil(done.tokens), number)
+          }
+          if (done.failure !== undefined) return yield* Effect.fail(done.failure)
           dimensions = done.dimensions
           // From the first text again; this happens once, as it is known from now on what the model makes.
           vectors = done.vectors === undefined ? [] : [...vectors, ...done.vectors]

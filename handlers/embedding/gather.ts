@@ -2,11 +2,11 @@
  * Gathers the texts that many runs of a process want embedded, and embeds them in few calls.
  *
  * A call is made when enough texts or tokens have come, or when the first of them has waited long enough; only so many calls go
- * on at once, and what comes meanwhile gathers. Each caller is given its own vectors. A text that its model refuses fails its
- * caller alone: the others of its call are embedded without it. A caller that is interrupted takes its texts back, and a
- * call that nobody waits for any more is interrupted; all calls end with the scope.
+ * on at once, and what comes meanwhile gathers. Each caller is given its own vectors. A text that its model refuses has none,
+ * and its caller alone hears of it: the others of its call are embedded without it. A caller that is interrupted takes its
+ * texts back, and a call that nobody waits for any more is interrupted; all calls end with the scope.
  */
-import { Deferred, Effect, Exit, Fiber, FiberSet } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, FiberSet, Option, type Result } from "effect"
 import { halve } from "../halving/halve.ts"
 import type { Model, ModelError } from "./model.ts"
 import { tokensOf } from "./tokens.ts"
@@ -23,6 +23,8 @@ interface Waiting {
   readonly deferred: Deferred.Deferred<Embedded, ModelError>
   /** The call that it is part of. */
   call: Call | undefined
+  /** All texts of its caller. */
+  readonly beside: () => ReadonlyArray<Waiting>
 }
 
 interface Call {
@@ -31,9 +33,15 @@ interface Call {
   fiber: Fiber.Fiber<unknown, unknown> | undefined
 }
 
+/** The vector of a text, or why it has none. */
+export type Outcome = Result.Result<Embedded, ModelError>
+
 export interface Gatherer {
-  /** The vectors of texts, in their order. Fails with the first failure of one of them. */
-  readonly embed: (texts: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Embedded>, ModelError>
+  /**
+   * What became of each text, in their order, when all calls have ended that they were part of: what was paid for is there,
+   * whatever else failed. After a failure that is no text's own, those that still wait are not sent, and have that failure.
+   */
+  readonly embed: (texts: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Outcome>>
 }
 
 export const makeGatherer = Effect.fnUntraced(function* (model: Model) {
@@ -89,11 +97,7 @@ export const makeGatherer = Effect.fnUntraced(function* (model: Model) {
     const call: Call = { wanted: members.length, fiber: undefined }
     for (const one of members) one.call = call
     const fiber = fork(
-      halve(
-        members,
-        (part) => Effect.map(model.embed(part.map(({ text }) => text)), shared(part)),
-        (error) => "_tag" in error && error._tag === "TextsRefused"
-      )
+      halve(members, (part) => Effect.map(model.embed(part.map(({ text }) => text)), shared(part)), isTexts)
     )
     call.fiber = fiber
     fiber.addObserver((exit) => {
@@ -104,6 +108,7 @@ export const makeGatherer = Effect.fnUntraced(function* (model: Model) {
           Exit.isSuccess(exit) ? Effect.fromResult(exit.value[at]!) : Exit.failCause(exit.cause)
         )
       }
+      takeBack(members, exit)
       // Who waited while all calls were taken has waited long enough.
       start(true)
     })
@@ -122,18 +127,31 @@ export const makeGatherer = Effect.fnUntraced(function* (model: Model) {
     }
   }
 
+  /** A model that cannot answer, or wants to be left alone, is sent nothing more of those whom it has failed. */
+  const takeBack = (members: ReadonlyArray<Waiting>, exit: Exit.Exit<unknown, ModelError>) => {
+    const error = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : undefined
+    if (error === undefined || isTexts(error)) return
+    for (const all of new Set(members.map(({ beside }) => beside()))) {
+      for (const one of all.filter(({ call }) => call === undefined)) {
+        leave(one)
+        Deferred.doneUnsafe(one.deferred, Effect.fail(error))
+      }
+    }
+  }
+
   const embed: Gatherer["embed"] = (texts) =>
     Effect.suspend(() => {
-      const mine = texts.map((text): Waiting => ({
+      const mine: Array<Waiting> = texts.map((text) => ({
         text,
         tokens: tokensOf(text),
         deferred: Deferred.makeUnsafe(),
-        call: undefined
+        call: undefined,
+        beside: () => mine
       }))
       waiting.push(...mine)
       waitingTokens += mine.reduce((sum, one) => sum + one.tokens, 0)
       start(false)
-      return Effect.forEach(mine, ({ deferred }) => Deferred.await(deferred)).pipe(
+      return Effect.forEach(mine, ({ deferred }) => Effect.result(Deferred.await(deferred))).pipe(
         Effect.onExit((exit) =>
           Effect.sync(() => {
             if (Exit.isFailure(exit)) for (const one of mine) leave(one)
@@ -144,6 +162,9 @@ export const makeGatherer = Effect.fnUntraced(function* (model: Model) {
 
   return { embed } satisfies Gatherer
 })
+
+/** Whether it is the fault of the texts that were sent: others may still be embedded. */
+const isTexts = (error: ModelError) => "_tag" in error && error._tag === "TextsRefused"
 
 /** What each text of a call is given: its vector, and as much of the call's tokens as it is long. */
 const shared =

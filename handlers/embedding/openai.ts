@@ -8,7 +8,9 @@ import { Clock, Config, Duration, Effect, Option, Redacted } from "effect"
 import { Fatal, RetryAfter } from "../../runtime/handler.ts"
 import { optionalPackage } from "../packages/optional.ts"
 import { pauseOf } from "../pause/retry-after.ts"
+import { isTokenCount } from "../model/tokens.ts"
 import { refuse } from "../refusal/refuse.ts"
+import { withholding } from "../secrets/withhold.ts"
 import { type Listed, vectorsOf } from "./answer.ts"
 import { limitName } from "./limit.ts"
 import { EmbeddingsUnavailable, type Model, type ModelError, TextsRefused } from "./model.ts"
@@ -36,6 +38,7 @@ export const openaiModel = Effect.fnUntraced(function* (
     ...(baseURL === undefined ? {} : { baseURL })
   }).embedding(name)
   const model = `openai:${name}`
+  const withoutKey = withholding(key === undefined ? [] : [{ name: "OPENAI_API_KEY", value: key }]).text
 
   const embed: Model["embed"] = (texts) =>
     Effect.gen(function* () {
@@ -45,7 +48,7 @@ export const openaiModel = Effect.fnUntraced(function* (
       const answer = yield* Effect.tryPromise({
         // Not through `embedMany` of the package `ai`: it does not tell which vector is whose where it makes two requests.
         try: (abortSignal) => embedding.doEmbed({ values: [...texts], abortSignal }),
-        catch: (cause) => failureOf(model, cause, now)
+        catch: (cause) => failureOf(model, cause, now, withoutKey)
       }).pipe(
         Effect.timeoutOrElse({
           duration: callTimeout,
@@ -59,7 +62,7 @@ export const openaiModel = Effect.fnUntraced(function* (
       const tokens = answer.usage?.tokens
       return {
         vectors: yield* Effect.fromResult(vectorsOf(model, listedIn(answer), texts.length)),
-        tokens: Number.isFinite(tokens) ? tokens : undefined
+        tokens: isTokenCount(tokens) ? tokens : undefined
       }
     })
 
@@ -91,14 +94,22 @@ const listedIn = ({
   return embeddings.map((components, at) => ({ components, index: body?.data?.[at]?.index }))
 }
 
-/** What a provider's refusal means. `now` is in Unix milliseconds, for a date that it may say. */
-export const failureOf = (model: string, thrown: unknown, now: number): ModelError => {
+/**
+ * What a provider's refusal means. `now` is in Unix milliseconds, for a date that it may say; `withoutKey` takes the key out of
+ * what it says, which may say back what it was sent.
+ */
+export const failureOf = (
+  model: string,
+  thrown: unknown,
+  now: number,
+  withoutKey: (text: string) => string = (text) => text
+): ModelError => {
   const { responseBody, responseHeaders, statusCode } = thrown as {
     readonly statusCode?: unknown
     readonly responseHeaders?: Readonly<Record<string, string>>
     readonly responseBody?: unknown
   }
-  const reason = thrown instanceof Error ? thrown.message : String(thrown)
+  const reason = withoutKey(thrown instanceof Error ? thrown.message : String(thrown))
   const answered = `the provider answered ${String(statusCode)}: ${reason}`
   // What is not paid for does not pass by waiting, though it comes with the same status.
   const isUnpaid = typeof responseBody === "string" && responseBody.includes("insufficient_quota")

@@ -5,14 +5,14 @@
  * kept for the time that its request says, below `answers/` of its tenant's files. What is over is swept when something
  * else is kept beside it.
  */
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Layer, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { Files, type FilesError } from "../../runtime/files.ts"
 
 export class Answers extends Context.Service<
   Answers,
   {
-    /** What was kept for a request and is not over; `undefined` when there is nothing. */
+    /** What was kept for a request and is not over; `undefined` when there is nothing, or nothing that is JSON. */
     readonly find: (request: string) => Effect.Effect<unknown, FilesError>
 
     /** Keeps an answer, any JSON, for so many milliseconds. */
@@ -30,7 +30,9 @@ export class Answers extends Context.Service<
         const name = names.findLast((name) => overAt(name) > now)
         if (name === undefined) return undefined
         const bytes = yield* Effect.catchTag(files.readObject(name), "FileNotFound", () => Effect.undefined)
-        return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as unknown)
+        return bytes === undefined
+          ? undefined
+          : Option.getOrUndefined(readJson(new TextDecoder().decode(bytes)))
       })
 
       const keep = Effect.fn("Answers.keep")(function* (request: string, answer: unknown, forMs: number) {
@@ -50,6 +52,8 @@ export class Answers extends Context.Service<
 /** What tells a request from all others: the parts of it, in their order. */
 export const requestOf = (...parts: ReadonlyArray<unknown>): string =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex")
+
+const readJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 
 /** So many folders share the answers, so that a look into one is short. */
 const folderOf = (request: string) => `answers/${request.slice(0, 2)}/`

@@ -55,8 +55,8 @@ export const allowance = (budget: Budget, spent: Spent, input: number, outputMax
 }
 
 /**
- * Whether an answer must be cut off although the provider goes on: it was told how much it may say, and its own count may
- * differ from this estimate by a quarter.
+ * Whether an answer must be cut off although the provider goes on: it was told how much it may say, and may have been a
+ * quarter more exact than what it has said `atLeast`, in tokens.
  */
-export const isOverrun = (estimated: number, outputTokens: number): boolean =>
-  estimated > Math.ceil(outputTokens * 1.25)
+export const isOverrun = (atLeast: number, outputTokens: number): boolean =>
+  atLeast > Math.ceil(outputTokens * 1.25)

@@ -10,7 +10,7 @@ import type { AttemptOver, EventRefused, LogLevel, StepError, TaskInfo } from ".
 import { UsageLog } from "../usage/usage.ts"
 import { isOverrun, type Spent } from "./budget.ts"
 import type { Model, Request, Said } from "./provider.ts"
-import { estimateTokens } from "./tokens.ts"
+import { estimateTokens, tokensAtLeast, tokensOfBytes } from "./tokens.ts"
 
 /** The part of a run's context, of a task or of an agent's message, that asking a model needs. */
 export interface Run {
@@ -45,14 +45,15 @@ export const call = Effect.fnUntraced(function* (run: Run, model: Model, request
   const usage = yield* UsageLog
   const calls: Array<Reply["calls"][number]> = []
   let text = ""
+  /** Of all that it has said, whatever that was: in bytes, and in tokens that it has at least. */
+  let bytes = 0
+  let least = 0
   let begun = false
   let end: Extract<Said, { readonly kind: "end" }> | undefined
 
   const spent = (): Spent => ({
     inputTokens: end?.usage.inputTokens ?? inputTokensOf(request),
-    outputTokens:
-      end?.usage.outputTokens ??
-      estimateTokens(text) + estimateTokens(calls.map(({ input }) => JSON.stringify(input)).join(""))
+    outputTokens: end?.usage.outputTokens ?? tokensOfBytes(bytes)
   })
   const isEstimated = () => end?.usage.inputTokens === undefined || end.usage.outputTokens === undefined
 
@@ -77,13 +78,19 @@ export const call = Effect.fnUntraced(function* (run: Run, model: Model, request
   )
 
   yield* model.ask(request).pipe(
-    Stream.takeUntil(() => isOverrun(estimateTokens(text), request.outputTokens)),
+    Stream.takeUntil((said) => {
+      if (said.kind === "end" || said.kind === "call") return false
+      bytes += Buffer.byteLength(said.text)
+      least += tokensAtLeast(said.text)
+      return isOverrun(least, request.outputTokens)
+    }),
     Stream.runForEach((said) => {
       begun = true
       if (said.kind === "end") {
         end = said
         return Effect.void
       }
+      if (said.kind === "aside") return Effect.void
       if (said.kind === "call") {
         calls.push({ id: said.id, tool: said.tool, input: said.input })
         return Effect.void

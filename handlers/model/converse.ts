@@ -8,6 +8,7 @@
 import type { ModelMessage } from "ai"
 import { Effect } from "effect"
 import { refuse } from "../refusal/refuse.ts"
+import { beginning } from "../text/beginning.ts"
 import { allowance, type Budget, nothingSpent, type Spent, type Stop } from "./budget.ts"
 import { call, inputTokensOf, type Reply, type Run, type UsageJson } from "./call.ts"
 import { ProviderUnavailable } from "./failure.ts"
@@ -92,7 +93,8 @@ export const converse = Effect.fn("converse")(function* (run: Run, model: Model,
       model,
       { ...asked, outputTokens: allowed.outputTokens },
       turn,
-      callsBefore
+      callsBefore,
+      text
     )
     text += reply.text
     spent = {
@@ -110,9 +112,6 @@ export const converse = Effect.fn("converse")(function* (run: Run, model: Model,
           by: "content-filter",
           message: `the provider's filter ended the answer; spent: ${spentAs(spent)}`
         })
-      }
-      if (text.trim() === "") {
-        return yield* new ProviderUnavailable({ model: model.name, reason: "the model gave an empty answer" })
       }
       return answer()
     }
@@ -139,13 +138,21 @@ type ToolResult = Exclude<
 const spentAs = ({ inputTokens, outputTokens }: Spent) =>
   `${inputTokens} tokens of input and ${outputTokens} of output`
 
-/** What an earlier run was told already is put out as a whole: followers start over with each run. */
+/** Nothing to show, and nothing that says why. */
+const isEmpty = ({ calls, reason }: Reply, mayCall: boolean, text: string) =>
+  (calls.length === 0 || !mayCall) && !["length", "content-filter"].includes(reason) && text.trim() === ""
+
+/**
+ * What an earlier run was told already is put out as a whole: followers start over with each run. An empty answer is not
+ * remembered, or each further run would be given it again. `before` is what was said in the turns before.
+ */
 const remembered = Effect.fnUntraced(function* (
   run: Run,
   model: Model,
   request: Request,
   turn: number,
-  callsBefore: number
+  callsBefore: number,
+  before: string
 ) {
   let fresh = false
   const reply = yield* run.step(
@@ -153,7 +160,12 @@ const remembered = Effect.fnUntraced(function* (
     Effect.suspend(() => {
       fresh = true
       return call(run, model, request, callsBefore + turn)
-    })
+    }).pipe(
+      Effect.filterOrFail(
+        (reply) => !isEmpty(reply, request.mayCall !== false, before + reply.text),
+        () => new ProviderUnavailable({ model: model.name, reason: "the model gave an empty answer" })
+      )
+    )
   )
   if (!fresh && reply.text !== "") yield* run.emit(reply.text)
   return reply
@@ -191,12 +203,21 @@ const called = Effect.fnUntraced(function* (
 
 /** An outcome that is JSON and not too long; a longer one is cut, as text. */
 const bounded = (outcome: Outcome): Outcome => {
-  if ("error" in outcome) return { error: outcome.error.slice(0, toolOutputCharactersMax) }
-  const json = JSON.stringify(outcome.output ?? null) as string | undefined
+  if ("error" in outcome) return { error: beginning(outcome.error, toolOutputCharactersMax) }
+  const json = jsonOf(outcome.output ?? null)
   if (json === undefined) return { error: "the tool gave no JSON" }
   return json.length <= toolOutputCharactersMax
     ? { output: JSON.parse(json) }
-    : { output: `${json.slice(0, toolOutputCharactersMax)} … (cut off)` }
+    : { output: `${beginning(json, toolOutputCharactersMax)} … (cut off)` }
+}
+
+/** A tool may give anything: a function, a bigint, what holds itself. */
+const jsonOf = (value: unknown): string | undefined => {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
 }
 
 const partsOf = ({ calls, text }: Reply) => [

@@ -24,9 +24,17 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
 /** Why a model gave no answer. */
 export type ModelFailure = Fatal | RetryAfter | ProviderUnavailable
 
-/** The request is left out of what is said: it holds the documents. `now` in Unix milliseconds. */
-export const failureOf = (model: string, cause: unknown, now: number): ModelFailure => {
-  const reason = cause instanceof Error ? cause.message : String(cause)
+/**
+ * The request is left out of what is said: it holds the documents. `now` in Unix milliseconds; `withoutKey` takes the key out of
+ * what the provider says, which may say back what it was sent.
+ */
+export const failureOf = (
+  model: string,
+  cause: unknown,
+  now: number,
+  withoutKey: (text: string) => string = (text) => text
+): ModelFailure => {
+  const reason = withoutKey(cause instanceof Error ? cause.message : String(cause))
   const { isRetryable, responseHeaders, statusCode } = cause as {
     readonly isRetryable?: unknown
     readonly statusCode?: unknown

@@ -20,7 +20,9 @@ import type { Fatal } from "../../runtime/handler.ts"
 import { costMicros } from "../../runtime/model-prices.ts"
 import type { JsonSchema } from "../../runtime/tool.ts"
 import { optionalPackage } from "../packages/optional.ts"
+import { type Withheld, withholding } from "../secrets/withhold.ts"
 import { failureOf, type ModelFailure, ProviderUnavailable } from "./failure.ts"
+import { isTokenCount } from "./tokens.ts"
 
 const openaiModelDefault = "gpt-5.4-mini"
 const anthropicModelDefault = "claude-haiku-5-5"
@@ -28,6 +30,8 @@ const anthropicModelDefault = "claude-haiku-5-5"
 /** What a model says: pieces of text in order, what it calls, then what it used and why it ended. */
 export type Said =
   | { readonly kind: "text"; readonly text: string }
+  /** Said and paid for, and no part of the answer: a thought, or a piece of what a tool will be called with. */
+  | { readonly kind: "aside"; readonly text: string }
   | { readonly kind: "call"; readonly id: string; readonly tool: string; readonly input: unknown }
   | { readonly kind: "end"; readonly usage: Usage; readonly reason: FinishReason }
 
@@ -82,21 +86,28 @@ export class Provider extends Context.Service<
     Provider,
     Effect.gen(function* () {
       const { modelPrices, modelStall } = yield* Settings
-      const modelOf = (name: string, languageModel: Effect.Effect<LanguageModel, Fatal>): Model => ({
+      const modelOf = (
+        name: string,
+        languageModel: Effect.Effect<LanguageModel, Fatal>,
+        key: Withheld | undefined
+      ): Model => ({
         name,
-        ask: (request) => asking(name, languageModel, request, modelStall),
+        ask: (request) =>
+          asking(name, languageModel, request, modelStall, withholding(key ? [key] : []).text),
         cost: (tokens) => costMicros(modelPrices, name, tokens)
       })
       const openaiKey = yield* secret("OPENAI_API_KEY")
       const openaiUrl = yield* text("OPENAI_BASE_URL")
       if (openaiKey !== undefined || openaiUrl !== undefined) {
         const name = (yield* text("OPENAI_MODEL")) ?? openaiModelDefault
-        return { model: modelOf(name, openai(name, openaiKey, openaiUrl)) }
+        const key = withheldAs("OPENAI_API_KEY", openaiKey)
+        return { model: modelOf(name, openai(name, openaiKey, openaiUrl), key) }
       }
       const anthropicKey = yield* secret("ANTHROPIC_API_KEY")
       if (anthropicKey === undefined) return { model: undefined }
       const name = (yield* text("ANTHROPIC_MODEL")) ?? anthropicModelDefault
-      return { model: modelOf(name, anthropic(name, anthropicKey, yield* text("ANTHROPIC_BASE_URL"))) }
+      const key = withheldAs("ANTHROPIC_API_KEY", anthropicKey)
+      return { model: modelOf(name, anthropic(name, anthropicKey, yield* text("ANTHROPIC_BASE_URL")), key) }
     })
   )
 }
@@ -111,6 +122,9 @@ const secret = (name: string) =>
   Effect.map(Config.option(Config.Redacted(name)), (value) =>
     Option.getOrUndefined(Option.filter(value, (set) => Redacted.value(set) !== ""))
   )
+
+const withheldAs = (name: string, key: Redacted.Redacted<string> | undefined): Withheld | undefined =>
+  key === undefined ? undefined : { name, value: Redacted.value(key) }
 
 // ---------------------------------------------------------------------------------------------------------
 // Parts
@@ -142,7 +156,8 @@ const asking = (
   name: string,
   languageModel: Effect.Effect<LanguageModel, Fatal>,
   { instructions, mayCall = true, messages, outputTokens, tools = [] }: Request,
-  stall: Duration.Duration
+  stall: Duration.Duration,
+  withoutKey: (text: string) => string
 ): Stream.Stream<Said, ModelFailure> =>
   Stream.unwrap(
     Effect.gen(function* () {
@@ -150,7 +165,7 @@ const asking = (
       const model = yield* languageModel
       const abortSignal = yield* Effect.abortSignal
       const clock = yield* Clock.Clock
-      const failure = (cause: unknown) => failureOf(name, cause, clock.currentTimeMillisUnsafe())
+      const failure = (cause: unknown) => failureOf(name, cause, clock.currentTimeMillisUnsafe(), withoutKey)
       const callable: ToolSet = Object.fromEntries(
         tools.map(({ description, name, parameters }) => [
           name,
@@ -193,6 +208,8 @@ const read = (
 ): Result.Result<Said | undefined, ModelFailure> => {
   if (part.type === "text-delta")
     return Result.succeed(part.text === "" ? undefined : { kind: "text", text: part.text })
+  if (part.type === "reasoning-delta") return Result.succeed({ kind: "aside", text: part.text })
+  if (part.type === "tool-input-delta") return Result.succeed({ kind: "aside", text: part.delta })
   if (part.type === "tool-call") {
     const { input, toolCallId, toolName } = part as { input: unknown; toolCallId: string; toolName: string }
     return Result.succeed({ kind: "call", id: toolCallId, tool: toolName, input })
@@ -206,6 +223,6 @@ const read = (
 }
 
 const usageOf = ({ inputTokens, outputTokens }: LanguageModelUsage): Usage => ({
-  ...(inputTokens === undefined ? {} : { inputTokens }),
-  ...(outputTokens === undefined ? {} : { outputTokens })
+  ...(isTokenCount(inputTokens) ? { inputTokens } : {}),
+  ...(isTokenCount(outputTokens) ? { outputTokens } : {})
 })

@@ -11,7 +11,7 @@ import { Context, Effect, Layer, Result, Schema } from "effect"
 import { Files } from "../../runtime/files.ts"
 import { CurrentTask, defineTask, Misfit } from "../../runtime/handler.ts"
 import { readerOf } from "../../runtime/known-fields.ts"
-import { isDate } from "../../runtime/time.ts"
+import { isDate, readTime } from "../../runtime/time.ts"
 import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { type Source, Tables } from "../table/table.ts"
@@ -26,6 +26,9 @@ const eventsMax = 10_000
 const textMax = 20_000
 
 const topicsDefault = 10
+
+/** Profiles with more characters of JSON are refused: an output has its limit, with some room beside them. */
+const profileCharactersMax = 8_000_000
 
 /** Whatever else runs in the process gets its turn after so many messages. */
 const messagesPerTurn = 20
@@ -204,6 +207,7 @@ export const profileEnrich = defineTask.effect({
     // The same in every run of the task.
     const asOf = said === undefined ? task.task.submittedAt : timeOf(said)
     const profiles: Array<typeof Profile.Type> = []
+    let characters = 0
     for (const { events = [], id, messages = [] } of customers) {
       const heard: Array<Said> = []
       for (const [at, message] of messages.entries()) {
@@ -225,7 +229,15 @@ export const profileEnrich = defineTask.effect({
         propensity: propensityOf(featuresOf(behaviour, sentiment), { ...weightsDefault, ...weights })
       }
       profiles.push(profile)
-      yield* task.emit(profile)
+      characters += JSON.stringify(profile).length + 1
+      if (characters > profileCharactersMax) {
+        return yield* refuse(
+          "TooManyProfiles",
+          `the profiles of the first ${profiles.length} of ${customers.length} customers are as much as an output holds; give fewer customers, or ask for fewer topics`
+        )
+      }
+      // What followers are told is a courtesy: a profile that is too large for them is in the output.
+      yield* Effect.catchTag(task.emit(profile), "EventRefused", () => Effect.void)
       yield* task.progress(
         profiles.length / customers.length,
         `${profiles.length} of ${customers.length} customers`
@@ -249,4 +261,6 @@ const customersIn = Effect.fnUntraced(function* (source: Source) {
       )
 })
 
-const timeOf = (time: typeof Time.Type): number => (typeof time === "string" ? Date.parse(time) : time)
+/** A time without a zone is one of UTC, wherever the worker runs. */
+const timeOf = (time: typeof Time.Type): number =>
+  typeof time === "string" ? (readTime(time.replace(" ", "T")) ?? Date.parse(time)) : time

@@ -6,29 +6,19 @@
  * and the files of a task are made once.
  */
 import { isDate } from "../../runtime/time.ts"
-import { Effect, Layer, Schema, Stream } from "effect"
-import * as Csv from "effect/encoding/Csv"
+import { Effect, Layer, Schema } from "effect"
 import { FileInfo, Files } from "../../runtime/files.ts"
 import { type AttemptOver, CurrentTask, defineTask, type EventRefused } from "../../runtime/handler.ts"
 import { TenantName, tenantDefault } from "../../runtime/tenant.ts"
-import { sum, TaskCounts, total, UsageCounts } from "../analytics/figures.ts"
+import { TaskCounts, total, UsageCounts } from "../analytics/figures.ts"
 import { datesBetween, isTimeZone, lastWhole, midnight } from "../analytics/periods.ts"
 import { Rollups } from "../analytics/rollups.ts"
 import { exactly } from "../input/exactly.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { UsageLog } from "../usage/usage.ts"
+import { growingCsv } from "./csv.ts"
 import { pdfOf } from "./pdf.ts"
-import {
-  type By,
-  chartOf,
-  columnsOf,
-  csvOf,
-  daysOf,
-  type Line,
-  linesOf,
-  measureOf,
-  totalsOf
-} from "./table.ts"
+import { type Amount, amountOf, type By, chartOf, linesOf, measureOf, shownOf, totalsOf } from "./table.ts"
 
 const daysMax = 366
 
@@ -108,34 +98,47 @@ export const reportUsage = defineTask.effect({
         : { from: given.from, before: given.before }
     const dates = datesBetween(from, before)
     const rollups = yield* Rollups
-    const made = yield* Effect.forEach(dates, (date, at) =>
-      Effect.tap(rollups.day(timeZone, date), () =>
-        courteously(current.progress((0.9 * (at + 1)) / dates.length, `${at + 1} of ${dates.length} days`))
+    const csv = formats.includes("csv") ? growingCsv(by) : undefined
+    const amounts: Array<Amount> = []
+    const tenants = new Set<string>()
+    const sums = { ...total({ tasks: [], usage: [] }) }
+    let totals: ReturnType<typeof totalsOf> = []
+    let final = true
+    let partial = false
+    // A day at a time: of very many tenants all days together may be more than a worker holds.
+    for (const [at, date] of dates.entries()) {
+      const rollup = yield* rollups.day(timeZone, date)
+      const figures = shownOf(rollup.figures, (tenant) => whose === undefined || tenant === whose)
+      final &&= rollup.final
+      partial ||= rollup.partial
+      for (const { tenant } of [...figures.tasks, ...figures.usage]) tenants.add(tenant)
+      for (const [name, count] of Object.entries(total(figures))) sums[name as keyof typeof sums] += count
+      const lines = linesOf([{ date, figures }], by)
+      totals = totalsOf([...totals, ...lines])
+      const ofTenants = by === "tenant" ? lines : linesOf([{ date, figures }], "tenant")
+      for (const line of ofTenants) amounts.push(amountOf(line))
+      if (csv !== undefined) yield* csv.add(date, lines)
+      yield* courteously(
+        current.progress((0.9 * (at + 1)) / dates.length, `${at + 1} of ${dates.length} days`)
       )
-    )
-    const days = daysOf(made, dates, (tenant) => whose === undefined || tenant === whose)
-    const figures = sum(days.map((day) => day.figures))
-    const lines = linesOf(days, by)
-    const said = {
-      from,
-      before,
-      timeZone,
-      final: made.every((one) => one.final),
-      partial: made.some((one) => one.partial)
     }
+    const said = { from, before, timeZone, final, partial }
     const files = {
-      ...(formats.includes("csv") ? { csv: yield* current.step("csv", keepCsv(lines, by)) } : {}),
+      ...(csv === undefined
+        ? {}
+        : {
+            csv: yield* current.step(
+              "csv",
+              Effect.suspend(() => keep(csv.text(), "text/csv; charset=utf-8"))
+            )
+          }),
       ...(formats.includes("pdf")
         ? {
-            pdf: yield* current.step(
-              "pdf",
-              keepPdf({ ...said, by, currency, dates, lines, days: linesOf(days, "tenant"), whose })
-            )
+            pdf: yield* current.step("pdf", keepPdf({ ...said, by, currency, dates, totals, amounts, whose }))
           }
         : {})
     }
-    const tenants = new Set([...figures.tasks, ...figures.usage].map(({ tenant }) => tenant)).size
-    return { ...said, tenants, ...total(figures), ...files }
+    return { ...said, tenants: tenants.size, ...sums, ...files }
   })
 })
 
@@ -146,14 +149,6 @@ const courteously = (event: Effect.Effect<void, AttemptOver | EventRefused>) =>
 const keep = (bytes: BlobPart, type: string) =>
   Effect.flatMap(Files, ({ upload }) => upload(new Blob([bytes]).stream(), { type }))
 
-const keepCsv = Effect.fnUntraced(function* (lines: ReadonlyArray<Line>, by: By) {
-  const parts = yield* Stream.fromIterable(csvOf(lines, by)).pipe(
-    Stream.pipeThroughChannel(Csv.encodeString({ columns: columnsOf(by), headers: true })),
-    Stream.runCollect
-  )
-  return yield* keep(parts.join(""), "text/csv; charset=utf-8")
-})
-
 interface Said {
   readonly from: string
   readonly before: string
@@ -163,15 +158,15 @@ interface Said {
   readonly by: By
   readonly currency: string
   readonly dates: ReadonlyArray<string>
-  readonly lines: ReadonlyArray<Line>
+  readonly totals: ReturnType<typeof totalsOf>
   /** By tenant, for the chart. */
-  readonly days: ReadonlyArray<Line>
+  readonly amounts: ReadonlyArray<Amount>
   readonly whose: string | undefined
 }
 
 const keepPdf = Effect.fnUntraced(function* (said: Said) {
-  const { before, by, currency, dates, days, final, from, lines, partial, timeZone, whose } = said
-  const measure = measureOf(days)
+  const { amounts, before, by, currency, dates, final, from, partial, timeZone, totals, whose } = said
+  const measure = measureOf(amounts)
   const bytes = yield* pdfOf({
     title: whose === undefined ? "Usage" : `Usage of ${whose}`,
     about: [
@@ -181,9 +176,9 @@ const keepPdf = Effect.fnUntraced(function* (said: Said) {
     ],
     measure,
     currency,
-    chart: chartOf(days, dates, measure),
+    chart: chartOf(amounts, dates, measure),
     by,
-    totals: totalsOf(lines),
+    totals,
     at: midnight(timeZone, before)
   })
   return yield* keep(bytes, "application/pdf")

@@ -1,6 +1,5 @@
 /** What a report says, as rows: a day, a tenant and what it is broken down by. Decisions over plain values. */
 import type { Figures, TaskRow, UsageRow } from "../analytics/figures.ts"
-import type { Rollup } from "../analytics/rollups.ts"
 
 /** What the rows of a tenant are broken down by. */
 export type By = "tenant" | "handler" | "model"
@@ -66,7 +65,7 @@ export const linesOf = (days: ReadonlyArray<DayOfFigures>, by: By): ReadonlyArra
   })
 
 /** One line for each tenant and name, of all days together; the most costly first, then that with the most tokens, tasks. */
-export const totalsOf = (lines: ReadonlyArray<Line>): ReadonlyArray<Omit<Line, "date">> =>
+export const totalsOf = (lines: ReadonlyArray<Omit<Line, "date">>): ReadonlyArray<Omit<Line, "date">> =>
   [...Map.groupBy(lines, ({ of = "", tenant }) => JSON.stringify([tenant, of])).values()]
     .map((all) => {
       const { of, tasks, tenant } = all[0]!
@@ -109,22 +108,35 @@ export const allOf = (lines: ReadonlyArray<Omit<Line, "date">>): Pick<Line, "tas
 
 export const tokensOf = ({ usage }: Pick<Line, "usage">): number => usage.inputTokens + usage.outputTokens
 
+/** What a chart may show of a tenant's day. */
+export interface Amount {
+  readonly date: string
+  readonly tenant: string
+  readonly costMicros: number
+  readonly tokens: number
+  readonly tasks: number
+}
+
+export const amountOf = (line: Line): Amount => ({
+  date: line.date,
+  tenant: line.tenant,
+  costMicros: line.usage.costMicros,
+  tokens: tokensOf(line),
+  tasks: line.tasks?.submitted ?? 0
+})
+
 /** What the chart shows: of what there is, what says most. */
 export type Measure = "cost" | "tokens" | "tasks"
 
-export const measureOf = (lines: ReadonlyArray<Line>): Measure =>
-  lines.some(({ usage }) => usage.costMicros > 0)
+export const measureOf = (amounts: ReadonlyArray<Amount>): Measure =>
+  amounts.some(({ costMicros }) => costMicros > 0)
     ? "cost"
-    : lines.some((line) => tokensOf(line) > 0)
+    : amounts.some(({ tokens }) => tokens > 0)
       ? "tokens"
       : "tasks"
 
-export const measured = (measure: Measure, line: Pick<Line, "tasks" | "usage">): number =>
-  measure === "cost"
-    ? line.usage.costMicros / 1_000_000
-    : measure === "tokens"
-      ? tokensOf(line)
-      : (line.tasks?.submitted ?? 0)
+export const measured = (measure: Measure, { costMicros, tasks, tokens }: Amount): number =>
+  measure === "cost" ? costMicros / 1_000_000 : measure === "tokens" ? tokens : tasks
 
 /** A bar of the chart: a day, and how much of it is whose, in the order of `names`. */
 export interface Bar {
@@ -135,21 +147,18 @@ export interface Bar {
 /** How many tenants have a colour of their own; the others share one. */
 export const seriesMax = 5
 
-export const chartOf = (lines: ReadonlyArray<Line>, dates: ReadonlyArray<string>, measure: Measure) => {
-  const amounts = new Map<string, number>()
-  for (const line of lines)
-    amounts.set(line.tenant, (amounts.get(line.tenant) ?? 0) + measured(measure, line))
-  const ranked = [...amounts]
-    .toSorted(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-    .map(([tenant]) => tenant)
+export const chartOf = (amounts: ReadonlyArray<Amount>, dates: ReadonlyArray<string>, measure: Measure) => {
+  const sums = new Map<string, number>()
+  for (const one of amounts) sums.set(one.tenant, (sums.get(one.tenant) ?? 0) + measured(measure, one))
+  const ranked = [...sums].toSorted(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).map(([tenant]) => tenant)
   const own = ranked.slice(0, seriesMax)
   const names = ranked.length > seriesMax ? [...own, "others"] : own
-  const byDate = Map.groupBy(lines, ({ date }) => date)
+  const byDate = Map.groupBy(amounts, ({ date }) => date)
   const bars = dates.map((date): Bar => {
     const parts = names.map(() => 0)
-    for (const line of byDate.get(date) ?? []) {
-      const at = own.indexOf(line.tenant)
-      parts[at === -1 ? names.length - 1 : at]! += measured(measure, line)
+    for (const one of byDate.get(date) ?? []) {
+      const at = own.indexOf(one.tenant)
+      parts[at === -1 ? names.length - 1 : at]! += measured(measure, one)
     }
     return { date, parts }
   })
@@ -202,16 +211,8 @@ export const money = (micros: number): string => {
   return `${sign}${Math.floor(whole / 1_000_000)}.${String(whole % 1_000_000).padStart(6, "0")}`
 }
 
-/** The days of some roll-ups, as far as they are of tenants that may be shown. */
-export const daysOf = (
-  rollups: ReadonlyArray<Rollup>,
-  dates: ReadonlyArray<string>,
-  isShown: (tenant: string) => boolean
-): ReadonlyArray<DayOfFigures> =>
-  rollups.map(({ figures }, at) => ({
-    date: dates[at]!,
-    figures: {
-      tasks: figures.tasks.filter(({ tenant }) => isShown(tenant)),
-      usage: figures.usage.filter(({ tenant }) => isShown(tenant))
-    }
-  }))
+/** The figures of the tenants that may be shown. */
+export const shownOf = ({ tasks, usage }: Figures, isShown: (tenant: string) => boolean): Figures => ({
+  tasks: tasks.filter(({ tenant }) => isShown(tenant)),
+  usage: usage.filter(({ tenant }) => isShown(tenant))
+})

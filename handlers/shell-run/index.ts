@@ -134,6 +134,7 @@ const runAt = Effect.fnUntraced(function* (command: Command, line: ReadonlyArray
   const startedAt = yield* Clock.currentTimeMillis
   const ended = yield* runToEnd({
     command: commandLine(tools, asked.command, place, limits),
+    hasNamespace: tools.namespaces,
     folder,
     env: asked.env,
     stdin,

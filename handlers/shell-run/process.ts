@@ -2,15 +2,20 @@
  * Runs a command line to its end: what it says is told while it is said, and nothing of it outlives the scope.
  *
  * It leads a process group of its own, which is killed as a whole when the scope closes, however that comes: its end, its
- * limits, a timeout, a cancel, a lost lease.
+ * limits, a timeout, a cancel, a lost lease. In a namespace of processes the first one in there is killed, and waited for: the
+ * kernel ends it when all others in there have ended, those that have left the group as well.
  */
 import { Duration, Effect, Exit, Fiber } from "effect"
+import { readFileSync } from "node:fs"
 
 /** How much of one stream is kept for the output, in characters: the end of it. */
 export const saidMax = 256 * 1024
 
 /** How long what was said before the end may take to arrive after it. */
 const lingering = Duration.seconds(1)
+
+/** How long the processes of a namespace may take to end that are killed. */
+const dying = Duration.seconds(5)
 
 export type Source = "stdout" | "stderr"
 
@@ -30,6 +35,8 @@ export interface Ended {
 
 export interface Running<E, R> {
   readonly command: ReadonlyArray<string>
+  /** Whether what it starts first leads a namespace of processes. */
+  readonly hasNamespace: boolean
   readonly folder: string
   readonly env: Readonly<Record<string, string>>
   readonly stdin: Uint8Array | undefined
@@ -46,8 +53,33 @@ const killGroup = (pid: number) => {
   }
 }
 
-export const runToEnd = <E, R>({ command, env, folder, outputBytes, stdin, tell }: Running<E, R>) =>
+/** The first process of its namespace, which is its only child; nothing while there is none. */
+const leaderOf = (pid: number): number | undefined => {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+    return children === "" ? undefined : Number.parseInt(children, 10)
+  } catch {
+    // It has ended.
+    return undefined
+  }
+}
+
+const kill = (pid: number) => {
+  try {
+    process.kill(pid, "SIGKILL")
+  } catch {
+    // It has ended.
+  }
+}
+
+export const runToEnd = <E, R>(running: Running<E, R>) =>
   Effect.gen(function* () {
+    const { command, env, folder, hasNamespace, outputBytes, stdin, tell } = running
+    const end = (child: Bun.Subprocess) => {
+      const leader = hasNamespace ? leaderOf(child.pid) : undefined
+      if (leader === undefined) killGroup(child.pid)
+      else kill(leader)
+    }
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
         Bun.spawn([...command], {
@@ -61,10 +93,13 @@ export const runToEnd = <E, R>({ command, env, folder, outputBytes, stdin, tell 
       ),
       // Waited for, so that its folder is nobody's when it goes.
       (child) =>
-        Effect.andThen(
-          Effect.sync(() => killGroup(child.pid)),
-          Effect.promise(() => child.exited)
-        )
+        Effect.gen(function* () {
+          const exited = Effect.promise(() => child.exited)
+          end(child)
+          yield* Effect.timeoutOrElse(exited, { duration: dying, orElse: () => Effect.void })
+          killGroup(child.pid)
+          yield* exited
+        })
     )
     let bytes = 0
     let isTooLong = false
@@ -92,7 +127,7 @@ export const runToEnd = <E, R>({ command, env, folder, outputBytes, stdin, tell 
           yield* hear(decoder.decode(read.value.subarray(0, room), { stream: true }))
           if (bytes > outputBytes) {
             isTooLong = true
-            killGroup(child.pid)
+            end(child)
           }
         }
         if (read.done || isTooLong) break

@@ -17,6 +17,13 @@ import { refuse } from "../refusal/refuse.ts"
 /** The largest table. */
 const tableBytesMax = 32 * 1024 * 1024
 
+/** Of CSV, lines without a cell among them, as spreadsheets leave many behind. */
+const linesMax = 100_000
+
+/** A line that names more columns is none of names. */
+const columnsMax = 4_096
+const namesCharactersMax = 1024 * 1024
+
 const Cells = Schema.Record(Schema.String, Schema.Unknown)
 type Cells = typeof Cells.Type
 
@@ -106,14 +113,10 @@ export class Tables extends Context.Service<
       })
 
       const read = Effect.fn("Tables.read")(function* (source: Source, rowsMax: number) {
-        const table = source.rows === undefined ? yield* parsed(yield* textOf(source)) : ofRows(source.rows)
+        const table =
+          source.rows === undefined ? yield* parsed(yield* textOf(source), rowsMax) : ofRows(source.rows)
         if (table.rows.length === 0) return yield* refuse("EmptyTable", "the table has no row")
-        if (table.rows.length > rowsMax) {
-          return yield* refuse(
-            "TableTooLarge",
-            `the table has ${table.rows.length} rows, and at most ${rowsMax} are taken: cut it into several`
-          )
-        }
+        yield* fewEnough(table.rows, rowsMax)
         return table
       })
 
@@ -126,6 +129,15 @@ const smallEnough = (name: string, bytes: number) =>
   bytes <= tableBytesMax
     ? Effect.void
     : refuse("TableTooLarge", `${name} has ${bytes} bytes, and at most ${tableBytesMax} are taken`)
+
+/** What a table has many of is asked for before anything is made of each: a few letters of a file may be a row. */
+const fewEnough = ({ length }: ReadonlyArray<unknown>, rowsMax: number) =>
+  length <= rowsMax
+    ? Effect.void
+    : refuse(
+        "TableTooLarge",
+        `the table has more than ${rowsMax} rows, and at most ${rowsMax} are taken: cut it into several`
+      )
 
 /** A table as CSV, whose cells no spreadsheet takes for formulas. */
 export const csvOf = Effect.fnUntraced(function* (
@@ -155,25 +167,38 @@ const columnsOf = (rows: ReadonlyArray<Cells>) => [...new Set(rows.flatMap((row)
 
 const ofRows = (rows: ReadonlyArray<Cells>): Table => ({ columns: columnsOf(rows), rows, faults: [] })
 
-/** JSON where the text begins as JSON does, else CSV. */
-const parsed = (text: string): Effect.Effect<Table, Fatal> => {
+/** JSON where the text begins as JSON does, else CSV. No more than about `rowsMax` rows are read. */
+const parsed = (text: string, rowsMax: number): Effect.Effect<Table, Fatal> => {
   const bare = text.replace(/^\uFEFF/, "")
-  return /^\s*[[{]/.test(bare) ? parsedJson(bare) : parsedCsv(bare)
+  return /^\s*[[{]/.test(bare) ? parsedJson(bare, rowsMax) : parsedCsv(bare)
 }
 
 /** An array of objects, or an object a line. */
-const parsedJson = (text: string): Effect.Effect<Table, Fatal> => {
+const parsedJson = (text: string, rowsMax: number): Effect.Effect<Table, Fatal> => {
   const read = (json: string, what: string) =>
     Effect.try({
       try: () => JSON.parse(json) as unknown,
       catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
     }).pipe(Effect.catch((reason) => refuse("DamagedTable", `${what} is no JSON: ${reason}`)))
+  const lines = () =>
+    text
+      .matchAll(/[^\n]+/g)
+      .map(([line]) => line)
+      .filter((line) => line.trim() !== "")
+      .take(rowsMax + 1)
+      .toArray()
   const values = /^\s*\[/.test(text)
-    ? Effect.map(read(text, "the table"), (value) => value as ReadonlyArray<unknown>)
-    : Effect.forEach(
-        text.split("\n").filter((line) => line.trim() !== ""),
-        (line, at) => read(line, `line ${at + 1}`)
+    ? Effect.tap(
+        Effect.map(read(text, "the table"), (value) => value as ReadonlyArray<unknown>),
+        (rows) => fewEnough(rows, rowsMax)
       )
+    : Effect.suspend(() => {
+        const rows = lines()
+        return Effect.andThen(
+          fewEnough(rows, rowsMax),
+          Effect.forEach(rows, (line, at) => read(line, `line ${at + 1}`))
+        )
+      })
   return Effect.map(values, (all) => {
     const isRow = (value: unknown): value is Cells =>
       typeof value === "object" && value !== null && !Array.isArray(value)
@@ -204,16 +229,29 @@ const columnOf = (written: string): Column => {
 
 const parsedCsv = Effect.fnUntraced(function* (text: string) {
   const { default: papa } = yield* papaparse
+  const beginning = text.slice(0, namesCharactersMax)
+  const names: ParseResult<ReadonlyArray<string>> = papa.parse(beginning, { preview: 1, fastMode: false })
+  const isCut = beginning.length < text.length && !names.meta.truncated
+  if (isCut || (names.data[0]?.length ?? 0) > columnsMax) {
+    return yield* refuse(
+      "TableTooLarge",
+      `the table has more than ${columnsMax} columns, or very long names of them`
+    )
+  }
   const { data, errors, meta }: ParseResult<Record<string, unknown>> = papa.parse(text, {
     header: true,
     skipEmptyLines: "greedy",
-    transformHeader: (name) => name.trim()
+    transformHeader: (name) => name.trim(),
+    preview: linesMax,
+    // To find the one out, and to go fast, it would cut all of the text into lines first.
+    delimiter: names.meta.delimiter,
+    fastMode: false
   })
+  if (meta.truncated) {
+    return yield* refuse("TableTooLarge", `the table has more than ${linesMax} lines: cut it into several`)
+  }
   const columns = (meta.fields ?? []).map(columnOf)
-  const faults: Array<TableFault> = errors
-    // One column alone has no sign between its cells to be found.
-    .filter(({ code }) => code !== "UndetectableDelimiter")
-    .map(({ message, row = 0 }) => ({ row: row + 1, message }))
+  const faults: Array<TableFault> = errors.map(({ message, row = 0 }) => ({ row: row + 1, message }))
   const rows = data.map((line, at) => {
     const cells: Record<string, unknown> = {}
     for (const column of columns) {

@@ -27,28 +27,22 @@ const callable = (tool: ToolDefinition): Tool => ({
   description: tool.description,
   parameters: tool.parameters,
   run: (input, { task }, call) =>
-    Effect.gen(function* () {
-      const read = yield* Effect.promise(async () => tool.readInput(input))
-      if (Result.isFailure(read)) return { error: `the input does not fit: ${read.failure.message}` }
-      return yield* Effect.tryPromise({
-        try: async (signal): Promise<Outcome> => ({
-          output: await tool.run(read.success, {
-            signal,
-            idempotencyKey: call,
-            task: task.id,
-            tenant: task.tenant
+    Effect.tryPromise({
+      try: async (signal): Promise<Outcome> => {
+        const read = await tool.readInput(input)
+        if (Result.isFailure(read)) return { error: `the input does not fit: ${read.failure.message}` }
+        const { id, tenant } = task
+        return { output: await tool.run(read.success, { signal, idempotencyKey: call, task: id, tenant }) }
+      },
+      catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
+    }).pipe(
+      Effect.timeoutOrElse({
+        duration: tool.timeoutMs,
+        orElse: () =>
+          Effect.succeed({
+            error: `it took longer than ${Duration.format(Duration.millis(tool.timeoutMs))}`
           })
-        }),
-        catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
-      }).pipe(
-        Effect.timeoutOrElse({
-          duration: tool.timeoutMs,
-          orElse: () =>
-            Effect.succeed({
-              error: `it took longer than ${Duration.format(Duration.millis(tool.timeoutMs))}`
-            })
-        }),
-        Effect.catch((error) => Effect.succeed({ error }))
-      )
-    })
+      }),
+      Effect.catch((error) => Effect.succeed({ error }))
+    )
 })

@@ -6,7 +6,7 @@
  * records; a writer adds to its own segment alone, so that no two processes ever write one object. All tenants' records
  * lie together, so that they can be summed; who acts for a tenant other than `default` reads its own alone.
  */
-import { Clock, Context, Effect, Layer, Schema, Semaphore, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Result, Schema, Semaphore, Stream } from "effect"
 import { Files, type FilesError } from "../../runtime/files.ts"
 import { Tenant, tenantDefault } from "../../runtime/tenant.ts"
 
@@ -120,11 +120,19 @@ export class UsageLog extends Context.Service<
             { concurrency: readAtOnce }
           )
           const records = new Map<string, UsageRecord>()
-          for (const text of texts) {
+          for (const [at, text] of texts.entries()) {
+            let unread = 0
             for (const line of new TextDecoder().decode(text).split("\n")) {
               if (line === "") continue
-              const record = yield* Effect.orDie(decode(line))
-              records.set(`${record.task} ${record.attempt} ${record.call}`, record)
+              const record = Result.getOrUndefined(decode(line))
+              if (record === undefined) unread += 1
+              else records.set(`${record.task} ${record.attempt} ${record.call}`, record)
+            }
+            // One line that nobody can read must not keep all others from being summed up.
+            if (unread > 0) {
+              yield* Effect.logError(
+                `${unread} records of usage in ${segments[at]} cannot be read, and are not counted`
+              )
             }
           }
           return [...records.values()]
@@ -187,4 +195,4 @@ const hourIn = (name: string): number | undefined => {
   return date === undefined ? undefined : Date.parse(`${date}T${hour}:00:00Z`)
 }
 
-const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(UsageRecord))
+const decode = Schema.decodeUnknownResult(Schema.fromJsonString(UsageRecord))

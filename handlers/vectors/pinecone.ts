@@ -10,6 +10,7 @@ import { RetryAfter } from "../../runtime/handler.ts"
 import { Tenant, tenantDefault } from "../../runtime/tenant.ts"
 import { pauseOf } from "../pause/retry-after.ts"
 import { refuse } from "../refusal/refuse.ts"
+import { withholding } from "../secrets/withhold.ts"
 import { type Filter, Metadata, testsOf } from "./filter.ts"
 import { type Collection, ItemsRefused, type StoreError, type StoreShape, StoreUnavailable } from "./store.ts"
 
@@ -34,6 +35,7 @@ export const pineconeStore = Effect.fnUntraced(function* (
   const key = yield* Config.Redacted("PINECONE_API_KEY").pipe(
     Effect.catch(() => refuse("StoreMissing", "vectors in Pinecone need PINECONE_API_KEY"))
   )
+  const withoutKey = withholding([{ name: "PINECONE_API_KEY", value: Redacted.value(key) }]).text
 
   const post = Effect.fnUntraced(function* <S extends Schema.Decoder<unknown>>(
     path: string,
@@ -66,10 +68,11 @@ export const pineconeStore = Effect.fnUntraced(function* (
     const { headers, status, text } = response
     if (status === 200) {
       return yield* Effect.mapError(decode(answer, text), () =>
-        unavailable(`its answer cannot be read: ${text.slice(0, 200)}`)
+        unavailable(`its answer cannot be read: ${withoutKey(text).slice(0, 200)}`)
       )
     }
-    const told = `it answered ${status}: ${messageIn(text)}`
+    // It may say back what it was sent.
+    const told = `it answered ${status}: ${messageIn(withoutKey(text))}`
     if (status === 429) {
       return yield* Effect.fail(
         new RetryAfter(pauseOf(Object.fromEntries(headers), now), {

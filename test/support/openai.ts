@@ -19,6 +19,8 @@ export interface Script {
   readonly usage?: { readonly input: number; readonly output: number }
   /** Answers with this status and no stream. */
   readonly status?: number
+  /** What it says with that; what it was authorised by is put where `{key}` stands. */
+  readonly says?: string
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -49,7 +51,7 @@ export const openaiServer = (...scripts: readonly [Script, ...ReadonlyArray<Scri
       asked.push({ ...body, authorization: request.headers.get("authorization") })
       if (script.status !== undefined) {
         return Response.json(
-          { error: { message: `status ${script.status}` } },
+          { error: { message: sayingBack(script, request) } },
           { status: script.status, headers: { ...script.headers } }
         )
       }
@@ -59,6 +61,9 @@ export const openaiServer = (...scripts: readonly [Script, ...ReadonlyArray<Scri
     })
     return { asked, times, left: left.promise, url: `http://127.0.0.1:${port}/v1` }
   })
+
+const sayingBack = ({ says, status }: Script, { headers }: Request) =>
+  (says ?? `status ${status}`).replace("{key}", headers.get("authorization") ?? "")
 
 /** A server that begins a stream with one piece, and goes on waiting until `reset` breaks the connection. */
 export const resettingServer = (piece: string) =>

@@ -130,6 +130,42 @@ describe("a batch", () => {
     })
   )
 
+  it.live(
+    "asks equal rows once, however many are asked at the same time, and those each that want to be",
+    () =>
+      Effect.gen(function* () {
+        const { asked, files, read, url } = yield* arranged({ pieces: ["Fifteen seconds [1]."] })
+        const equal = Array.from({ length: 48 }, (_, at) => ({ id: at, question: "How long is a lease?" }))
+        const anew = Array.from({ length: 3 }, () => ({
+          question: "And how long now is a lease?",
+          cache: false
+        }))
+        const { output } = yield* run({ rows: [...equal, ...anew, { question: "" }], format: "json" }).pipe(
+          Effect.provide(askingSystem({ store: "memory", files, url, handlers }))
+        )
+
+        expect(asked.length).toBe(4)
+        expect(output).toMatchObject({
+          rows: 52,
+          answered: 51,
+          failed: 1,
+          usage: { inputTokens: 200, outputTokens: 28 }
+        })
+        const rows = JSON.parse(yield* read(output.file)) as ReadonlyArray<Record<string, unknown>>
+        expect(rows.map(({ row }) => row)).toEqual(Array.from({ length: 52 }, (_, at) => at + 1))
+        expect(rows[47]).toMatchObject({
+          id: 47,
+          task: rows[0]!["task"],
+          answered: {
+            answer: "Fifteen seconds [1].",
+            cached: true,
+            usage: { inputTokens: 0, outputTokens: 0 }
+          }
+        })
+        expect(rows[51]).toMatchObject({ error: { type: "InputInvalid" } })
+      })
+  )
+
   it.live("makes each question of a template and the row's cells, and gives JSON", () =>
     Effect.gen(function* () {
       const { asked, files, read, url } = yield* arranged({ pieces: ["Good."] })

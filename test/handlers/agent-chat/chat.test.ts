@@ -182,6 +182,29 @@ describe("a conversation", () => {
     )
   )
 
+  it.live(
+    "asks again for a summary, or an answer, that was empty",
+    () =>
+      talking(
+        [
+          { pieces: ["x".repeat(300)] },
+          { pieces: ["y".repeat(300)] },
+          { pieces: [" "] },
+          { pieces: ["Ada likes tea."] },
+          { pieces: [] },
+          { pieces: ["Tea."] }
+        ],
+        ({ chat, server }) =>
+          Effect.gen(function* () {
+            yield* chat.ask("configure", { historyTokens: 140, overflow: "summarise" })
+            for (const question of ["I like tea.", "2"]) yield* chat.ask("ask", { question })
+            expect(yield* chat.ask("ask", { question: "3?" })).toMatchObject({ answer: "Tea.", turn: 3 })
+            expect(server.asked.length).toBe(6)
+          })
+      ),
+    20_000
+  )
+
   it.live("searches documents where it may, and says where its answer stands", () =>
     talking(
       [

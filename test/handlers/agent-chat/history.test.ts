@@ -41,6 +41,24 @@ describe("what a model is told of a conversation", () => {
     expect([numbers(some), numbers(toSummarise)]).toEqual([[4], [1, 2, 3]])
   })
 
+  test("is summed up before turns are dropped that no summary tells of, however much the model may be told", () => {
+    const settings = { historyTokens: 200_000, overflow: "summarise" } as const
+    let kept: ReadonlyArray<Turn> = []
+    let summary: { readonly text: string; readonly upTo: number } | undefined
+    let known = 0
+    for (let number = 1; number <= 60; number++) {
+      const history = told(kept, summary, settings)
+      const last = history.toSummarise.at(-1)
+      if (last !== undefined) summary = { text: "s", upTo: last.number }
+      // What the summary tells of, and what is told as it was, are all there is.
+      expect(numbers(history.turns)[0] ?? number).toBe((summary?.upTo ?? 0) + 1)
+      known = Math.max(known, history.turns.length)
+      kept = withTurn(kept, turn(number, 2_500))
+    }
+    expect(summary?.upTo).toBeGreaterThan(30)
+    expect(known).toBeGreaterThan(10)
+  })
+
   test("sums up nothing twice", () => {
     const summary = { text: "s", upTo: 3 }
     const later = told(turns(6), summary, { historyTokens: 30, overflow: "summarise" })

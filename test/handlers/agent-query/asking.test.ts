@@ -5,6 +5,7 @@ import * as path from "node:path"
 import { agentQuery } from "../../../handlers/agent-query/index.ts"
 import { UsageLog } from "../../../handlers/usage/usage.ts"
 import type { SettingsShape } from "../../../runtime/config.ts"
+import { Files } from "../../../runtime/files.ts"
 import { type CurrentTask, Fatal } from "../../../runtime/handler.ts"
 import type { InputOf } from "../../../runtime/named.ts"
 import { it } from "../../support/effect.ts"
@@ -128,6 +129,12 @@ describe("a tool of the operator's folder", () => {
       run: ({ city }, { idempotencyKey }) => ({ city, degrees: 21, idempotencyKey }) })
     export const broken = defineTool({ name: "broken", description: "Fails.", input: city,
       run: () => { throw new Error("no such city") } })
+    export const odd = defineTool({ name: "odd", description: "Counts.", input: city,
+      run: () => { const all = { count: 1n }; return all } })
+    export const strict = defineTool({ name: "strict", description: "Looks.", run: () => 1,
+      input: city.refine(() => { throw new Error("no map is loaded") }) })
+    export const chatty = defineTool({ name: "chatty", description: "Says.", input: city,
+      run: () => "😀".repeat(20_000) })
     export const slow = defineTool({ name: "slow", description: "Stalls.", input: city, timeout: "50 millis",
       run: (_, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("stopped")))) })`
   const withTools = Effect.fnUntraced(function* (...scripts: readonly [Script, ...ReadonlyArray<Script>]) {
@@ -171,6 +178,31 @@ describe("a tool of the operator's folder", () => {
         expect.stringContaining("no such city"),
         expect.stringContaining("longer than 50ms")
       ])
+    })
+  )
+
+  it.live("that gives no JSON, or whose schema throws, fails the call and not the question", () =>
+    Effect.gen(function* () {
+      const { ask, asked, tools } = yield* withTools(
+        { calls: [...calling("odd").calls!, ...calling("strict").calls!] },
+        { pieces: ["I do not know."] }
+      )
+      const output = yield* ask({ tools: ["odd", "strict"] }, undefined, { tools })
+      expect(output.answer).toBe("I do not know.")
+      expect(asked[1]!.messages.slice(-2).map(({ content }) => content)).toEqual([
+        expect.stringContaining("no JSON"),
+        expect.stringContaining("no map is loaded")
+      ])
+    })
+  )
+
+  it.live("that says too much is cut off between two characters", () =>
+    Effect.gen(function* () {
+      const { ask, asked, tools } = yield* withTools(calling("chatty"), { pieces: ["Much."] })
+      yield* ask({ tools: ["chatty"] }, undefined, { tools })
+      const said = JSON.parse(asked[1]!.messages.at(-1)!.content) as string
+      expect(said).toEndWith("… (cut off)")
+      expect(said.isWellFormed()).toBe(true)
     })
   )
 
@@ -232,6 +264,33 @@ describe("a budget", () => {
     })
   )
 
+  it.live("ends an answer that would call a tool with no end of words, and calls none", () =>
+    Effect.gen(function* () {
+      const { ask, asked, ledger } = yield* arranged(searching("water ".repeat(10_000)))
+      const { recording, task } = recordingTask()
+      const output = yield* ask({ tools: ["search_documents"] }, task)
+      expect(asked.length).toBe(1)
+      expect(recording.chunks).toEqual([])
+      expect(output).toMatchObject({ answer: "", stopped: { by: "length" }, toolCalls: 0 })
+      expect(yield* ledger).toMatchObject([{ estimated: true, outputTokens: output.usage!.outputTokens }])
+    })
+  )
+
+  it.live("cuts off no answer in a script that takes more bytes for a token", () =>
+    Effect.gen(function* () {
+      // 34 tokens, as `o200k_base` counts them, and 299 bytes.
+      const answer =
+        "पट्टा हर पाँच सेकंड में उस कर्मचारी द्वारा नवीनीकृत किया जाता है जो उसे रखता है, और उसके मरने पर समाप्त हो जाता है।"
+      const { ask } = yield* arranged({
+        pieces: answer.split(/(?<= )/),
+        usage: { input: 50, output: 34 }
+      })
+      const output = yield* ask({ budget: { outputTokens: 40 } })
+      expect(output).toMatchObject({ answer, usage: { outputTokens: 34 } })
+      expect(output.stopped).toBe(undefined)
+    })
+  )
+
   it.live("ends an answer between two calls, with what there is", () =>
     Effect.gen(function* () {
       const { ask, asked } = yield* arranged({
@@ -288,6 +347,25 @@ describe("what was spent", () => {
     })
   )
 
+  for (const usage of [
+    { input: 12.5, output: 3 },
+    { input: -1, output: 3 },
+    { input: 1e300, output: 3 }
+  ]) {
+    it.live(`is an estimate where the provider says that it was ${usage.input} tokens`, () =>
+      Effect.gen(function* () {
+        const { ask, ledger } = yield* arranged({ pieces: ["Fifteen seconds [1]."], usage })
+        const { answer, usage: spent } = yield* ask()
+        expect(answer).toBe("Fifteen seconds [1].")
+        expect(spent).toMatchObject({ outputTokens: 3 })
+        expect(spent!.inputTokens).toBeGreaterThan(50)
+        expect(yield* ledger).toMatchObject([
+          { inputTokens: spent!.inputTokens, outputTokens: 3, estimated: true }
+        ])
+      })
+    )
+  }
+
   it.live("is nothing where the provider refused", () =>
     Effect.gen(function* () {
       const { ask, ledger } = yield* arranged({ status: 400 })
@@ -313,6 +391,23 @@ describe("an equal question", () => {
       })
       expect(recording.chunks).toEqual(["Fifteen seconds [1]."])
       expect((yield* ledger).length).toBe(1)
+    })
+  )
+
+  it.live("is asked again where what was kept cannot be read, or was kept in another way", () =>
+    Effect.gen(function* () {
+      const { ask, asked, files } = yield* arranged({ pieces: ["Fifteen."] })
+      const first = yield* ask()
+      for (const text of ['{"answer": "Fif', '{"text": "Fifteen."}']) {
+        yield* Files.use(({ listObjects, writeObject }) =>
+          Effect.flatMap(
+            listObjects("answers/"),
+            Effect.forEach((name) => writeObject(name, new TextEncoder().encode(text)))
+          )
+        ).pipe(Effect.provide(filesIn(files), { local: true }))
+        expect(yield* ask()).toEqual(first)
+      }
+      expect(asked.length).toBe(3)
     })
   )
 
@@ -366,6 +461,32 @@ describe("a provider", () => {
 })
 
 describe("a run that is repeated", () => {
+  /** Runs that remember the steps of those before. */
+  const remembering = () => {
+    const steps = new Map<string, unknown>()
+    return (number: number) =>
+      recordingTask(() => ({
+        attempt: number,
+        step: (name, effect) =>
+          steps.has(name)
+            ? Effect.succeed(steps.get(name) as never)
+            : Effect.tap(effect, (result) => Effect.sync(() => steps.set(name, result)))
+      }))
+  }
+
+  it.live("asks again after an answer that was empty", () =>
+    Effect.gen(function* () {
+      const { ask, ledger } = yield* arranged({ pieces: [" "] }, { pieces: ["Fifteen seconds [1]."] })
+      const attempt = remembering()
+      expect(yield* Effect.flip(ask({}, attempt(1).task))).toMatchObject({
+        _tag: "ProviderUnavailable",
+        reason: "the model gave an empty answer"
+      })
+      expect(yield* ask({}, attempt(2).task)).toMatchObject({ answer: "Fifteen seconds [1]." })
+      expect((yield* ledger).length).toBe(2)
+    })
+  )
+
   it.live("asks and calls nothing again that an earlier one was told, and puts it out anew", () =>
     Effect.gen(function* () {
       const { ask, asked, ledger } = yield* arranged(
@@ -373,15 +494,7 @@ describe("a run that is repeated", () => {
         { status: 500 },
         { pieces: ["Fifteen seconds [1]."] }
       )
-      const steps = new Map<string, unknown>()
-      const attempt = (number: number) =>
-        recordingTask(() => ({
-          attempt: number,
-          step: (name, effect) =>
-            steps.has(name)
-              ? Effect.succeed(steps.get(name) as never)
-              : Effect.tap(effect, (result) => Effect.sync(() => steps.set(name, result)))
-        }))
+      const attempt = remembering()
       yield* Effect.flip(ask({ tools: ["search_documents"] }, attempt(1).task))
       const { recording, task } = attempt(2)
       const output = yield* ask({ tools: ["search_documents"] }, task)

@@ -226,6 +226,17 @@ describe("with a model", () => {
     )
   }
 
+  it.live("a question that fails says nothing of the key, though the provider says it back", () =>
+    Effect.gen(function* () {
+      const { environment, files } = yield* arranged({ status: 401, says: "no such key: {key}" })
+      const keyed = { ...environment, OPENAI_API_KEY: "sk-very-secret" }
+      expect(yield* Effect.flip(ask(files, { question }, keyed))).toMatchObject({
+        name: "ProviderRefused",
+        message: expect.stringContaining("no such key: Bearer [secret OPENAI_API_KEY]")
+      })
+    })
+  )
+
   it.live("a question is tried again when the provider cannot be reached", () =>
     Effect.gen(function* () {
       const { environment, files } = yield* arranged({})

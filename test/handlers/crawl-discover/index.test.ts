@@ -67,6 +67,33 @@ describe("a crawl", () => {
     )
   }
 
+  it.live(
+    "takes addresses of any length, and of a page that is nothing but links no more than it can use",
+    () =>
+      Effect.gen(function* () {
+        const long = (name: string) => `/${name}/${"x".repeat(1_900)}`
+        const many = (name: string, count: number) =>
+          Array.from({ length: count }, (_, at) => long(`${name}-${at}`))
+        const { origin, paths } = yield* aSite((path) => {
+          if (path === "/robots.txt") return undefined
+          if (path === "/") return page("home", many("start", 60))
+          // The same text, so that each is said to be the first of them.
+          return path.startsWith("/start") ? page("the same", many("further", 1_000)) : page(path)
+        })
+
+        const { list, output } = yield* crawled({ start: [`${origin}/`], pagesMax: 130, sitemaps: false })
+
+        expect(output).toMatchObject({ failed: 0, duplicates: 59 })
+        expect(list.filter(({ duplicateOf }) => duplicateOf === origin + long("start-0")).length).toBe(59)
+        expect(new Set(paths()).size).toBe(paths().length)
+        // Of a thousand links with two thousand letters each, as many as a wave remembers.
+        const further = paths().filter((path) => path.startsWith("/further"))
+        expect(further.length).toBeGreaterThan(50)
+        expect(further.length).toBeLessThan(70)
+        expect(output.leftOut["links"]).toBeGreaterThan(900)
+      })
+  )
+
   it.live("begins with what sitemaps name, indexes and packed ones among them", () =>
     Effect.gen(function* () {
       let origin = ""

@@ -6,8 +6,10 @@ import {
   digest,
   emptyFrontier,
   type Fetched,
+  joined,
   nextWave,
   type Outcome,
+  parted,
   waveMax
 } from "../../../handlers/crawl/frontier.ts"
 import { within } from "../../../handlers/crawl/scope.ts"
@@ -221,25 +223,36 @@ describe("a frontier", () => {
     expect(frontier.leftOut).toEqual({ host: 50 })
   })
 
-  test("remembers of a wave no more than one step may hold", () => {
+  test("remembers of a wave no more in a step than one may hold, and nothing is lost by that", () => {
     const frontier = aFrontier({ pagesMax: 5_000, similarMax: 5_000 })
+    const long = "x".repeat(1_900)
     begin(
       frontier,
-      Array.from({ length: 100 }, (_, at) => url(`/${at}`))
+      Array.from({ length: 100 }, (_, at) => url(`/${at}/${long}`))
     )
     const wave = nextWave(frontier)
-    const long = "x".repeat(1_900)
+
     const learned = digest(
       frontier,
       wave,
       wave.map((_, at) =>
-        page(`/${at}`, {
+        page(`/${at}/${long}`, {
           title: "t".repeat(300),
+          ...(at % 2 === 0 ? { canonical: url(`/${long}/one`) } : {}),
           links: Array.from({ length: 20 }, (_, link) => url(`/${long}/${at}/${link}`))
         })
       )
     )
-    expect(JSON.stringify(learned).length).toBeLessThan(262_144)
-    expect(learned.leftOut["found"]).toBeGreaterThan(1_000)
+    const parts = parted(learned)
+
+    expect(JSON.stringify(learned).length).toBeGreaterThan(262_144)
+    for (const part of parts) expect(JSON.stringify(part).length).toBeLessThan(200_000)
+    expect(joined(parts)).toEqual(learned)
+    expect(learned.leftOut["found"]).toBeGreaterThan(500)
+  })
+
+  test("remembers of a wave of which nothing came that there was one", () => {
+    const nothing = { visits: [], found: [], leftOut: { robots: 3 } }
+    expect(joined(parted(nothing))).toEqual(nothing)
   })
 })

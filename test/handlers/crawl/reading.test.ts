@@ -100,6 +100,18 @@ describe("a sitemap", () => {
   const xml = (entries: string, root = "urlset") =>
     `<?xml version="1.0"?><${root} xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">${entries}</${root}>`
 
+  it.live("is looked through so far only, whatever it is full of", () =>
+    Effect.sync(() => {
+      const junk = 150_000
+      const page = "http://a.test/page"
+      expect(readSitemap("\n".repeat(junk) + page).addresses).toEqual([page])
+      expect(readSitemap("no address\n".repeat(junk) + page).addresses).toEqual([])
+      expect(readSitemap(xml("<loc>no address</loc>".repeat(junk) + `<loc>${page}</loc>`)).addresses).toEqual(
+        []
+      )
+    })
+  )
+
   it.live("names pages, or further sitemaps, or is a text with a line for each", () =>
     Effect.sync(() => {
       expect(

@@ -103,6 +103,33 @@ describe("a folder", () => {
     expect(results.map(({ path }) => path)).toEqual(["a.MD", "c/d.md", "link.md"])
   })
 
+  test("is processed although there is a folder in it that cannot be looked into, which is reported", async () => {
+    await using under = await system({ "a.txt": "Of wells." })
+    // Their paths are longer than the system takes, which keeps root out as well.
+    const name = "d".repeat(250)
+    const deep = `for at in $(seq 18); do mkdir ${name} && cd ${name} || exit 1; done`
+    await Bun.spawn(["sh", "-c", deep], { cwd: under.folder, stderr: "ignore" }).exited
+    await using _ = {
+      [Symbol.asyncDispose]: async () =>
+        void (await Bun.spawn(["rm", "-rf", name], { cwd: under.folder }).exited)
+    }
+
+    const task = await under.troupe.submit(documentsFolder, { path: under.folder })
+    await under.troupe.idle()
+
+    const { results, ...counts } = await task.result()
+    expect(counts).toEqual({ files: 2, processed: 1, refused: 1, failed: 0 })
+    expect(results).toMatchObject([
+      { path: "a.txt", state: "processed" },
+      {
+        path: expect.stringMatching(/^d{250}\/.*…$/),
+        state: "refused",
+        type: "FolderUnreadable",
+        message: expect.stringContaining("ENAMETOOLONG")
+      }
+    ])
+  })
+
   test("gives its documents what was asked for all of them", async () => {
     const sentence = "The pump of the northern well lifts water into the tank of the town. "
     await using under = await system({ "a.txt": sentence.repeat(20) })

@@ -1,8 +1,8 @@
 import { describe, expect } from "bun:test"
-import { Deferred, Effect, Exit, Fiber } from "effect"
+import { Deferred, Effect, Exit, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
-import { makeGatherer } from "../../../handlers/embedding/gather.ts"
-import { type Model, TextsRefused } from "../../../handlers/embedding/model.ts"
+import { makeGatherer, type Outcome } from "../../../handlers/embedding/gather.ts"
+import { EmbeddingsUnavailable, type Model, TextsRefused } from "../../../handlers/embedding/model.ts"
 import { it } from "../../support/effect.ts"
 
 /** A model whose vectors are the lengths of texts, and which writes down its calls. */
@@ -34,8 +34,8 @@ const aModel = (gather: Partial<Model["gather"]> = {}, over: Partial<Model> = {}
   }
 }
 
-const lengths = (embedded: ReadonlyArray<{ readonly vector: Float32Array }>) =>
-  embedded.map(({ vector }) => vector[0])
+const lengths = (outcomes: ReadonlyArray<Outcome>) =>
+  outcomes.map((outcome) => Result.getOrThrow(outcome).vector[0])
 
 describe("texts of many runs", () => {
   it.effect("are one call when they come within the wait", () =>
@@ -99,9 +99,10 @@ describe("texts of many runs", () => {
     Effect.gen(function* () {
       const { model } = aModel({ count: 2 })
       const gatherer = yield* makeGatherer(model)
-      const [long, short] = yield* gatherer.embed(["x".repeat(12), "y"])
-      expect(long!.tokens + short!.tokens).toBe(20)
-      expect(long!.tokens).toBe(15)
+      const outcomes = yield* gatherer.embed(["x".repeat(12), "y"])
+      const [long, short] = outcomes.map((outcome) => Result.getOrThrow(outcome).tokens)
+      expect(long! + short!).toBe(20)
+      expect(long!).toBe(15)
     })
   )
 
@@ -119,8 +120,33 @@ describe("texts of many runs", () => {
       const gatherer = yield* makeGatherer(model)
       const good = yield* Effect.forkChild(gatherer.embed(["a", "b"]), { startImmediately: true })
       const bad = yield* Effect.forkChild(gatherer.embed(["c", "bad"]), { startImmediately: true })
-      expect((yield* Fiber.join(good)).length).toBe(2)
-      expect(yield* Effect.flip(Fiber.join(bad))).toBeInstanceOf(TextsRefused)
+      expect((yield* Fiber.join(good)).map(Result.isSuccess)).toEqual([true, true])
+      const [embedded, refused] = yield* Fiber.join(bad)
+      expect(embedded).toMatchObject({ _tag: "Success" })
+      expect(refused).toMatchObject({ _tag: "Failure", failure: { _tag: "TextsRefused" } })
+    })
+  )
+
+  it.effect("are there though a later call has failed, and what still waited is not sent", () =>
+    Effect.gen(function* () {
+      const { calls, model } = aModel(
+        { count: 2 },
+        {
+          embed: (texts) =>
+            texts.includes("down")
+              ? Effect.fail(new EmbeddingsUnavailable({ model: "test", reason: "down" }))
+              : Effect.succeed({ vectors: texts.map(() => new Float32Array([1])), tokens: undefined })
+        }
+      )
+      const gatherer = yield* makeGatherer(model)
+
+      const outcomes = yield* gatherer.embed(["a", "b", "down", "c", "d", "e"])
+
+      expect(outcomes.map(Result.isSuccess)).toEqual([true, true, false, false, false, false])
+      expect(calls).toEqual([
+        ["a", "b"],
+        ["down", "c"]
+      ])
     })
   )
 })

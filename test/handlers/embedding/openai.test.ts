@@ -24,7 +24,7 @@ const embed = Effect.fnUntraced(function* (
 ) {
   const server = yield* embeddingsServer(answer)
   const model = yield* openaiModel("test-model", callTimeout).pipe(
-    within(server.url, { OPENAI_API_KEY: "sk-1" })
+    within(server.url, { OPENAI_API_KEY: "sk-1-very-secret" })
   )
   return { ...server, embedded: model.embed(texts) }
 })
@@ -34,7 +34,9 @@ describe("a provider's model", () => {
     Effect.gen(function* () {
       const { asked, embedded } = yield* embed(["a", "bbb"], undefined)
       const { tokens, vectors } = yield* embedded
-      expect(asked).toEqual([{ model: "test-model", input: ["a", "bbb"], authorization: "Bearer sk-1" }])
+      expect(asked).toEqual([
+        { model: "test-model", input: ["a", "bbb"], authorization: "Bearer sk-1-very-secret" }
+      ])
       expect(tokens).toBe(4)
       for (const [at, text] of ["a", "bbb"].entries()) {
         const expected = standInVector(text)
@@ -42,6 +44,32 @@ describe("a provider's model", () => {
         expect(Array.from(vectors[at]!, (one) => one * length)).toEqual(
           expected.map((one) => expect.closeTo(one, 4) as never)
         )
+      }
+    })
+  )
+
+  it.live("that says its key back has it in no failure", () =>
+    Effect.gen(function* () {
+      const body = { error: { message: "no such key: sk-1-very-secret" } }
+      const { embedded } = yield* embed(["a"], () => ({ status: 401, body }))
+      const failure = yield* Effect.flip(embedded)
+      expect(failure).toMatchObject({
+        name: "ProviderRefused",
+        message: expect.stringContaining("[secret OPENAI_API_KEY]")
+      })
+      expect(String(failure)).not.toContain("sk-1-very-secret")
+    })
+  )
+
+  it.live("that says nonsense of what a call took is as one that says nothing", () =>
+    Effect.gen(function* () {
+      for (const prompt_tokens of [-1, 1e300]) {
+        const data = [{ index: 0, embedding: [1, 0] }]
+        const { embedded } = yield* embed(["a"], () => ({
+          status: 200,
+          body: { object: "list", data, usage: { prompt_tokens, total_tokens: prompt_tokens } }
+        }))
+        expect((yield* embedded).tokens).toBe(undefined)
       }
     })
   )

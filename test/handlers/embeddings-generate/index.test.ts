@@ -35,6 +35,12 @@ const generate = (files: string, input: Input, task?: CurrentTask["Service"]) =>
     unknown
   >
 
+const usageIn = (files: string) =>
+  Effect.provide(
+    UsageLog.use(({ read }) => Stream.runCollect(read({ from: 0, to: Number.MAX_SAFE_INTEGER }))),
+    UsageLog.layer.pipe(Layer.provide(filesIn(files)))
+  )
+
 const dot = (a: ReadonlyArray<number>, b: ReadonlyArray<number>) =>
   a.reduce((sum, one, at) => sum + one * b[at]!, 0)
 
@@ -110,10 +116,7 @@ describe("embeddings of a provider", () => {
       expect(server.asked.map(({ input }) => input)).toEqual([["aaaa", "bb"], ["c"]])
 
       // It is kept what each task has cost.
-      const records = yield* Effect.provide(
-        UsageLog.use(({ read }) => Stream.runCollect(read({ from: 0, to: Number.MAX_SAFE_INTEGER }))),
-        UsageLog.layer.pipe(Layer.provide(filesIn(files)))
-      )
+      const records = yield* usageIn(files)
       expect(new Map(records.map(({ inputTokens, model }) => [inputTokens, model]))).toEqual(
         new Map([
           [6, "m"],
@@ -140,6 +143,40 @@ describe("embeddings of a provider", () => {
       expect(yield* Effect.flip(ask)).toMatchObject({ _tag: "EmbeddingsUnavailable" })
       expect(yield* ask).toMatchObject({ count: 400, cached: 256 })
       expect(server.asked.map(({ input }) => input.length)).toEqual([256, 144, 144])
+    })
+  )
+
+  it.live("are paid for once, and said to be, although the provider never takes one text beside them", () =>
+    Effect.gen(function* () {
+      const files = yield* temporaryFolder
+      const server = yield* embeddingsServer((_, texts) =>
+        texts.includes("bad") ? { status: 400 } : undefined
+      )
+      const texts = ["aaaa", "bad", "bb", "c"]
+      let attempt = 0
+      const ask = Effect.suspend(() =>
+        generate(files, { texts, model: "openai:m" }, recordingTask(() => ({ attempt: ++attempt })).task)
+      ).pipe(providedBy(server.url))
+
+      for (let run = 0; run < 3; run++) {
+        expect(yield* Effect.flip(ask)).toMatchObject({ _tag: "TextsRefused" })
+      }
+
+      const taken = server.asked.map(({ input }) => input).filter((input) => !input.includes("bad"))
+      expect(taken.flat().toSorted()).toEqual(["aaaa", "bb", "c"])
+      expect(yield* usageIn(files)).toMatchObject([{ attempt: 1, inputTokens: 7 }])
+    })
+  )
+
+  it.live("are given, and said to be paid for, although the disk keeps none of them", () =>
+    Effect.gen(function* () {
+      const files = yield* temporaryFolder
+      yield* Effect.promise(() => Bun.write(`${files}/objects/embeddings`, "no folder"))
+      const server = yield* embeddingsServer()
+      const ask = generate(files, { texts: ["aaaa", "bb"], model: "openai:m" }).pipe(providedBy(server.url))
+      expect(yield* ask).toMatchObject({ count: 2, tokens: 6, cached: 0 })
+      expect(server.asked.length).toBe(1)
+      expect(yield* usageIn(files)).toMatchObject([{ inputTokens: 6 }])
     })
   )
 

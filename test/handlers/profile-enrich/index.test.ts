@@ -2,6 +2,7 @@ import { describe, expect } from "bun:test"
 import { Effect, Result } from "effect"
 import { profileEnrich } from "../../../handlers/profile-enrich/index.ts"
 import { Files } from "../../../runtime/files.ts"
+import { EventRefused } from "../../../runtime/handler.ts"
 import type { InputOf } from "../../../runtime/named.ts"
 import { it } from "../../support/effect.ts"
 import { filesIn, settings, temporaryFolder } from "../../support/folder.ts"
@@ -26,8 +27,12 @@ const ada = {
   events: [{ at: "2030-06-27T18:00:00Z", type: "purchase", value: 49.5, channel: "web" }]
 }
 
-const enrich = (input: InputOf<typeof profileEnrich>, files = "/tmp/none") => {
-  const { recording, task } = recordingTask()
+const enrich = (
+  input: InputOf<typeof profileEnrich>,
+  files = "/tmp/none",
+  over?: Parameters<typeof recordingTask>[0]
+) => {
+  const { recording, task } = recordingTask(over)
   return Effect.map(
     Effect.provide(runHandler(profileEnrich, input, task), settings({ files })),
     (output) => ({ ...output, recording })
@@ -73,6 +78,40 @@ describe("a profile", () => {
       const { profiles } = yield* enrich({ asOf: "2030-06-21T00:00:00Z", customers: [ada] })
       expect(profiles[0]).toMatchObject({ sentiment: { positive: 0, negative: 1 }, behaviour: { count: 1 } })
       expect((yield* enrich({ asOf: "2030-06-21T00:00:00Z", customers: [ada] })).profiles).toEqual(profiles)
+    })
+  )
+
+  it.live("reads a time that names no zone as one of UTC, wherever the worker runs", () =>
+    Effect.gen(function* () {
+      const zone = process.env["TZ"]
+      process.env["TZ"] = "America/New_York"
+      yield* Effect.addFinalizer(() => Effect.sync(() => void (process.env["TZ"] = zone ?? "UTC")))
+      const events = ["2030-06-25T09:30:00", "2030-06-25 09:30"].map((at) => ({ at, type: "visit" }))
+      const { profiles } = yield* enrich({ asOf, customers: [{ id: "ada", events }] })
+      expect(profiles[0]!.behaviour.firstAt).toBe("2030-06-25T09:30:00.000Z")
+      expect(profiles[0]!.behaviour.hours[9]).toBe(2)
+    })
+  )
+
+  it.live("is in the output although it is too large for who follows", () =>
+    Effect.gen(function* () {
+      const refusing = () => ({ emit: () => Effect.fail(new EventRefused({ reason: "too large" })) })
+      const { profiles } = yield* enrich({ asOf, customers: [ada] }, undefined, refusing)
+      expect(profiles).toMatchObject([{ id: "ada" }])
+    })
+  )
+
+  it.live("is refused, with what to do, when all of them are more than an output holds", () =>
+    Effect.gen(function* () {
+      const events = Array.from({ length: 10_000 }, (_, at) => ({
+        at: asOf,
+        type: `${at}${"t".repeat(120)}`
+      }))
+      const customers = Array.from({ length: 8 }, (_, at) => ({ id: String(at), events }))
+      expect(yield* Effect.flip(enrich({ asOf, customers }))).toMatchObject({
+        name: "TooManyProfiles",
+        message: expect.stringContaining("of the first 7 of 8 customers")
+      })
     })
   )
 

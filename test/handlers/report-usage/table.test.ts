@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import type { Figures } from "../../../handlers/analytics/figures.ts"
 import {
   allOf,
+  amountOf,
   axisOf,
   chartOf,
   columnsOf,
@@ -109,21 +110,21 @@ describe("a report's lines", () => {
 
 describe("a report's chart", () => {
   test("shows cost, else tokens, else tasks", () => {
-    const lines = linesOf(days, "tenant")
-    const free = lines.map((line) => ({ ...line, usage: { ...line.usage, costMicros: 0 } }))
-    const idle = free.map((line) => ({ ...line, usage: { ...line.usage, inputTokens: 0, outputTokens: 0 } }))
-    expect([measureOf(lines), measureOf(free), measureOf(idle)]).toEqual(["cost", "tokens", "tasks"])
-    expect(measured("cost", lines[0]!)).toBe(1.500001)
+    const amounts = linesOf(days, "tenant").map(amountOf)
+    const free = amounts.map((one) => ({ ...one, costMicros: 0 }))
+    const idle = free.map((one) => ({ ...one, tokens: 0 }))
+    expect([measureOf(amounts), measureOf(free), measureOf(idle)]).toEqual(["cost", "tokens", "tasks"])
+    expect(measured("cost", amounts[0]!)).toBe(1.500001)
   })
 
   test("has a bar for each day, and one colour for all tenants but the largest", () => {
-    const lines = Array.from({ length: 8 }, (_, at) =>
+    const amounts = Array.from({ length: 8 }, (_, at) =>
       linesOf(
         [{ date: "2026-11-01", figures: { tasks: [tasks(`t${at}`, "a", at + 1)], usage: [] } }],
         "tenant"
-      )
+      ).map(amountOf)
     ).flat()
-    const { bars, names } = chartOf(lines, ["2026-11-01", "2026-11-02"], "tasks")
+    const { bars, names } = chartOf(amounts, ["2026-11-01", "2026-11-02"], "tasks")
     expect(names).toEqual(["t7", "t6", "t5", "t4", "t3", "others"])
     expect(bars).toEqual([
       { date: "2026-11-01", parts: [8, 7, 6, 5, 4, 6] },

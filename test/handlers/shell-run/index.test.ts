@@ -196,8 +196,10 @@ describe("a command's limits", () => {
     () =>
       Effect.gen(function* () {
         const mark = `86${Date.now() % 1_000_000}`
+        // So many that the system takes a while to end them.
+        const many = `setsid sleep ${mark} & `.repeat(30)
         const refused = yield* Effect.flip(
-          script(`setsid sleep ${mark} & sleep ${mark} & sleep ${mark}`, { timeoutMs: 300 })
+          script(`${many} sleep ${mark} & sleep ${mark}`, { timeoutMs: 300 })
         )
         expect(refused).toMatchObject({ name: "TimeLimit" })
         expect(yield* Effect.promise(() => runningWith(mark))).toEqual([])

@@ -79,6 +79,13 @@ describe("a table", () => {
         [{ csv: "a,b\n" }, "EmptyTable", "no row"],
         [{ rows: [] }, "EmptyTable", "no row"],
         [{ rows: Array.from({ length: 101 }, () => ({})) }, "TableTooLarge", "at most 100"],
+        [{ csv: `a${"\n1".repeat(101)}` }, "TableTooLarge", "at most 100"],
+        // Nothing is made of what is beyond: as rows these would take a worker a minute and gigabytes.
+        [{ csv: `a${"\n".repeat(1_000_000)}b` }, "TableTooLarge", "100000 lines"],
+        [{ csv: "a,".repeat(1_000_000) }, "TableTooLarge", "4096 columns"],
+        [{ csv: `"${"a".repeat(2_000_000)}",b\n1,2` }, "TableTooLarge", "long names"],
+        [{ file: (yield* upload(`[${"1,".repeat(1_000_000)}1]`)).id }, "TableTooLarge", "at most 100"],
+        [{ file: (yield* upload("{}\n".repeat(1_000_000))).id }, "TableTooLarge", "at most 100"],
         [{ file: "0".repeat(32) }, "FileNotFound", "no upload"],
         [{ path: "/etc/passwd" }, "PathNotAllowed", "not below"],
         [{ path: "." }, "PathNotAllowed", "not a file"],
@@ -92,6 +99,14 @@ describe("a table", () => {
           message: expect.stringContaining(message)
         })
       }
+    })
+  )
+
+  it.live("may have lines without a cell, as spreadsheets leave them behind", () =>
+    Effect.gen(function* () {
+      const { read } = yield* arranged
+      const { rows } = yield* read({ csv: `a,b\n${",\n".repeat(50_000)}1,2\n` })
+      expect(rows).toEqual([{ a: "1", b: "2" }])
     })
   )
 

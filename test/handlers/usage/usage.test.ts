@@ -42,6 +42,22 @@ describe("the log of usage", () => {
     })
   )
 
+  it.effect("is read although there is a line in it that nobody can read", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const recorded = UsageLog.use(({ record }) => record(call()))
+      yield* process(folder, recorded)
+      const lines = [JSON.stringify({ at: 0, ...call({ call: 1, inputTokens: -1 }) }), "half of a li", ""]
+      yield* process(
+        folder,
+        Files.use(({ writeObject }) =>
+          writeObject("usage/1970-01-01t00/another-0.ndjson", new TextEncoder().encode(lines.join("\n")))
+        )
+      )
+      expect(yield* process(folder, readAll)).toMatchObject([{ call: 0, inputTokens: 10 }])
+    })
+  )
+
   it.effect("counts a call once, however often and wherever it is said", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder

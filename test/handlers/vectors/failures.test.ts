@@ -40,6 +40,11 @@ describe("Pinecone", () => {
       "says no",
       Response.json({ code: 7, message: "forbidden", details: [] }, { status: 403 }),
       { name: "StoreRefused", message: "Pinecone: it answered 403: forbidden" }
+    ],
+    [
+      "says its key back",
+      Response.json({ code: 16, message: "no such key: pc-1", details: [] }, { status: 401 }),
+      { name: "StoreRefused", message: "Pinecone: it answered 401: no such key: [secret PINECONE_API_KEY]" }
     ]
   ] as const
   for (const [what, answer, expected] of failing) {
