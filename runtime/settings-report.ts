@@ -33,7 +33,7 @@ const withoutPassword = (text: string): string => {
     /^([a-z+]+:\/\/)(?:([^:@/?]*)(:[^@/?]*)?@)?([^@]*)$/i.exec(text) ?? []
   if (scheme === "") return hidden
   const login = user === "" && password === undefined ? "" : `${user}${password === undefined ? "" : ":***"}@`
-  return `${scheme}${login}${rest.replace(/([?&]sentinelPassword=)[^&]*/gi, "$1***")}`
+  return `${scheme}${login}${rest.replace(/([?&](?!sentinelUsername=)[^=&]*=)[^&]*/g, "$1***")}`
 }
 
 const isSecret = (variable: string, read: unknown) =>

@@ -43,18 +43,23 @@ const redisTime = Layer.effect(
   })
 )
 
-/** In a namespace of its own whenever it is built. */
-export const redisSchedules = (over: Partial<SettingsShape> = {}): ReturnType<typeof memorySchedules> =>
+/** On a store and a clock in Redis, with settings of their own whenever it is built. */
+export const schedulesOn = <E, E2>(
+  store: Layer.Layer<Layer.Success<ReturnType<typeof Redis.layer>>, E, Settings>,
+  time: Layer.Layer<TestTime, never, Settings>,
+  settings: () => Layer.Layer<Settings, E2>
+): ReturnType<typeof memorySchedules> =>
   Layer.unwrap(
     Effect.sync(() =>
       Layer.orDie(
-        around.pipe(
-          Layer.provideMerge(Layer.mergeAll(Redis.layer(scriptsOnTestTime), handlers, redisTime)),
-          Layer.provideMerge(redisSettings(over))
-        )
+        around.pipe(Layer.provideMerge(Layer.mergeAll(store, handlers, time)), Layer.provideMerge(settings()))
       )
     )
   ) as never
+
+/** In a namespace of its own whenever it is built. */
+export const redisSchedules = (over: Partial<SettingsShape> = {}) =>
+  schedulesOn(Redis.layer(scriptsOnTestTime), redisTime, () => redisSettings(over))
 
 export type SchedulesUnderTest = Layer.Success<ReturnType<typeof memorySchedules>>
 export type SchedulesWith = (over?: Partial<SettingsShape>) => Layer.Layer<SchedulesUnderTest>

@@ -1,5 +1,5 @@
-/** Asks servers that know the same, over connections of their own: one after the other until one answers, or all at once. */
-import { Effect, Random } from "effect"
+/** Asks servers that know the same, over connections of their own: one after the other until one answers, or most at once. */
+import { Effect, Latch, Random } from "effect"
 import { Redis } from "ioredis"
 import { type Listener, RedisUnusable, type ServerAddress } from "../address.ts"
 
@@ -56,15 +56,36 @@ export const askOneOf = Effect.fn("Redis.askOneOf")(function* <A>(
   return failure === undefined ? undefined : yield* failure
 })
 
-/** What those say that answer: all are asked at once. */
-export const askAllOf = <A>(
+/** What some have said, and what was wrong with the last of those that failed. */
+export interface Sayings<A> {
+  readonly answers: ReadonlyArray<A>
+  readonly failure: RedisUnusable | undefined
+}
+
+/** What they say, all asked at once: those of more than half of them, or of as many as answer. */
+export const askMostOf = Effect.fn("Redis.askMostOf")(function* <A>(
   all: ReadonlyArray<Listener>,
   login: Omit<ServerAddress, "host" | "port">,
   ask: Ask<A>
-): Effect.Effect<ReadonlyArray<A>> =>
-  Effect.map(
-    Effect.forEach(all, ({ host, port }) => Effect.result(askThis({ ...login, host, port }, ask)), {
-      concurrency: "unbounded"
-    }),
-    (answers) => answers.flatMap((answer) => (answer._tag === "Success" ? [answer.success] : []))
+): Effect.fn.Return<Sayings<A>> {
+  const answers: Array<A> = []
+  let failure: RedisUnusable | undefined
+  const isEnough = Latch.makeUnsafe(false)
+  const askOne = ({ host, port }: Listener) =>
+    askThis({ ...login, host, port }, ask).pipe(
+      Effect.match({
+        onSuccess: (answer) => {
+          answers.push(answer)
+          if (2 * answers.length > all.length) isEnough.openUnsafe()
+        },
+        onFailure: (error) => {
+          failure = error
+        }
+      })
+    )
+  yield* Effect.raceFirst(
+    isEnough.await,
+    Effect.forEach(all, askOne, { concurrency: "unbounded", discard: true })
   )
+  return { answers, failure }
+})

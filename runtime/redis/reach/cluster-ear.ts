@@ -6,7 +6,7 @@
  */
 import { Effect, Latch, type Scope } from "effect"
 import type { Partition } from "../../task.ts"
-import { type ClusterSlots, lookingAgain, redirected } from "./cluster-slots.ts"
+import { type ClusterSlots, lookAgain, lookingAgain, redirected } from "./cluster-slots.ts"
 import { type Ear, type Heard, keepProbing } from "./ear.ts"
 import { callMaxMs, openLink, RedisError } from "../link.ts"
 import { openNodeLinks } from "./node-links.ts"
@@ -50,7 +50,7 @@ export const openClusterEar = Effect.fnUntraced(function* (
   /** Hears a channel where it is. Where it cannot, what it succeeds with ends when it should be tried again. */
   const hear = Effect.fnUntraced(function* (channel: Channel) {
     const node = slots.nodeOf(channel.partition)
-    if (node === undefined) return slots.look
+    if (node === undefined) return lookAgain(slots)
     if (node === channel.node) return undefined
     const link = yield* links.to(node)
     if (!link.isConnected()) return link.connected
@@ -64,7 +64,7 @@ export const openClusterEar = Effect.fnUntraced(function* (
     }
     channel.node = undefined
     // What else may be wrong passes, or the connection is given up for it.
-    yield* redirected(slots, result.failure).pipe(Effect.catch(() => slots.look))
+    yield* redirected(slots, result.failure).pipe(Effect.catch(() => lookAgain(slots)))
     return Effect.void
   })
 

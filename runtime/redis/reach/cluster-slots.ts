@@ -121,12 +121,15 @@ export const lookingAgain = <A, E>(
 /** How long a command waits until it is said again while its slot is on its way, in milliseconds. */
 const againAfterMs = 50
 
+/** Looks anew, and not again at once. */
+export const lookAgain = ({ look }: ClusterSlots): Effect.Effect<void> =>
+  Effect.andThen(look, Effect.sleep(againAfterMs))
+
 /** Does what an error says of where to go. Fails with it where it says nothing of that. */
 export const redirected = Effect.fnUntraced(function* (slots: ClusterSlots, error: RedisError) {
   if (wasNotSent(error)) return
   const redirection = redirectionOf(error)
   if (redirection === undefined) return yield* error
   if (redirection.kind === "moved") return slots.note(redirection.slot, redirection.node)
-  yield* Effect.sleep(againAfterMs)
-  yield* slots.look
+  yield* lookAgain(slots)
 })

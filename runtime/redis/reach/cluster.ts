@@ -9,7 +9,7 @@ import type { Redis } from "ioredis"
 import type { Partition } from "../../task.ts"
 import { type ClusterAddress, RedisUnusable, shown } from "../address.ts"
 import { openClusterEar } from "./cluster-ear.ts"
-import { lookingAgain, openSlots, redirected } from "./cluster-slots.ts"
+import { lookAgain, lookingAgain, openSlots, redirected } from "./cluster-slots.ts"
 import { callMaxMs, openLink, RedisError } from "../link.ts"
 import { openNodeLinks } from "./node-links.ts"
 import type { Reach, ReachOptions } from "./reach.ts"
@@ -23,7 +23,7 @@ export const openCluster = Effect.fnUntraced(function* (
   const clock = yield* Clock.Clock
   const monotonicMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
-  // Those that are there when it begins must be fit for use; later ones are waited for.
+  // Those that are there when it begins must be fit for use; one that does not answer is waited for, as later ones are.
   let later = false
   const links = yield* openNodeLinks((node) =>
     openLink({
@@ -33,7 +33,12 @@ export const openCluster = Effect.fnUntraced(function* (
       later
     })
   )
-  yield* Effect.forEach(slots.nodes(), links.to, { discard: true })
+  const tries = yield* Effect.forEach(slots.nodes(), (node) => Effect.result(links.to(node)))
+  const failures = tries.flatMap((tried) => (tried._tag === "Failure" ? [tried.failure] : []))
+  const gravest =
+    failures.find(({ problem }) => problem !== "unreachable") ??
+    (failures.length === tries.length ? failures[0] : undefined)
+  if (gravest !== undefined) return yield* gravest
   later = true
   yield* Effect.suspend(() => {
     const changed = slots.changed()
@@ -52,7 +57,7 @@ export const openCluster = Effect.fnUntraced(function* (
       const node = slots.nodeOf(partition)
       const link = node === undefined ? undefined : yield* links.to(node)
       if (link?.isConnected() === true) return link
-      yield* Effect.raceFirst(link === undefined ? slots.look : link.connected, changed)
+      yield* Effect.raceFirst(link === undefined ? lookAgain(slots) : link.connected, changed)
     }
   })
 
@@ -106,9 +111,18 @@ export const openCluster = Effect.fnUntraced(function* (
       (node) =>
         links.to(node).pipe(
           Effect.mapError((cause) => new RedisError({ cause })),
-          Effect.flatMap((link) => link.call(send))
+          Effect.flatMap((link) => link.attempt(send)),
+          Effect.result
         ),
       { concurrency: "unbounded" }
+    ).pipe(
+      Effect.flatMap((results) => {
+        const answers = results.flatMap((result) => (result._tag === "Success" ? [result.success] : []))
+        const failed = results.find((result) => result._tag === "Failure")
+        return answers.length === 0 && failed !== undefined
+          ? Effect.fail(failed.failure)
+          : Effect.succeed(answers)
+      })
     )
 
   const open: Reach["open"] = Effect.fnUntraced(function* (as, partition) {
@@ -125,16 +139,23 @@ export const openCluster = Effect.fnUntraced(function* (
         : Effect.succeed(slots.addressOf(node))
     })
     const link = yield* openLink({ name: as, address: lookingAgain(slots, find) })
-    return {
-      call: (send, maxMs) =>
-        link
-          .call(send, maxMs)
-          .pipe(
-            Effect.tapError((error) =>
-              Effect.ignore(redirected(slots, error).pipe(Effect.andThen(find), Effect.map(link.moveTo)))
+    const ask = <A>(send: (client: Redis) => Promise<A>, leftMs: number): Effect.Effect<A, RedisError> => {
+      const start = monotonicMs()
+      return link.call(send, leftMs).pipe(
+        Effect.catch((error) =>
+          redirected(slots, error).pipe(
+            Effect.andThen(Effect.ignore(Effect.map(find, link.moveTo))),
+            Effect.andThen(
+              Effect.suspend(() => {
+                const left = leftMs - (monotonicMs() - start)
+                return left > 0 ? ask(send, left) : Effect.fail(error)
+              })
             )
           )
+        )
+      )
     }
+    return { call: (send, maxMs = callMaxMs) => Effect.suspend(() => ask(send, maxMs)) }
   })
 
   return { call, callAll, open, listen: (as, heard) => openClusterEar(slots, as, heard) }

@@ -16,7 +16,7 @@ export interface Reach {
     send: (client: Redis) => Promise<A>,
     maxMs?: number
   ) => Effect.Effect<A, RedisError>
-  /** Sends a command to each server that has partitions. */
+  /** Sends a command to each server that has partitions. Fails when none answers; one that does not is left out. */
   readonly callAll: <A>(send: (client: Redis) => Promise<A>) => Effect.Effect<ReadonlyArray<A>, RedisError>
   /** A connection of its own to the server that has a partition, wherever that goes: for commands that block. */
   readonly open: (

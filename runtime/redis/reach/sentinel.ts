@@ -7,36 +7,19 @@
 import { Duration, Effect } from "effect"
 import type { Redis } from "ioredis"
 import { RedisUnusable, type SentinelAddress, type ServerAddress, shown } from "../address.ts"
-import { askAllOf, askOneOf } from "./asking.ts"
+import { askMostOf } from "./asking.ts"
 import type { Link } from "../link.ts"
 
 /** How often a process asks whether the primary is another one. */
 const watchEvery = Duration.seconds(1)
 
-/** Where the primary is, as the first sentinel says that answers. */
-export const primaryOf = (address: SentinelAddress): Effect.Effect<ServerAddress, RedisUnusable> =>
-  askOneOf(address.sentinels, address.sentinelLogin, async (client) => {
-    const reply = await client.call("sentinel", "get-master-addr-by-name", address.name)
-    const [host, port] = (reply ?? []) as ReadonlyArray<string>
-    return host === undefined ? undefined : { ...address.login, host, port: Number(port) }
-  }).pipe(
-    Effect.mapError(({ detail, problem }) => new RedisUnusable({ problem, where: shown(address), detail })),
-    Effect.flatMap((found) =>
-      found === undefined
-        ? Effect.fail(
-            new RedisUnusable({
-              problem: "address",
-              where: shown(address),
-              detail: `its sentinels know no primary named "${address.name}"`
-            })
-          )
-        : Effect.succeed(found)
-    )
-  )
-
-/** What a sentinel takes for the primary, and the epoch of that: the later one counts where two differ. */
+/** What a sentinel takes for the primary, and the epoch of that; `undefined` where it knows no such name. */
 const sayingOf = async (client: Redis, { login, name }: SentinelAddress) => {
-  const flat = (await client.call("sentinel", "master", name)) as ReadonlyArray<string>
+  const reply = client.call("sentinel", "master", name).catch((error: Error) => {
+    if (!/No such master/i.test(error.message)) throw error
+  })
+  const flat = (await reply) as ReadonlyArray<string> | undefined
+  if (flat === undefined) return undefined
   const field = (wanted: string) => flat[flat.indexOf(wanted) + 1]
   return {
     epoch: Number(field("config-epoch")),
@@ -44,13 +27,42 @@ const sayingOf = async (client: Redis, { login, name }: SentinelAddress) => {
   }
 }
 
+/** What most sentinels say that know the name, the latest first: one that was cut off may still name the one before. */
+const sayingsOf = (address: SentinelAddress) =>
+  Effect.map(
+    askMostOf(address.sentinels, address.sentinelLogin, (client) => sayingOf(client, address)),
+    ({ answers, failure }) => ({
+      known: answers
+        .filter((saying) => saying !== undefined)
+        .sort((one, other) => other.epoch - one.epoch)
+        .map(({ primary }) => primary),
+      isAnswered: answers.length > 0,
+      failure
+    })
+  )
+
+/** Where the primary is. */
+export const primaryOf = Effect.fn("Sentinel.primaryOf")(function* (
+  address: SentinelAddress
+): Effect.fn.Return<ServerAddress, RedisUnusable> {
+  const { failure, isAnswered, known } = yield* sayingsOf(address)
+  const [latest] = known
+  if (latest !== undefined) return latest
+  const where = shown(address)
+  if (!isAnswered && failure !== undefined)
+    return yield* new RedisUnusable({ problem: failure.problem, where, detail: failure.detail })
+  return yield* new RedisUnusable({
+    problem: "address",
+    where,
+    detail: `its sentinels know no primary named "${address.name}"`
+  })
+})
+
 /** Has links go where the primary is, for ever. */
 export const watchPrimary = (address: SentinelAddress, links: ReadonlySet<Link>): Effect.Effect<never> =>
-  askAllOf(address.sentinels, address.sentinelLogin, (client) => sayingOf(client, address)).pipe(
-    Effect.map((sayings) => {
-      const latest = sayings.toSorted((one, other) => other.epoch - one.epoch).at(0)
-      if (latest === undefined) return
-      for (const link of links) link.moveTo(latest.primary)
+  sayingsOf(address).pipe(
+    Effect.map(({ known: [latest] }) => {
+      if (latest !== undefined) for (const link of links) link.moveTo(latest)
     }),
     Effect.delay(watchEvery),
     Effect.forever
