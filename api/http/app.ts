@@ -19,6 +19,8 @@ import { GoingAway } from "./refusals.ts"
 import { agents } from "./routes/agents.ts"
 import { audit } from "./routes/audit.ts"
 import { batch } from "./routes/batch.ts"
+import { caller } from "./routes/caller.ts"
+import { dashboard } from "./routes/dashboard.ts"
 import { dead } from "./routes/dead.ts"
 import { documents } from "./routes/documents.ts"
 import { events } from "./routes/events.ts"
@@ -157,12 +159,14 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   dead(serve)
   schedules(serve)
   stats(serve)
+  caller(serve)
   keys(serve)
   tickets(serve)
   audit(serve)
   files(serve, options.fileBytesMax ?? fileBytesMax)
   health(serve, drain, checks)
   documents(serve, () => routeTable)
+  dashboard(serve)
   metrics(serve)
   return app
 }

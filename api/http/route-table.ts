@@ -3,6 +3,8 @@ import type { ErrorTag, Row } from "./row.ts"
 import { rows as agents } from "./routes/agents.ts"
 import { rows as audit } from "./routes/audit.ts"
 import { rows as batch } from "./routes/batch.ts"
+import { rows as caller } from "./routes/caller.ts"
+import { rows as dashboard } from "./routes/dashboard.ts"
 import { rows as dead } from "./routes/dead.ts"
 import { rows as documents } from "./routes/documents.ts"
 import { rows as events } from "./routes/events.ts"
@@ -39,10 +41,12 @@ export const routeTable: ReadonlyArray<Row<ErrorTag>> = [
   agents,
   stats,
   files,
+  caller,
   keys,
   tickets,
   audit,
   health,
   metrics,
-  documents
+  documents,
+  dashboard
 ].flatMap(all)

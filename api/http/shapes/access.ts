@@ -1,7 +1,7 @@
 /** Keys, tickets and the audit log as the API shows them. */
 import { Schema } from "effect"
 import { Rate } from "../../../runtime/access.ts"
-import { Role } from "../../../runtime/roles.ts"
+import { Role, scopes } from "../../../runtime/roles.ts"
 import { Instant } from "./scalar.ts"
 
 export const KeyShape = Schema.Struct({
@@ -17,6 +17,15 @@ export const KeyShape = Schema.Struct({
   expiresAt: Schema.optionalKey(Instant),
   revokedAt: Schema.optionalKey(Instant)
 }).annotate({ identifier: "Key" })
+
+export const CallerShape = Schema.Struct({
+  tenant: Schema.String,
+  role: Role,
+  /** What routes may ask of it. */
+  may: Schema.Array(Schema.Literals(scopes)),
+  /** The id of its key; absent where none is needed. */
+  key: Schema.optionalKey(Schema.String)
+}).annotate({ identifier: "Caller" })
 
 export const KeyList = Schema.Struct({ keys: Schema.Array(KeyShape) }).annotate({ identifier: "KeyPage" })
 

@@ -208,6 +208,7 @@ const cases: Readonly<Record<string, Case>> = {
   listNodes: cluster("/v1/nodes"),
   drainNode: cluster("/v1/nodes/n-none/drain"),
   getStats: cluster("/v1/stats"),
+  getCaller: { there: async () => ({ path: "/v1/caller" }), status: 200 },
   metrics: cluster("/metrics"),
   listSchedules: listing("/v1/schedules?limit=100", async () => {
     const id = `s-${unique()}`
