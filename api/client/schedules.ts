@@ -66,6 +66,17 @@ export interface Schedules {
     input: InputOf<T>,
     options: Omit<ScheduleOptions, "id">
   ) => Effect.Effect<ScheduleView, DefineError | ScheduleNotFound>
+  /**
+   * Makes one, or puts it in the place of the one that has the id, so that a program may say at every start what its
+   * schedules are. One that was paused stays so unless `paused` is said. Fails with `ScheduleExists` only where others
+   * make and delete it all the while.
+   */
+  readonly put: <T extends Named>(
+    id: string,
+    task: T,
+    input: InputOf<T>,
+    options: Omit<ScheduleOptions, "id">
+  ) => Effect.Effect<ScheduleView, DefineError | ScheduleExists | SchedulesFull>
   /** A page of them, in the order of their ids; `next` is the `cursor` of the next one. */
   readonly list: (query?: ScheduleQuery) => Effect.Effect<SchedulePage, QueryRefused | StoreError>
   /** One, with what became of its last slots. */
@@ -82,13 +93,19 @@ export interface Schedules {
 }
 
 /** The same in promises. */
-export interface PromisedSchedules extends Omit<Promised<Schedules>, "create" | "update"> {
+export interface PromisedSchedules extends Omit<Promised<Schedules>, "create" | "update" | "put"> {
   readonly create: <T extends Named>(
     task: T,
     input: InputOf<T>,
     options: ScheduleOptions
   ) => Promise<ScheduleView>
   readonly update: <T extends Named>(
+    id: string,
+    task: T,
+    input: InputOf<T>,
+    options: Omit<ScheduleOptions, "id">
+  ) => Promise<ScheduleView>
+  readonly put: <T extends Named>(
     id: string,
     task: T,
     input: InputOf<T>,
@@ -130,6 +147,9 @@ const names: Names<ScheduleOptions> = {
   tags: true
 }
 
+/** How often a put begins again because another one has made the schedule meanwhile. */
+const putAgainMax = 5
+
 type Described = (task: Named, input: unknown, options: SubmitOptions) => Result.Result<object, SubmitRefused>
 
 /** The schedule as its operator takes it. */
@@ -166,15 +186,23 @@ const definitionOf = (
 export const schedulesOf = (operator: ScheduleOperator["Service"], describe: Described): Schedules => {
   const defined = (task: Named, input: unknown, options: ScheduleOptions) =>
     Effect.suspend(() => Effect.fromResult(definitionOf(describe, task, input, options)))
+  const create: Schedules["create"] = (task, input, options) =>
+    defined(task, input, options).pipe(
+      Effect.flatMap(operator.create),
+      Effect.mapBoth({ onSuccess: ({ schedule }) => schedule, onFailure: inOptions })
+    )
+  const update: Schedules["update"] = (id, task, input, options) =>
+    Effect.flatMap(defined(task, input, options), (definition) =>
+      Effect.mapError(operator.update(id, definition), inOptions)
+    )
   return {
-    create: (task, input, options) =>
-      defined(task, input, options).pipe(
-        Effect.flatMap(operator.create),
-        Effect.mapBoth({ onSuccess: ({ schedule }) => schedule, onFailure: inOptions })
-      ),
-    update: (id, task, input, options) =>
-      Effect.flatMap(defined(task, input, options), (definition) =>
-        Effect.mapError(operator.update(id, definition), inOptions)
+    create,
+    update,
+    put: (id, task, input, options) =>
+      update(id, task, input, options).pipe(
+        Effect.catchTag("ScheduleNotFound", () => create(task, input, { ...options, id })),
+        // Another process has made it in between: then that one is to be updated.
+        Effect.retry({ times: putAgainMax, while: ({ _tag }) => _tag === "ScheduleExists" })
       ),
     list: (query = {}) => operator.list(query),
     get: operator.get,

@@ -78,6 +78,35 @@ describe("the library", () => {
     expect(await rejection(schedules.get("s"))).toMatchObject({ _tag: "ScheduleNotFound" })
   }, 20_000)
 
+  test("puts a schedule at every start, whether it is new, as it was, or another one, and leaves it paused", async () => {
+    await using troupe = await aConnection()
+    const { schedules } = troupe
+    const made = await schedules.put("s", greet, { who: "Ada" }, { every: "1 minute" })
+    const again = await schedules.put("s", greet, { who: "Ada" }, { every: "1 minute" })
+    expect(again.nextRuns).toEqual(made.nextRuns)
+    await schedules.pause("s")
+    const other = await schedules.put("s", greet, { who: "Bob" }, { cron: "0 9 * * *" })
+    expect(other).toMatchObject({ id: "s", cron: "0 9 * * *", input: { who: "Bob" }, paused: true })
+    const resumed = await schedules.put("s", greet, { who: "Bob" }, { cron: "0 9 * * *", paused: false })
+    expect(resumed).toMatchObject({ paused: false, createdAt: made.createdAt })
+  })
+
+  test("puts one schedule however many processes say at once what it is", async () => {
+    const namespace = aNamespace()
+    await using one = await aConnection(namespace)
+    await using other = await aConnection(namespace)
+
+    const put = await Promise.all(
+      Array.from({ length: 20 }, (_, at) =>
+        (at % 2 ? one : other).schedules.put("s", greet, { who: `${at}` }, { every: "1 minute" })
+      )
+    )
+
+    const { schedules } = await one.schedules.list()
+    expect(schedules).toHaveLength(1)
+    expect(put.map(({ createdAt }) => createdAt)).toEqual(put.map(() => schedules[0]!.createdAt))
+  })
+
   test("rejects what does not fit, with its place", async () => {
     await using troupe = await aConnection()
     const { create } = troupe.schedules
@@ -91,6 +120,9 @@ describe("the library", () => {
     ).toEqual(["/timeout"])
     expect(await faults(create(greet, { who: "a" }, {}))).toEqual(["/cron"])
     expect(await faults(create(greet, { who: "a" }, { at: new Date(Number.NaN) }))).toEqual(["/at"])
+    expect(await faults(troupe.schedules.put("s", greet, { who: "a" }, { every: Number.NaN }))).toEqual([
+      "/every"
+    ])
     // @ts-expect-error the input is that of the definition
     expect(await faults(create(greet, { whom: "a" }, { every: "1 minute" }))).toEqual(["/input/who"])
   })
