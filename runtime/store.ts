@@ -194,8 +194,9 @@ export class Store extends Context.Service<
      * Stores tasks and puts them where they wait. All of them, or none. Repeatable as a whole: a call whose first
      * task is already there has been here, and stores nothing, so that one which Redis runs late, long after it was
      * given up and said again, does no harm. A plain one that comes alone while nothing waits goes straight to a worker
-     * that has nothing to do, if there is one, with an order to run it. With `owed` they were acknowledged before: no
-     * bound refuses them, and each that is there already is passed over by itself, since others may have stored some of them.
+     * that has nothing to do, if there is one, with an order to run it. With `owed` they were acknowledged before, and no
+     * bound refuses them. Of those, and in a call that begins with a child, each that is there already is passed over by
+     * itself: some of them may have been stored beside others.
      */
     readonly submit: (
       partition: Partition,

@@ -29,12 +29,14 @@ export const guardName = (tenant: string | undefined, handler: string, key: stri
 
 /**
  * In the order they are asked: an idempotency key first, since whatever is found is then found by it again. Names are
- * a handler's own. A task may not be relied on for longer than it is kept.
+ * a handler's own. A task may not be relied on for longer than it is kept, which begins `dueInMs` later where it is to start
+ * later.
  */
 export const guardsOf = (
   task: NewTaskJson,
   retentionMs: number,
-  tenant?: string
+  tenant?: string,
+  dueInMs = 0
 ): Result.Result<ReadonlyArray<Guard>, SubmitRefused> => {
   if (options.every((option) => task[option] === undefined)) return none
   const { cache, debounce, idempotencyKey, name, throttle, unique } = task
@@ -49,7 +51,8 @@ export const guardsOf = (
   const named = (key: string) => guardName(tenant, name, key)
 
   if (idempotencyKey !== undefined) {
-    guards.push({ kind: "idempotency", name: named(idempotencyKey), hash: hashOf(task), keepMs: retentionMs })
+    const keepMs = retentionMs + dueInMs
+    guards.push({ kind: "idempotency", name: named(idempotencyKey), hash: hashOf(task), keepMs })
   }
   if (unique !== undefined) {
     const what = unique.key === undefined ? `input ${hashOf(task)}` : `key ${unique.key}`

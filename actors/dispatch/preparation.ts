@@ -199,7 +199,8 @@ const layOut = (
   const place = placeOf(task, definition, lane, input, tenant)
   if (Result.isFailure(place)) return Result.fail(place.failure)
   const { box, key } = place.success
-  const said = guardsOf(task, at.retentionMs, tenant)
+  const dueInMs = times.dueAt === undefined ? 0 : Math.max(0, times.dueAt - now)
+  const said = guardsOf(task, at.retentionMs, tenant, dueInMs)
   if (Result.isFailure(said)) return Result.fail(said.failure)
   const guards = arriving(definition, input, key, tenant, said.success)
   const [guard] = birth === undefined ? [] : guardsOf(task, at.retentionMs).pipe(Result.getOrElse(() => []))

@@ -1,4 +1,4 @@
-/** Prepares tasks at the time of the clock, each under an id of its own, for the queue that its route and the load say. */
+/** Prepares tasks at the time of the store's clock, each under an id of its own, for the queue that its route and the load say. */
 import { Clock, Duration, Effect, Redacted, Result } from "effect"
 import { Settings, type SettingsShape } from "../../runtime/config.ts"
 import { Handlers } from "../../runtime/registry.ts"
@@ -10,6 +10,7 @@ import { storedTenant, Tenant } from "../../runtime/tenant.ts"
 import type { Lookout } from "./lookout.ts"
 import type { Birth } from "./offspring.ts"
 import { type Preparation, prepare, type Prepared, type Unfit } from "./preparation.ts"
+import { makeStoreClock } from "./store-clock.ts"
 
 /** Queues among which the load decides. */
 export const sharedQueues = ({ routes }: SettingsShape): ReadonlySet<string> =>
@@ -24,6 +25,17 @@ const handlerIn = (task: unknown): string | undefined =>
   !("queue" in task)
     ? task.name
     : undefined
+
+/** What is over, or is counted from now on: by our clock a task could start too early, or be over before it was stored. */
+const timesOfStore = ["runAt", "expiresAt", "expiresMs", "deadlineMs"] as const
+
+/** Whether a task, or its handler for all of them, says such a time, as far as can be told before it is checked. */
+const saysTime = (task: unknown, find: Handlers["Service"]["find"]): boolean => {
+  if (typeof task !== "object" || task === null || !("name" in task)) return false
+  if (timesOfStore.some((option) => option in task)) return true
+  const handler = typeof task.name === "string" ? find(task.name) : undefined
+  return handler?.expiresMs !== undefined || handler?.deadlineMs !== undefined
+}
 
 /** Where a task comes from. */
 interface From {
@@ -43,19 +55,38 @@ export const makePreparing = Effect.fnUntraced(function* ({ choose, look, unseen
   const signs = webhookSecrets === undefined ? undefined : Redacted.value(webhookSecrets).has
   const retentionMs = Duration.toMillis(retention)
   const isShared = sharedQueues(settings).size > 0
+  const storeClock = yield* makeStoreClock
   const ulid = makeUlid()
   const run = Effect.runPromiseWith(yield* Effect.context<never>())
-  return (task: unknown, from: From = {}): Preparation => {
-    const preparing = () => {
-      const now = clock.currentTimeMillisUnsafe()
-      return prepare(handlers, task, { ...from, now, unique: ulid(now), retentionMs, routes, choose, signs })
-    }
-    if (!isShared) return preparing()
+
+  /** The queues of a task that are to be looked at first. */
+  const unseenOf = (task: unknown) => {
     const handler = handlerIn(task)
     const queues = handler === undefined ? undefined : routeOf(routes, handler)
-    const first = queues === undefined || queues.length === 1 ? [] : unseen(queues)
+    return queues === undefined || queues.length === 1 ? [] : unseen(queues)
+  }
+
+  return (task: unknown, from: From = {}): Preparation => {
+    const isTimed = saysTime(task, handlers.find)
+    const preparing = () => {
+      const ours = clock.currentTimeMillisUnsafe()
+      const now = (isTimed ? storeClock.now() : undefined) ?? ours
+      return prepare(handlers, task, {
+        ...from,
+        now,
+        unique: ulid(ours),
+        retentionMs,
+        routes,
+        choose,
+        signs
+      })
+    }
+    const isUnknown = isTimed && storeClock.now() === undefined
+    if (!isShared && !isUnknown) return preparing()
+    const first = isShared ? unseenOf(task).map(look) : []
+    if (isUnknown) first.push(storeClock.look)
     if (first.length === 0) return preparing()
-    return run(Effect.forEach(first, look, { concurrency: "unbounded", discard: true })).then(preparing)
+    return run(Effect.all(first, { concurrency: "unbounded", discard: true })).then(preparing)
   }
 })
 

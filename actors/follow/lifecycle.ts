@@ -19,7 +19,7 @@ import { openLogs } from "./lifecycle-logs.ts"
 import { type LifecyclePositionInvalid, readPlaces, type Return } from "./lifecycle-position.ts"
 
 export { type LifecycleEvent, LifecycleType } from "./lifecycle-event.ts"
-export { isWanted, LifecycleFilter } from "./lifecycle-filter.ts"
+export { LifecycleFilter } from "./lifecycle-filter.ts"
 export type { LifecycleNews } from "./lifecycle-listener.ts"
 export { LifecyclePositionInvalid } from "./lifecycle-position.ts"
 

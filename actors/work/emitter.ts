@@ -21,6 +21,9 @@ const eventMax = 256 * 1024
 /** How many events of one partition may wait to be stored. More are refused: await what you emit. */
 const waitingMax = 10_000
 
+/** So many of a run may wait whatever others emit: one that awaits its events is not refused for one that does not. */
+const waitingOfRun = 100
+
 /** How much one call carries at most, in events and in characters. */
 const batchMax = 500
 const batchCharactersMax = 1024 * 1024
@@ -143,7 +146,7 @@ export const openEmitter = Effect.fnUntraced(function* (options: {
           const reason = `the event has ${json.length} characters of JSON; at most ${eventMax} are stored`
           return resume(Effect.fail(new EventRefused({ reason })))
         }
-        if (waiting.length >= waitingMax) {
+        if (waiting.length >= waitingMax && (unstored.get(entry) ?? 0) >= waitingOfRun) {
           const reason = `${waitingMax} events wait to be stored; await each before the next`
           return resume(Effect.fail(new EventRefused({ reason })))
         }

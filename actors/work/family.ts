@@ -138,29 +138,33 @@ export class Family {
         ? new ChildRefused({ handler, reason: "it has its parent's key, and would wait for it for ever" })
         : undefined
     }
-    const refused = Effect.mapError((error: Error) => new ChildRefused({ handler, reason: error.message }))
+    const refusal = (error: Error) => new ChildRefused({ handler, reason: error.message })
+    const adopt = ({ id }: Prepared, anew: boolean) =>
+      recall.open(() => recall.remember({ number, name, value: JSON.stringify(id) }, id, anew))
+    /** However long the store is away, as all that a run remembers. */
+    const store = (prepared: Prepared, anew: boolean): Effect.Effect<void, SubmitFailure> =>
+      Effect.andThen(
+        adopt(prepared, anew),
+        offspring.store(prepared).pipe(
+          Effect.catch((error) =>
+            error._tag === "StoreError"
+              ? // The parent may have been cancelled meanwhile: then it adopts nobody any more, and nothing is stored.
+                store(prepared, false)
+              : Effect.fail(refusal(error))
+          )
+        )
+      )
     return offspring.prepare({ ...task, ...(span?.carried ?? carried) }, birth).pipe(
-      refused,
+      Effect.mapError(refusal),
       Effect.tap((prepared) => {
         const error = neverEnds(prepared)
         return error === undefined ? Effect.void : Effect.fail(error)
       }),
       Effect.flatMap((prepared) =>
-        recall
-          .open(() =>
-            recall.remember(
-              { number, name, value: JSON.stringify(prepared.id) },
-              prepared.id,
-              id !== undefined
-            )
-          )
-          .pipe(
-            Effect.andThen(refused(offspring.store(prepared))),
-            Effect.map(() => {
-              span?.set(attributesOf(prepared.id))
-              return this.#own(prepared.id)
-            })
-          )
+        Effect.map(store(prepared, id !== undefined), () => {
+          span?.set(attributesOf(prepared.id))
+          return this.#own(prepared.id)
+        })
       ),
       span === undefined
         ? (effect) => effect

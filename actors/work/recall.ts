@@ -207,6 +207,11 @@ export class Recall {
     name: string,
     effect: Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | StepError | Suspended, R> {
+    // A text that was cut may end in half of a character, which Redis does not give back as it was.
+    return this.open(() => this.#once(number, name.toWellFormed(), effect))
+  }
+
+  #once<A, E, R>(number: number, name: string, effect: Effect.Effect<A, E, R>) {
     const remember = (result: A): Effect.Effect<A, StepError> => {
       let value: string
       try {
@@ -220,12 +225,10 @@ export class Recall {
         return parse(value) as A
       })
     }
-    return this.open(() =>
-      Effect.flatMap(this.#named(name, number), (earlier) =>
-        earlier === undefined
-          ? Effect.flatMap(effect, (result) => this.open(() => remember(result)))
-          : Effect.succeed(parse(earlier.value) as A)
-      )
+    return Effect.flatMap(this.#named(name, number), (earlier) =>
+      earlier === undefined
+        ? Effect.flatMap(effect, (result) => this.open(() => remember(result)))
+        : Effect.succeed(parse(earlier.value) as A)
     )
   }
 

@@ -5,8 +5,8 @@
 
   A call said again names the same tasks as it did before, so if the first of them is there the call has been here,
   and stores nothing. It always looks: a call whose connection was given up may still lie in the server's buffer
-  and run after its own repetition. What is owed may be carried by several at once, each with others beside it: so each of
-  these is looked for by itself. It may not run when memory is full: Redis refuses it before its first write.
+  and run after its own repetition. What is owed may be carried by several at once, and a child is submitted again by a
+  later run of its parent, each with others beside it than before: so in a call of such each is looked for by itself. It may not run when memory is full: Redis refuses it before its first write.
 
   KEYS[1]  base   string   the partition's key prefix
   ARGV[1]  owed   0 | 1    1: they were acknowledged before, so no bound refuses them
@@ -34,8 +34,9 @@
 --- @include "orphans"
 
 local first_group, fields_of_group, is_owed = 3 + tonumber(ARGV[2]) * 2, 9, ARGV[1] == "1"
+local is_each = is_owed or (first_group == 3 and (ARGV[first_group + 4] or "") ~= "")
 local first_entry = first_group > 3 and ARGV[3] or ARGV[first_group + fields_of_group]
-if not first_entry or (not is_owed and records_or_letters_of({ first_entry })[1]) then
+if not first_entry or (not is_each and records_or_letters_of({ first_entry })[1]) then
   return 0
 end
 
@@ -46,7 +47,7 @@ local function places(first, last)
   for at = first, last, 2 do
     all[#all + 1] = at
   end
-  if is_owed and #all > 0 then
+  if is_each and #all > 0 then
     local entries, new = {}, {}
     for i, at in ipairs(all) do
       entries[i] = ARGV[at]

@@ -48,10 +48,12 @@ const make = Effect.gen(function* () {
     const heap = heapOf(partition)
     const now = yield* clock
     const isNew = ({ entry }: NewTask) => heap.recordOf(ulidOfEntry(entry)) === undefined
-    // What is owed may be carried by several at once, each with others beside it.
-    const tasks = options?.owed === true ? given.filter(isNew) : given
-    const first = tasks.find(isPlain) ?? tasks[0]
-    if (first === undefined || !isNew(first)) return
+    const first = given.find(isPlain) ?? given[0]
+    if (first === undefined) return
+    // What is owed may be carried by several at once, and a child is submitted again, each with others beside it than before.
+    const isEach = options?.owed === true || first.parent !== undefined
+    const tasks = isEach ? given.filter(isNew) : isNew(first) ? given : []
+    if (tasks.length === 0) return
     const added = new Map<string, number>()
     for (const { box } of tasks) if (box !== undefined) added.set(box.name, (added.get(box.name) ?? 0) + 1)
     const full = options?.owed === true ? undefined : heap.refusal(tasks.length, added, now)

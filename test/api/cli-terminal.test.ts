@@ -1,25 +1,11 @@
 /** The command line on a terminal: what people see, and what scripts do not. */
 import { afterAll, describe, expect, test } from "bun:test"
-import { Duration } from "effect"
-import { connect } from "../../api/client/index.ts"
-import { programIn } from "../support/program.ts"
-import { aNamespace, redisUrl } from "../support/redis.ts"
-import { eventually } from "../support/waiting.ts"
+import { openShop } from "../support/shop.ts"
 import * as shop from "./handlers/shop.ts"
 
-const namespace = aNamespace()
-const { terminal, troupe } = programIn(namespace)
-
-const system = await connect({
-  redisUrl,
-  namespace,
-  handlers: Object.values(shop),
-  settings: { log: "Warn", drain: Duration.zero },
-  work: true
-})
-// Until then whoever submits is told that nobody works.
-await eventually("its worker to be known", async () => (await system.workers.list())[0])
+const { program, system } = await openShop()
 afterAll(() => system.close())
+const { terminal, troupe } = program
 
 const does = (sentence: string, body: () => Promise<void>) => test.concurrent(sentence, body, 120_000)
 

@@ -1,6 +1,7 @@
 import { describe, expect } from "bun:test"
 import { Effect, Layer } from "effect"
 import { differenceIn, type Side } from "../suite/agents-sequences.ts"
+import { seedsFrom } from "../suite/store-sequences.ts"
 import { it } from "../support/effect.ts"
 import { agentPlants } from "../support/plants/agents.ts"
 import { withPlant } from "../support/plants/plant.ts"
@@ -48,6 +49,9 @@ describe("memory and Redis", () => {
   )
 })
 
+/** Seeds that between them told every planted bug when they were chosen, so that few of the others are needed. */
+const telling = [6, 7, 1, 9, 14, 16, 40, 54, 77, 104]
+
 describe("the comparison of agents finds a planted bug:", () => {
   for (const plant of agentPlants) {
     it.live(
@@ -55,7 +59,8 @@ describe("the comparison of agents finds a planted bug:", () => {
       () =>
         Effect.gen(function* () {
           const scripts = withPlant(scriptsOnTestTime, plant)
-          for (let seed = 1; seed <= 400; seed++) if ((yield* difference(seed, scripts)) !== undefined) return
+          for (const seed of [...telling, ...seedsFrom(1, 400)])
+            if ((yield* difference(seed, scripts)) !== undefined) return
           expect("a difference").toBe("found")
         }),
       60_000

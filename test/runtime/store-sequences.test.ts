@@ -40,6 +40,7 @@ describe("the comparison finds a planted bug:", () => {
 
           const seed = yield* firstDifference([memorySide, redis], [...telling, ...seedsFrom(1, 2_000)])
 
+          if (process.env["PLANTS"] === "1") console.log(`${plant.bug}: ${seed}`)
           expect(seed).toBeDefined()
         }),
       60_000

@@ -215,6 +215,18 @@ describe("guards of a task", () => {
     ])
   })
 
+  test("keep an idempotency key for as long as a task is kept that is not late in being run", () => {
+    const keptMs = (options: object) => {
+      const [guard] = guardsOf({ idempotencyKey: "i", ...options })
+      return guard?.kind === "idempotency" ? guard.keepMs : undefined
+    }
+    const day = 86_400_000
+    const retentionMs = keptMs({})!
+
+    expect(keptMs({ delayMs: 7 * day })).toBe(retentionMs + 7 * day)
+    expect(keptMs({ runAt: new Date(0).toISOString() })).toBe(retentionMs)
+  })
+
   test("know an input by its values, whatever the order of its keys", () => {
     const [one] = guardsOf({ cache: true, input: { a: 1, b: { c: [1, 2], d: null } } })
 

@@ -1,5 +1,6 @@
 import { describe, expect, spyOn } from "bun:test"
-import { Effect, Schedule } from "effect"
+import { Effect, Fiber, Schedule } from "effect"
+import { TestClock } from "effect/testing"
 import { z } from "zod"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import {
@@ -10,7 +11,7 @@ import {
   type TaskContext
 } from "../../../runtime/handler.ts"
 import { Steps } from "../../../runtime/steps.ts"
-import { Store } from "../../../runtime/store.ts"
+import { Store, StoreError } from "../../../runtime/store.ts"
 import {
   idIn,
   partitionOf,
@@ -21,6 +22,7 @@ import {
 } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
 import { memorySystem, redisSystem } from "../../support/system.ts"
+import { pass, settle, working } from "../../support/working.ts"
 
 const quick = { attempts: 3, backoff: { fixed: "1 milli" } } as const
 
@@ -435,3 +437,46 @@ for (const [store, system] of [
     })
   })
 }
+
+it.effect("a run waits for as long as the store takes no child of it, and uses up no attempt", () => {
+  let isAway = true
+  let tries = 0
+  const once = { attempts: 1 } as const
+  const child = defineTask({ name: "child", queue: "children", retry: once, run: () => "there" })
+  const handler = defineTask({
+    name: "parent",
+    retry: once,
+    run: async (_, ctx) => ctx.all([await ctx.submit(child, null)])
+  })
+  const system = working(
+    [handler, child],
+    "1 minute",
+    (store) => ({
+      submit: (partition, tasks, options) =>
+        Effect.suspend(() => {
+          if (partition !== "children.0") return store.submit(partition, tasks, options)
+          tries += 1
+          return isAway
+            ? Effect.fail(new StoreError({ operation: "submit", cause: "away" }))
+            : store.submit(partition, tasks, options)
+        })
+    }),
+    ["default", "children"]
+  )
+  return Effect.gen(function* () {
+    const { result, submit, task } = yield* Dispatcher
+    const { id } = yield* submit({ name: "parent" })
+    for (let passed = 0; passed < 60; passed++) {
+      yield* TestClock.adjust("1 second")
+      yield* settle
+    }
+    expect(tries).toBeGreaterThan(10)
+    expect(yield* task(id)).toMatchObject({ state: "running", attempt: 1 })
+
+    isAway = false
+    const ended = yield* Effect.forkChild(result(id))
+    yield* pass("5 seconds")
+
+    expect(yield* Fiber.join(ended)).toMatchObject({ state: "succeeded", output: ["there"] })
+  }).pipe(Effect.provide(system))
+})

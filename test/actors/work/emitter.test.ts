@@ -1,10 +1,22 @@
 import { describe, expect } from "bun:test"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
+import { openEmitter } from "../../../actors/work/emitter.ts"
 import { defineTask, type TaskContext } from "../../../runtime/handler.ts"
+import * as Memory from "../../../runtime/memory/stores.ts"
 import { Store } from "../../../runtime/store.ts"
+import { type Entry, entryOf } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
+import { memorySettings } from "../../support/redis.ts"
+import { partition } from "../../support/stores.ts"
 import { memorySystem, redisSystem } from "../../support/system.ts"
+import { ulidAt } from "../../support/tasks.ts"
+
+/** A store that is never done with what it is given. */
+const neverStores = Layer.effect(
+  Store,
+  Store.useSync((store) => Store.of({ ...store, append: () => Effect.never }))
+).pipe(Layer.provide(Layer.provide(Memory.layer, memorySettings())))
 
 for (const [name, system] of [
   ["memory", memorySystem],
@@ -93,3 +105,23 @@ for (const [name, system] of [
     )
   })
 }
+
+it.live("a run that awaits what it emits is not refused where another one has filled all room", () =>
+  Effect.gen(function* () {
+    const { emit } = yield* openEmitter({ partition, worker: "w", onLost: () => {} })
+    const refused = { hasty: 0, patient: 0 }
+    const begin = (who: keyof typeof refused, entry: Entry) =>
+      Effect.runFork(
+        Effect.catchTag(emit(entry, "log", who), "EventRefused", () => Effect.sync(() => (refused[who] += 1)))
+      )
+    const hasty = entryOf(ulidAt(0, 1), "normal", 1)
+    const patient = entryOf(ulidAt(0, 2), "normal", 1)
+
+    for (let more = 0; more < 10_500; more++) begin("hasty", hasty)
+    for (let more = 0; more < 100; more++) begin("patient", patient)
+
+    expect(refused).toEqual({ hasty: 500, patient: 0 })
+    for (let more = 0; more < 10; more++) begin("patient", patient)
+    expect(refused.patient).toBe(10)
+  }).pipe(Effect.provide(neverStores))
+)

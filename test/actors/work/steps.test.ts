@@ -269,6 +269,19 @@ for (const [store, system] of [
       }).pipe(Effect.provide(system([handler])))
     })
 
+    it.live("may be named by a text that was cut within a character", () => {
+      const parts: Array<number> = []
+      const handler = failing("some", 1, async ({ attempt, step }) => {
+        await step("mail 💌".slice(0, 6), () => parts.push(attempt))
+      })
+      return Effect.gen(function* () {
+        const ended = yield* (yield* Dispatcher).ask({ name: "some" })
+
+        expect(ended).toMatchObject({ state: "succeeded" })
+        expect(parts).toEqual([1])
+      }).pipe(Effect.provide(system([handler])))
+    })
+
     it.live("is refused once the run is over, and its part is not even run", () => {
       let kept: TaskContext | undefined
       let ran = false

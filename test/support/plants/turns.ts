@@ -8,8 +8,13 @@ export const turnPlants: ReadonlyArray<Plant> = [
     "if #ARGV < 5 or records_or_letters_of({ ARGV[5] })[1] then",
     "if #ARGV < 5 then"
   ),
-  plant("what is owed is judged by the first of it", "(not is_owed and records", "(records"),
-  plant("what is owed is stored again", "if is_owed and #all > 0 then", "if false then"),
+  plant("what is owed is judged by the first of it", "(not is_each and records", "(records"),
+  plant("what is owed is stored again", "if is_each and #all > 0 then", "if false then"),
+  plant(
+    "children are judged by the first of them",
+    `is_owed or (first_group == 3 and (ARGV[first_group + 4] or "") ~= "")`,
+    "is_owed"
+  ),
   plant(
     "a submit said again does not see dead letters",
     "records_or_letters_of({ ARGV[5] })",
