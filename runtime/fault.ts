@@ -107,8 +107,8 @@ export interface Failure {
   readonly after?: {
     readonly ms: number
     readonly counted: boolean
-    /** The limit that pauses meanwhile; all of its handler's where it names none. */
-    readonly limit: string | undefined
+    /** The limit that pauses meanwhile; all of its handler's where it says nothing, none where it is `false`. */
+    readonly limit: string | false | undefined
     /** `false` where none pauses: nobody has refused anything. */
     readonly cools?: false
   }

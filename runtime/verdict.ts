@@ -38,7 +38,7 @@ export class RetryAfter extends Error {
   override readonly name = "RetryAfter"
   readonly afterMs: number
   readonly counted: boolean
-  readonly limit: string | undefined
+  readonly limit: string | false | undefined
 
   constructor(
     duration: Duration.Input,
@@ -49,9 +49,9 @@ export class RetryAfter extends Error {
       readonly counted?: boolean
       /**
        * The limit that nobody may use until then. Default: all limits of the handler, since it is their service that
-       * said so.
+       * said so. `false`: none, where only this task is to wait.
        */
-      readonly limit?: string
+      readonly limit?: string | false
     } = {}
   ) {
     const afterMs = millis("RetryAfter", duration)

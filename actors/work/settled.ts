@@ -57,10 +57,10 @@ export const waitOf = (run: {
   return due === undefined ? undefined : Math.max(0, run.startedAt - due)
 }
 
-/** Which limits a `RetryAfter` means: the one it names, or all of its handler's. */
+/** Which limits a `RetryAfter` means: the one it names, none, or all of its handler's. */
 export const coolOf = (limits: ReadonlyArray<Limit>, ending: Ending): ReadonlyArray<Cool> => {
   const after = ending.kind === "failure" ? ending.failure.after : undefined
-  if (after === undefined || after.cools === false) return []
+  if (after === undefined || after.cools === false || after.limit === false) return []
   const names = after.limit === undefined ? limits.map(({ name }) => name) : [after.limit]
   return names.map((name) => ({ name, forMs: after.ms }))
 }

@@ -8,7 +8,7 @@ import { atMost } from "./scene.ts"
 
 const main = `${import.meta.dir}/../../api/main.ts`
 
-const shortLease = { TROUPE_LEASE: "1 second", TROUPE_LOG: "error" }
+const shortLease = { TROUPE_LEASE: "2 seconds", TROUPE_LOG: "error" }
 
 // They mostly wait.
 const inTurn = atMost(2)

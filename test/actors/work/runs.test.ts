@@ -98,13 +98,15 @@ describe("what is said of a run that has ended", () => {
     })
   )
 
-  it.live("cools the limits of a handler that is told to come back later, or the one it names", () =>
+  it.live("cools the limits of a handler that is told to come back later, the one it names, or none", () =>
     Effect.gen(function* () {
       const handler = defineTask({
         name: "some",
         limits,
         run: (how: unknown) =>
-          Promise.reject(new RetryAfter("2 seconds", how === "tokens" ? { limit: "tokens" } : {}))
+          Promise.reject(
+            new RetryAfter("2 seconds", how === null ? {} : { limit: how === "tokens" ? "tokens" : false })
+          )
       })
       const forMs = 2_000
 
@@ -118,6 +120,10 @@ describe("what is said of a run that has ended", () => {
       expect((yield* settledOf(handler, { input: "tokens" })).settled.cool).toEqual([
         { name: "tokens", forMs }
       ])
+      expect((yield* settledOf(handler, { input: "none" })).settled).toMatchObject({
+        outcome: "retried",
+        cool: []
+      })
     })
   )
 
