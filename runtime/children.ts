@@ -7,7 +7,8 @@
 import type { Effect } from "effect"
 import type { InputOf, Link, Named, OutputOf, Submission } from "./named.ts"
 import type { AttemptOver, ChildFailed, SubmitChildError } from "./run-errors.ts"
-import type { TaskError, TaskId } from "./task.ts"
+import type { TaskError } from "./record.ts"
+import type { TaskId } from "./task.ts"
 
 declare const output: unique symbol
 

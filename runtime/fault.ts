@@ -2,7 +2,7 @@
 import { ActRefused, AskCycle } from "./current-agent.ts"
 import { Cause } from "effect"
 import { ChildFailed, StepChanged, StepNested, StepTooLarge } from "./run-errors.ts"
-import type { TaskError } from "./task.ts"
+import type { TaskError } from "./record.ts"
 import { Fatal, RetryAfter, Snooze } from "./verdict.ts"
 
 /** In characters. A cause is kept shorter than the error it led to, and at most so many of them. */

@@ -4,7 +4,7 @@
  * One that the handler does not catch ends the run, and the task is tried again, unless a later run could do no better.
  */
 import { Schema } from "effect"
-import type { TaskError } from "./task.ts"
+import type { TaskError } from "./record.ts"
 
 /** This run is no longer the task's current one: nothing it writes is kept. Stop. */
 export class AttemptOver extends Schema.TaggedError<AttemptOver>()("AttemptOver", {

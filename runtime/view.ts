@@ -10,19 +10,13 @@ import {
   type Envelope,
   failedOf,
   type Header,
-  type Lane,
   type LostRun,
-  partitionOfId,
   type PastAttempt,
   readEnvelope,
   readOutcome,
-  queueOf,
-  type State,
-  submittedAt,
-  type TaskError,
-  type TaskId,
-  ulidOfId
-} from "./task.ts"
+  type TaskError
+} from "./record.ts"
+import { type Lane, partitionOfId, queueOf, type State, submittedAt, type TaskId, ulidOfId } from "./task.ts"
 
 /** One run of a task. Times in Unix milliseconds. */
 export interface AttemptView {

@@ -1,6 +1,6 @@
 /** What a callback tells of a task that has ended: a decision over plain values. */
 import { endedOf, type TaskView } from "../../runtime/view.ts"
-import type { TaskError } from "../../runtime/task.ts"
+import type { TaskError } from "../../runtime/record.ts"
 import type { CallbackEvent } from "./option.ts"
 
 /** A larger output is left out, in characters of JSON: whoever wants it asks for it. */

@@ -1,6 +1,6 @@
 /** Where the end of a task is told, as its submitter says it: what may be said is decided here, over plain values. */
 import { Schema } from "effect"
-import type { Callback } from "../../runtime/task.ts"
+import type { Callback } from "../../runtime/record.ts"
 
 /** What becomes of a task at its end, as a callback names it. */
 export const callbackEvents = ["task.completed", "task.failed", "task.cancelled", "task.expired"] as const

@@ -14,13 +14,15 @@ import type { NewTask } from "../../runtime/mailbox.ts"
 import {
   decodeRecord,
   encodeRecord,
-  entryOf,
   type Envelope,
   type Outcome,
+  readEnvelope,
+  readOutcome
+} from "../../runtime/record.ts"
+import {
+  entryOf,
   partitionOf,
   partitionOfId,
-  readEnvelope,
-  readOutcome,
   type TaskId,
   ulidOfEntry,
   ulidOfId

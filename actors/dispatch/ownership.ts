@@ -3,15 +3,8 @@
  */
 import { Effect } from "effect"
 import { Store, type StoreError } from "../../runtime/store.ts"
-import {
-  decodeRecord,
-  type Envelope,
-  partitionOfId,
-  readEnvelope,
-  readOutcome,
-  type TaskId,
-  ulidOfId
-} from "../../runtime/task.ts"
+import { decodeRecord, type Envelope, readEnvelope, readOutcome } from "../../runtime/record.ts"
+import { partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import { isOwn, mayBeOfOthers, Tenant, tenantDefault } from "../../runtime/tenant.ts"
 import { TaskNotFound } from "./replies.ts"
 

@@ -11,10 +11,9 @@ import { faultsOf } from "../../runtime/input.ts"
 import type { Handlers, UnknownHandler } from "../../runtime/registry.ts"
 import type { Route } from "../../runtime/routes.ts"
 import type { Box, NewTask } from "../../runtime/mailbox.ts"
+import { encodeRecord, type Envelope } from "../../runtime/record.ts"
 import {
-  encodeRecord,
   entryOf,
-  type Envelope,
   idIn,
   type Lane,
   laneOf,

@@ -18,7 +18,8 @@ import {
   Stream
 } from "effect"
 import { type Position, Store, type StoreError } from "../../runtime/store.ts"
-import { decodeRecord, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
+import { decodeRecord } from "../../runtime/record.ts"
+import { partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import { makeOwnership } from "../dispatch/ownership.ts"
 import { type Replies, type TaskNotFound } from "../dispatch/replies.ts"
 import { makeReading, rereads } from "./reading.ts"

@@ -7,7 +7,8 @@
  */
 import { Cause, Clock, Effect, type Scope } from "effect"
 import { type Position, Store, type StoreError, type TaskEvent } from "../../runtime/store.ts"
-import { decodeRecord, partitionOfId, type TaskError, type TaskId, ulidOfId } from "../../runtime/task.ts"
+import { decodeRecord, type TaskError } from "../../runtime/record.ts"
+import { partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import { type Ended, endedOf, type Standing, standingOf } from "../../runtime/view.ts"
 import { Replies, TaskNotFound } from "../dispatch/replies.ts"
 import { eventsMax, type News, type Question, type Reader, type Reading } from "./reading.ts"

@@ -9,7 +9,6 @@ import type { Box } from "../../runtime/mailbox.ts"
 import {
   decodeRecord,
   encodeRecord,
-  entryOf,
   type Envelope,
   type Header,
   type Outcome,
@@ -17,7 +16,8 @@ import {
   pastMax,
   readOutcome,
   type TaskError
-} from "../../runtime/task.ts"
+} from "../../runtime/record.ts"
+import { entryOf } from "../../runtime/task.ts"
 import { pastOf } from "../../runtime/view.ts"
 
 /** How long the text of a group is at most, in characters, and how many groups are told. */

@@ -15,6 +15,7 @@ import { writeCursor as writePlace } from "../../runtime/cursor.ts"
 import { Operations } from "../../runtime/operations.ts"
 import { Handlers } from "../../runtime/registry.ts"
 import { type Found, Store, type StoreError } from "../../runtime/store.ts"
+import type { TaskError } from "../../runtime/record.ts"
 import {
   idIn,
   type Partition,
@@ -22,7 +23,6 @@ import {
   partitionOfId,
   segmentAfter,
   submittedAt,
-  type TaskError,
   type TaskId,
   ulidOfId
 } from "../../runtime/task.ts"

@@ -18,16 +18,18 @@ import type { Box, NewTask } from "../../runtime/mailbox.ts"
 import {
   decodeRecord,
   encodeRecord,
-  entryOf,
   type Envelope,
   type Header,
+  readEnvelope,
+  readOutcome
+} from "../../runtime/record.ts"
+import {
+  entryOf,
   idIn,
   type Partition,
   partitionOf,
   partitionOfId,
   QueueName,
-  readEnvelope,
-  readOutcome,
   type TaskId,
   ulidOfId
 } from "../../runtime/task.ts"

@@ -9,15 +9,8 @@ import { faultsOf } from "../../runtime/input.ts"
 import { Operations, type Revival } from "../../runtime/operations.ts"
 import { Handlers, type UnknownHandler } from "../../runtime/registry.ts"
 import { Store, type StoreError } from "../../runtime/store.ts"
-import {
-  decodeRecord,
-  partitionOfId,
-  readOutcome,
-  State,
-  type TaskError,
-  TaskId,
-  ulidOfId
-} from "../../runtime/task.ts"
+import { decodeRecord, readOutcome, type TaskError } from "../../runtime/record.ts"
+import { partitionOfId, State, TaskId, ulidOfId } from "../../runtime/task.ts"
 import { isOwn, Tenant } from "../../runtime/tenant.ts"
 import type { TaskView } from "../../runtime/view.ts"
 import { deliver } from "../callback/deliver.ts"

@@ -16,7 +16,8 @@ import {
   type TaskContext,
   type TaskDefinition
 } from "../../runtime/handler.ts"
-import type { Envelope, TaskError, TaskId } from "../../runtime/task.ts"
+import type { Envelope, TaskError } from "../../runtime/record.ts"
+import type { TaskId } from "../../runtime/task.ts"
 import { Tenant } from "../../runtime/tenant.ts"
 import { Run } from "./context.ts"
 import type { RunOf } from "./run-of.ts"

@@ -17,15 +17,8 @@ import {
 import { addressOf } from "../../runtime/current-agent.ts"
 import type { Named } from "../../runtime/named.ts"
 import { agentBoxKey, boxKeyOf } from "../../runtime/mailbox.ts"
-import {
-  type Envelope,
-  idIn,
-  laneOfEntry,
-  queueOf,
-  runOfEntry,
-  submittedAt,
-  ulidOfEntry
-} from "../../runtime/task.ts"
+import type { Envelope } from "../../runtime/record.ts"
+import { idIn, laneOfEntry, queueOf, runOfEntry, submittedAt, ulidOfEntry } from "../../runtime/task.ts"
 import { tenantDefault } from "../../runtime/tenant.ts"
 import type { InquiryOptions } from "./child-submission.ts"
 import { Family } from "./family.ts"

@@ -7,7 +7,8 @@
  */
 import { counter } from "../../runtime/telemetry/instruments.ts"
 import { type Claim, crashesSuspect } from "../../runtime/turn.ts"
-import { crashesOf, type Entry } from "../../runtime/task.ts"
+import { crashesOf } from "../../runtime/record.ts"
+import type { Entry } from "../../runtime/task.ts"
 import type { Books } from "./books.ts"
 import type { Runs, Stop } from "./runs.ts"
 import { releaseOf, type Settled } from "./settled.ts"

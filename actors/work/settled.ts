@@ -1,7 +1,8 @@
 /** What has finished and is to be said, and what is known of the run: decisions over plain values. */
 import type { Limit } from "../../runtime/handler.ts"
 import type { Settlement, Turn } from "../../runtime/turn.ts"
-import { type Entry, type Envelope, runOfEntry, submittedAt, ulidOfEntry } from "../../runtime/task.ts"
+import type { Envelope } from "../../runtime/record.ts"
+import { type Entry, runOfEntry, submittedAt, ulidOfEntry } from "../../runtime/task.ts"
 import type { Ending } from "./attempt.ts"
 import type { RunOutcome } from "./settlement.ts"
 

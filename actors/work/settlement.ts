@@ -16,13 +16,13 @@ import {
 import type { WorkerId, Settlement } from "../../runtime/turn.ts"
 import {
   encodeRecord,
-  type Entry,
   type Envelope,
   failedOf,
   type Header,
   type PastAttempt,
   pastMax
-} from "../../runtime/task.ts"
+} from "../../runtime/record.ts"
+import type { Entry } from "../../runtime/task.ts"
 import type { Ending } from "./attempt.ts"
 
 /** A larger envelope keeps no input once its task has succeeded, in characters of JSON. */

@@ -5,18 +5,8 @@
 import type { Span, Tracing } from "../../runtime/telemetry/tracing.ts"
 import { carriedIn } from "../../runtime/telemetry/trace-context.ts"
 import type { Settlement } from "../../runtime/turn.ts"
-import {
-  decodeRecord,
-  type Entry,
-  type Envelope,
-  idIn,
-  type Partition,
-  queueOf,
-  readEnvelope,
-  readOutcome,
-  runOfEntry,
-  ulidOfEntry
-} from "../../runtime/task.ts"
+import { decodeRecord, type Envelope, readEnvelope, readOutcome } from "../../runtime/record.ts"
+import { type Entry, idIn, type Partition, queueOf, runOfEntry, ulidOfEntry } from "../../runtime/task.ts"
 import type { RunOutcome } from "./settlement.ts"
 
 /** A run, as far as its span tells of it. */

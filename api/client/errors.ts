@@ -1,6 +1,6 @@
 /** What can go wrong for those who use Troupe from code, beside what the dispatcher and the store say themselves. */
 import { Schema } from "effect"
-import type { TaskError } from "../../runtime/task.ts"
+import type { TaskError } from "../../runtime/record.ts"
 
 /** This text cannot be a task's id. Nothing was asked: correct it. */
 export class InvalidTaskId extends Schema.TaggedError<InvalidTaskId>()("InvalidTaskId", {

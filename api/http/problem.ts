@@ -34,7 +34,7 @@ import type { KeyNotFound, KeyOver, KeysFull } from "../../actors/access/keys.ts
 import type { NotLetIn, TooFast } from "../../actors/access/gate.ts"
 import type { UnknownHandler } from "../../runtime/registry.ts"
 import type { AgentBusy, AgentQuarantined, QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
-import type { TaskError } from "../../runtime/task.ts"
+import type { TaskError } from "../../runtime/record.ts"
 import type { InvalidTaskId, TaskFailed } from "../client/errors.ts"
 import type * as Refusals from "./refusals.ts"
 

@@ -10,15 +10,8 @@
  */
 import { Result } from "effect"
 import { cutHead, type Head, headOf } from "../lifecycle.ts"
-import {
-  decodeRecord,
-  encodeRecord,
-  type Envelope,
-  type Outcome,
-  type Partition,
-  partitionOfId,
-  type TaskId
-} from "../task.ts"
+import { decodeRecord, encodeRecord, type Envelope, type Outcome } from "../record.ts"
+import { type Partition, partitionOfId, type TaskId } from "../task.ts"
 import { isSealed, type KeyRing, type PayloadUnreadable } from "./key-ring.ts"
 
 /** A record as it lies in the store while its payload is sealed. */

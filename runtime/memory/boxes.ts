@@ -4,7 +4,8 @@
  */
 import { type AgentAddress, agentOfBox, type Box, ringOf } from "../mailbox.ts"
 import { crashesSuspect, quantum } from "../turn.ts"
-import { crashesOf, type Entry, isBoxed, laneOfEntry, nextRun, ulidOfEntry } from "../task.ts"
+import { crashesOf } from "../record.ts"
+import { type Entry, isBoxed, laneOfEntry, nextRun, ulidOfEntry } from "../task.ts"
 
 import { Cells } from "./cells.ts"
 

@@ -7,14 +7,12 @@ import { type Hint, type News, type Order, QueueFull, type TaskEvent } from "../
 import type { WorkerId } from "../turn.ts"
 import type { Quarantine } from "../agents.ts"
 import type { AgentAddress, Message, NewTask } from "../mailbox.ts"
+import { decodeRecord, type Header, readEnvelope } from "../record.ts"
 import {
-  decodeRecord,
   type Entry,
   entryOf,
-  type Header,
   type Lane,
   type Partition,
-  readEnvelope,
   segmentOf,
   submittedAt,
   type TaskId,

@@ -8,19 +8,21 @@ import { agentBoxKey, agentOfBox } from "../mailbox.ts"
 import {
   decodeRecord,
   encodeRecord,
-  type Entry,
   type Header,
+  type Outcome,
+  readEnvelope,
+  readOutcome,
+  startedIn,
+  type TaskError
+} from "../record.ts"
+import {
+  type Entry,
   idIn,
   isBoxed,
   nextRun,
-  type Outcome,
   type Partition,
   partitionOfId,
-  readEnvelope,
-  readOutcome,
   segmentOf,
-  startedIn,
-  type TaskError,
   type TaskId,
   ulidOfEntry,
   ulidOfId

@@ -21,15 +21,8 @@ import {
 } from "../store.ts"
 import type { WorkerId } from "../turn.ts"
 import { agentBoxKey, agentOfBox, isPlain, type Message, type NewTask } from "../mailbox.ts"
-import {
-  decodeRecord,
-  type Entry,
-  type Partition,
-  partitionOfId,
-  runOfEntry,
-  ulidOfEntry,
-  ulidOfId
-} from "../task.ts"
+import { decodeRecord } from "../record.ts"
+import { type Entry, type Partition, partitionOfId, runOfEntry, ulidOfEntry, ulidOfId } from "../task.ts"
 import { upkeepPause } from "../upkeep.ts"
 import { entryOfHeader } from "./cells.ts"
 import { type Heap, Heaps } from "./heap.ts"

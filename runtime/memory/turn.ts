@@ -3,17 +3,8 @@ import { Effect } from "effect"
 import { Fenced, hintRecordMax, type News } from "../store.ts"
 import type { AgentAddress } from "../mailbox.ts"
 import { type Act, clockJumpMs, isPlainEnd, type Settlement, type Turn, type TurnReply } from "../turn.ts"
-import {
-  decodeRecord,
-  type Entry,
-  type Lane,
-  lanes,
-  nextRun,
-  partitionOfId,
-  runOfEntry,
-  type TaskError,
-  ulidOfEntry
-} from "../task.ts"
+import { decodeRecord, type TaskError } from "../record.ts"
+import { type Entry, type Lane, lanes, nextRun, partitionOfId, runOfEntry, ulidOfEntry } from "../task.ts"
 import { entryOfHeader } from "./cells.ts"
 import { deadlineError, type Heap } from "./heap.ts"
 import { noteLife, noteStart } from "./lives.ts"

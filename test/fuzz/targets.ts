@@ -8,15 +8,8 @@ import { readFrame } from "../../api/http/socket-frames.ts"
 import { Settings } from "../../runtime/config.ts"
 import { retryJson } from "../../runtime/retry.ts"
 import { readRoutes } from "../../runtime/routes.ts"
-import {
-  decodeRecord,
-  encodeRecord,
-  type Header,
-  lanes,
-  QueueName,
-  State,
-  TaskId
-} from "../../runtime/task.ts"
+import { decodeRecord, encodeRecord, type Header } from "../../runtime/record.ts"
+import { lanes, QueueName, State, TaskId } from "../../runtime/task.ts"
 import type { Fuzzed } from "./api.ts"
 import { json, noJson, text } from "./malformed.ts"
 import { malformedFor, rows } from "./routes.ts"

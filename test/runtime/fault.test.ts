@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { Cause, Data, Schema } from "effect"
 import { describe as describeError, inOneLine, unfinished, unfinishedCause } from "../../runtime/fault.ts"
 import { ChildFailed, Fatal, RetryAfter, Snooze, StepChanged, StepTooLarge } from "../../runtime/handler.ts"
-import type { TaskError } from "../../runtime/task.ts"
+import type { TaskError } from "../../runtime/record.ts"
 
 class Closed extends Data.TaggedError("Closed")<{ readonly at: number; readonly body?: unknown }> {}
 class Gone extends Schema.TaggedError<Gone>()("Gone", { id: Schema.Int }) {}

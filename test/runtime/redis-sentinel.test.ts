@@ -295,7 +295,10 @@ describe("a store whose primary lives on while the sentinels have made another o
           const left = Effect.promise(async () =>
             String(await before.client.client("LIST")).match(/ name=troupe\S*/g)
           )
-          yield* Effect.repeat(left, { until: (names) => names === null, schedule: Schedule.spaced("50 millis") })
+          yield* Effect.repeat(left, {
+            until: (names) => names === null,
+            schedule: Schedule.spaced("50 millis")
+          })
         })
       ),
     30_000

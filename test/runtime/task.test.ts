@@ -1,9 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { Schema } from "effect"
+import { decodeRecord, encodeRecord, endedStateOf } from "../../runtime/record.ts"
 import {
-  decodeRecord,
-  encodeRecord,
-  endedStateOf,
   entryOf,
   idIn,
   lanePriority,

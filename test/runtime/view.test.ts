@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { encodeRecord, type Header, idIn, type LostRun, type PastAttempt } from "../../runtime/task.ts"
+import { encodeRecord, type Header, type LostRun, type PastAttempt } from "../../runtime/record.ts"
+import { idIn } from "../../runtime/task.ts"
 import { viewOf } from "../../runtime/view.ts"
 import { ulidAt } from "../support/tasks.ts"
 

@@ -1,14 +1,7 @@
 /** What can be seen in the store of a simulation when all is over: how every task ended, and what is left behind. */
 import type { Heap } from "../../runtime/memory/heap.ts"
-import {
-  decodeRecord,
-  partitionOf,
-  partitionOfId,
-  readOutcome,
-  type TaskError,
-  type TaskId,
-  ulidOfId
-} from "../../runtime/task.ts"
+import { decodeRecord, readOutcome, type TaskError } from "../../runtime/record.ts"
+import { partitionOf, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import type { HistoryEvent } from "../support/history.ts"
 import type { Stored } from "./server.ts"
 import { queues } from "./workload.ts"

@@ -5,17 +5,8 @@ import type { SettingsShape } from "../../runtime/config.ts"
 import { Operations, type QueueLimits, type Shelf } from "../../runtime/operations.ts"
 import { QueueFull, Store, StoreError } from "../../runtime/store.ts"
 import type { Box } from "../../runtime/mailbox.ts"
-import {
-  decodeRecord,
-  encodeRecord,
-  type Entry,
-  idIn,
-  nextRun,
-  partitionOf,
-  readOutcome,
-  ulidOfEntry,
-  ulidOfId
-} from "../../runtime/task.ts"
+import { decodeRecord, encodeRecord, readOutcome } from "../../runtime/record.ts"
+import { type Entry, idIn, nextRun, partitionOf, ulidOfEntry, ulidOfId } from "../../runtime/task.ts"
 import { it } from "../support/effect.ts"
 import { type OperationsUnderTest, piecesOf, walked } from "../support/operations.ts"
 import { partition } from "../support/stores.ts"

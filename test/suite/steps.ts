@@ -6,8 +6,8 @@ import { type Step, StepRefused, Steps } from "../../runtime/steps.ts"
 import { Admission } from "../../runtime/admission.ts"
 import { orphanMs, Store } from "../../runtime/store.ts"
 import type { Settlement } from "../../runtime/turn.ts"
+import { encodeRecord } from "../../runtime/record.ts"
 import {
-  encodeRecord,
   type Entry,
   idIn,
   nextRun,

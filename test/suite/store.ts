@@ -12,15 +12,8 @@ import {
   Store,
   type TaskEvent
 } from "../../runtime/store.ts"
-import {
-  decodeRecord,
-  type Entry,
-  idIn,
-  lanes,
-  nextRun,
-  runOfEntry,
-  ulidOfEntry
-} from "../../runtime/task.ts"
+import { decodeRecord } from "../../runtime/record.ts"
+import { type Entry, idIn, lanes, nextRun, runOfEntry, ulidOfEntry } from "../../runtime/task.ts"
 import { boxOf, promisesOn, type StoreWith } from "../support/promises.ts"
 import { Bell, partition } from "../support/stores.ts"
 import {

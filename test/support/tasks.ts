@@ -3,15 +3,13 @@ import { Effect } from "effect"
 import { Store } from "../../runtime/store.ts"
 import type { NewTask } from "../../runtime/mailbox.ts"
 import type { Claim, Settlement, Turn } from "../../runtime/turn.ts"
+import { decodeRecord, encodeRecord, type Letter } from "../../runtime/record.ts"
 import {
-  decodeRecord,
-  encodeRecord,
   type Entry,
   entryOf,
   isBoxed,
   type Lane,
   laneOfEntry,
-  type Letter,
   runOfEntry,
   type TaskId,
   ulidOfEntry

@@ -5,15 +5,12 @@ import type { Settlement, Turn } from "../../runtime/turn.ts"
 import {
   decodeRecord,
   encodeRecord,
-  type Entry,
   type Envelope,
-  idIn,
   type Letter,
   type Outcome,
-  type TaskError,
-  type TaskId,
-  ulidOfEntry
-} from "../../runtime/task.ts"
+  type TaskError
+} from "../../runtime/record.ts"
+import { type Entry, idIn, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
 import { partition as defaultPartition } from "./stores.ts"
 import { aTurn } from "./tasks.ts"
 

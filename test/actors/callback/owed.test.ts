@@ -7,14 +7,8 @@ import { relay, relaying } from "../../../actors/work/relay.ts"
 import { readKeyRing } from "../../../runtime/encryption/key-ring.ts"
 import { Operations } from "../../../runtime/operations.ts"
 import { Store } from "../../../runtime/store.ts"
-import {
-  decodeRecord,
-  encodeRecord,
-  idIn,
-  type Outcome,
-  ulidOfEntry,
-  ulidOfId
-} from "../../../runtime/task.ts"
+import { decodeRecord, encodeRecord, type Outcome } from "../../../runtime/record.ts"
+import { idIn, ulidOfEntry, ulidOfId } from "../../../runtime/task.ts"
 import { it } from "../../support/effect.ts"
 import { promisesOn } from "../../support/promises.ts"
 import { aNamespace } from "../../support/redis.ts"

@@ -4,7 +4,8 @@ import * as z from "zod"
 import { type Circumstances, type Prepared, prepare } from "../../../actors/dispatch/preparation.ts"
 import { defineTask } from "../../../runtime/handler.ts"
 import { UnknownHandler } from "../../../runtime/registry.ts"
-import { decodeRecord, readEnvelope, type TaskId } from "../../../runtime/task.ts"
+import { decodeRecord, readEnvelope } from "../../../runtime/record.ts"
+import type { TaskId } from "../../../runtime/task.ts"
 import { ulidAt } from "../../support/tasks.ts"
 
 const now = Date.UTC(2030, 0, 1)

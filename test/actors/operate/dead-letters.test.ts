@@ -7,7 +7,7 @@ import {
   type Outcome,
   pastMax,
   readEnvelope
-} from "../../../runtime/task.ts"
+} from "../../../runtime/record.ts"
 import { aUlid } from "../../support/tasks.ts"
 
 const group = (message: string) => groupOf({ type: "Error", message }).slice("Error: ".length)

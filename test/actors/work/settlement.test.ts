@@ -2,15 +2,8 @@ import { describe, expect, test } from "bun:test"
 import type { Ending } from "../../../actors/work/attempt.ts"
 import { type Claimed, keptInputMax, outcomeOf, settlementOf } from "../../../actors/work/settlement.ts"
 import type { Failure } from "../../../runtime/fault.ts"
-import {
-  decodeRecord,
-  entryOf,
-  type Envelope,
-  pastMax,
-  readEnvelope,
-  readOutcome,
-  type TaskId
-} from "../../../runtime/task.ts"
+import { decodeRecord, type Envelope, pastMax, readEnvelope, readOutcome } from "../../../runtime/record.ts"
+import { entryOf, type TaskId } from "../../../runtime/task.ts"
 import { aUlid } from "../../support/tasks.ts"
 
 const at = { worker: "w", startedAt: 1_000, finishedAt: 1_500, random: 0.5 }
