@@ -62,7 +62,10 @@ export interface Sayings<A> {
   readonly failure: RedisUnusable | undefined
 }
 
-/** What they say, all asked at once: those of more than half of them, or of as many as answer. */
+/** How long the others are waited for once more than half of them have answered, in milliseconds. */
+const othersMaxMs = 200
+
+/** What they say, all asked at once: one that is silent holds nobody up where more than half of them answer. */
 export const askMostOf = Effect.fn("Redis.askMostOf")(function* <A>(
   all: ReadonlyArray<Listener>,
   login: Omit<ServerAddress, "host" | "port">,
@@ -84,7 +87,7 @@ export const askMostOf = Effect.fn("Redis.askMostOf")(function* <A>(
       })
     )
   yield* Effect.raceFirst(
-    isEnough.await,
+    Effect.andThen(isEnough.await, Effect.sleep(othersMaxMs)),
     Effect.forEach(all, askOne, { concurrency: "unbounded", discard: true })
   )
   return { answers, failure }

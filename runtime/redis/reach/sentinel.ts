@@ -27,7 +27,10 @@ const sayingOf = async (client: Redis, { login, name }: SentinelAddress) => {
   }
 }
 
-/** What most sentinels say that know the name, the latest first: one that was cut off may still name the one before. */
+/**
+ * What the sentinels say that know the name, the latest first: for a second or two after a fail-over all but one of them may
+ * still name the primary before, and one that was cut off does so for longer.
+ */
 const sayingsOf = (address: SentinelAddress) =>
   Effect.map(
     askMostOf(address.sentinels, address.sentinelLogin, (client) => sayingOf(client, address)),
