@@ -13,17 +13,24 @@ import type { Link } from "../link.ts"
 /** How often a process asks whether the primary is another one. */
 const watchEvery = Duration.seconds(1)
 
-/** What a sentinel takes for the primary, and the epoch of that; `undefined` where it knows no such name. */
+/**
+ * What a sentinel takes for the primary, and the epoch of that; `undefined` where it knows no such name. While it leads a
+ * fail-over what it tells of the name is still the server before, and only the address that it gives is the new one's.
+ */
 const sayingOf = async (client: Redis, { login, name }: SentinelAddress) => {
-  const reply = client.call("sentinel", "master", name).catch((error: Error) => {
+  const about = client.call("sentinel", "master", name).catch((error: Error) => {
     if (!/No such master/i.test(error.message)) throw error
   })
-  const flat = (await reply) as ReadonlyArray<string> | undefined
-  if (flat === undefined) return undefined
-  const field = (wanted: string) => flat[flat.indexOf(wanted) + 1]
+  const address = client.call("sentinel", "get-master-addr-by-name", name)
+  const [flat, found] = (await Promise.all([about, address])) as [
+    ReadonlyArray<string> | undefined,
+    readonly [host: string, port: string] | null
+  ]
+  if (flat === undefined || found === null) return undefined
+  const [host, port] = found
   return {
-    epoch: Number(field("config-epoch")),
-    primary: { ...login, host: field("ip")!, port: Number(field("port")) } satisfies ServerAddress
+    epoch: Number(flat[flat.indexOf("config-epoch") + 1]),
+    primary: { ...login, host, port: Number(port) } satisfies ServerAddress
   }
 }
 
