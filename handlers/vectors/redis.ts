@@ -9,6 +9,7 @@ import { Settings } from "../../runtime/config.ts"
 import { vectorKeys } from "../../runtime/keys.ts"
 import { readAddress } from "../../runtime/redis/address.ts"
 import { openReach } from "../../runtime/redis/reach/open.ts"
+import { isElsewhere } from "../../runtime/redis/reach/slots.ts"
 import { Tenant } from "../../runtime/tenant.ts"
 import { refuse } from "../refusal/refuse.ts"
 import { type Filter, fits, type Metadata } from "./filter.ts"
@@ -206,9 +207,6 @@ export const redisStore = Effect.fnUntraced(function* (
 
 /** What the keys of commands share, by which a cluster knows where they are: all that come together are of one collection. */
 const tagOf = ([first]: ReadonlyArray<Command>): string => /\{(.*?)\}/.exec(String(first?.[1]))?.[1] ?? ""
-
-/** Whether what was asked for is at another node of a cluster, or on its way to one. */
-const isElsewhere = ({ message }: Error) => /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /.test(message)
 
 /** Whether Redis has answered so, rather than the connection broken. */
 const isRefusal = (error: Error) =>

@@ -61,6 +61,9 @@ export type Redirection =
   /** Half of the slot is there and half of it elsewhere, or the cluster has lost one of its parts: it will pass. */
   | { readonly kind: "wait" }
 
+/** Whether what was asked for is at another node, or on its way to one. */
+export const isElsewhere = ({ message }: Error): boolean => /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /.test(message)
+
 const moved = /^MOVED (\d+) (\S*):(\d+)/
 
 /**
@@ -68,10 +71,10 @@ const moved = /^MOVED (\d+) (\S*):(\d+)/
  * that none may run on a slot before all of it is at one place. Since none finds the one key that it names, which is
  * only a prefix, each is told so while its slot is moved.
  */
-export const redirectionOf = ({ message }: RedisError): Redirection | undefined => {
-  const [, slot, host, port] = moved.exec(message) ?? []
+export const redirectionOf = (error: RedisError): Redirection | undefined => {
+  const [, slot, host, port] = moved.exec(error.message) ?? []
   // A node without a name says nothing of where it is: it is looked for.
   if (host !== undefined && host !== "")
     return { kind: "moved", slot: Number(slot), node: nameOf({ host, port: Number(port) }) }
-  return /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN) /.test(message) ? { kind: "wait" } : undefined
+  return isElsewhere(error) ? { kind: "wait" } : undefined
 }
