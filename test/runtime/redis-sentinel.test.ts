@@ -225,7 +225,8 @@ describe("a store whose primary does not answer any more", () => {
             async () => (await set.promoted(before).pipe(Effect.runPromise)).port
           )
           yield* before.thaw
-          // What was said to it before it froze is all that it is asked for.
+          // What was said to it while it was frozen it hears at once now, some of it perhaps after the first question.
+          yield* asked(before)
           const calls = yield* asked(before)
           yield* insist(submit(aTask()))
           yield* set.demoted(before)
