@@ -1,6 +1,6 @@
 /**
  * Drops what is past its retention, or more than is to be kept, a bounded piece at a time; and notes the queues that
- * are served, so that they are listed.
+ * are served, so that they are listed. What parents may remember of their children stays until these have ended.
  *
  * Every worker process runs one. They need no leader: dropping is one atomic script that may be repeated, so two of
  * them share the work.
@@ -9,8 +9,9 @@ import { Cause, Effect, Schedule } from "effect"
 import { defineActor } from "../runtime/actor/definition.ts"
 import { Settings } from "../runtime/config.ts"
 import { Operations } from "../runtime/operations.ts"
+import { Steps } from "../runtime/steps.ts"
 import { Store, StoreError } from "../runtime/store.ts"
-import { partitionOf } from "../runtime/task.ts"
+import { type Partition, partitionOf, partitionOfId, type TaskId, ulidOfId } from "../runtime/task.ts"
 import { type Complaint, Complaints } from "../runtime/telemetry/complaints.ts"
 import { IsUpkeep } from "../runtime/upkeep.ts"
 import { Worker } from "./work/worker.ts"
@@ -20,9 +21,26 @@ const limit = 100
 
 const interval = "10 seconds"
 
+/** Whether one of some parents may remember children of its: it lives. */
+const someRemember = Effect.fnUntraced(function* (parents: ReadonlyArray<TaskId>) {
+  const steps = yield* Steps
+  for (const [home, ids] of Map.groupBy(parents, partitionOfId))
+    if ((yield* steps.known(home, ids.map(ulidOfId))).length > 0) return true
+  return false
+})
+
+/** Sweeps a piece, and says how much was dropped, and how much was looked at. */
+const sweep = Effect.fnUntraced(function* (partition: Partition) {
+  const store = yield* Store
+  const { dropped, remembered } = yield* store.sweep(partition, limit)
+  let released = 0
+  for (const one of remembered)
+    if (!(yield* someRemember(one.parents)) && (yield* store.forget(partition, one))) released += 1
+  return { dropped: dropped + released, looked: dropped + remembered.length }
+})
+
 /** Sweeps every queue that this process serves, and says how much was dropped. */
 export const pass = Effect.fn("Janitor.pass")(function* () {
-  const store = yield* Store
   const operations = yield* Operations
   const { deadMax, deadMemory } = yield* Settings
   const bounds = { deadMax, deadBytes: deadMemory * 1_048_576 }
@@ -32,11 +50,15 @@ export const pass = Effect.fn("Janitor.pass")(function* () {
     Effect.fnUntraced(function* ({ queue }) {
       const partition = partitionOf(queue)
       yield* operations.note(partition)
+      let all = 0
+      let isFull = true
       // A full piece means that more waits; go on until one is not full.
-      const swept = yield* store
-        .sweep(partition, limit)
-        .pipe(Effect.repeat({ while: (count) => count >= limit }))
-      return swept + (yield* operations.trim(partition, bounds))
+      while (isFull) {
+        const { dropped, looked } = yield* sweep(partition)
+        all += dropped
+        isFull = looked >= limit
+      }
+      return all + (yield* operations.trim(partition, bounds))
     })
   )
   return dropped.reduce((sum, count) => sum + count, 0)

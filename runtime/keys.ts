@@ -12,6 +12,7 @@
  * | `lane:<lane>`      | list   | entries waiting, oldest left                             | empty                        |
  * | `task:<segment>`   | hash   | id → record                                              | retention after its last end |
  * | `live`             | hash   | segment → how many of its tasks have not ended           | field: at 0                  |
+ * | `parents:<segment>` | set   | ids of parents that may remember tasks ended in it       | they have ended, its segment |
  * | `kept`             | zset   | segment without live tasks → when the janitor drops it   | member: dropped              |
  * | `held:<worker>`    | set    | entries a worker incarnation has claimed                 | empty                        |
  * | `running`          | hash   | entry → JSON note of a run that has lasted over 100 ms   | field: the run ends          |
@@ -117,6 +118,7 @@ const families = [
   "steps",
   "children",
   "awaited",
+  "parents",
   "guard",
   "orphan",
   "stat",

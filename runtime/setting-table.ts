@@ -235,7 +235,7 @@ export interface SettingsShape {
   /**
    * `TROUPE_RETENTION`, default 1 day, at least 1 minute: a submit whose answer was lost is said again for some
    * seconds, and must find its tasks there even if they have ended. How long results and streams are kept after a
-   * task's end.
+   * task's end, and of children what they gave until their parents have ended.
    */
   readonly retention: Duration.Duration
 

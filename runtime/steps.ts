@@ -30,6 +30,12 @@ export class Steps extends Context.Service<
     /** Everything that a task's runs have remembered, in the order of its numbers. */
     readonly recall: (partition: Partition, ulid: string) => Effect.Effect<ReadonlyArray<Step>, StoreError>
 
+    /** Which of some tasks of a partition have runs that remembered something, and have not ended. */
+    readonly known: (
+      partition: Partition,
+      ulids: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyArray<string>, StoreError>
+
     /** Remembers a step. Succeeds with what is remembered under its number, which an earlier call may have written. */
     readonly remember: (
       partition: Partition,

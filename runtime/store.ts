@@ -104,6 +104,21 @@ export interface TaskEvent {
   readonly data: string
 }
 
+/** A segment that is past its retention, and stays: children have ended in it whose parents may remember them. */
+export interface Remembered {
+  readonly segment: string
+  /** When it is looked at again, in Unix milliseconds. */
+  readonly again: number
+  /** Some of the parents, of any partition; up to a hundred. */
+  readonly parents: ReadonlyArray<TaskId>
+}
+
+export interface Swept {
+  /** How many segments and dead letters were dropped. */
+  readonly dropped: number
+  readonly remembered: ReadonlyArray<Remembered>
+}
+
 /** The events of a task after a position. */
 export interface Wanted {
   readonly ulid: string
@@ -320,8 +335,18 @@ export class Store extends Context.Service<
     /** How much waits where. */
     readonly depth: (partition: Partition) => Effect.Effect<Depth, StoreError>
 
-    /** Drops up to `limit` segments and dead letters that are past retention, and says how many. Repeatable. */
-    readonly sweep: (partition: Partition, limit: number) => Effect.Effect<number, StoreError>
+    /**
+     * Drops what is past retention, up to `limit` segments and as many dead letters. Segments that parents may remember tasks of are
+     * told, and looked at again after `askedAgainMs`; they count among the `limit`. Repeatable.
+     */
+    readonly sweep: (partition: Partition, limit: number) => Effect.Effect<Swept, StoreError>
+
+    /**
+     * The parents that a sweep has told of, or some of them, remember nothing any more. The segment is dropped if no other may
+     * remember tasks of it, and looked at by the next sweep if one may. Succeeds with whether it was dropped; it was not where
+     * something has come into it since. Repeatable.
+     */
+    readonly forget: (partition: Partition, remembered: Remembered) => Effect.Effect<boolean, StoreError>
 
     /** Succeeds when the store answers. */
     readonly ping: Effect.Effect<void, StoreError>
@@ -330,3 +355,6 @@ export class Store extends Context.Service<
 
 /** The longest a bell is waited for, in milliseconds: an idle worker looks for itself that often. */
 export const bellWaitMaxMs = 1_000
+
+/** How soon a segment is looked at again whose parents live, in milliseconds: ten times within its retention, or each ten minutes. */
+export const askedAgainMs = (retentionMs: number): number => Math.min(retentionMs / 10, 600_000)

@@ -41,6 +41,7 @@ const stepsOver = (ring: KeyRing, steps: Steps["Service"]): Steps["Service"] => 
       : Effect.succeed({ ...step, value: opened.success })
   }
   return {
+    ...steps,
     recall: (partition, ulid) =>
       Effect.flatMap(steps.recall(partition, ulid), (all) =>
         Effect.forEach(all, (step) => openStep(idIn(partition, ulid), step))

@@ -18,6 +18,7 @@
 --- @include "bell"
 --- @include "boxes"
 --- @include "watchers"
+--- @include "segments"
 --- @include "finish"
 --- @include "end-early"
 --- @include "timers"

@@ -16,6 +16,7 @@
 --- @include "bell"
 --- @include "boxes"
 --- @include "watchers"
+--- @include "segments"
 --- @include "finish"
 
 for i = 1, #ARGV, 2 do

@@ -4,7 +4,8 @@
   than its `keepMs`, a bounded number at a time.
 
   A segment is measured once, when its last task has ended; `sizes` remembers the bytes of each, their total, and the
-  time in `kept` up to which all are measured. A segment that lives is not counted.
+  time in `kept` up to which all are measured. A segment that lives is not counted. One that parents may remember tasks of is
+  counted, and stays.
 
   What dead letters take is estimated from some of them.
 
@@ -18,9 +19,12 @@
 ]]
 --- @include "clock"
 --- @include "calls"
+--- @include "segments"
 --- @include "sizes"
 
 local letters_max, letters_sampled, measured_max, dropped_max = 500, 50, 100, 100
+-- So many of the oldest segments are looked at, of which some may stay.
+local looked_max = 1000
 
 local deaths = redis.call("ZCARD", key.dead)
 local over = deaths - tonumber(ARGV[1])
@@ -37,19 +41,9 @@ local bounds = redis.call("HMGET", key.control, "keepBytes", "keepMs")
 local keep, old = tonumber(bounds[1] or nil), {}
 if bounds[2] then
   local until_then = clock() + tonumber(ARGV[3]) - tonumber(bounds[2])
-  old = redis.call("ZRANGEBYSCORE", key.kept, "-inf", until_then, "LIMIT", 0, dropped_max)
-  for _, segment in ipairs(old) do
-    redis.call("UNLINK", key.task(segment))
-    if keep then
-      local size = redis.call("HGET", key.sizes, segment)
-      if size then
-        redis.call("HINCRBY", key.sizes, "total", -size)
-      end
-    end
-  end
-  send("ZREM", key.kept, old)
-  send("ZREM", key.segments, old)
-  send("HDEL", key.sizes, old)
+  old = segments.that_may_go(redis.call("ZRANGEBYSCORE", key.kept, "-inf", until_then, "LIMIT", 0, looked_max), dropped_max)
+  segments.drop(old)
+  forget_sizes(old)
   more = more or #old == dropped_max
 end
 if not keep then
@@ -82,16 +76,14 @@ end
 -- Drop.
 local dropped = {}
 if total > keep then
-  for _, segment in ipairs(redis.call("ZRANGE", key.kept, 0, dropped_max - 1)) do
+  for _, segment in ipairs(segments.that_may_go(redis.call("ZRANGE", key.kept, 0, looked_max - 1), dropped_max)) do
     if total <= keep then
       break
     end
     total = total - (redis.call("HGET", key.sizes, segment) or 0)
     dropped[#dropped + 1] = segment
-    redis.call("UNLINK", key.task(segment))
   end
-  send("ZREM", key.kept, dropped)
-  send("ZREM", key.segments, dropped)
+  segments.drop(dropped)
   send("HDEL", key.sizes, dropped)
   more = more or (total > keep and #dropped == dropped_max)
 end

@@ -38,6 +38,7 @@
 --- @include "boxes"
 --- @include "arrivals"
 --- @include "watchers"
+--- @include "segments"
 --- @include "finish"
 --- @include "end-early"
 --- @include "keep"

@@ -27,6 +27,7 @@
 --- @include "bell"
 --- @include "boxes"
 --- @include "watchers"
+--- @include "segments"
 --- @include "finish"
 --- @include "end-early"
 --- @include "keep"
@@ -77,6 +78,9 @@ while at <= #ARGV do
     added[box] = (added[box] or 0) + #group
   end
   at = first + 2 * size
+end
+if count == 0 then
+  return 0
 end
 if not is_owed then
   local bound, limit = refusal(count, added)

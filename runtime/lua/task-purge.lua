@@ -19,6 +19,7 @@
 --- @include "bell"
 --- @include "boxes"
 --- @include "watchers"
+--- @include "segments"
 --- @include "finish"
 
 local boxes_at_once = 20

@@ -52,6 +52,7 @@
 --- @include "bell"
 --- @include "boxes"
 --- @include "watchers"
+--- @include "segments"
 --- @include "finish"
 --- @include "give-back"
 --- @include "end-early"

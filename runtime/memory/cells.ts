@@ -92,6 +92,7 @@ export class Cells {
   readonly steps = new Map<string, Map<number, { readonly name: string; readonly value: string }>>()
   readonly children = new Map<string, Set<TaskId>>()
   readonly awaited = new Map<string, Set<TaskId>>()
+  readonly parents = new Map<string, Set<TaskId>>()
   readonly waiting = new Map<string, Entry>()
   readonly outbox: Array<Message> = []
   readonly orphans = new Map<string, { readonly reason: string; readonly goesAt: number }>()
@@ -282,6 +283,14 @@ export class Cells {
       const { limit, ordered } = box
       this.boxes.set(box.name, { limit, ordered, ready: this.boxes.get(box.name)?.ready ?? false })
     }
+  }
+
+  /** Drops a segment none of whose tasks live. */
+  drop(segment: string): void {
+    this.tasks.delete(segment)
+    this.parents.delete(segment)
+    this.kept.delete(segment)
+    this.segments.delete(segment)
   }
 
   /** Adds a line to what is to be tidied when a task ends. */

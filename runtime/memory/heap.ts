@@ -138,6 +138,11 @@ export class Heap extends Boxes {
       case "p": {
         const child = idIn(this.partition, ulid)
         const parent = rest as TaskId
+        // A dead letter has left its segment.
+        if (!record.startsWith("F")) {
+          const segment = segmentOf(ulid)
+          this.parents.set(segment, (this.parents.get(segment) ?? new Set()).add(parent))
+        }
         if (partitionOfId(parent) === this.partition) this.childEnded(ulidOfId(parent), child)
         else this.outbox.push({ kind: "ended", child, parent, run: decodeRecord(record).header.run })
         return

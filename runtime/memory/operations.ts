@@ -201,25 +201,23 @@ const make = Effect.gen(function* () {
         heap.dead.delete(ulid)
         heap.letters.delete(ulid)
       }
-      const drop = (segment: string) => {
-        heap.kept.delete(segment)
-        heap.segments.delete(segment)
-        heap.tasks.delete(segment)
-      }
+      const mayGo = ([segment]: readonly [string, number]) => !heap.parents.has(segment)
       const keepMs = Number(heap.control.get("keepMs") ?? Infinity)
-      const old = byScore(heap.kept).filter(([, at]) => at <= now + retentionMs - keepMs)
-      for (const [segment] of old) drop(segment)
+      const old = byScore(heap.kept)
+        .filter(([, at]) => at <= now + retentionMs - keepMs)
+        .filter(mayGo)
+      for (const [segment] of old) heap.drop(segment)
       const keep = Number(heap.control.get("keepBytes") ?? Infinity)
       const sizeOf = (segment: string) =>
         [...(heap.tasks.get(segment) ?? [])].reduce((sum, [id, record]) => sum + id.length + record.length, 0)
       const kept = byScore(heap.kept).map(([segment]) => [segment, sizeOf(segment)] as const)
       let total = kept.reduce((sum, [, size]) => sum + size, 0)
       let dropped = 0
-      for (const [segment, size] of kept) {
+      for (const [segment, size] of kept.filter(mayGo)) {
         if (total <= keep) break
         total -= size
         dropped += 1
-        drop(segment)
+        heap.drop(segment)
       }
       return letters.length + old.length + dropped
     })

@@ -41,6 +41,7 @@ const make = Effect.gen(function* () {
           .map(([number, kept]) => ({ number, ...kept }))
           .sort((one, other) => one.number - other.number)
       ),
+    known: (partition, ulids) => Effect.sync(() => ulids.filter((ulid) => heapOf(partition).steps.has(ulid))),
     remember: (partition, worker, entry, step) => write(partition, worker, entry, step),
     adopt: (partition, worker, entry, { anew, child, ...step }) =>
       write(partition, worker, entry, step, child, anew)

@@ -9,12 +9,14 @@ import { Clock, Duration, Effect, Layer, Queue } from "effect"
 import { Settings } from "../config.ts"
 import {
   AgentQuarantined,
+  askedAgainMs,
   bellWaitMaxMs,
   eventsMax,
   type Found,
   type Hint,
   hintEventMax,
   type Order,
+  type Remembered,
   Store,
   streamIdleMs,
   type TaskEvent
@@ -220,13 +222,18 @@ const make = Effect.gen(function* () {
   const sweep: Store["Service"]["sweep"] = Effect.fnUntraced(function* (partition, limit) {
     const heap = heapOf(partition)
     const now = yield* clock
-    const segments = byScore(heap.kept)
+    const due = byScore(heap.kept)
       .filter(([, at]) => at <= now)
       .slice(0, limit)
-    for (const [segment] of segments) {
-      heap.tasks.delete(segment)
-      heap.kept.delete(segment)
-      heap.segments.delete(segment)
+    const remembered: Array<Remembered> = []
+    for (const [segment] of due) {
+      const parents = heap.parents.get(segment)
+      if (parents === undefined) heap.drop(segment)
+      else {
+        const again = now + Math.ceil(askedAgainMs(retentionMs))
+        heap.kept.set(segment, again)
+        remembered.push({ segment, again, parents: [...parents].toSorted() })
+      }
     }
     const letters = byScore(heap.dead)
       .filter(([, at]) => at <= now - deadRetentionMs)
@@ -236,7 +243,22 @@ const make = Effect.gen(function* () {
       heap.dead.delete(ulid)
     }
     for (const ulid of heap.events.keys()) heap.streamOf(ulid, now)
-    return segments.length + letters.length
+    return { dropped: due.length - remembered.length + letters.length, remembered }
+  })
+
+  const forget: Store["Service"]["forget"] = Effect.fnUntraced(function* (
+    partition,
+    { again, parents, segment }
+  ) {
+    const heap = heapOf(partition)
+    const now = yield* clock
+    const left = heap.parents.get(segment) ?? new Set()
+    for (const parent of parents) left.delete(parent)
+    if (left.size === 0) heap.parents.delete(segment)
+    if (heap.kept.get(segment) !== again) return false
+    if (left.size === 0) heap.drop(segment)
+    else heap.kept.set(segment, now)
+    return left.size === 0
   })
 
   return Store.of({
@@ -298,6 +320,7 @@ const make = Effect.gen(function* () {
         }
       }),
     sweep,
+    forget,
     ping: Effect.void
   })
 })

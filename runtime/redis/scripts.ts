@@ -35,6 +35,7 @@ import lives from "../lua/lib/lives.lua" with { type: "text" }
 import ties from "../lua/lib/ties.lua" with { type: "text" }
 import timers from "../lua/lib/timers.lua" with { type: "text" }
 import records from "../lua/lib/records.lua" with { type: "text" }
+import segments from "../lua/lib/segments.lua" with { type: "text" }
 import sizes from "../lua/lib/sizes.lua" with { type: "text" }
 import watchers from "../lua/lib/watchers.lua" with { type: "text" }
 import claim from "../lua/lib/claim.lua" with { type: "text" }
@@ -69,6 +70,7 @@ import scheduleChange from "../lua/schedule-change.lua" with { type: "text" }
 import scheduleDue from "../lua/schedule-due.lua" with { type: "text" }
 import scheduleList from "../lua/schedule-list.lua" with { type: "text" }
 import scheduleRead from "../lua/schedule-read.lua" with { type: "text" }
+import segmentForget from "../lua/segment-forget.lua" with { type: "text" }
 import segmentSweep from "../lua/segment-sweep.lua" with { type: "text" }
 import stepRemember from "../lua/step-remember.lua" with { type: "text" }
 import taskAdmit from "../lua/task-admit.lua" with { type: "text" }
@@ -103,6 +105,7 @@ const pieces = {
   lives,
   orphans,
   records,
+  segments,
   ties,
   timers,
   sizes,
@@ -151,6 +154,7 @@ const sources = {
   "schedule-due": scheduleDue,
   "schedule-list": scheduleList,
   "schedule-read": scheduleRead,
+  "segment-forget": segmentForget,
   "segment-sweep": segmentSweep,
   "step-remember": stepRemember,
   "task-admit": taskAdmit,

@@ -42,6 +42,12 @@ const make = Effect.gen(function* () {
 
   return Steps.of({
     recall,
+    known: (partition, ulids) =>
+      call(partition, async (client) => {
+        const { steps } = keysOf(partition)
+        const there = await Promise.all(ulids.map((ulid) => client.exists(steps(ulid))))
+        return ulids.filter((_, at) => there[at] === 1)
+      }).pipe(during("Steps.known")),
     remember: (partition, worker, entry, step) => write("Steps.remember", partition, [worker, entry], step),
     adopt: (partition, worker, entry, { anew, child, ...step }) =>
       write("Steps.adopt", partition, [worker, entry], step, child, anew === true ? 1 : 0)

@@ -9,6 +9,7 @@ import { Settings } from "../config.ts"
 import type { PartitionKeys } from "../keys.ts"
 import {
   AgentQuarantined,
+  askedAgainMs,
   type EventKind,
   eventsMax,
   hintEventMax,
@@ -39,6 +40,7 @@ import { lineOf, messageOf } from "./message.ts"
 import { Parts } from "./parts.ts"
 import { answersOf } from "./pipeline.ts"
 import { during, Scripted } from "./scripted.ts"
+import { sweepingBy } from "./sweeping.ts"
 import { turnArguments, turnReplyOf, type TurnScriptReply } from "./turn.ts"
 
 /** Plain tasks, as the script that stores only such is given them: records by segment, entries by lane. */
@@ -340,10 +342,10 @@ const make = Effect.gen(function* () {
     inbox: openInbox(scripted),
     bell: openBell(scripted),
     depth,
-    sweep: (partition, limit) =>
-      run<number>("segment-sweep", partition, [limit, Duration.toMillis(settings.deadRetention)]).pipe(
-        during("Store.sweep")
-      ),
+    ...sweepingBy(scripted, {
+      againMs: askedAgainMs(retentionMs),
+      deadRetentionMs: Duration.toMillis(settings.deadRetention)
+    }),
     ping: Effect.asVoid(callAll((client) => client.ping())).pipe(during("Store.ping"))
   })
 })

@@ -5,13 +5,15 @@ import * as Janitor from "../../actors/janitor.ts"
 import { Worker } from "../../actors/work/worker.ts"
 import * as Actor from "../../runtime/actor/actor.ts"
 import { Operations } from "../../runtime/operations.ts"
-import { StoreError } from "../../runtime/store.ts"
+import { Steps } from "../../runtime/steps.ts"
+import { Store, StoreError } from "../../runtime/store.ts"
+import { idIn } from "../../runtime/task.ts"
 import * as Memory from "../../runtime/memory/stores.ts"
 import { it } from "../support/effect.ts"
 import { walked } from "../support/operations.ts"
 import { memorySettings } from "../support/redis.ts"
-import { partition } from "../support/stores.ts"
-import { claim, end, submit, tasks, turn } from "../support/tasks.ts"
+import { elsewhere, partition } from "../support/stores.ts"
+import { aTask, aTurn, claim, end, found, submit, tasks, turn, ulidAt } from "../support/tasks.ts"
 
 const worker = Layer.succeed(
   Worker,
@@ -44,6 +46,35 @@ describe("the janitor", () => {
         Layer.merge(Memory.layer, worker).pipe(Layer.provideMerge(memorySettings({ deadMax: 2 })))
       )
     )
+  )
+
+  it.effect("keeps what children gave until the last of their parents has ended, wherever those are", () =>
+    Effect.gen(function* () {
+      const store = yield* Store
+      const steps = yield* Steps
+      const [one, other] = tasks(2)
+      yield* store.submit(elsewhere, [one!, other!])
+      yield* store.turn(elsewhere, aTurn("w", { want: 2 }))
+      const children = [one!, other!].map(({ entry, ulid }, at) => ({
+        entry,
+        child: aTask({ ulid: ulidAt(0, at + 1), parent: idIn(elsewhere, ulid) })
+      }))
+      for (const { child, entry } of children) {
+        const step = { number: 0, name: "submit test", value: "", child: idIn(partition, child.ulid) }
+        yield* steps.adopt(elsewhere, "w", entry, step)
+        yield* submit(child)
+      }
+      yield* turn("w", { settled: (yield* claim("w", 2)).map((entry) => end(entry)) })
+      const passes = Effect.andThen(TestClock.adjust("3 days"), Janitor.pass())
+
+      expect(yield* passes).toBe(0)
+      yield* store.turn(elsewhere, aTurn("w", { settled: [end(one!.entry)] }))
+      expect(yield* passes).toBe(0)
+      yield* store.turn(elsewhere, aTurn("w", { settled: [end(other!.entry)] }))
+      expect(yield* passes).toBe(1)
+
+      expect(yield* found(children[0]!.child.ulid)).toBeUndefined()
+    }).pipe(Effect.provide(Layer.merge(Memory.layer, worker).pipe(Layer.provideMerge(memorySettings({})))))
   )
 
   it.effect("sweeps at its start and every ten seconds or so, also after a pass that failed", () =>

@@ -37,7 +37,9 @@ describe("a namespace in which there was one of everything", () => {
         expect(yield* keys).not.toEqual([])
 
         yield* time.advance("3 hours")
-        yield* Store.use((store) => store.sweep(partition, 100))
+        const store = yield* Store
+        const { remembered } = yield* store.sweep(partition, 100)
+        for (const one of remembered) yield* store.forget(partition, one)
         expect(yield* Operations.use((operations) => operations.partitions)).toEqual([])
 
         yield* time.advance("366 days")

@@ -8,6 +8,7 @@ import { limitsSuite } from "../suite/limits.ts"
 import { mailboxesSuite } from "../suite/mailboxes.ts"
 import { operationsSuite } from "../suite/operations.ts"
 import { operatorSuite } from "../suite/operator.ts"
+import { retentionSuite } from "../suite/retention.ts"
 import { schedulerSuite } from "../suite/scheduler.ts"
 import { schedulesSuite } from "../suite/schedules.ts"
 import { sharesSuite } from "../suite/shares.ts"
@@ -32,6 +33,7 @@ earlyEndsSuite(name, clusterStore)
 handoverSuite(name, clusterStore)
 lifecycleSuite(name, clusterStore)
 mailboxesSuite(name, clusterStore)
+retentionSuite(name, clusterStore)
 sharesSuite(name, clusterStore)
 stepsSuite(name, clusterStore)
 suspectsSuite(name, clusterStore)

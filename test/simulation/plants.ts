@@ -232,7 +232,7 @@ export const plants: ReadonlyArray<Plant> = [
   {
     bug: "what is past its retention is not dropped",
     plant: ({ of }) => {
-      of(Store).sweep = () => Effect.succeed(0)
+      of(Store).sweep = () => Effect.succeed({ dropped: 0, remembered: [] })
     }
   },
   {

@@ -9,7 +9,7 @@ import { decodeRecord, encodeRecord, readOutcome } from "../../runtime/record.ts
 import { type Entry, idIn, nextRun, partitionOf, ulidOfEntry, ulidOfId } from "../../runtime/task.ts"
 import { it } from "../support/effect.ts"
 import { type OperationsUnderTest, piecesOf, walked } from "../support/operations.ts"
-import { partition } from "../support/stores.ts"
+import { elsewhere, partition } from "../support/stores.ts"
 import {
   anEnvelope,
   aTask,
@@ -242,6 +242,19 @@ export const operationsSuite = (
 
       expect((yield* Effect.flip(submit(aTask())))._tag).toBe("QueueFull")
       expect(yield* claim("w", 10)).toHaveLength(3)
+    })
+
+    promise("a bound refuses no children that are there already, said again", function* () {
+      const { limit } = yield* Operations
+      const children = tasks(3, { parent: idIn(elsewhere, aUlid()) })
+      yield* submit(...children)
+      yield* limit(partition, { maxDepth: 1 })
+
+      yield* submit(...children)
+
+      expect(yield* Effect.flip(submit(children[0]!, aTask({ parent: idIn(elsewhere, aUlid()) })))).toEqual(
+        new QueueFull({ partition, bound: "maxDepth", limit: 1 })
+      )
     })
 
     promise("a bound that is set again does not forget how much there is", function* () {
@@ -802,6 +815,27 @@ export const operationsSuite = (
     })
 
     promise(
+      "leaves children alone that their parents may remember, however long ago they ended",
+      function* () {
+        const { limit, trim } = yield* Operations
+        const some = yield* fill
+        const child = aTask({ ulid: ulidAt(startOfTime, 1), parent: idIn(elsewhere, aUlid()) })
+        yield* submit(child)
+        const [entry] = yield* claim("w", 1)
+        yield* turn("w", { settled: [end(entry!, "S", "y".repeat(10_000))] })
+        yield* advance("1 minute")
+
+        yield* limit(partition, { keepBytes: 1 })
+        expect(yield* trim(partition, keeping(10))).toBe(4)
+        expect(yield* kept([child.ulid, ...some])).toEqual([child.ulid])
+
+        yield* limit(partition, { keepMs: 1_000 })
+        expect(yield* trim(partition, keeping(10))).toBe(0)
+        expect(yield* kept([child.ulid])).toEqual([child.ulid])
+      }
+    )
+
+    promise(
       "does not count what the sweep has dropped",
       function* () {
         const { limit, trim } = yield* Operations
@@ -814,7 +848,7 @@ export const operationsSuite = (
         yield* submit(living)
         const [entry] = yield* claim("w", 1)
         yield* turn("w", { settled: [end(entry!)] })
-        expect(yield* store.sweep(partition, 100)).toBe(4)
+        expect((yield* store.sweep(partition, 100)).dropped).toBe(4)
 
         const some = yield* fillFrom(10)
 

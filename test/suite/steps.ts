@@ -119,6 +119,22 @@ export const stepsSuite = (
       expect(yield* recall(entry)).toEqual([])
     })
 
+    promise("are known of until the task has ended, whatever runs it", function* () {
+      const [one, other, none] = [yield* aRun(), yield* aRun(), yield* aRun()]
+      yield* remember(one, first)
+      yield* remember(other, first)
+      const ulids = [none, other, one].map(ulidOfEntry)
+      const known = Steps.use((steps) => steps.known(partition, ulids))
+      expect(yield* known).toEqual([ulidOfEntry(other), ulidOfEntry(one)])
+      yield* turn("w", { settled: [release(one)] })
+      expect(yield* known).toEqual([ulidOfEntry(other), ulidOfEntry(one)])
+
+      yield* turn("w", { settled: [end(other)] })
+
+      expect(yield* known).toEqual([ulidOfEntry(one)])
+      expect(yield* Steps.use((steps) => steps.known(partition, []))).toEqual([])
+    })
+
     promise("of one task are not those of another", function* () {
       const one = yield* aRun()
       const other = yield* aRun()

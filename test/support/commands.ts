@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { Operations, type QueueLimits } from "../../runtime/operations.ts"
 import { type Step, Steps } from "../../runtime/steps.ts"
-import { type NewEvent, Store } from "../../runtime/store.ts"
+import { type NewEvent, type Remembered, Store } from "../../runtime/store.ts"
 import type { Message, NewTask } from "../../runtime/mailbox.ts"
 import type { Turn } from "../../runtime/turn.ts"
 import { type Entry, idIn, type Partition, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
@@ -57,6 +57,7 @@ export type Command =
   | { readonly do: "queue" }
   | { readonly do: "depth" }
   | { readonly do: "sweep"; readonly limit: number }
+  | { readonly do: "forget"; readonly remembered: Remembered }
   | { readonly do: "advance" | "setBack"; readonly ms: number }
   /** Whether the bell has rung; takes its token. */
   | { readonly do: "listen" }
@@ -210,7 +211,18 @@ export const runOn = ({ inboxes, keys, ordersUntilDrain, partition }: Stage) => 
       case "depth":
         return yield* store.depth(partition)
       case "sweep":
-        return yield* store.sweep(partition, command.limit)
+        return yield* Effect.map(store.sweep(partition, command.limit), ({ dropped, remembered }) => ({
+          dropped,
+          remembered: remembered.map(({ parents, ...rest }) => ({
+            ...rest,
+            parents: parents.map(back.id).toSorted()
+          }))
+        }))
+      case "forget":
+        return yield* store.forget(partition, {
+          ...command.remembered,
+          parents: command.remembered.parents.map(there.id)
+        })
       case "advance":
       case "setBack":
         return yield* (yield* TestTime)[command.do](command.ms)

@@ -53,6 +53,7 @@ export const ofNoConsequence: ReadonlyArray<ScriptName> = [
   "partition-note",
   "queue-trim",
   "schedule-due",
+  "segment-forget",
   "segment-sweep",
   "task-read",
   "worker-list"

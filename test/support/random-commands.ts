@@ -2,7 +2,7 @@
  * Makes commands at random that mean something: it follows what the store answers, so that workers settle what they
  * hold or once held, say turns again whose answers they never saw, and append to streams where they left off.
  */
-import type { NewEvent } from "../../runtime/store.ts"
+import type { NewEvent, Swept } from "../../runtime/store.ts"
 import type { Message, NewTask } from "../../runtime/mailbox.ts"
 import { clockJumpMs, type Settlement, type Turn, type TurnReply } from "../../runtime/turn.ts"
 import { decodeRecord, encodeRecord } from "../../runtime/record.ts"
@@ -315,8 +315,12 @@ export const aSequence = (seed: number): Sequence => {
     } else if (command.do === "outbox") family.sees(reply as ReadonlyArray<Message>)
     else if (command.do === "advance") now += command.ms
     // Nobody says a submit again for as long as its tasks are kept.
-    else if (command.do === "sweep") submits.length = 0
-    else if (command.do === "setBack") {
+    else if (command.do === "sweep") {
+      submits.length = 0
+      for (const one of (reply as Swept).remembered)
+        if (chance.of(0.7))
+          planned.push({ do: "forget", remembered: { ...one, parents: chance.some(one.parents, 0.8) } })
+    } else if (command.do === "setBack") {
       now -= command.ms
       wentBack += command.ms
     }

@@ -1,5 +1,5 @@
 /** Brings a random sequence to its end, after which no key must be left. */
-import type { Found } from "../../runtime/store.ts"
+import type { Found, Swept } from "../../runtime/store.ts"
 import type { Message } from "../../runtime/mailbox.ts"
 import type { TurnReply } from "../../runtime/turn.ts"
 import type { Entry } from "../../runtime/task.ts"
@@ -39,7 +39,8 @@ export function* drain({ deadRetentionMs, ulids, waitMs, wentBack }: Drain): Gen
   yield { do: "depth" }
   yield { do: "drop", messages: (yield { do: "outbox" }) as ReadonlyArray<Message> }
   yield { do: "advance", ms: deadRetentionMs + wentBack }
-  yield { do: "sweep", limit: 1_000 }
+  const { remembered } = (yield { do: "sweep", limit: 1_000 }) as Swept
+  for (const one of remembered) yield { do: "forget", remembered: one }
   yield { do: "leave", worker: "last" }
   yield { do: "listen" }
   yield { do: "look" }

@@ -42,8 +42,8 @@ const writes: Writes = {
 }
 
 const keeping: Keeping = {
-  steps: { recall: call("recall"), remember: call("remember"), adopt: call("adopt") },
-  // A run reads of the store only what has ended.
+  // A run asks nothing else of steps, and of the store only what has ended.
+  steps: { recall: call("recall"), remember: call("remember"), adopt: call("adopt") } as Keeping["steps"],
   store: { ended: call("ended") } as Keeping["store"],
   offspring: { prepare: call("prepare"), store: call("store") },
   // The worker prepares children, and knows the handlers of its folder.

@@ -1,4 +1,4 @@
--- What goes on when tasks end. Needs: calls, records, lives, watchers, bell, boxes.
+-- What goes on when tasks end. Needs: calls, records, lives, watchers, bell, boxes, segments.
 
 local function partition_name()
   return string.match(base, "{(.-)}")
@@ -85,6 +85,10 @@ local function untie(id, record, lines)
     local kind, rest = sub(line, 1, 1), sub(line, 2)
     if kind == "p" then
       local child, home, parent = partition .. "." .. id, string.match(rest, "^(.*)%.(%w+)$")
+      -- A dead letter has left its segment.
+      if byte(record) ~= 70 then
+        segments.keep_for(rest, id)
+      end
       if home == partition then
         child_ended(parent, child)
       else
@@ -112,19 +116,6 @@ local function untie(id, record, lines)
           redis.call("PEXPIRE", key.guard(member), keep)
         end
       end
-    end
-  end
-end
-
--- A segment has fewer living tasks. One without any gets its time to go; its own expiry is an hour later, should no
--- janitor live.
-local function leave_segment(segment, count, now, retention)
-  if redis.call("HINCRBY", key.live, segment, -count) <= 0 then
-    redis.call("HDEL", key.live, segment)
-    if redis.call("PEXPIRE", key.task(segment), digits(retention + 3600000)) == 1 then
-      redis.call("ZADD", key.kept, now + retention, segment)
-    else
-      redis.call("ZREM", key.segments, segment)
     end
   end
 end
@@ -205,7 +196,7 @@ local function finish(ids, records, now, retention)
     end
     send("HSET", key.task(segment), kept)
     send("HDEL", key.task(segment), buried)
-    leave_segment(segment, #positions, now, retention)
+    segments.leave(segment, #positions, now, retention)
   end
   leave_partition(#ids)
   send("HSET", key.letters, letters)

@@ -70,7 +70,7 @@ local function settle_plain()
   send_part("SREM", held, ARGV, plain_first, plain_last)
   each_part(function(segment, first, last)
     send_part("HSET", key.task(segment), ARGV, first, last)
-    leave_segment(segment, (last - first + 1) / 2, now, retention)
+    segments.leave(segment, (last - first + 1) / 2, now, retention)
   end)
   leave_partition(plain)
   if some_follow() then

@@ -287,9 +287,9 @@ export const plants: ReadonlyArray<Plant> = [
     bug: "what is past its time is counted, and stays",
     changes: [
       lua(
-        "segment-sweep",
-        '  redis.call("UNLINK", key.task(segment))\n',
-        '  redis.call("PERSIST", key.task(segment))\n'
+        "lib/segments",
+        '      redis.call("UNLINK", key.task(segment))\n',
+        '      redis.call("PERSIST", key.task(segment))\n'
       )
     ],
     breaks: ["I10"],

@@ -121,5 +121,28 @@ export const familyPlants: ReadonlyArray<Plant> = [
     "what is remembered stays after the end",
     `      redis.call("UNLINK", key.steps(id), key.children(id), key.awaited(id))\n`,
     ""
+  ),
+  plant("nobody is said to remember a child", `redis.call("SADD", key.parents(segment), parent)`, ""),
+  plant(
+    "a dead letter is remembered in its segment",
+    "if byte(record) ~= 70 then\n        segments",
+    "if true then\n        segments"
+  ),
+  plant(
+    "a segment goes that parents remember",
+    "elseif segments.is_remembered(segment) then",
+    "elseif false then"
+  ),
+  plant("a remembered segment stays due", `redis.call("ZADD", key.kept, again, segment)`, ""),
+  plant("a parent is never forgotten", 'send_part("SREM", key.parents(segment), ARGV, 3, #ARGV)', ""),
+  plant(
+    "one forgotten parent is all",
+    'if segments.is_remembered(segment) then\n  redis.call("ZADD"',
+    'if false then\n  redis.call("ZADD"'
+  ),
+  plant(
+    "a segment is forgotten though something came into it",
+    'local is_as_swept = redis.call("ZSCORE", key.kept, segment) == ARGV[2]',
+    'local is_as_swept = redis.call("ZSCORE", key.kept, segment)'
   )
 ]

@@ -78,7 +78,7 @@ export const turnPlants: ReadonlyArray<Plant> = [
     ""
   ),
   plant("a dead letter stays in its segment", `    send("HDEL", key.task(segment), buried)\n`, ""),
-  plant("an end is not counted", "leave_segment(segment, #positions,", "leave_segment(segment, 0,"),
+  plant("an end is not counted", "leave(segment, #positions,", "leave(segment, 0,"),
   plant("a plain end is not counted", "(last - first + 1) / 2, now", "0, now"),
   plant("plain ends of others count", "members[i] ~= 1", "false"),
   plant("one plain end that is lost lets all others count", "if members[k] == 1 then", "if true then"),
@@ -225,5 +225,5 @@ export const turnPlants: ReadonlyArray<Plant> = [
   plant("unwatching does not", "if name ~= ARGV[1] then\n        kept", "if true then\n        kept"),
   plant("a segment is dropped before its time", `key.kept, "-inf", now`, `key.kept, "-inf", "+inf"`),
   plant("a dead letter is dropped before its time", "now - tonumber(ARGV[2])", "now"),
-  plant("a dropped segment stays marked", `send("ZREM", key.kept, dropped)\n`, "")
+  plant("a dropped segment stays marked", `send("ZREM", key.kept, names)\n`, "")
 ]
