@@ -72,7 +72,7 @@ interface AgentOptions<Ms extends Messages, S extends StateOptions> extends Pick
 > {
   readonly state: S & Fitting<S>
   readonly messages: Ms
-  /** What its messages use that all processes share; amounts are numbers here. */
+  /** What its messages use that all processes share; amounts are numbers here, and `each` is no function. */
   readonly limits?: Options<AnySchema, AnySchema>["limits"]
   /** How long a worker keeps an idle agent's state at hand. Default 1 minute. */
   readonly passivateAfter?: Duration.Input
@@ -254,6 +254,11 @@ const make = (
   refuseStranger(`agent ${name}: `, options, agentNames)
   if (!Object.hasOwn(policies, onBusy)) {
     throw new TypeError(`agent ${name}: onBusy "${onBusy}" is none of ${Object.keys(policies).join(", ")}`)
+  }
+  if (limits.some(({ each }) => typeof each === "function")) {
+    throw new TypeError(
+      `agent ${name}: a limit is for each "tenant" or "key", or for all: all messages of an agent wait in one box`
+    )
   }
   if (limits.some(({ amount }) => typeof amount === "function")) {
     throw new TypeError(

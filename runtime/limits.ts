@@ -26,7 +26,7 @@ export const coolFor = (forMs: number): number => Math.min(coolMaxMs, Math.max(0
 
 /** What is asked of one limit. The limit is what the newest call says it is: handlers define them. */
 export interface LimitRequest {
-  /** 1 to 63 of `a-z A-Z 0-9 _ . -`. */
+  /** As it is counted (`limit-name.ts`). */
   readonly name: string
   /**
    * At most so much of it in any `perMs`, a sliding window. `amount` is what one permit takes of it, at first: 0 or
@@ -35,6 +35,14 @@ export interface LimitRequest {
   readonly rate?: { readonly count: number; readonly perMs: number; readonly amount: number }
   /** At most so many permits at once. */
   readonly concurrency?: number
+}
+
+/** Permits that are asked for, each good for all of these limits together. */
+export interface PermitsAsk {
+  /** No limit is named twice. */
+  readonly limits: ReadonlyArray<LimitRequest>
+  /** So many at most. */
+  readonly want: number
 }
 
 /** Permits for runs of the same limits. */
@@ -48,7 +56,7 @@ export interface Granted {
 /** What one run did with its permit. */
 export interface Used {
   readonly permit: string
-  /** What it really took of each rate, by the limit's name, where it differs from the `amount` that was reserved. */
+  /** What it really took of each rate, by the limit's name, whoever has it for themselves, where it differs from the `amount` that was reserved. */
   readonly actual?: Readonly<Record<string, number>>
   /** It never started: all that it took is given back. */
   readonly unused?: boolean
@@ -68,18 +76,17 @@ export class Limits extends Context.Service<
   Limits,
   {
     /**
-     * Takes up to `want` permits, each good for all of these limits together: all of them or none. No limit is named
-     * twice. After a `StoreError` some may be out that nobody knows of: their lease ends, and what they took of a
+     * Takes permits, each of all the limits of its ask or of none, one ask after the other. After a `StoreError` some may be out
+     * that nobody knows of: their lease ends, and what they took of a
      * rate goes with its window. Who does not judge leaves places alone whose lease ran out, as after an outage: their runs
      * may go on, and renew it.
      */
     readonly take: (
       worker: WorkerId,
-      limits: ReadonlyArray<LimitRequest>,
-      want: number,
+      asks: ReadonlyArray<PermitsAsk>,
       leaseMs: number,
       judges?: boolean
-    ) => Effect.Effect<Granted, StoreError>
+    ) => Effect.Effect<ReadonlyArray<Granted>, StoreError>
 
     /**
      * Ends permits. What a run took over its amount is counted as of now; what it left is taken off where it was

@@ -5,6 +5,7 @@
  * limit without one, and 1 where it takes up one of so many places at once. Only a place has a lease; of a rate nothing is
  * left to say at the end but what was used otherwise than counted. `runtime/lua/limit-take.lua` writes the same.
  */
+import { limitIn } from "./limit-name.ts"
 import type { LimitRequest, Used } from "./limits.ts"
 import type { WorkerId } from "./turn.ts"
 
@@ -84,7 +85,7 @@ export interface Ending extends Share {
 
 const usedOf = ({ actual, unused }: Used, { amount, name, perMs }: Share): number => {
   if (perMs === 0 || unused) return 0
-  const said = actual?.[name]
+  const said = actual?.[limitIn(name)]
   return said === undefined || !Number.isFinite(said) ? amount : Math.max(0, Math.ceil(said))
 }
 

@@ -15,6 +15,11 @@ export interface LimitOptions<Input = unknown> {
   readonly concurrency?: number
   /** What one task takes of the rate, as far as can be told beforehand; `ctx.spent` sets it right. Default 1. */
   readonly amount?: number | ((input: Input) => number)
+  /**
+   * Who has it for themselves: each tenant, each key of a tenant, or each of what a function of the input names (1 character or more;
+   * like a key it is not sealed). Default: nobody, all share it.
+   */
+  readonly each?: "tenant" | "key" | ((input: Input) => string)
 }
 
 /** The same, checked. */
@@ -24,6 +29,8 @@ export interface Limit {
   readonly concurrency?: number
   /** Of the input as `run` gets it. */
   readonly amount: number | ((input: Whatever) => number)
+  /** Who has it for themselves (`runtime/limit-name.ts`); absent where all share it. */
+  readonly each?: "tenant" | "key" | ((input: Whatever) => string)
 }
 
 export interface KeyOptions<Input = unknown> {
@@ -43,7 +50,14 @@ export interface Keyed {
   readonly of: ((input: Whatever) => string) | undefined
 }
 
-const limitNames: Names<LimitOptions> = { key: true, rate: true, per: true, concurrency: true, amount: true }
+const limitNames: Names<LimitOptions> = {
+  key: true,
+  rate: true,
+  per: true,
+  concurrency: true,
+  amount: true,
+  each: true
+}
 const keyNames: Names<KeyOptions> = { concurrency: true, ordered: true, of: true }
 
 const limitName = /^[A-Za-z0-9_.-]{1,63}$/
@@ -72,7 +86,7 @@ const rateOf = (where: string, { per, rate }: LimitOptions<Whatever>): Limit["ra
 }
 
 const limitOf = (handler: string, at: number, options: LimitOptions<Whatever>): Limit => {
-  const { amount = 1, concurrency, key: name } = options
+  const { amount = 1, concurrency, each, key: name } = options
   const where = `handler ${handler}: limits[${at}]`
   refuseStranger(`${where}.`, options, limitNames)
   if (typeof name !== "string" || !limitName.test(name)) {
@@ -85,6 +99,11 @@ const limitOf = (handler: string, at: number, options: LimitOptions<Whatever>): 
   if (rate === undefined && concurrency === undefined) {
     throw new TypeError(`${where}: give rate and per, or concurrency, or all of them`)
   }
+  if (each !== undefined && each !== "tenant" && each !== "key" && typeof each !== "function") {
+    throw new TypeError(
+      `${where}: each ${JSON.stringify(each)} is not "tenant", "key" or a function of the input`
+    )
+  }
   if (typeof amount !== "function") {
     if (!isCount(amount, 0)) throw new TypeError(`${where}: amount ${amount} is no number from 0`)
     if (rate !== undefined && amount > rate.count) {
@@ -95,7 +114,8 @@ const limitOf = (handler: string, at: number, options: LimitOptions<Whatever>): 
     name,
     ...(rate === undefined ? {} : { rate }),
     ...(concurrency === undefined ? {} : { concurrency }),
-    amount
+    amount,
+    ...(each === undefined ? {} : { each })
   }
 }
 

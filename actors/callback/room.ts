@@ -57,7 +57,8 @@ export const takeRoom = Effect.fnUntraced(function* (
     { name: roomOf(tenant), concurrency: places },
     { name: roomOf(tenant, host), concurrency: Math.ceil(places * receiverShare) }
   ]
-  const { permits } = yield* limits.take("callbacks", both, count, heldMs)
+  const [granted] = yield* limits.take("callbacks", [{ limits: both, want: count }], heldMs)
+  const permits = granted?.permits ?? []
   const taken: Taken | undefined =
     permits[0] === undefined ? undefined : { permit: permits[0], count: permits.length }
   if (taken?.count === count) return taken

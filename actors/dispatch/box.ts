@@ -7,18 +7,16 @@
 import type { TaskDefinition } from "../../runtime/handler.ts"
 import { addressOf } from "../../runtime/current-agent.ts"
 import { type AgentAddress, agentBoxKey, type Box, boxKeyOf } from "../../runtime/mailbox.ts"
+import type { Using } from "../../runtime/limit-name.ts"
 import type { Lane } from "../../runtime/task.ts"
 import { ringOfLimits } from "./rings.ts"
 
 /** What stands in for the key of a task that has none. A key of a caller's cannot begin so. */
 const laneKey = (lane: Lane) => `~${lane}`
 
-/** The part of a task that says in which box it waits. `tenant` is absent for the tenant `default`. */
-interface Waiting {
-  readonly key: string | undefined
-  readonly tenant?: string | undefined
+/** The part of a task that says in which box it waits. */
+interface Waiting extends Using {
   readonly lane: Lane
-  readonly input: unknown
 }
 
 const boxOfAgent = (ring: string, agent: AgentAddress): Box => ({
@@ -29,7 +27,7 @@ const boxOfAgent = (ring: string, agent: AgentAddress): Box => ({
 
 /** The box of a task; `undefined` for one that waits in its lane. An agent's has a key. `input` is what its handler's `run` is given. */
 export const boxOf = ({ body, keyed, limits, name }: TaskDefinition, task: Waiting): Box | undefined => {
-  const ring = limits.length === 0 ? "" : ringOfLimits(limits, task.input)
+  const ring = limits.length === 0 ? "" : ringOfLimits(limits, task)
   if (body.kind === "agent") return boxOfAgent(ring, addressOf(name, task.key!, task.tenant))
   if (task.key !== undefined)
     return {

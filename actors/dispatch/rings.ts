@@ -2,6 +2,7 @@
  * The ring that a task's limits make: its name when the task is submitted, and what the name asks of the limits when
  * the task is to run. Decisions over plain values.
  */
+import { countedAs, limitIn, type Using } from "../../runtime/limit-name.ts"
 import type { LimitRequest } from "../../runtime/limits.ts"
 import type { Limit } from "../../runtime/terms.ts"
 
@@ -19,29 +20,35 @@ const amountOf = ({ amount, name }: Limit, input: unknown): number => {
   return rounded(said)
 }
 
-/** Rings that are the same whatever the input is. */
+/** Rings that are the same whatever the task is. */
 const fixedRings = new WeakMap<ReadonlyArray<Limit>, string>()
 
-const makeRing = (limits: ReadonlyArray<Limit>, input: unknown): string =>
+const makeRing = (limits: ReadonlyArray<Limit>, task: Using): string =>
   limits
     .map((limit) => {
-      const amount = limit.rate === undefined ? 1 : amountOf(limit, input)
-      return amount === 1 ? limit.name : `${limit.name}*${amount}`
+      const name = countedAs(limit, task)
+      const amount = limit.rate === undefined ? 1 : amountOf(limit, task.input)
+      return amount === 1 ? name : `${name}*${amount}`
     })
     .toSorted()
     .join("+")
 
 /**
- * The ring of tasks with these limits: their names, each with `*<amount>` where it takes more or less than 1 of a
- * rate, in one order whatever theirs is. Throws `TypeError` when `amount` gives no number for the input.
+ * The ring of tasks with these limits: what these are counted as, each with `*<amount>` where it takes more or less than 1 of a
+ * rate, in one order whatever theirs is. Throws `TypeError` when `amount` gives no number for the input, or `each` no text.
  */
-export const ringOfLimits = (limits: ReadonlyArray<Limit>, input: unknown): string => {
+export const ringOfLimits = (limits: ReadonlyArray<Limit>, task: Using): string => {
   const there = fixedRings.get(limits)
   if (there !== undefined) return there
-  const ring = makeRing(limits, input)
-  if (limits.every(({ amount }) => typeof amount !== "function")) fixedRings.set(limits, ring)
+  const ring = makeRing(limits, task)
+  if (limits.every(({ amount, each }) => typeof amount !== "function" && each === undefined))
+    fixedRings.set(limits, ring)
   return ring
 }
+
+/** What the limits of a ring's tasks are counted as. */
+export const namesIn = (ring: string): ReadonlyArray<string> =>
+  ring.split("+").map((part) => part.split("*", 1)[0]!)
 
 /**
  * What to ask for a ring: of each of its limits, what the first handler says that says it. `undefined` when one of
@@ -55,12 +62,14 @@ export const requestsOf = (
   const requests: Array<LimitRequest> = []
   for (const part of ring.split("+")) {
     const [name = "", amount = "1"] = part.split("*")
-    const said = limits.filter((limit) => limit.name === name)
+    const said = limits.filter((limit) => limit.name === limitIn(name))
     if (said.length === 0) return undefined
+    const isShared = said.every(({ each }) => each === undefined)
     const rate = said.find(({ rate }) => rate !== undefined)?.rate
     const concurrency = said.find(({ concurrency }) => concurrency !== undefined)?.concurrency
     requests.push({
-      name,
+      // Tasks keep the ring that they were submitted to, whoever has the limit by now.
+      name: isShared ? limitIn(name) : name,
       ...(rate && { rate: { ...rate, amount: Number(amount) } }),
       ...(concurrency !== undefined && { concurrency })
     })

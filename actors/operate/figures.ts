@@ -161,10 +161,11 @@ const make = Effect.gen(function* () {
     "the figures of the cluster are read again"
   )
 
-  const limitNames = () =>
-    [...new Set(handlers.all.flatMap((handler) => handler.limits.map(({ name }) => name)))]
-      .sort()
-      .slice(0, limitsMax)
+  /** Of those that each has for themselves there may be any number. */
+  const limitNames = () => {
+    const shared = handlers.all.flatMap(({ limits }) => limits).filter(({ each }) => each === undefined)
+    return [...new Set(shared.map(({ name }) => name))].sort().slice(0, limitsMax)
+  }
 
   const queue = Effect.fnUntraced(function* (partition: Partition) {
     const [state, lengths, workers, minutes] = yield* Effect.all(

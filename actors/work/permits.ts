@@ -8,7 +8,7 @@
  * `onChange` tells of news.
  */
 import { Cause, Clock, Effect, Exit, Fiber, Queue, Schedule, type Scope } from "effect"
-import { type LimitRequest, Limits, type Used } from "../../runtime/limits.ts"
+import { type LimitRequest, Limits, type PermitsAsk, type Used } from "../../runtime/limits.ts"
 import { StoreError } from "../../runtime/store.ts"
 import { Complaints } from "../../runtime/telemetry/complaints.ts"
 import type { WorkerId } from "../../runtime/turn.ts"
@@ -58,6 +58,8 @@ export interface Permits {
   readonly isOpen: (ring: string) => boolean
   /** Whether some were asked for, and the answer is not here. */
   readonly isAsking: () => boolean
+  /** How many are at hand, or ride. */
+  readonly idle: () => number
   /** All that are out in our name. */
   readonly out: () => ReadonlyArray<string>
 }
@@ -92,6 +94,7 @@ export const openPermits = Effect.fnUntraced(function* (
   const rings = new Rings()
   const ends = yield* Queue.unbounded<Ending>()
   let saying: ReadonlyArray<Ending> = []
+  let asks: Array<PermitsAsk & { readonly name: string; readonly ring: Ring }> = []
   const takes = new Set<Fiber.Fiber<unknown, unknown>>()
   let alarm: Fiber.Fiber<void> | undefined
   let closed = false
@@ -112,28 +115,38 @@ export const openPermits = Effect.fnUntraced(function* (
   const ask = (name: string, ring: Ring, count: number | undefined) => {
     if (count === undefined) return
     const requests = limitsOf(name)
-    if (requests === undefined || ring.asking || closed || count <= 0) return
+    if (requests === undefined || ring.isAsking || closed || count <= 0) return
     ring.asked(requests.some(({ concurrency }) => concurrency !== undefined))
-    const wanted = Math.min(count, takeMax)
-    const fiber = run(limits.take(worker, requests, wanted, leaseMs, judges()))
+    // What is asked for in the same moment shares a call.
+    if (asks.push({ name, ring, limits: requests, want: Math.min(count, takeMax) }) === 1)
+      queueMicrotask(send)
+  }
+
+  const send = () => {
+    const sent = asks
+    asks = []
+    if (closed) return
+    const fiber = run(limits.take(worker, sent, leaseMs, judges()))
     takes.add(fiber)
     fiber.addObserver((exit) => {
       takes.delete(fiber)
-      ring.asking = false
+      for (const { ring } of sent) ring.answered()
       if (Exit.isFailure(exit)) {
-        ring.rest(mono() + backoffMs, false)
+        for (const { ring } of sent) ring.rest(mono() + backoffMs, false)
         run(warn("permits could not be taken and are asked for again", Cause.squash(exit.cause)))
         if (!closed) onChange()
         return
       }
       const isOver = unanswered.well()
       if (isOver !== undefined) run(isOver)
-      const { permits, retryAfterMs } = exit.value
-      ring.granted(permits, wanted, mono() + keepMs)
-      if (retryAfterMs !== undefined) ring.rest(mono() + Math.min(retryAfterMs, restMaxMs), true)
+      for (const [at, { permits, retryAfterMs }] of exit.value.entries()) {
+        const { name, ring, want } = sent[at]!
+        ring.granted(permits, want, mono() + keepMs)
+        if (retryAfterMs !== undefined) ring.rest(mono() + Math.min(retryAfterMs, restMaxMs), true)
+        // It was answered before they were there again.
+        ask(name, ring, ring.reopens(mono()))
+      }
       if (closed) return
-      // It was answered before they were there again.
-      ask(name, ring, ring.reopens(mono()))
       setAlarm()
       onChange()
     })
@@ -255,7 +268,8 @@ export const openPermits = Effect.fnUntraced(function* (
       rings.of(name).runs -= 1
     },
     isOpen: (name) => !rings.of(name).rests(mono()) && limitsOf(name) !== undefined,
-    isAsking: () => rings.isAsking(),
+    isAsking: () => rings.isAsking,
+    idle: () => rings.idleCount,
     out: allOut
   }
 })

@@ -30,6 +30,7 @@ import { openFlights } from "./flights.ts"
 import { Handover } from "./handover.ts"
 import { Holdings } from "./holdings.ts"
 import { Lease } from "./lease.ts"
+import { worthOf } from "./permit-rings.ts"
 import { beatsPerLease, openPulse } from "./pulse.ts"
 import { openRuns } from "./runs.ts"
 import { releaseOf, saidAtOnce, type Settled, sayingsOf } from "./settled.ts"
@@ -291,8 +292,11 @@ export const openPuller = Effect.fnUntraced(function* (
     accept(reply.claimed)
     books.permits.turned(turn.permits)
     let limited = 0
-    for (const [ring, waiting] of reply.rings) {
-      books.permits.want(ring, Math.min(waiting, demand.free), Math.min(waiting, concurrency))
+    const idle = books.permits.idle()
+    const atOnce = worthOf(reply.rings, idle, demand.free)
+    const soon = worthOf(reply.rings, idle, concurrency)
+    for (const [at, [ring, waiting]] of reply.rings.entries()) {
+      books.permits.want(ring, atOnce[at]!, soon[at])
       if (books.permits.isOpen(ring)) limited += waiting
     }
     demand.limited(limited)

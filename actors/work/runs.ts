@@ -208,7 +208,7 @@ export const openRuns = Effect.fnUntraced(function* (
     const now = mono()
     const at = { worker, startedAt, finishedAt: redisNow(now), random: random.nextDoubleUnsafe() }
     const settlement = acted(run, settlementOf(run, ending, at))
-    settle(run, settlement, coolOf(run.limits, ending), now)
+    settle(run, settlement, coolOf(run.limits, ending, run.ring), now)
     go(run, cameOf(run, settlement))
   }
 

@@ -1,8 +1,10 @@
 /** What has finished and is to be said, and what is known of the run: decisions over plain values. */
 import type { Limit } from "../../runtime/handler.ts"
+import { limitIn } from "../../runtime/limit-name.ts"
 import type { Settlement, Turn } from "../../runtime/turn.ts"
 import type { Envelope } from "../../runtime/record.ts"
 import { type Entry, runOfEntry, submittedAt, ulidOfEntry } from "../../runtime/task.ts"
+import { namesIn } from "../dispatch/rings.ts"
 import type { Ending } from "./attempt.ts"
 import type { RunOutcome } from "./settlement.ts"
 
@@ -28,7 +30,7 @@ export interface Settled {
 }
 
 export interface Cool {
-  /** Of the limit. */
+  /** What the limit is counted as. */
   readonly name: string
   readonly forMs: number
 }
@@ -58,12 +60,24 @@ export const waitOf = (run: {
   return due === undefined ? undefined : Math.max(0, run.startedAt - due)
 }
 
-/** Which limits a `RetryAfter` means: the one it names, none, or all of its handler's. */
-export const coolOf = (limits: ReadonlyArray<Limit>, ending: Ending): ReadonlyArray<Cool> => {
+/**
+ * Which limits a `RetryAfter` means: the one it names, none, or all of its handler's. Of one that each has for themselves it means
+ * that of the run, whose ring says so.
+ */
+export const coolOf = (
+  limits: ReadonlyArray<Limit>,
+  ending: Ending,
+  ring: string | undefined
+): ReadonlyArray<Cool> => {
   const after = ending.kind === "failure" ? ending.failure.after : undefined
   if (after === undefined || after.cools === false || after.limit === false) return []
   const names = after.limit === undefined ? limits.map(({ name }) => name) : [after.limit]
-  return names.map((name) => ({ name, forMs: after.ms }))
+  const counted = ring === undefined ? [] : namesIn(ring)
+  const countedAs = (name: string) => {
+    const isShared = limits.every((limit) => limit.name !== name || limit.each === undefined)
+    return isShared ? name : (counted.find((one) => limitIn(one) === name) ?? name)
+  }
+  return names.map((name) => ({ name: countedAs(name), forMs: after.ms }))
 }
 
 /** How many settlements a turn says, of which a script stays under 5 ms, and how many characters of them: more would get no answer in time. */

@@ -3,7 +3,16 @@
  * order, what the script of the same name does in Redis.
  */
 import { Clock, Effect, Layer } from "effect"
-import { coolFor, type LimitRequest, Limits, type LimitState, placePollMs } from "../limits.ts"
+import {
+  coolFor,
+  type Granted,
+  type LimitRequest,
+  Limits,
+  type LimitState,
+  type PermitsAsk,
+  placePollMs
+} from "../limits.ts"
+import type { WorkerId } from "../turn.ts"
 import * as Waiting from "../line.ts"
 import { byLimit, correctedMs, endingsOf, lapsedMs, permitTail, wholeRequest } from "../permit.ts"
 import { add, giveBack, goneAt, live, room, roomAfter, used, type Window } from "../window.ts"
@@ -164,14 +173,13 @@ const make = Effect.sync(() => {
     return Math.max(1, ...waits)
   }
 
-  const take: Limits["Service"]["take"] = Effect.fnUntraced(function* (
-    worker,
-    requests,
-    want,
-    leaseMs,
-    judges = true
-  ) {
-    const now = yield* clock
+  const takeOne = (
+    worker: WorkerId,
+    { limits: requests, want }: PermitsAsk,
+    leaseMs: number,
+    judges: boolean,
+    now: number
+  ): Granted => {
     const limits = requests.map(wholeRequest)
     const standings = limits.map((request) => stand(request, now, judges))
     const count = Math.min(want, ...standings.map(({ room }) => room))
@@ -211,7 +219,10 @@ const make = Effect.sync(() => {
       retryAfterMs:
         count < want ? Math.max(...scarce.map((one) => waitOf(one, count, now, judges))) : undefined
     }
-  })
+  }
+
+  const take: Limits["Service"]["take"] = (worker, asks, leaseMs, judges = true) =>
+    Effect.map(clock, (now) => asks.map((ask) => takeOne(worker, ask, leaseMs, judges, now)))
 
   const settle: Limits["Service"]["settle"] = Effect.fnUntraced(function* (ends) {
     const now = yield* clock

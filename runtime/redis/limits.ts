@@ -4,41 +4,39 @@
  * This file alone knows the order of the scripts' arguments and the shapes of their replies.
  */
 import { Effect, Layer } from "effect"
-import { coolFor, Limits, limitsPartition, type LimitState, placePollMs } from "../limits.ts"
+import {
+  coolFor,
+  type LimitRequest,
+  Limits,
+  limitsPartition,
+  type LimitState,
+  placePollMs
+} from "../limits.ts"
 import { byLimit, correctedMs, endingsOf, permitWorker, wholeRequest } from "../permit.ts"
 import { during, Scripted } from "./scripted.ts"
 import type { ScriptName } from "./scripts.ts"
+
+/** A request, as the script that takes permits is given it. */
+const partsOf = (request: LimitRequest): ReadonlyArray<string | number> => {
+  const { concurrency = "", name, rate } = wholeRequest(request)
+  return [name, rate?.count ?? "", rate?.perMs ?? "", rate?.amount ?? "", concurrency]
+}
 
 const make = Effect.gen(function* () {
   const scripted = yield* Scripted
   const run = <A>(name: ScriptName, args: ReadonlyArray<string | number>) =>
     scripted.run<A>(name, limitsPartition, args)
 
-  const take: Limits["Service"]["take"] = Effect.fnUntraced(function* (
-    worker,
-    requests,
-    want,
-    leaseMs,
-    judges = true
-  ) {
-    const [wait, ...permits] = yield* run<[number, ...Array<string>]>("limit-take", [
+  const take: Limits["Service"]["take"] = Effect.fnUntraced(function* (worker, asks, leaseMs, judges = true) {
+    const replies = yield* run<ReadonlyArray<[number, ...Array<string>]>>("limit-take", [
       crypto.randomUUID(),
       permitWorker(worker),
-      want,
       leaseMs,
       placePollMs,
       judges ? 1 : 0,
-      ...requests
-        .map(wholeRequest)
-        .flatMap(({ concurrency = "", name, rate }) => [
-          name,
-          rate?.count ?? "",
-          rate?.perMs ?? "",
-          rate?.amount ?? "",
-          concurrency
-        ])
+      ...asks.flatMap(({ limits, want }) => [want, limits.length, ...limits.flatMap(partsOf)])
     ])
-    return { permits, retryAfterMs: wait < 0 ? undefined : wait }
+    return replies.map(([wait, ...permits]) => ({ permits, retryAfterMs: wait < 0 ? undefined : wait }))
   }, during("Limits.take"))
 
   const settle: Limits["Service"]["settle"] = Effect.fnUntraced(function* (ends) {

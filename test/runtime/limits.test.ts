@@ -188,15 +188,20 @@ const runOn = Effect.fnUntraced(function* (commands: ReadonlyArray<typeof Comman
       case "take": {
         const distinct = [...new Map(command.limits.map((one) => [one.name, one])).values()]
         const requests = distinct.map((one) => ({ ...one, name: named(one.name) }))
-        const { permits, retryAfterMs } = yield* limits.take(
+        const asks = [
+          { limits: requests, want: command.want },
+          { limits: requests.slice(-1), want: 1 }
+        ]
+        const replies = yield* limits.take(
           "w",
-          requests,
-          command.want,
+          asks,
           shortLeaseMs,
           "judges" in command ? command.judges : true
         )
-        granted.push(...permits)
-        seen.push({ permits: permits.map((permit) => permit.replace(/^\S+/, "")), retryAfterMs })
+        for (const { permits, retryAfterMs } of replies) {
+          granted.push(...permits)
+          seen.push({ permits: permits.map((permit) => permit.replace(/^\S+/, "")), retryAfterMs })
+        }
         break
       }
       case "settle": {

@@ -17,12 +17,12 @@ describe("the limits of a handler", () => {
     expect(
       limited(
         { key: "openai", rate: 60, per: "1 minute" },
-        { key: "gpu.a-1", concurrency: 2 },
+        { key: "gpu.a-1", concurrency: 2, each: "tenant" },
         { key: "tokens", rate: 90_000, per: 1_000, concurrency: 5, amount: tokens as never }
       )
     ).toEqual([
       { name: "openai", rate: { count: 60, perMs: 60_000 }, amount: 1 },
-      { name: "gpu.a-1", concurrency: 2, amount: 1 },
+      { name: "gpu.a-1", concurrency: 2, amount: 1, each: "tenant" },
       { name: "tokens", rate: { count: 90_000, perMs: 1_000 }, concurrency: 5, amount: tokens as never }
     ])
   })
@@ -39,6 +39,7 @@ describe("the limits of a handler", () => {
     [{ key: "a", rate: 1, per: "0 seconds" }, "per 0 seconds"],
     [{ key: "a", rate: 1, per: "32 days" }, "per 32 days"],
     [{ key: "a", concurrency: 0 }, "concurrency 0"],
+    [{ key: "a", concurrency: 1, each: "user" as never }, `each "user" is not "tenant", "key"`],
     [{ key: "a", concurrency: 1.5 }, "concurrency 1.5"],
     [{ key: "a", concurrency: 1, amount: -1 }, "amount -1"],
     [{ key: "a", rate: 5, per: 1, amount: 6 }, "amount 6 is more than the rate ever allows"]

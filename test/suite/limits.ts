@@ -11,7 +11,9 @@ export const leaseMs = 15_000
 export const take = (want: number, ...limits: ReadonlyArray<LimitRequest>) => takeAs("w", want, ...limits)
 
 export const takeAs = (worker: string, want: number, ...limits: ReadonlyArray<LimitRequest>) =>
-  Limits.use((service) => service.take(worker, limits, want, leaseMs))
+  Limits.use((service) =>
+    Effect.map(service.take(worker, [{ limits, want }], leaseMs), ([granted]) => granted!)
+  )
 
 export const settle = (...used: ReadonlyArray<Used>) => Limits.use((service) => service.settle(used))
 
@@ -216,10 +218,12 @@ export const limitsSuite = (name: string, limits: () => Layer.Layer<LimitsUnderT
       "leaves a place alone whose lease ran out where nobody judges, until its run renews it",
       function* () {
         const { permits } = yield* take(1, atOnce("db", 1))
-        const asked = Limits.use((limits) => limits.take("v", [atOnce("db", 1)], 1, leaseMs, false))
+        const asked = Limits.use((limits) =>
+          limits.take("v", [{ limits: [atOnce("db", 1)], want: 1 }], leaseMs, false)
+        )
         yield* advance(60 * leaseMs)
 
-        expect(yield* asked).toEqual({ permits: [], retryAfterMs: placePollMs })
+        expect(yield* asked).toEqual([{ permits: [], retryAfterMs: placePollMs }])
         yield* renew(permits)
 
         expect((yield* take(1, atOnce("db", 1))).permits).toHaveLength(0)
@@ -250,6 +254,32 @@ export const limitsSuite = (name: string, limits: () => Layer.Layer<LimitsUnderT
       yield* renew([forgotten!])
 
       expect((yield* stateOf("db")).running).toBe(2)
+    })
+  })
+
+  describe(`several asks of one call, in ${name}`, () => {
+    promise("are answered in their order, each after what those before it have taken", function* () {
+      const db = atOnce("db", 3)
+      const asks = [
+        { limits: [rated("api", 4), db], want: 2 },
+        { limits: [db], want: 2 },
+        { limits: [rated("api", 4)], want: 3 },
+        { limits: [rated("other", 1)], want: 1 }
+      ]
+
+      const granted = yield* Limits.use((service) => service.take("w", asks, leaseMs))
+
+      expect(granted.map(({ permits }) => permits.length)).toEqual([2, 1, 2, 1])
+      expect(granted.map(({ retryAfterMs }) => retryAfterMs === undefined)).toEqual([
+        true,
+        false,
+        false,
+        true
+      ])
+      const all = granted.flatMap(({ permits }) => permits)
+      expect(new Set(all.map((permit) => permit.split(" ")[0])).size).toBe(all.length)
+      yield* settle(...all.map((permit) => ({ permit, unused: true })))
+      expect([yield* stateOf("api"), yield* stateOf("db")]).toMatchObject([{ used: 0 }, { running: 0 }])
     })
   })
 

@@ -88,9 +88,9 @@ const anAgent = Effect.gen(function* () {
 const permits = Effect.gen(function* () {
   const limits = yield* Limits
   const rate = { count: 5, perMs: 60_000, amount: 1 }
-  yield* limits.take("w", [{ name: "openai", rate, concurrency: 2 }], 1, 60_000)
-  const taken = yield* limits.take("w", [{ name: "tokens", rate }], 1, 60_000)
-  yield* limits.settle(taken.permits.map((permit) => ({ permit, unused: true })))
+  yield* limits.take("w", [{ limits: [{ name: "openai", rate, concurrency: 2 }], want: 1 }], 60_000)
+  const taken = yield* limits.take("w", [{ limits: [{ name: "tokens", rate }], want: 1 }], 60_000)
+  yield* limits.settle(taken[0]!.permits.map((permit) => ({ permit, unused: true })))
 })
 
 const aSchedule = { id: "s", slot: undefined, notes: ["fired"], submits: [] }

@@ -1,11 +1,14 @@
 import { describe, expect } from "bun:test"
 import { Deferred, Duration, Effect, Exit, Layer, Logger, Result, Schedule } from "effect"
+import { z } from "zod"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
 import { defineAgent } from "../../../runtime/agent.ts"
 import { defineTask, RetryAfter } from "../../../runtime/handler.ts"
+import { Limits, type LimitState } from "../../../runtime/limits.ts"
 import { Operations } from "../../../runtime/operations.ts"
 import { Store } from "../../../runtime/store.ts"
 import { partitionOf } from "../../../runtime/task.ts"
+import { Tenant } from "../../../runtime/tenant.ts"
 import type { LimitOptions } from "../../../runtime/terms.ts"
 import { it } from "../../support/effect.ts"
 import { boxOf } from "../../support/promises.ts"
@@ -190,6 +193,85 @@ for (const [store, system] of [
 
         expect(starts.length).toBeLessThan(200)
       }).pipe(Effect.provide(system([flood, noted("free", [])], settings)))
+    })
+
+    it.live(
+      "waits for those who share its limit, and for no others, where each has it for themselves",
+      () => {
+        const running = new Map<string, number>()
+        const most = new Map<string, number>()
+        const others = Deferred.makeUnsafe<void>()
+        const ended = new Set<string>()
+        const own = defineTask({
+          name: "own",
+          limits: [
+            { key: "model", concurrency: 1, each: "tenant" },
+            { key: "account", concurrency: 2, each: ({ account }) => account }
+          ],
+          input: z.object({ account: z.string(), of: z.string(), holds: z.boolean() }),
+          run: async ({ account, of, holds }) => {
+            for (const name of [of, account]) {
+              running.set(name, (running.get(name) ?? 0) + 1)
+              most.set(name, Math.max(most.get(name) ?? 0, running.get(name)!))
+            }
+            // One of acme's runs until all of the others have ended.
+            if (holds) await Effect.runPromise(Deferred.await(others))
+            else await Bun.sleep(5)
+            for (const name of [of, account]) running.set(name, running.get(name)! - 1)
+            if (of !== "acme") ended.add(of)
+            if (ended.size === 3) Deferred.doneUnsafe(others, Exit.void)
+          }
+        })
+        return Effect.gen(function* () {
+          const { ask } = yield* Dispatcher
+          const asks = (of: string) =>
+            Effect.forEach(
+              [1, 2, 3, 4],
+              (n) =>
+                ask({ name: "own", input: { account: `a${n % 2}`, of, holds: of === "acme" && n === 1 } }),
+              { concurrency: "unbounded" }
+            ).pipe(Effect.provideService(Tenant, of))
+
+          const ends = yield* Effect.forEach(["acme", "b", "c", "default"], asks, {
+            concurrency: "unbounded"
+          })
+
+          expect(ends.flat().map(({ state }) => state)).toEqual(Array.from({ length: 16 }, () => "succeeded"))
+          expect(["acme", "b", "c", "default"].map((of) => most.get(of))).toEqual([1, 1, 1, 1])
+          expect(most.get("a0")).toBeLessThanOrEqual(2)
+          expect(most.get("a1")).toBeLessThanOrEqual(2)
+        }).pipe(Effect.provide(system([own])))
+      }
+    )
+
+    it.live("is set right, and paused, for those only who have its limit for themselves", () => {
+      const own = defineTask({
+        name: "own",
+        limits: [{ key: "tokens", rate: 100, per: "1 hour", amount: 90, each: "key" }],
+        input: z.object({ more: z.number().optional() }),
+        run: ({ more }, { spent }) => {
+          if (more !== undefined) spent("tokens", more)
+          else throw new RetryAfter("1 hour", { counted: false })
+        }
+      })
+      return Effect.gen(function* () {
+        const { ask, submit } = yield* Dispatcher
+        const { states } = yield* Limits
+        const of = (key: string) => Effect.map(states([`tokens@default/${key}`]), ([state]) => state!)
+        const until = (key: string, isSo: (state: LimitState) => boolean) =>
+          Effect.repeat(of(key), { until: isSo, schedule: Schedule.spaced("2 millis") })
+
+        yield* ask({ name: "own", key: "a", input: { more: 10 } })
+        yield* until("a", ({ used }) => used === 10)
+        // There is room again, for what is as large.
+        yield* ask({ name: "own", key: "a", input: { more: 20 } })
+        yield* until("a", ({ used }) => used === 30)
+        yield* submit({ name: "own", key: "b", input: {} })
+
+        yield* until("b", ({ coolsUntil }) => coolsUntil !== undefined)
+        expect(yield* of("a")).not.toHaveProperty("coolsUntil")
+        expect(yield* of("c")).toMatchObject({ used: 0 })
+      }).pipe(Effect.provide(system([own])))
     })
 
     it.live("that was told to come back later keeps only its own limit waiting", () => {

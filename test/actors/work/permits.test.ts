@@ -206,7 +206,7 @@ describe("places whose lease ran out", () => {
   promise("are left alone as long as nobody's lease is judged", function* () {
     let judging = false
     const permits = yield* opened(() => judging)
-    yield* Limits.use((limits) => limits.take("another", rings["db"]!, 2, leaseMs))
+    yield* Limits.use((limits) => limits.take("another", [{ limits: rings["db"]!, want: 2 }], leaseMs))
     yield* advance(leaseMs)
     yield* permits.got("db", 1)
     expect(permits.have()).toEqual([])

@@ -69,9 +69,22 @@ describe("a limit pauses", () => {
     const after = { ms: 5, counted: false }
     const all = limits.map(({ name }) => ({ name, forMs: 5 }))
 
-    expect(coolOf(limits, told({ ...after, limit: undefined }))).toEqual(all)
-    expect(coolOf(limits, told({ ...after, limit: "b" }))).toEqual(all.slice(1))
+    expect(coolOf(limits, told({ ...after, limit: undefined }), "a+b")).toEqual(all)
+    expect(coolOf(limits, told({ ...after, limit: "b" }), "a+b")).toEqual(all.slice(1))
     for (const ending of [told(undefined), unreadable, missing("gone", entry)])
-      expect(coolOf(limits, ending)).toEqual([])
+      expect(coolOf(limits, ending, "a+b")).toEqual([])
+  })
+
+  test("for those only who have it with the run, where each has it for themselves", () => {
+    const [shared, own] = limits
+    const both = [shared!, { ...own!, each: "tenant" } as const]
+    const later = { ms: 5, counted: false }
+
+    expect(coolOf(both, told({ ...later, limit: undefined }), "a+b@acme*3")).toEqual([
+      { name: "a", forMs: 5 },
+      { name: "b@acme", forMs: 5 }
+    ])
+    expect(coolOf(both, told({ ...later, limit: "b" }), "a+b@acme")).toEqual([{ name: "b@acme", forMs: 5 }])
+    expect(coolOf(both, told({ ...later, limit: "c" }), "a+b@acme")).toEqual([{ name: "c", forMs: 5 }])
   })
 })
