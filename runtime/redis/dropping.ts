@@ -1,8 +1,8 @@
 /** Drops a whole namespace: for a measurement that leaves nothing behind. Nobody may use it any more. */
 import { Effect } from "effect"
-import { Redis } from "ioredis"
 import { patternOf } from "../keys.ts"
-import { type RedisAddress, RedisUnusable, type ServerAddress } from "./address.ts"
+import type { RedisAddress, RedisUnusable, ServerAddress } from "./address.ts"
+import { briefly } from "./briefly.ts"
 import { answersOf } from "./pipeline.ts"
 import { primariesOf } from "./reach/open.ts"
 
@@ -11,37 +11,19 @@ const piece = 1_000
 
 /** Drops every key of a namespace on one server, and says how many there were. */
 const dropAt = (server: ServerAddress, namespace: string): Effect.Effect<number, RedisUnusable> =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => {
-      const client = new Redis({
-        ...server,
-        lazyConnect: true,
-        maxRetriesPerRequest: 0,
-        retryStrategy: () => null
-      })
-      client.on("error", () => {})
-      return client
-    }),
-    (client) =>
-      Effect.tryPromise({
-        try: async () => {
-          await client.connect()
-          let dropped = 0
-          let cursor = "0"
-          do {
-            const [next, keys] = await client.scan(cursor, "MATCH", patternOf(namespace), "COUNT", piece)
-            // One by one: those of a cluster need not lie in one slot.
-            const pipeline = client.pipeline()
-            for (const key of keys) pipeline.unlink(key)
-            for (const one of answersOf<number>(await pipeline.exec())) dropped += one
-            cursor = next
-          } while (cursor !== "0")
-          return dropped
-        },
-        catch: (error) => RedisUnusable.of(error, server)
-      }),
-    (client) => Effect.sync(() => client.disconnect())
-  )
+  briefly(server, async (client) => {
+    let dropped = 0
+    let cursor = "0"
+    do {
+      const [next, keys] = await client.scan(cursor, "MATCH", patternOf(namespace), "COUNT", piece)
+      // One by one: those of a cluster need not lie in one slot.
+      const pipeline = client.pipeline()
+      for (const key of keys) pipeline.unlink(key)
+      for (const one of answersOf<number>(await pipeline.exec())) dropped += one
+      cursor = next
+    } while (cursor !== "0")
+    return dropped
+  })
 
 /** Drops every key of a namespace, and says how many there were. */
 export const dropNamespace = Effect.fn("Redis.dropNamespace")(function* (

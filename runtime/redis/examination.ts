@@ -1,7 +1,9 @@
 /** What a Redis server says of itself, also one that we would refuse to use: for whoever looks for what is wrong. */
 import { Clock, Effect } from "effect"
-import { Redis } from "ioredis"
-import { RedisUnusable, type ServerAddress } from "./address.ts"
+import type { Redis } from "ioredis"
+import type { RedisUnusable, ServerAddress } from "./address.ts"
+import { briefly } from "./briefly.ts"
+import { infoFields } from "./info.ts"
 import { checkDatabase } from "./server.ts"
 
 /** How many round trips and script calls are timed. */
@@ -52,10 +54,9 @@ const timing = async (call: () => Promise<unknown>, now: () => number): Promise<
 }
 
 const ask = async (client: Redis, now: () => number): Promise<Examination> => {
-  await client.connect()
   await checkDatabase(client)
-  const info = await client.info()
-  const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? ""
+  const told = infoFields(await client.info())
+  const field = (name: string) => told(name) ?? ""
   // A managed Redis may not tell its configuration.
   const config = async (name: string) =>
     client.config("GET", name).then(
@@ -91,23 +92,9 @@ export const examine = (address: ServerAddress): Effect.Effect<Examination, Redi
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
     const now = () => Number(clock.currentTimeNanosUnsafe()) / 1e6
-    const open = Effect.sync(() => {
-      const client = new Redis({
-        ...address,
-        connectionName: "troupe-doctor",
-        lazyConnect: true,
-        connectTimeout: answerMaxMs,
-        commandTimeout: answerMaxMs,
-        maxRetriesPerRequest: 0,
-        retryStrategy: () => null
-      })
-      let reason: unknown
-      client.on("error", (error) => (reason = error))
-      return { client, failure: (error: unknown) => RedisUnusable.of(error, address, reason) }
+    return yield* briefly(address, (client) => ask(client, now), {
+      connectionName: "troupe-doctor",
+      connectTimeout: answerMaxMs,
+      commandTimeout: answerMaxMs
     })
-    return yield* Effect.acquireUseRelease(
-      open,
-      ({ client, failure }) => Effect.tryPromise({ try: () => ask(client, now), catch: failure }),
-      ({ client }) => Effect.sync(() => client.disconnect())
-    )
   })

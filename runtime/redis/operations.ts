@@ -19,6 +19,7 @@ import { Store } from "../store.ts"
 import { type Partition, partitionOfId, submittedAt } from "../task.ts"
 import { walk } from "../walk.ts"
 import { answersOf } from "./pipeline.ts"
+import { infoFields } from "./info.ts"
 import { during, Scripted } from "./scripted.ts"
 import { makeReader } from "./shelves.ts"
 
@@ -51,7 +52,7 @@ const boundsOf = ({ concurrency, keepBytes, keepMs, maxAgeMs, maxDepth, maxKeyDe
 ]
 
 const memoryOf = (info: string): StoreMemory => {
-  const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, "m").exec(info)?.[1]
+  const field = infoFields(info)
   return {
     used: Number(field("used_memory") ?? 0),
     max: Number(field("maxmemory") ?? 0),

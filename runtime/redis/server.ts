@@ -1,6 +1,7 @@
 /** What a Redis server must be before we trust it with tasks: new enough, not evicting, and not a replica. */
 import type { Redis } from "ioredis"
 import { RedisUnusable, type ServerAddress, shown } from "./address.ts"
+import { infoFields } from "./info.ts"
 
 /** Redis 7.0 brought sharded pub/sub and scripts that may run when memory is full. */
 const majorMin = 7
@@ -21,9 +22,8 @@ export const checkDatabase = async (client: Redis): Promise<void> => {
 export const checkServer = async (client: Redis, address: ServerAddress): Promise<void> => {
   await checkDatabase(client)
   const where = shown(address)
-  const info = await client.info()
-  const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? ""
-  const version = field("redis_version")
+  const field = infoFields(await client.info())
+  const version = field("redis_version") ?? ""
   if (Number.parseInt(version) < majorMin) {
     throw new RedisUnusable({
       problem: "too-old",
@@ -31,8 +31,8 @@ export const checkServer = async (client: Redis, address: ServerAddress): Promis
       detail: `it is ${version}; use ${majorMin}.0 or newer, or Valkey`
     })
   }
-  const policy = field("maxmemory_policy")
-  if (policy !== "" && policy !== "noeviction") {
+  const policy = field("maxmemory_policy") ?? "noeviction"
+  if (policy !== "noeviction") {
     throw new RedisUnusable({
       problem: "evicts",
       where,
@@ -46,7 +46,7 @@ export const checkServer = async (client: Redis, address: ServerAddress): Promis
 
 /** Rejects where a server that is to have all partitions is one node of a cluster, and so has some of them only. */
 export const checkAlone = async (client: Redis, where: string): Promise<void> => {
-  if (!/^cluster_enabled:1\r?$/m.test(await client.info("cluster"))) return
+  if (infoFields(await client.info("cluster"))("cluster_enabled") !== "1") return
   throw new RedisUnusable({
     problem: "cluster",
     where,

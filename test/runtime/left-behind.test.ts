@@ -6,9 +6,8 @@ import { limitsPartition } from "../../runtime/limits.ts"
 import { Operations } from "../../runtime/operations.ts"
 import { queuesPartition } from "../../runtime/queue-names.ts"
 import * as RedisStore from "../../runtime/redis/stores.ts"
-import { Store } from "../../runtime/store.ts"
 import { it } from "../support/effect.ts"
-import { everything, theEnd } from "../support/everything.ts"
+import { everything, swept, theEnd } from "../support/everything.ts"
 import { redisUrl } from "../support/redis.ts"
 import { settingsFor } from "../support/server.ts"
 import { aClient, partition, redisTimeOf } from "../support/stores.ts"
@@ -37,9 +36,7 @@ describe("a namespace in which there was one of everything", () => {
         expect(yield* keys).not.toEqual([])
 
         yield* time.advance("3 hours")
-        const store = yield* Store
-        const { remembered } = yield* store.sweep(partition, 100)
-        for (const one of remembered) yield* store.forget(partition, one)
+        yield* swept
         expect(yield* Operations.use((operations) => operations.partitions)).toEqual([])
 
         yield* time.advance("366 days")

@@ -10,7 +10,7 @@ import * as RedisStore from "../../runtime/redis/stores.ts"
 import { bellWaitMaxMs, Store } from "../../runtime/store.ts"
 import { cluster, clusterSettings, keysIn, timeOf } from "../support/cluster-stores.ts"
 import { it } from "../support/effect.ts"
-import { everything, theEnd } from "../support/everything.ts"
+import { everything, swept, theEnd } from "../support/everything.ts"
 import { aNamespace } from "../support/redis.ts"
 import { aCluster, type Cluster, type ClusterOptions } from "../support/redis-cluster.ts"
 import { hears, insist, obeys } from "../support/listening.ts"
@@ -347,7 +347,7 @@ describe("a system on a cluster", () => {
         expect(yield* keys).not.toEqual([])
 
         yield* time.advance("3 hours")
-        yield* Store.use((store) => store.sweep(partition, 100))
+        yield* swept
         expect(yield* Operations.use((operations) => operations.partitions)).toEqual([])
 
         yield* time.advance("366 days")

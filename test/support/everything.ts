@@ -181,3 +181,10 @@ export const theEnd = Effect.gen(function* () {
   yield* store.leave(partition, "v")
   yield* (yield* store.bell(partition)).wait(1)
 })
+
+/** Drops what is past its retention, as a janitor does once all parents have ended. */
+export const swept = Effect.gen(function* () {
+  const store = yield* Store
+  const { remembered } = yield* store.sweep(partition, 100)
+  for (const one of remembered) yield* store.forget(partition, one)
+})

@@ -1,7 +1,8 @@
 /** Asks servers that know the same, over connections of their own: one after the other until one answers, or most at once. */
 import { Effect, Latch, Random } from "effect"
-import { Redis } from "ioredis"
+import type { Redis } from "ioredis"
 import { type Listener, RedisUnusable, type ServerAddress } from "../address.ts"
+import { briefly } from "../briefly.ts"
 
 /** How long one of them may take to answer, in milliseconds. */
 const answerMaxMs = 1_000
@@ -9,34 +10,17 @@ const answerMaxMs = 1_000
 type Ask<A> = (client: Redis) => Promise<A>
 
 const askThis = <A>(server: ServerAddress, ask: Ask<A>): Effect.Effect<A, RedisUnusable> =>
-  Effect.suspend(() => {
-    const client = new Redis({
-      ...server,
-      connectionName: "troupe-asks",
-      lazyConnect: true,
-      connectTimeout: answerMaxMs,
-      // Sentinels and nodes that wait for others answer nothing else.
-      enableReadyCheck: false,
-      maxRetriesPerRequest: 0,
-      retryStrategy: () => null
+  briefly(server, ask, {
+    connectionName: "troupe-asks",
+    connectTimeout: answerMaxMs,
+    // Sentinels and nodes that wait for others answer nothing else.
+    enableReadyCheck: false
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: answerMaxMs,
+      orElse: () => Effect.fail(RedisUnusable.of(new Error("no answer"), server))
     })
-    // A listener keeps ioredis from printing; what went wrong is told by the rejected commands.
-    let reason: unknown
-    client.on("error", (error) => (reason = error))
-    return Effect.tryPromise({
-      try: async () => {
-        await client.connect()
-        return await ask(client)
-      },
-      catch: (error) => RedisUnusable.of(error, server, reason)
-    }).pipe(
-      Effect.timeoutOrElse({
-        duration: answerMaxMs,
-        orElse: () => Effect.fail(RedisUnusable.of(new Error("no answer"), server))
-      }),
-      Effect.ensuring(Effect.sync(() => client.disconnect()))
-    )
-  })
+  )
 
 /**
  * What the first of them says that answers, and does not say `undefined`; they are asked in any order, one after the other.
