@@ -29,14 +29,20 @@ const someRemember = Effect.fnUntraced(function* (parents: ReadonlyArray<TaskId>
   return false
 })
 
-/** Sweeps a piece, and says how much was dropped, and how much was looked at. */
-const sweep = Effect.fnUntraced(function* (partition: Partition) {
+/** Drops all of a partition that is past its retention and remembered by nobody, and says how much that was. */
+export const sweep = Effect.fn("Janitor.sweep")(function* (partition: Partition) {
   const store = yield* Store
-  const { dropped, remembered } = yield* store.sweep(partition, limit)
-  let released = 0
-  for (const one of remembered)
-    if (!(yield* someRemember(one.parents)) && (yield* store.forget(partition, one))) released += 1
-  return { dropped: dropped + released, looked: dropped + remembered.length }
+  let all = 0
+  let isFull = true
+  // A full piece means that more waits; go on until one is not full.
+  while (isFull) {
+    const { dropped, remembered } = yield* store.sweep(partition, limit)
+    all += dropped
+    for (const one of remembered)
+      if (!(yield* someRemember(one.parents)) && (yield* store.forget(partition, one))) all += 1
+    isFull = dropped + remembered.length >= limit
+  }
+  return all
 })
 
 /** Sweeps every queue that this process serves, and says how much was dropped. */
@@ -50,15 +56,8 @@ export const pass = Effect.fn("Janitor.pass")(function* () {
     Effect.fnUntraced(function* ({ queue }) {
       const partition = partitionOf(queue)
       yield* operations.note(partition)
-      let all = 0
-      let isFull = true
-      // A full piece means that more waits; go on until one is not full.
-      while (isFull) {
-        const { dropped, looked } = yield* sweep(partition)
-        all += dropped
-        isFull = looked >= limit
-      }
-      return all + (yield* operations.trim(partition, bounds))
+      const swept = yield* sweep(partition)
+      return swept + (yield* operations.trim(partition, bounds))
     })
   )
   return dropped.reduce((sum, count) => sum + count, 0)

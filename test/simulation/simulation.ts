@@ -7,11 +7,13 @@
  * lease and two seconds, and end all of it.
  */
 import { Context, Duration, Effect, type Exit, Layer } from "effect"
+import * as Janitor from "../../actors/janitor.ts"
 import { Agents } from "../../runtime/agents.ts"
 import { Settings } from "../../runtime/config.ts"
 import { agentBoxKey } from "../../runtime/mailbox.ts"
 import { Operations } from "../../runtime/operations.ts"
 import { Schedules } from "../../runtime/schedules.ts"
+import { Steps } from "../../runtime/steps.ts"
 import { Store } from "../../runtime/store.ts"
 import { violationsIn } from "../support/history-check.ts"
 import type { HistoryEvent, Violation } from "../support/history.ts"
@@ -333,9 +335,10 @@ const resumed = ({ heaps, of }: Stored) =>
 
 /** What the janitor does. */
 const swept = (stored: Stored) =>
-  Effect.forEach(Object.keys(queues), (queue) => stored.of(Store).sweep(partitionOf(queue), 1_000_000), {
-    discard: true
-  })
+  Effect.forEach(Object.keys(queues), (queue) => Janitor.sweep(partitionOf(queue)), { discard: true }).pipe(
+    Effect.provideService(Store, stored.of(Store)),
+    Effect.provideService(Steps, stored.of(Steps))
+  )
 
 /** Undoes what a client that has died left as it was: a schedule would go on, and a queue stand still, for ever. */
 const undone = (stored: Stored) =>
