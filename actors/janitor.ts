@@ -33,14 +33,18 @@ const someRemember = Effect.fnUntraced(function* (parents: ReadonlyArray<TaskId>
 export const sweep = Effect.fn("Janitor.sweep")(function* (partition: Partition) {
   const store = yield* Store
   let all = 0
-  let isFull = true
-  // A full piece means that more waits; go on until one is not full.
-  while (isFull) {
+  let goesOn = true
+  while (goesOn) {
     const { dropped, remembered } = yield* store.sweep(partition, limit)
     all += dropped
-    for (const one of remembered)
-      if (!(yield* someRemember(one.parents)) && (yield* store.forget(partition, one))) all += 1
-    isFull = dropped + remembered.length >= limit
+    // A full piece means that more waits.
+    goesOn = dropped + remembered.length >= limit
+    for (const one of remembered) {
+      if (yield* someRemember(one.parents)) continue
+      if (yield* store.forget(partition, one)) all += 1
+      // Other parents are left, which are told of now.
+      else goesOn = true
+    }
   }
   return all
 })

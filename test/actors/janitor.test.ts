@@ -77,6 +77,26 @@ describe("the janitor", () => {
     }).pipe(Effect.provide(Layer.merge(Memory.layer, worker).pipe(Layer.provideMerge(memorySettings({})))))
   )
 
+  it.effect("asks on in one go where a segment has more parents than are told of at once", () =>
+    Effect.gen(function* () {
+      const children = Array.from({ length: 250 }, (_, at) =>
+        aTask({ ulid: ulidAt(0, at + 1), parent: idIn(elsewhere, ulidAt(1, at + 1)) })
+      )
+      yield* submit(...children)
+      yield* turn("w", { settled: (yield* claim("w", 250)).map((entry) => end(entry)) })
+      const store = yield* Store
+      const { remembered } = yield* Effect.andThen(TestClock.adjust("3 days"), store.sweep(partition, 1))
+      expect(remembered[0]!.parents).toHaveLength(100)
+      yield* TestClock.adjust("1 hour")
+
+      expect(yield* Janitor.pass()).toBe(1)
+
+      expect(yield* found(children[0]!.ulid)).toBeUndefined()
+    }).pipe(
+      Effect.provide(Layer.merge(Memory.layer, worker).pipe(Layer.provideMerge(memorySettings({}))))
+    )
+  )
+
   it.effect("sweeps at its start and every ten seconds or so, also after a pass that failed", () =>
     Effect.gen(function* () {
       let passes = 0
