@@ -17,30 +17,6 @@ const claimsMax = 1_000
  */
 const streakMaxMs = 1_000
 
-/** How many permits of one ring are worth their calls, where many rings have work. */
-const pieceOfRing = 8
-
-/**
- * How many permits each of some rings is worth, by what waits in it, where so many are idle. Of one or two as many as there are places for, since the
- * limits may have none for the other. Of more a piece of the first ones, together about twice as many as there are places: what is not
- * claimed is given back, and who gets nothing is named again soon. One in any case, since what is idle may be for rings whose work
- * others have taken.
- */
-export const worthOf = (
-  rings: ReadonlyArray<readonly [ring: string, waiting: number]>,
-  idle: number,
-  places: number
-): ReadonlyArray<number> => {
-  if (rings.length <= 2) return rings.map(([, waiting]) => Math.min(waiting, places))
-  let left = Math.max(2 * places - idle, Math.min(places, 1))
-  const piece = Math.max(pieceOfRing, Math.ceil(left / rings.length))
-  return rings.map(([, waiting]) => {
-    const worth = Math.min(waiting, piece, left)
-    left -= worth
-    return worth
-  })
-}
-
 interface Held {
   readonly permit: string
   /** When it is given back, if nothing was claimed for it by then. */
@@ -93,19 +69,19 @@ export class Ring {
   }
 
   isForgotten(now: number): boolean {
-    return this.#atHand.length + this.#riding.length + this.runs === 0 && !this.#isAsking && !this.rests(now)
+    return this.has + this.runs === 0 && !this.#isAsking && !this.rests(now)
   }
 
-  /** How many to ask for where it has so much work now, and `soon` when what runs has ended; `undefined` while it rests. */
-  wants(count: number, soon: number, now: number): number | undefined {
-    if (this.rests(now)) {
-      // The turn that was to defer it may have got lost.
-      if (this.#refused) this.#totals.toDefer.add(this)
-      return undefined
-    }
+  /** It is named while it rests: the turn that was to defer it may have got lost. */
+  named(): void {
+    if (this.#refused) this.#totals.toDefer.add(this)
+  }
+
+  /** How many to ask for where so many should be there for what runs now, and `soon` for when what runs has ended. */
+  wants(count: number, soon: number, now: number): number {
     this.#streakSinceMono = now
     this.#isHungry = false
-    return (this.hasPlaces ? count : soon) - this.#atHand.length - this.#riding.length
+    return (this.hasPlaces ? count : soon) - this.has
   }
 
   asked(hasPlaces: boolean): void {
@@ -175,6 +151,11 @@ export class Ring {
   /** When the first at hand was kept long enough: the oldest lies first. */
   get nextOldMono(): number {
     return this.#atHand[0]?.untilMono ?? Infinity
+  }
+
+  /** How many are at hand, or ride. */
+  get has(): number {
+    return this.#atHand.length + this.#riding.length
   }
 
   /** Those of no run. */

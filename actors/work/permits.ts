@@ -14,6 +14,7 @@ import { Complaints } from "../../runtime/telemetry/complaints.ts"
 import type { WorkerId } from "../../runtime/turn.ts"
 import { upkeepPause } from "../../runtime/upkeep.ts"
 import { type Ring, Rings } from "./permit-rings.ts"
+import { worthOf } from "./permit-worth.ts"
 
 /** How many permits are taken, and how many are ended, by one call. */
 const takeMax = 250
@@ -36,11 +37,15 @@ const closeMax = "1 second"
 
 export interface Permits {
   /**
-   * A ring has so much work that could run here now, and `soon` when what runs has ended: permits for it are worth asking
-   * for. Those that take up no place are taken ahead, so that the turn which says what has ended can claim as well. One that
-   * rests is left alone.
+   * Rings have work, of which so much could run here now: permits are worth asking for. Those that take up no place are taken
+   * ahead for all places, so that the turn which says what has ended can claim as well. One that rests, or whose limits are not
+   * known here, is left alone. Gives how much waits in the others.
    */
-  readonly want: (ring: string, count: number, soon?: number) => void
+  readonly want: (
+    rings: ReadonlyArray<readonly [ring: string, waiting: number]>,
+    free: number,
+    places: number
+  ) => number
   /**
    * The permits at hand, for the next turn, those of the ring first that was longest without. They ride until `turned` is told the
    * same.
@@ -54,12 +59,8 @@ export interface Permits {
   readonly turned: (ridden: ReadonlyArray<readonly [ring: string, count: number]>) => void
   /** A run has ended. */
   readonly ended: (used: Used) => void
-  /** Whether permits for a ring may be asked for: its limits are known here, and it does not rest. */
-  readonly isOpen: (ring: string) => boolean
   /** Whether some were asked for, and the answer is not here. */
   readonly isAsking: () => boolean
-  /** How many are at hand, or ride. */
-  readonly idle: () => number
   /** All that are out in our name. */
   readonly out: () => ReadonlyArray<string>
 }
@@ -244,9 +245,20 @@ export const openPermits = Effect.fnUntraced(function* (
   )
 
   return {
-    want: (name, count, soon = count) => {
-      const ring = rings.of(name)
-      ask(name, ring, ring.wants(count, soon, mono()))
+    want: (named, free, places) => {
+      const now = mono()
+      const open = named.flatMap(([name, waiting]) => {
+        const ring = rings.of(name)
+        if (!ring.rests(now))
+          return limitsOf(name) === undefined ? [] : [{ name, ring, waiting, has: ring.has }]
+        ring.named()
+        return []
+      })
+      const atOnce = worthOf(open, rings.idleCount, free)
+      const soon = worthOf(open, rings.idleCount, places)
+      for (const [at, { name, ring }] of open.entries())
+        ask(name, ring, ring.wants(atOnce[at]!, soon[at]!, now))
+      return open.reduce((sum, { waiting }) => sum + waiting, 0)
     },
     have: rings.have,
     deferred: () => rings.deferred(mono()),
@@ -267,9 +279,7 @@ export const openPermits = Effect.fnUntraced(function* (
       rings.running.delete(used.permit)
       rings.of(name).runs -= 1
     },
-    isOpen: (name) => !rings.of(name).rests(mono()) && limitsOf(name) !== undefined,
     isAsking: () => rings.isAsking,
-    idle: () => rings.idleCount,
     out: allOut
   }
 })

@@ -30,7 +30,6 @@ import { openFlights } from "./flights.ts"
 import { Handover } from "./handover.ts"
 import { Holdings } from "./holdings.ts"
 import { Lease } from "./lease.ts"
-import { worthOf } from "./permit-rings.ts"
 import { beatsPerLease, openPulse } from "./pulse.ts"
 import { openRuns } from "./runs.ts"
 import { releaseOf, saidAtOnce, type Settled, sayingsOf } from "./settled.ts"
@@ -291,15 +290,7 @@ export const openPuller = Effect.fnUntraced(function* (
     if (reply.lost.length > 0) refuse(turn, new Set(reply.lost))
     accept(reply.claimed)
     books.permits.turned(turn.permits)
-    let limited = 0
-    const idle = books.permits.idle()
-    const atOnce = worthOf(reply.rings, idle, demand.free)
-    const soon = worthOf(reply.rings, idle, concurrency)
-    for (const [at, [ring, waiting]] of reply.rings.entries()) {
-      books.permits.want(ring, atOnce[at]!, soon[at])
-      if (books.permits.isOpen(ring)) limited += waiting
-    }
-    demand.limited(limited)
+    demand.limited(books.permits.want(reply.rings, demand.free, concurrency))
     if (!books.permits.isAsking()) demand.keptEnough()
     for (const entry of reply.lost) holdings.stop(entry, "lost")
     if (reply.outbox) carry()

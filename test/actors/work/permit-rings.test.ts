@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { Ring, Rings, worthOf } from "../../../actors/work/permit-rings.ts"
+import { Ring, Rings } from "../../../actors/work/permit-rings.ts"
 
 /** A ring with so many permits at hand, of so many that were wanted; they take up places unless it is said otherwise. */
 const ringWith = (rings: Rings, name: string, permits: number, wanted = permits, hasPlaces = true) => {
@@ -56,25 +56,6 @@ describe("the permits of rings", () => {
   })
 })
 
-describe("what rings are worth", () => {
-  const rings = (...waiting: ReadonlyArray<number>) => waiting.map((count, at) => [`r${at}`, count] as const)
-
-  test("is all places for each of two, since the limits may have none for the other", () => {
-    expect(worthOf(rings(100, 5), 50, 32)).toEqual([32, 5])
-  })
-
-  test("is a piece of the first ones where they are many, twice as many as there are places", () => {
-    expect(worthOf(rings(...Array<number>(10).fill(100)), 0, 32)).toEqual([8, 8, 8, 8, 8, 8, 8, 8, 0, 0])
-    expect(worthOf(rings(100, 3, 100, 100), 40, 32)).toEqual([8, 3, 8, 5])
-    expect(worthOf(rings(100, 100, 100), 0, 100)).toEqual([67, 67, 66])
-  })
-
-  test("is one at least, though what is idle is enough, and nothing where there is no place", () => {
-    expect(worthOf(rings(5, 5, 5), 500, 32)).toEqual([1, 0, 0])
-    expect(worthOf(rings(5, 5, 5), 0, 0)).toEqual([0, 0, 0])
-  })
-})
-
 describe("a ring", () => {
   test("wants what it has not got yet; what takes up no place also for what runs next", () => {
     const rings = new Rings()
@@ -91,7 +72,7 @@ describe("a ring", () => {
     ring.rest(500, true)
     expect([ring.defer(100), ring.defer(100)]).toEqual([400, undefined])
 
-    expect(ring.wants(1, 1, 200)).toBeUndefined()
+    ring.named()
 
     expect(ring.defer(200)).toBe(300)
     expect(ring.wants(1, 1, 500)).toBe(1)
@@ -102,7 +83,7 @@ describe("a ring", () => {
     ring.rest(500, false)
 
     expect(ring.defer(499)).toBeUndefined()
-    expect(ring.wants(1, 1, 499)).toBeUndefined()
+    ring.named()
     expect(ring.defer(499)).toBeUndefined()
   })
 

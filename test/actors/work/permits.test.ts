@@ -116,7 +116,7 @@ const opened = Effect.fnUntraced(function* (judges: () => boolean) {
   const got: Opened["got"] = (ring, count) =>
     Effect.suspend(() => {
       const before = changes
-      permits.want(ring, count)
+      permits.want([[ring, count]], count, count)
       return until(Effect.sync(() => changes > before))
     })
   const turn: Opened["turn"] = (ring = "", claims = 0) => {
@@ -312,7 +312,7 @@ describe("a ring whose limits have nothing left", () => {
     const [[, afterMs] = []] = permits.deferred()
     permits.turn("brief", 3)
     yield* advance(4_000)
-    permits.want("brief", 9)
+    permits.want([["brief", 9]], 9, 9)
     expect(calls["take"]).toBe(1)
     expect(permits.deferred()).toEqual([["brief", afterMs! - 4_000]])
 
@@ -324,7 +324,7 @@ describe("a ring whose limits have nothing left", () => {
 
   promise("is not asked for, nor deferred, where its limits are unknown", function* () {
     const permits = yield* open
-    permits.want("elsewhere", 3)
+    permits.want([["elsewhere", 3]], 3, 3)
     yield* advance(1)
 
     expect((yield* Line).calls).toEqual({})
@@ -405,12 +405,12 @@ describe("a call without an answer", () => {
     const permits = yield* open
     const { broken, calls } = yield* Line
     broken.add("take")
-    permits.want("db", 2)
+    permits.want([["db", 2]], 2, 2)
     yield* stands("db", { running: 2 })
     yield* advance(100)
     broken.delete("take")
     expect(permits.deferred()).toEqual([])
-    permits.want("db", 2)
+    permits.want([["db", 2]], 2, 2)
     expect(calls["take"]).toBe(1)
     expect(permits.deferred()).toEqual([])
     yield* advance(leaseMs - 100)
