@@ -67,7 +67,7 @@ export const families = {
   ),
   troupe_queue_oldest_seconds: gauge(
     "cluster",
-    "For how long the oldest waiting task has been there; 0 when none waits.",
+    "How long ago the oldest waiting task was submitted, whenever it was due; 0 when none waits.",
     "queue"
   ),
   troupe_queue_running: gauge("cluster", "Tasks that are held by workers.", "queue"),

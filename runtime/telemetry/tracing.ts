@@ -21,11 +21,11 @@ import {
   Result,
   Tracer
 } from "effect"
-import { FetchHttpClient } from "effect/http"
 import { OtlpSerialization, OtlpTracer } from "effect/observability"
 import manifest from "../../package.json" with { type: "json" }
 import { type Environment, SettingsError } from "../config.ts"
 import { type Sampler, samplerOf } from "./sampler.ts"
+import * as Sending from "./sending.ts"
 import { type Carried, readTraceparent, type TraceContext, writeTraceparent } from "./trace-context.ts"
 
 export type Attributes = Readonly<Record<string, string | number | boolean | undefined>>
@@ -209,7 +209,7 @@ export const layer = (environment: Environment = process.env): Layer.Layer<never
         })
         const exporter = OtlpTracer.layerFromConfig({ resource: { serviceVersion: manifest.version } }).pipe(
           Layer.provide(serialization),
-          Layer.provide(FetchHttpClient.layer),
+          Layer.provide(Sending.layer(environment)),
           Layer.provide(ConfigProvider.layer(variables))
         )
         return Layer.effect(

@@ -85,9 +85,7 @@ describe("an alert or a panel", () => {
     for (const { metric } of readQuery(query).asked) {
       if (metric === "up" || familyOf(metric)!.of === "process") continue
       // Every API process tells the same: the innermost join of such figures is a `max`.
-      const inner = new RegExp(
-        `max(?: by \\([^)]*\\))? \\(?(?:(?:rate|increase|delta)\\()?${metric}|max\\((?:rate\\()?${metric}`
-      )
+      const inner = new RegExp(`max(?: by \\([^)]*\\) )?\\((?:(?:rate|increase|delta)\\()?${metric}`)
       const compact = query.replaceAll(/\s+/g, " ").replaceAll(/\(\s/g, "(")
       expect(compact).toMatch(inner)
     }

@@ -133,3 +133,19 @@ export const aCaller = Effect.fnUntraced(function* (call: Call) {
     closed: until(() => closed)
   }
 })
+
+/** What a server answers to a request as it is written here, on a connection that is then closed. */
+export const answerTo = (port: number, request: string) =>
+  Effect.callback<string>((resume) => {
+    let text = ""
+    const socket = Bun.connect({
+      hostname: "127.0.0.1",
+      port,
+      socket: {
+        open: (socket) => void socket.write(request),
+        data: (_, data) => void (text += data.toString()),
+        close: () => resume(Effect.succeed(text))
+      }
+    })
+    return Effect.promise(async () => (await socket).terminate())
+  })
