@@ -20,7 +20,7 @@ const momentMax = Duration.seconds(5)
 /** The phases of an API alone. */
 const apiPhases = ({ grace }: Limits) =>
   ({
-    /** It is not ready and refuses new tasks; all else it still answers, while others hear of it. */
+    /** It says that it is not ready, and serves as before, while others hear of it. */
     "stop admitting": { timeout: Duration.sum(grace, Duration.seconds(1)), patient: true },
     /** Streams end, who waits for a result is answered, requests finish: in a hurry, those that can at once. */
     "close the API": { dependsOn: ["stop admitting"], timeout: "5 seconds" }

@@ -264,8 +264,8 @@ export interface SettingsShape {
   readonly drain: Duration.Duration
 
   /**
-   * `TROUPE_GRACE`, default 1 second. How long a stopping API says that it is not ready, refuses new tasks and answers all
-   * else, before it closes. Longer than whoever sends requests takes to see that it is not ready.
+   * `TROUPE_GRACE`, default 1 second. How long a stopping API says that it is not ready, and serves as before, before it
+   * closes. Longer than whoever sends requests takes to see that it is not ready.
    */
   readonly grace: Duration.Duration
 

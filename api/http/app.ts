@@ -5,6 +5,7 @@ import { Context, type Duration, Effect } from "effect"
 import { Hono, type MiddlewareHandler } from "hono"
 import { methodNotAllowed } from "hono/method-not-allowed"
 import { requestId, type RequestIdVariables } from "hono/request-id"
+import { getPath } from "hono/utils/url"
 import { fileBytesMax } from "../../runtime/files.ts"
 import { guarding } from "./auth.ts"
 import { type AccessLog, accessLog } from "./access-log.ts"
@@ -90,7 +91,14 @@ const withoutBody: MiddlewareHandler = async (c, next) => {
 const unlessAway =
   (drain: Drain): MiddlewareHandler =>
   async (c, next) =>
-    drain.begun ? toResponse(new GoingAway()) : next()
+    drain.closed ? toResponse(new GoingAway()) : next()
+
+/**
+ * The path of a request. Bun gives one that names no host, as a balancer's check in HTTP/1.0 does, or none that can be a name, its
+ * path alone for an address; Hono would take the beginning of that for the host, and answer what stands behind it.
+ */
+const pathOf = (request: Request): string =>
+  getPath(request.url.startsWith("/") ? new Request(`http://localhost${request.url}`) : request)
 
 /** Hono puts the id on what its context answers; a problem is a response of its own. */
 const withRequestId: MiddlewareHandler<{ Variables: RequestIdVariables }> = async (c, next) => {
@@ -103,7 +111,7 @@ export const createApp = (context: Context.Context<ApiServices>, options: AppOpt
   const paced = options.pace === undefined ? context : Context.add(context, Pace, options.pace)
   const respond = respondIn(paced)
   const log = Effect.runForkWith(context)
-  const app = new Hono<{ Bindings: Bindings; Variables: Variables }>()
+  const app = new Hono<{ Bindings: Bindings; Variables: Variables }>({ getPath: pathOf })
 
   app.use(measured)
   app.use(requestId())

@@ -61,7 +61,7 @@ const refused = (detail: string) => problemResponse(generalProblem(general.origi
 /** Refuses what a page of a strange origin makes a browser send without asking. */
 export const againstForgery = (origins: Origins): MiddlewareHandler => {
   const check = csrf({
-    origin: (origin, c) => origins.includes(origin) || origin === new URL(c.req.url).origin
+    origin: (origin, c) => origins.includes(origin) || origin === URL.parse(c.req.url)?.origin
   })
   return async (c, next) => {
     const origin = c.req.header("origin")

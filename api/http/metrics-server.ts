@@ -14,7 +14,8 @@ import { cannotListen } from "./server.ts"
 const answer = (process: string, request: Request): Response => {
   if (request.method !== "GET" && request.method !== "HEAD")
     return new Response(null, { status: 405, headers: { allow: "GET, HEAD" } })
-  switch (new URL(request.url).pathname) {
+  // Of a request that names no host, as a check in HTTP/1.0, it is a path.
+  switch (URL.parse(request.url, "http://localhost")?.pathname ?? "") {
     case "/metrics":
       return new Response(exposition(ofProcess(process, ownSeries())), {
         headers: { "content-type": expositionType }

@@ -2,8 +2,9 @@
  * The API on a port, for as long as the scope is open.
  *
  * While there never was a key that says who may do what, it listens where only this machine can reach it, and refuses to
- * start elsewhere; where others can, nobody is let in without one, whatever becomes of the keys. When the scope closes it goes on answering for `Settings.grace`, not ready and taking no new tasks;
- * then it takes no new connections, ends its streams, lets requests finish within a limit, and cuts off what is left.
+ * start elsewhere; where others can, nobody is let in without one, whatever becomes of the keys. When the scope closes it says that it is not ready, and serves as before for `Settings.grace`, so that
+ * a balancer hears of it before anybody is refused; then it takes no new connections, ends its streams, lets requests finish within a limit, and cuts off
+ * what is left.
  */
 import { Context, Effect, Layer } from "effect"
 import { Gate } from "../../actors/access/gate.ts"
@@ -18,8 +19,12 @@ import { websocket } from "./socket-server.ts"
 /** How long what was answered last may take to be sent when somebody is in a hurry. */
 const lastWordMax = "250 millis"
 
-/** How long a connection may be silent, in seconds, when nobody says. */
-const idleSecondsDefault = 30
+/**
+ * How long a connection may be silent, in seconds, when nobody says: longer than proxies keep one for the next request (nginx and
+ * balancers of clouds a minute, Caddy two), so that they close it first. What they send while we close is lost. Bun takes no
+ * more than 255.
+ */
+const idleSecondsDefault = 240
 
 export class HttpServer extends Context.Service<
   HttpServer,
@@ -50,10 +55,19 @@ export const cannotListen = (host: string, port: number, cause: unknown, setting
   })
 }
 
+/**
+ * The last answer of its connection. A proxy keeps connections for other requests: one that came just when this server closes
+ * would be lost, and a proxy that cannot know what became of it says 502.
+ */
+const lastAnswer = (response: Response): Response => {
+  response.headers.set("connection", "close")
+  return response
+}
+
 export interface ServerOptions extends Omit<AppOptions, "drain"> {
   /**
    * How long a connection may be silent where nobody said that it may take its time: whole seconds, and up to four more.
-   * Default: 30.
+   * Default: 240.
    */
   readonly idleSeconds?: number
 }
@@ -89,12 +103,14 @@ export const layerWith = ({ idleSeconds = idleSecondsDefault, ...options }: Serv
             // Every route bounds what it reads, and says so; the server's own limit would be silent.
             maxRequestBodySize: Number.MAX_SAFE_INTEGER,
             websocket,
-            fetch: (request, server) =>
-              app.fetch(request, {
+            fetch: (request, server) => {
+              const answer = app.fetch(request, {
                 untimed: (request: Request) => server.timeout(request, 0),
                 timed: (request: Request) => server.timeout(request, idleSeconds),
                 upgrade: (request, options) => server.upgrade(request, options)
               } satisfies Bindings)
+              return drain.begun ? Promise.resolve(answer).then(lastAnswer) : answer
+            }
           }),
         catch: (cause) => cannotListen(host, port, cause)
       })

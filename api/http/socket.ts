@@ -200,7 +200,7 @@ export class Socket {
   }
 
   readonly #unlessAway = Effect.suspend(() =>
-    this.#options.drain.begun ? Effect.fail(new GoingAway()) : Effect.void
+    this.#options.drain.closed ? Effect.fail(new GoingAway()) : Effect.void
   )
 
   #perform(ref: Ref | null, frame: Frame): Effect.Effect<void, ApiError, ApiServices> {
