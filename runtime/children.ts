@@ -23,8 +23,12 @@ export type ChildOutcome<Output = unknown> =
   | { readonly state: "succeeded"; readonly output: Output }
   | { readonly state: "failed" | "cancelled" | "expired"; readonly error: TaskError }
 
-/** `fail` gives the outputs, or `ChildFailed` for the first child in order that gave none; `collect` every outcome. */
-export interface AllOptions<On extends "fail" | "collect" = "fail" | "collect"> {
+/**
+ * What to do when a child has not succeeded. `fail` waits for all, and gives `ChildFailed` for the first one in order; `cancel` does
+ * not wait for the others, cancels those that live, and gives `ChildFailed` for the one that was seen first, which stays so in later
+ * runs; `collect` waits for all, and gives every outcome. Otherwise outputs are given.
+ */
+export interface AllOptions<On extends "fail" | "cancel" | "collect" = "fail" | "cancel" | "collect"> {
   readonly onFailure?: On
 }
 
@@ -83,7 +87,10 @@ type IfUncounted<Ls extends Links> = number extends Ls["length"] ? [] : [never]
 
 /** Waits for children that this run has submitted. */
 export interface All {
-  <const Cs extends ReadonlyArray<Child>>(children: Cs, options?: AllOptions<"fail">): Promise<OutputsOf<Cs>>
+  <const Cs extends ReadonlyArray<Child>>(
+    children: Cs,
+    options?: AllOptions<"fail" | "cancel">
+  ): Promise<OutputsOf<Cs>>
   <const Cs extends ReadonlyArray<Child>>(
     children: Cs,
     options: AllOptions<"collect">
@@ -93,7 +100,7 @@ export interface All {
 export interface Group {
   <const Ts extends ReadonlyArray<Named>>(
     tasks: Submissions<Ts>,
-    options?: AllOptions<"fail">
+    options?: AllOptions<"fail" | "cancel">
   ): Promise<Results<Ts>>
   <const Ts extends ReadonlyArray<Named>>(
     tasks: Submissions<Ts>,
@@ -130,7 +137,7 @@ export type Chord = <const Ts extends ReadonlyArray<Named>, T extends Named>(
 export interface AllEffect {
   <const Cs extends ReadonlyArray<Child>>(
     children: Cs,
-    options?: AllOptions<"fail">
+    options?: AllOptions<"fail" | "cancel">
   ): Effect.Effect<OutputsOf<Cs>, ChildFailed | AttemptOver>
   <const Cs extends ReadonlyArray<Child>>(
     children: Cs,
@@ -141,7 +148,7 @@ export interface AllEffect {
 export interface GroupEffect {
   <const Ts extends ReadonlyArray<Named>>(
     tasks: Submissions<Ts>,
-    options?: AllOptions<"fail">
+    options?: AllOptions<"fail" | "cancel">
   ): Effect.Effect<Results<Ts>, SubmitChildError | ChildFailed>
   <const Ts extends ReadonlyArray<Named>>(
     tasks: Submissions<Ts>,

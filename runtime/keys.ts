@@ -35,7 +35,7 @@
  * | `ties`             | hash   | id → lines: what is to be tidied at the task's end       | field: the task ends         |
  * | `steps:<id>`       | hash   | number → name and JSON of what a task's runs remember    | the task ends                |
  * | `children:<id>`    | set    | ids of a task's living children                          | the task ends                |
- * | `awaited:<id>`     | set    | those of them that it waits for                          | the task ends                |
+ * | `awaited:<id>`     | set    | those of them that it waits for; `!` when it is hasty    | they have, the task ends     |
  * | `waiting`          | hash   | id → entry that runs when its children have ended        | field: they have             |
  * | `outbox`           | list   | messages for tasks of this and other partitions          | relayed                      |
  * | `guard:<kind>:<…>` | string | id, and a hash of the input: what a second submit finds  | its rule ends                |

@@ -13,6 +13,7 @@ import type { Partition } from "./task.ts"
 export const lifeKinds = [
   "submitted",
   "scheduled",
+  "rescheduled",
   "started",
   "progress",
   "retrying",

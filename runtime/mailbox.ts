@@ -62,7 +62,14 @@ export type AgentAddress = string
  * is tried again ends once more, and that is told for itself.
  */
 export type Message =
-  | { readonly kind: "ended"; readonly child: TaskId; readonly parent: TaskId; readonly run: number }
+  | {
+      readonly kind: "ended"
+      readonly child: TaskId
+      readonly parent: TaskId
+      readonly run: number
+      /** It has not succeeded. */
+      readonly failed?: true
+    }
   | { readonly kind: "cancel"; readonly task: TaskId }
   /** It has ended, and its end is to be told to a URL. */
   | { readonly kind: "callback"; readonly task: TaskId; readonly run: number }

@@ -12,7 +12,7 @@
 import { Context, type Effect, Schema, type Scope } from "effect"
 import type { PayloadUnreadable } from "./encryption/key-ring.ts"
 import type { Message, NewTask } from "./mailbox.ts"
-import type { Entry, Lane, Partition, TaskId } from "./task.ts"
+import type { Entry, Lane, Partition, State, TaskId } from "./task.ts"
 import type { Claim, Turn, TurnReply, WorkerId } from "./turn.ts"
 
 /** The store did not answer in time, or refused. What was being done may have happened: say it again. */
@@ -190,6 +190,27 @@ export type Cancelled =
   | { readonly kind: "ended"; readonly record: string }
   | { readonly kind: "missing" }
 
+/** When a task is to be due: so much later on the store's clock, or at a Unix time, in milliseconds. */
+export type Due = NonNullable<NewTask["due"]>
+
+/** What came of another time for a task. Times in Unix milliseconds on the store's clock. */
+export type Rescheduled =
+  /** It is due then. Where that is now, it waits in its mailbox: it is `queued`. */
+  | {
+      readonly kind: "moved"
+      readonly due: number
+      readonly state: Extract<State, "scheduled" | "retrying" | "queued">
+    }
+  /** It would be over before that. Nothing was changed. */
+  | { readonly kind: "over"; readonly by: "expiry" | "deadline"; readonly at: number }
+  /** It does not wait for its time: it is in this state. `now` is when that was seen. */
+  | {
+      readonly kind: "elsewhere"
+      readonly state: Exclude<State, "scheduled" | "retrying">
+      readonly now: number
+    }
+  | { readonly kind: "missing" }
+
 export interface Depth {
   readonly lanes: Readonly<Record<Lane, number>>
   /** Waiting in boxes, and for their children. */
@@ -253,6 +274,17 @@ export class Store extends Context.Service<
       options?: { readonly orphan: true }
     ) => Effect.Effect<Cancelled, StoreError>
 
+    /**
+     * Sets another time for a task that waits for its time: for its first run, or to be tried again. One whose time has come by that
+     * goes to its mailbox at once. What its record says of when it became due changes with it, and an idempotency key finds it
+     * for as long after the new time as after the old one. Repeatable: one that is due then already stays as it is.
+     */
+    readonly reschedule: (
+      partition: Partition,
+      ulid: string,
+      due: Due
+    ) => Effect.Effect<Rescheduled, StoreError>
+
     /** Opens the channel on which one worker incarnation hears its orders. An order may be lost. */
     readonly orders: (
       worker: WorkerId,
@@ -261,11 +293,11 @@ export class Store extends Context.Service<
 
     /**
      * Tells parents of a partition that children have ended: the next run of one starts if that was the last child it waits
-     * for. Repeatable.
+     * for, or if it is hasty and that child has failed. Repeatable.
      */
     readonly childrenEnded: (
       partition: Partition,
-      ends: ReadonlyArray<{ readonly parent: TaskId; readonly child: TaskId }>
+      ends: ReadonlyArray<{ readonly parent: TaskId; readonly child: TaskId; readonly failed?: true }>
     ) => Effect.Effect<void, StoreError>
 
     /** Up to `most` messages of the outbox, oldest first, without the first `skip`. They stay until they are dropped. */

@@ -44,13 +44,15 @@ export type Settlement =
   | { readonly kind: "release"; readonly entry: Entry }
   /**
    * The task waits for children that it adopted: `record` (letter Q, the next run) takes the place of the old one, and
-   * that run starts when all of these have ended, at once if they have already.
+   * that run starts when all of these have ended, at once if they have already; or, where it is hasty, when the first of them
+   * has failed, and at once if one has ended already.
    */
   | {
       readonly kind: "wait"
       readonly entry: Entry
       readonly record: string
       readonly children: ReadonlyArray<TaskId>
+      readonly hasty?: true
     }
 
 /**

@@ -54,6 +54,8 @@ export interface TaskView {
   readonly key?: string
   /** Absent for the tenant `default`. */
   readonly tenant?: string
+  /** The task whose run submitted it. */
+  readonly parent?: TaskId
   readonly tags: ReadonlyArray<string>
   readonly submittedAt: number
   readonly startedAt?: number
@@ -83,6 +85,7 @@ const common = (id: TaskId, { lane, run }: Header, task: Omit<Envelope, "input">
   maxAttempts: lastRun(retryPolicy(handlers(task.name)?.retry, task.retry), run, failedOf(task)),
   ...(task.key === undefined ? {} : { key: task.key }),
   ...(task.tenant === undefined ? {} : { tenant: task.tenant }),
+  ...(task.parent === undefined ? {} : { parent: task.parent }),
   ...(task.expiresAt === undefined ? {} : { expiresAt: task.expiresAt }),
   ...(task.deadlineAt === undefined ? {} : { deadlineAt: task.deadlineAt }),
   tags: task.tags ?? [],

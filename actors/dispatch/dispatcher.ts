@@ -21,6 +21,7 @@ import { isGuarded, type Preparation, type Prepared, type Unfit } from "./prepar
 import { makePreparing, settle, sharedQueues, whenPrepared } from "./preparing.ts"
 import { makeOwnership } from "./ownership.ts"
 import { Replies, TaskNotFound } from "./replies.ts"
+import { makeReschedule, type NotReschedulable, type Rescheduled } from "./rescheduling.ts"
 import { traced } from "./traced.ts"
 import { followedBy } from "../../runtime/telemetry/following.ts"
 import type { Carried } from "../../runtime/telemetry/trace-context.ts"
@@ -32,6 +33,7 @@ export { NoWorker } from "./unserved.ts"
 export { IdempotencyConflict, type Submitted, TaskGone } from "./intake.ts"
 export { NewTaskJson, SubmitRefused } from "./new-task.ts"
 export { inputMax } from "./preparation.ts"
+export { NotReschedulable, type Rescheduled, RescheduleJson } from "./rescheduling.ts"
 
 /** The task had not ended when the time was over. It goes on; wait again. */
 export class ResultTimeout extends Schema.TaggedError<ResultTimeout>()("ResultTimeout", {
@@ -96,6 +98,11 @@ export class Dispatcher extends Context.Service<
       id: TaskId,
       reason?: string
     ) => Effect.Effect<void, TaskNotFound | TaskEnded | StoreError>
+    /** Sets another time, a `RescheduleJson`, for a task that waits for its time: for its first run, or to be tried again. */
+    readonly reschedule: (
+      id: TaskId,
+      when: unknown
+    ) => Effect.Effect<Rescheduled, TaskNotFound | NotReschedulable | SubmitRefused | StoreError>
   }
 >()("troupe/Dispatcher") {}
 
@@ -121,6 +128,7 @@ const make = Effect.gen(function* () {
   const preparing = yield* makePreparing(lookout)
   const ownership = yield* makeOwnership
   const cancel = yield* makeCancel(ownership)
+  const reschedule = yield* makeReschedule(ownership)
 
   const find = Effect.fnUntraced(function* (id: TaskId) {
     const [found] = yield* store.read(partitionOfId(id), [ulidOfId(id)])
@@ -288,7 +296,8 @@ const make = Effect.gen(function* () {
       const found = yield* find(id)
       return found.unreadable === undefined ? inputOf(found) : yield* found.unreadable
     }, orGone),
-    cancel
+    cancel,
+    reschedule
   })
   return traced(dispatcher, yield* Tracing)
 })

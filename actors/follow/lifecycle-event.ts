@@ -7,6 +7,7 @@ import type { Progress } from "../../runtime/view.ts"
 /** What can become of a task. Of a task that fails for good `task.failed` and `task.dead` tell, in this order. */
 export const LifecycleType = Schema.Literals([
   "task.submitted",
+  "task.rescheduled",
   "task.started",
   "task.progress",
   "task.retrying",
@@ -33,6 +34,8 @@ export interface LifecycleEvent {
   readonly tags: ReadonlyArray<string>
   /** Absent for the tenant `default`. */
   readonly tenant?: string
+  /** Of `task.rescheduled`: when it is due now, in Unix milliseconds. */
+  readonly dueAt?: number
   /** Of `task.started`: who runs it. */
   readonly worker?: string
   /** Of `task.progress`. */
@@ -42,6 +45,8 @@ export interface LifecycleEvent {
 const said = {
   submitted: ["task.submitted", "queued"],
   scheduled: ["task.submitted", "scheduled"],
+  // Where it was tried before, or its time has come, its state is another.
+  rescheduled: ["task.rescheduled", "scheduled"],
   started: ["task.started", "running"],
   progress: ["task.progress", "running"],
   retrying: ["task.retrying", "retrying"],
@@ -53,7 +58,16 @@ const said = {
 } as const satisfies Record<LifeKind, readonly [LifecycleType, State]>
 
 /** What only one kind has. A progress whose key is missing is left out. */
-const moreOf = ({ kind, more }: Life): Pick<LifecycleEvent, "worker" | "progress"> => {
+const moreOf = ({
+  at,
+  attempt,
+  kind,
+  more
+}: Life): Pick<LifecycleEvent, "worker" | "progress" | "dueAt"> & { readonly state?: State } => {
+  if (kind === "rescheduled") {
+    const { dueAt } = JSON.parse(more) as { readonly dueAt: number }
+    return { dueAt, state: dueAt <= at ? "queued" : attempt === 0 ? "scheduled" : "retrying" }
+  }
   if (kind === "started") return JSON.parse(more) as { readonly worker: string }
   if (kind !== "progress") return {}
   try {

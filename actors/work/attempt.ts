@@ -31,8 +31,8 @@ export const outputBytesMax = 8 * 1024 * 1024
 export type Ending =
   | { readonly kind: "output"; readonly json: string }
   | Unfinished
-  /** It has submitted children, and goes on when these have ended. */
-  | { readonly kind: "wait"; readonly children: ReadonlyArray<TaskId> }
+  /** It has submitted children, and goes on when these have ended; a hasty one when the first of them has failed. */
+  | { readonly kind: "wait"; readonly children: ReadonlyArray<TaskId>; readonly hasty: boolean }
   /** It is not wanted any more. */
   | { readonly kind: "cancelled"; readonly error: TaskError }
 
@@ -57,7 +57,7 @@ export const concluded = ({ verdict }: Run, ending: Ending): Ending => {
     case undefined:
       return ending
     case "wait":
-      return { kind: "wait", children: [...verdict.children] }
+      return { kind: "wait", children: [...verdict.children], hasty: verdict.hasty }
     case "changed":
       return unfinished(verdict.error)
   }

@@ -40,6 +40,9 @@ export const defecting = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E
 const levels: Readonly<Record<LogLevel, true>> = { debug: true, info: true, warn: true, error: true }
 
 /** Whoever has no types is easily taken to say the level first, as other loggers have it. */
+/** Whether a wait for children remembers something. */
+const isNumbered = ([, options]: Parameters<Family["all"]>) => options?.onFailure === "cancel"
+
 const levelRefused = (level: unknown) => {
   const said = typeof level === "string" ? `"${level.slice(0, 64)}"` : `a ${typeof level}`
   const known = Object.keys(levels).join(", ")
@@ -262,7 +265,9 @@ export class Run implements TaskContext {
 
   get all(): TaskContext["all"] {
     return ((...args: Parameters<Family["all"]>) =>
-      this.promised(this.#children.all(...args))) as TaskContext["all"]
+      isNumbered(args)
+        ? this.#numbered(() => this.#children.all(...args))
+        : this.promised(this.#children.all(...args))) as TaskContext["all"]
   }
 
   get group(): TaskContext["group"] {
@@ -310,7 +315,8 @@ export class Run implements TaskContext {
         this.#children.submit(this.#remembered.next(), task, input, options)
       ),
       check: later((...args: Parameters<Family["check"]>) => this.#children.check(...args)),
-      all: later((...args: Parameters<Family["all"]>) => this.#children.all(...args)),
+      all: (...args: Parameters<Family["all"]>) =>
+        (isNumbered(args) ? numbered : later)(() => this.#children.all(...args))(),
       group: numbered((...args: Parameters<Family["group"]>) => this.#children.group(...args)),
       chain: numbered((...args: Parameters<Family["chain"]>) => this.#children.chain(...args)),
       chord: numbered((...args: Parameters<Family["chord"]>) => this.#children.chord(...args))

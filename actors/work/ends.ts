@@ -17,7 +17,7 @@ const lookedAtOnce = 200
 const charactersHeld = 4 * 1024 * 1024
 
 /** As `Store.ended` says it: the record of one that has ended, `true` while it lives, `undefined` when it is not there. */
-type End = string | true | undefined
+export type End = string | true | undefined
 
 export class Ends {
   readonly #recall: Recall

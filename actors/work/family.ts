@@ -21,14 +21,14 @@ import { type ChildOptions, type Named, nameOf, type Submission } from "../../ru
 import { AskCycle } from "../../runtime/current-agent.ts"
 import type { Store } from "../../runtime/store.ts"
 import { agentOfBox } from "../../runtime/mailbox.ts"
-import { partitionOfId, type TaskId } from "../../runtime/task.ts"
+import { partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
 import type { Carried } from "../../runtime/telemetry/trace-context.ts"
 import { endWith, type Tracing } from "../../runtime/telemetry/tracing.ts"
 import { endedOf } from "../../runtime/view.ts"
 import { attributesOf } from "../dispatch/traced.ts"
 import type { Birth, Offspring, Prepared } from "../dispatch/offspring.ts"
 import { type AnyLink, described, type InquiryOptions, submissionOf } from "./child-submission.ts"
-import { Ends } from "./ends.ts"
+import { type End, Ends } from "./ends.ts"
 import type { Recall, Suspended } from "./recall.ts"
 
 export interface FamilyOptions {
@@ -52,6 +52,18 @@ export interface FamilyOptions {
 
 type SubmitFailure = StepError | ChildRefused | AskCycle | Suspended
 type AllFailure = AttemptOver | StepError | ChildFailed | Suspended
+
+/** Why the others are cancelled where a parent does not wait for them. */
+const siblingFailed = "another child of its parent has failed"
+
+/** So many of them at a time. */
+const cancelsAtOnce = 50
+
+const waysToFail: Record<NonNullable<AllOptions["onFailure"]>, true> = {
+  fail: true,
+  cancel: true,
+  collect: true
+}
 
 export class Family {
   readonly #options: FamilyOptions
@@ -174,7 +186,22 @@ export class Family {
 
   all(
     children: ReadonlyArray<Child>,
-    { onFailure = "fail" }: AllOptions = {}
+    options: AllOptions = {}
+  ): Effect.Effect<ReadonlyArray<unknown>, AllFailure> {
+    return this.#all(children, options, this.#numberOf(options))
+  }
+
+  /** Under which the child is remembered that was seen to have failed first. */
+  #numberOf({ onFailure = "fail" }: AllOptions): number | undefined {
+    if (!Object.hasOwn(waysToFail, onFailure))
+      throw new TypeError(`onFailure "${onFailure}" is not fail, cancel or collect`)
+    return onFailure === "cancel" ? this.#options.recall.next() : undefined
+  }
+
+  #all(
+    children: ReadonlyArray<Child>,
+    { onFailure = "fail" }: AllOptions,
+    number: number | undefined
   ): Effect.Effect<ReadonlyArray<unknown>, AllFailure> {
     const { recall } = this.#options
     const stranger = children.find(({ id }) => !this.#submitted.has(id))
@@ -184,9 +211,19 @@ export class Family {
     return recall.open(() =>
       Effect.gen({ self: this }, function* () {
         const endOf = yield* this.#ends.of(children.map(({ id }) => id))
+        if (number !== undefined) {
+          const failed = yield* this.#firstFailed(number, children, endOf)
+          if (failed !== undefined) return yield* failed
+        }
         // One that is not kept any more is submitted again by the next run.
         const living = children.filter(({ id }) => typeof endOf(id) !== "string")
-        if (living.length > 0) return yield* Effect.fail(recall.suspend(living.map(({ id }) => id)))
+        if (living.length > 0)
+          return yield* Effect.fail(
+            recall.suspend(
+              living.map(({ id }) => id),
+              number !== undefined
+            )
+          )
         const outcomes = children.map(({ id }): ChildOutcome => endedOf(endOf(id) as string))
         if (onFailure === "collect") return outcomes
         const outputs: Array<unknown> = []
@@ -201,14 +238,41 @@ export class Family {
     )
   }
 
+  /** Remembers which child was seen to have failed first, and cancels those that live. */
+  #firstFailed(number: number, children: ReadonlyArray<Child>, endOf: (id: TaskId) => End) {
+    const { recall, store } = this.#options
+    const name = "first failure"
+    const outcomeOf = (id: TaskId) => {
+      const end = endOf(id)
+      const outcome = typeof end === "string" ? endedOf(end) : undefined
+      return outcome === undefined || outcome.state === "succeeded" ? undefined : { child: id, ...outcome }
+    }
+    return Effect.gen(function* () {
+      const earlier = yield* recall.at(number, name)
+      // One that was tried again since has not failed.
+      const said = earlier === undefined ? undefined : outcomeOf(JSON.parse(earlier.value) as TaskId)
+      const failed = said ?? children.map(({ id }) => outcomeOf(id)).find((one) => one !== undefined)
+      if (failed === undefined) return undefined
+      if (earlier === undefined) yield* recall.remember({ number, name, value: JSON.stringify(failed.child) })
+      const living = children.filter(({ id }) => endOf(id) === true)
+      yield* Effect.forEach(
+        living,
+        ({ id }) => recall.patiently(store.cancel(partitionOfId(id), ulidOfId(id), siblingFailed)),
+        { concurrency: cancelsAtOnce, discard: true }
+      )
+      return new ChildFailed(failed)
+    })
+  }
+
   group(
     tasks: ReadonlyArray<Submission>,
-    options?: AllOptions
+    options: AllOptions = {}
   ): Effect.Effect<ReadonlyArray<unknown>, SubmitFailure | AllFailure> {
     const { recall } = this.#options
     const submits = tasks.map(({ input, task, ...rest }) => this.submit(recall.next(), task, input, rest))
+    const number = this.#numberOf(options)
     return Effect.flatMap(Effect.all(submits, { concurrency: "unbounded" }), (children) =>
-      this.all(children, options)
+      this.#all(children, options, number)
     )
   }
 

@@ -26,7 +26,7 @@ const delays = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced(
 
 /** Why a run has ended before its handler has. */
 export type Verdict =
-  | { readonly kind: "wait"; readonly children: ReadonlySet<TaskId> }
+  | { readonly kind: "wait"; readonly children: ReadonlySet<TaskId>; readonly hasty: boolean }
   | { readonly kind: "changed"; readonly error: StepChanged }
 
 /**
@@ -85,10 +85,15 @@ export class Recall {
     return this.#numbers - 1
   }
 
-  /** Ends the run to wait for children; for those of all such calls. */
-  suspend(children: Iterable<TaskId>): Suspended {
-    if (this.#verdict?.kind !== "changed") {
-      this.#verdict = { kind: "wait", children: new Set([...(this.#verdict?.children ?? []), ...children]) }
+  /** Ends the run to wait for children; for those of all such calls, and no longer than the hastiest of them. */
+  suspend(children: Iterable<TaskId>, hasty = false): Suspended {
+    const before = this.#verdict
+    if (before?.kind !== "changed") {
+      this.#verdict = {
+        kind: "wait",
+        children: new Set([...(before?.children ?? []), ...children]),
+        hasty: hasty || before?.hasty === true
+      }
     }
     return new Suspended()
   }

@@ -150,7 +150,8 @@ export const settlementOf = (claimed: Claimed, ending: Ending, at: Circumstances
         kind: "wait",
         entry,
         record: goesOn(claimed, at, { counted: false }, undefined),
-        children: ending.children
+        children: ending.children,
+        ...(ending.hasty ? { hasty: true } : {})
       }
   }
 }

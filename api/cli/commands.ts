@@ -21,6 +21,8 @@ export const using = {
   result: async (handlers: Handlers) => forTenants((await import("./result.ts")).result(handlers)),
   tail: async (handlers: Handlers) => forTenants((await import("./tail.ts")).tail(handlers)),
   cancel: async (handlers: Handlers) => forTenants((await import("./cancel.ts")).cancel(handlers)),
+  reschedule: async (handlers: Handlers) =>
+    forTenants((await import("./reschedule.ts")).reschedule(handlers)),
   retry: async (handlers: Handlers) => forTenants((await import("./retry.ts")).retry(handlers)),
   tasks: async (handlers: Handlers) => forTenants((await import("./tasks.ts")).tasks(handlers)),
   dead: async (handlers: Handlers) => forTenants((await import("./dead.ts")).dead(handlers)),

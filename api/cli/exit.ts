@@ -3,7 +3,13 @@
  * complete: a program whose commands can fail in a way that has no row does not compile.
  */
 import { Cause, Exit, Schema } from "effect"
-import type { ResultTimeout, SubmitError, TaskEnded, TaskGone } from "../../actors/dispatch/dispatcher.ts"
+import type {
+  NotReschedulable,
+  ResultTimeout,
+  SubmitError,
+  TaskEnded,
+  TaskGone
+} from "../../actors/dispatch/dispatcher.ts"
 import type { AgentNotFound, UnknownAgent } from "../../actors/operate/agents.ts"
 import type { KeyNotFound, KeyOver, KeysFull } from "../../actors/access/keys.ts"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
@@ -68,6 +74,7 @@ export type Failure =
   | LifecyclePositionInvalid
   | NoRedisServer
   | NotEnded
+  | NotReschedulable
   | NotRetryable
   | OutputClosed
   | PayloadUnreadable
@@ -148,6 +155,7 @@ const answers: { readonly [E in Failure as E["_tag"]]: (error: E) => Answer } = 
   // As with a full queue: the same submit may be taken later.
   NoWorker: answer(exitCode.unreachable),
   NotEnded: answer(exitCode.waitedTooLong),
+  NotReschedulable: answer(exitCode.refused),
   NotRetryable: answer(exitCode.refused),
   OutputClosed: ({ reason }) => ({
     code: exitCode.outputClosed,

@@ -1,5 +1,6 @@
 /** What has become of a task, as a line to read and as an object for programs: decisions over plain values. */
 import type { LifecycleEvent, LifecycleNews } from "../client/effect.ts"
+import { lifecycleJson } from "../http/lifecycle-view.ts"
 import * as Output from "./output.ts"
 
 const paints: Readonly<Record<string, (text: string) => string>> = {
@@ -14,7 +15,8 @@ const paints: Readonly<Record<string, (text: string) => string>> = {
 const plain = (text: string) => text
 
 /** What only some events have to say. */
-const moreOf = ({ attempt, progress, type, worker }: LifecycleEvent): string => {
+const moreOf = ({ attempt, dueAt, progress, type, worker }: LifecycleEvent): string => {
+  if (dueAt !== undefined) return `due ${new Date(dueAt).toISOString()}`
   if (type === "task.started") return `attempt ${attempt}${worker === undefined ? "" : ` on ${worker}`}`
   if (progress !== undefined)
     return `${Math.round(progress.fraction * 100)} % ${progress.message ?? ""}`.trimEnd()
@@ -33,5 +35,4 @@ export const lifecycleText = (event: LifecycleEvent, terminal: boolean): string 
 }
 
 /** As the event stream of HTTP has it. */
-export const newsJson = (news: LifecycleNews): object =>
-  "at" in news ? { ...news, at: new Date(news.at).toISOString() } : news
+export const newsJson = (news: LifecycleNews): object => ("at" in news ? lifecycleJson(news) : news)

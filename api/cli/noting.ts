@@ -73,6 +73,7 @@ export const noted = (
   return {
     ...troupe,
     cancel: (id, options) => note("cancelTask", `tasks/${id}/cancel`, troupe.cancel(id, options)),
+    reschedule: (id, when) => note("rescheduleTask", `tasks/${id}/reschedule`, troupe.reschedule(id, when)),
     retry: (id, options) => note("retryTask", `tasks/${id}/retry`, troupe.retry(id, options)),
     dead: {
       ...dead,

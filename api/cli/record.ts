@@ -52,6 +52,7 @@ export const recordText = (task: TaskView): string => {
     finishedAt,
     id,
     name,
+    parent,
     priority,
     progress,
     queue,
@@ -69,6 +70,7 @@ export const recordText = (task: TaskView): string => {
       progress && `${Math.round(progress.fraction * 100)} %  ${Output.tame(progress.message ?? "")}`.trimEnd()
     ],
     ["queue", `${queue}, priority ${priority}`],
+    ["parent", parent],
     ["tags", tags.length > 0 && Output.tame(tags.join(", "))],
     ["submitted", iso(submittedAt)],
     ["due", dueAt !== undefined && iso(dueAt)],

@@ -1,6 +1,11 @@
-/** What operators do from code: finding tasks, cancelling, dead letters, queues, workers, statistics. */
+/** What operators do from code: finding tasks, cancelling, other times, dead letters, queues, workers, statistics. */
 import { Effect, Schema } from "effect"
-import type { Dispatcher, TaskEnded } from "../../actors/dispatch/dispatcher.ts"
+import type {
+  Dispatcher,
+  NotReschedulable,
+  Rescheduled,
+  TaskEnded
+} from "../../actors/dispatch/dispatcher.ts"
 import type { NodeView, WorkerView } from "../../actors/operate/crew.ts"
 import type { QueryRefused } from "../../actors/operate/fields.ts"
 import type { Move } from "../../actors/operate/move.ts"
@@ -18,7 +23,9 @@ import type { QueueFull, StoreError, StoreFull } from "../../runtime/store.ts"
 import { TaskId } from "../../runtime/task.ts"
 import type { Names } from "../../runtime/option-names.ts"
 import { InvalidTaskId } from "./errors.ts"
+import { inOptions } from "./fault-names.ts"
 import { heeded } from "./method-options.ts"
+import { type DueOptions, dueIn } from "./submission.ts"
 import { reasonIn } from "./task.ts"
 
 /** A filter as code writes it: its times may be dates. */
@@ -43,6 +50,18 @@ export interface Operate {
     id: string,
     options?: { readonly reason?: string }
   ) => Effect.Effect<void, InvalidTaskId | TaskNotFound | TaskEnded | StoreError>
+
+  /**
+   * Gives a task that is `scheduled` or `retrying` another time, earlier or later; `{ delay: 0 }` lets it run now. Said again it
+   * does no harm.
+   */
+  readonly reschedule: (
+    id: string,
+    when: DueOptions
+  ) => Effect.Effect<
+    Rescheduled,
+    InvalidTaskId | TaskNotFound | NotReschedulable | SubmitRefused | StoreError
+  >
 
   /** Puts a failed task back to work, under its id and with its history; its attempts are counted anew. */
   readonly retry: (
@@ -174,6 +193,10 @@ export const operate = (operator: Operator["Service"], dispatcher: Dispatcher["S
     Effect.flatMap(readId(id), (id) =>
       Effect.flatMap(reasonIn(options), (reason) => dispatcher.cancel(id, reason))
     ),
+  reschedule: Effect.fnUntraced(function* (id, when) {
+    const due = yield* Effect.fromResult(dueIn(when))
+    return yield* Effect.mapError(dispatcher.reschedule(yield* readId(id), due), inOptions)
+  }),
   retry: (id, options) =>
     Effect.flatMap(readId(id), (id) =>
       heeded("retry", options, names.retry, (options) => operator.retry(id, inputOf(options)))
@@ -211,6 +234,7 @@ export const operationsOf = ({
   dead,
   nodes,
   queues,
+  reschedule,
   retry,
   stats,
   tasks,
@@ -220,6 +244,7 @@ export const operationsOf = ({
   dead,
   nodes,
   queues,
+  reschedule,
   retry,
   stats,
   tasks,

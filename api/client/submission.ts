@@ -17,12 +17,16 @@ export type InputOf<T extends Named> = T extends TaskDefinition<infer Input> ? I
 /** What its submitter reads in the end. */
 export type OutputOf<T extends Named> = T extends TaskDefinition<unknown, infer Output> ? Output : unknown
 
-/** What is said of a task beside its input. What is left out is as its handler says. */
-export interface SubmitOptions {
+/** When a task is due. */
+export interface DueOptions {
   /** How much later it becomes due. */
   readonly delay?: Duration.Input
   /** When it becomes due; a text is ISO 8601. Give this or `delay`. */
   readonly runAt?: Date | string
+}
+
+/** What is said of a task beside its input. What is left out is as its handler says. */
+export interface SubmitOptions extends DueOptions {
   /** Default: the handler's. */
   readonly priority?: Priority
   /** Default: the handler's. */
@@ -187,6 +191,26 @@ const names: Names<SubmitOptions> = {
   tracestate: true
 }
 
+const dueNames: Names<DueOptions> = { delay: true, runAt: true }
+
+const dueParts = ({
+  delay,
+  runAt
+}: {
+  readonly [name in keyof DueOptions]: DueOptions[name] | undefined
+}) => [
+  part("delayMs", delay, (delay) => millis("/delay", delay)),
+  part("runAt", runAt, (at) => Result.succeed(time(at)))
+]
+
+/** When a task is to be due, as the dispatcher reads it. */
+export const dueIn = (options: DueOptions): Result.Result<object, SubmitRefused> => {
+  if (!isObject(options)) return Result.fail(refuse("", `not an object such as { delay: "10 minutes" }`))
+  const refused = refusedAmong(options, dueNames)
+  if (refused !== undefined) return Result.fail(refused)
+  return Result.map(Result.all(dueParts(options)), (parts) => Object.assign({}, ...parts) as object)
+}
+
 /** What was given in place of a task, if it is none: whatever has no name would be known by none from then on. */
 export const noTask = (task: unknown): SubmitRefused | undefined =>
   typeof task === "string" || isTaskDefinition(task)
@@ -206,10 +230,9 @@ export const submission = (
   const { cache, deadline, debounce, delay, expires, expiresAt, retry, runAt, throttle, timeout, ...plain } =
     options
   const parts = Result.all([
-    part("delayMs", delay, (delay) => millis("/delay", delay)),
+    ...dueParts({ delay, runAt }),
     part("timeoutMs", timeout, (timeout) => millis("/timeout", timeout)),
     part("retry", retry, policy),
-    part("runAt", runAt, (at) => Result.succeed(time(at))),
     part("expiresMs", expires, (expires) => millis("/expires", expires)),
     part("expiresAt", expiresAt, (at) => Result.succeed(time(at))),
     part("deadlineMs", deadline, (deadline) => millis("/deadline", deadline)),

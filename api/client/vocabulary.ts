@@ -1,7 +1,9 @@
 /** The types and errors that both faces of the library speak of. */
 export {
   IdempotencyConflict,
+  NotReschedulable,
   NoWorker,
+  type Rescheduled,
   ResultTimeout,
   SubmitRefused,
   TaskEnded,
@@ -56,7 +58,7 @@ export type { TaskError } from "../../runtime/record.ts"
 export type { Lane, Priority, State, TaskId } from "../../runtime/task.ts"
 export type { AttemptView, Progress, TaskView } from "../../runtime/view.ts"
 export { AskTimeout, InvalidTaskId, TaskFailed } from "./errors.ts"
-export type { InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
+export type { DueOptions, InputOf, Named, OutputOf, SubmitOptions } from "./submission.ts"
 export { AgentNotFound, type AgentPage, UnknownAgent } from "../../actors/operate/agents.ts"
 export type { AgentQuery } from "../../actors/operate/agent-query.ts"
 export type { AgentStatus, AgentSummary, AgentView } from "../../actors/operate/agent-view.ts"

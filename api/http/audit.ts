@@ -6,13 +6,15 @@ import type { Caller } from "./caller.ts"
 import { kinds } from "./problem.ts"
 import type { Row } from "./row.ts"
 
+/** What submitters do to tasks of their own, and operators to those of others. */
+const ofTasks = /^(?:cancel|reschedule)/
+
 /** What changes what others see, and what is done by people who look after others' tasks, is noted. */
 export const isNoted = (
   { method, name, needs }: Pick<Row, "method" | "name" | "needs">,
   role: Role
 ): boolean =>
-  method !== "GET" &&
-  (needs === "operate" || needs === "admin" || (name.startsWith("cancel") && role !== "submit"))
+  method !== "GET" && (needs === "operate" || needs === "admin" || (ofTasks.test(name) && role !== "submit"))
 
 /** How often it is noted that a key may not do something: whoever is refused is not to fill the log. */
 const refusals = { count: 1, perMs: 60_000 } as const

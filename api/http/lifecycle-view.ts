@@ -1,7 +1,8 @@
-/** A lifecycle event as JSON: its time in ISO 8601. */
+/** A lifecycle event as JSON: its times in ISO 8601. */
 import type { LifecycleEvent } from "../../actors/follow/lifecycle.ts"
 
-export const lifecycleJson = ({ at, ...event }: LifecycleEvent) => ({
+export const lifecycleJson = ({ at, dueAt, ...event }: LifecycleEvent) => ({
   ...event,
-  at: new Date(at).toISOString()
+  at: new Date(at).toISOString(),
+  ...(dueAt === undefined ? {} : { dueAt: new Date(dueAt).toISOString() })
 })

@@ -8,6 +8,7 @@
 import type { ContentfulStatusCode } from "hono/utils/http-status"
 import type {
   IdempotencyConflict,
+  NotReschedulable,
   NoWorker,
   SubmitRefused,
   TaskEnded,
@@ -81,6 +82,7 @@ export type ApiError =
   | LifecyclePositionInvalid
   | QueryRefused
   | NotRetryable
+  | NotReschedulable
   | WorkerNotFound
   | NodeNotFound
   | ScheduleRefused
@@ -173,6 +175,11 @@ export const kinds = {
   },
   QueryRefused: { status: 400, types: ["invalid-parameter"], title: "A parameter cannot be what it is" },
   NotRetryable: { status: 409, types: ["not-retryable"], title: "Only a failed task can be retried" },
+  NotReschedulable: {
+    status: 409,
+    types: ["not-reschedulable"],
+    title: "Only a task that waits for its time can be given another"
+  },
   WorkerNotFound: { status: 404, types: ["worker-not-found"], title: "There is no such worker" },
   NodeNotFound: { status: 404, types: ["node-not-found"], title: "There is no such node" },
   ScheduleRefused: { status: 422, types: ["schedule-refused"], title: "The schedule does not fit" },

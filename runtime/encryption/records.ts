@@ -15,13 +15,15 @@ import { type Partition, partitionOfId, type TaskId } from "../task.ts"
 import { isSealed, type KeyRing, type PayloadUnreadable } from "./key-ring.ts"
 
 /** A record as it lies in the store while its payload is sealed. */
-interface SealedJson extends Clear, Pick<Envelope, "past" | "pastDropped" | "failed" | "dueAt"> {
+interface SealedJson extends Clear, Pick<Envelope, "past" | "pastDropped" | "failed"> {
   readonly sealed: string
 }
 
-/** What is no payload: the handler's name, the key, whose task it is, and when it ended. */
+/** What is no payload: the handler's name, the key, whose task it is, when it is due, and when it ended. */
 interface Clear extends Omit<Head, "tags"> {
   readonly at?: number
+  /** Read by Lua, and written anew where a task is given another time: it counts before the one that is sealed. */
+  readonly dueAt?: number
   /** Its tags, sealed. */
   readonly tagged?: string
 }
@@ -46,14 +48,25 @@ const tagsPlace = (id: TaskId) => `tags ${id}`
 
 const ended = /"worker":"[^"]*",(?:"startedAt":\d+,)?"finishedAt":(\d+)/
 
+/** When a living task became due, where its JSON says so, as `due_of` of the scripts finds it. */
+const dueIn = (json: string): number | undefined => {
+  if (json.startsWith(`{"task":`)) return undefined
+  const input = json.indexOf(`"input":`)
+  const found =
+    /"dueAt":(\d+)/.exec(input < 0 ? json : json.slice(0, input)) ?? /"dueAt":(\d+)\}$/.exec(json.slice(-40))
+  return found === null ? undefined : Number(found[1])
+}
+
 const clearOf = (ring: KeyRing, id: TaskId, json: string): Clear => {
   const { key, name, tags, tenant } = headOf(cutHead(json))
   const at = ended.exec(json)?.[1]
+  const dueAt = dueIn(json)
   return {
     name,
     ...(key === undefined ? {} : { key }),
     ...(tenant === undefined ? {} : { tenant }),
     ...(at === undefined ? {} : { at: Number(at) }),
+    ...(dueAt === undefined ? {} : { dueAt }),
     ...(tags.length === 0 ? {} : { tagged: ring.seal(tagsPlace(id), JSON.stringify(tags)) })
   }
 }
@@ -92,9 +105,13 @@ const openJson = (ring: KeyRing, id: TaskId, json: string): Json => {
     ...over
   } = JSON.parse(json) as SealedJson
   return Result.map(ring.open(placeOf(id), sealed), (text) => {
-    if (past === undefined) return text
+    if (past === undefined && (over.dueAt === undefined || over.dueAt === dueIn(text))) return text
     const envelope = JSON.parse(text) as Envelope
-    return JSON.stringify({ ...envelope, ...over, past: [...(envelope.past ?? []), ...past] })
+    return JSON.stringify({
+      ...envelope,
+      ...over,
+      ...(past === undefined ? {} : { past: [...(envelope.past ?? []), ...past] })
+    })
   })
 }
 

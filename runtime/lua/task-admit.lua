@@ -145,6 +145,10 @@ end
 store_ties()
 for at = first_guard, #ARGV, fields_of_guard do
   point(ARGV[at], id, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+  -- One that is to be due later still is to be found for longer.
+  if due ~= "" and find(ARGV[at], "idempotency", 1, true) == 1 then
+    tie(id, "k" .. ARGV[at])
+  end
 end
 if due == "" then
   put({ entry }, false)

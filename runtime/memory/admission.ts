@@ -102,7 +102,11 @@ const make = Effect.gen(function* () {
       heap.endEarly([ulidOfEntry(first)], "C", error, now, retentionMs)
     }
     heap.keep(task)
-    for (const guard of guards) point(heap, guard, ulid, now)
+    for (const guard of guards) {
+      point(heap, guard, ulid, now)
+      // One that is to be due later still is to be found for longer.
+      if (due !== undefined && guard.kind === "idempotency") heap.tie(ulid, `k${memberOf(guard)}`)
+    }
     if (due === undefined) heap.put([task.entry], false)
     else heap.later.set(task.entry, "at" in due ? due.at : now + due.afterMs)
     if (due === undefined || next() !== before) heap.ring()

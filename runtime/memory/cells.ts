@@ -92,6 +92,8 @@ export class Cells {
   readonly steps = new Map<string, Map<number, { readonly name: string; readonly value: string }>>()
   readonly children = new Map<string, Set<TaskId>>()
   readonly awaited = new Map<string, Set<TaskId>>()
+  /** Who goes on as soon as one of those has failed. */
+  readonly hasty = new Set<string>()
   readonly parents = new Map<string, Set<TaskId>>()
   readonly waiting = new Map<string, Entry>()
   readonly outbox: Array<Message> = []

@@ -51,12 +51,16 @@ const deadlineEnd = `"error":${JSON.stringify(deadlineError)}}`
 const hasFailed = (record: string) => record.startsWith("F") && !record.endsWith(deadlineEnd)
 
 export class Heap extends Boxes {
-  /** Tells a parent in this partition that a child has ended. The last one it waits for lets its next run start. */
-  childEnded(parent: string, child: TaskId): void {
+  /**
+   * Tells a parent in this partition that a child has ended. The last one it waits for lets its next run start; the first one that
+   * has failed, where it is hasty.
+   */
+  childEnded(parent: string, child: TaskId, failed: boolean): void {
     this.children.get(parent)?.delete(child)
-    this.awaited.get(parent)?.delete(child)
+    const wasAwaited = this.awaited.get(parent)?.delete(child) === true
     const entry = this.waiting.get(parent)
-    if (entry === undefined || (this.awaited.get(parent)?.size ?? 0) > 0) return
+    const goesOn = failed && wasAwaited && this.hasty.has(parent)
+    if (entry === undefined || ((this.awaited.get(parent)?.size ?? 0) > 0 && !goesOn)) return
     this.waiting.delete(parent)
     this.put([entry], true)
     this.ring()
@@ -143,8 +147,10 @@ export class Heap extends Boxes {
           const segment = segmentOf(ulid)
           this.parents.set(segment, (this.parents.get(segment) ?? new Set()).add(parent))
         }
-        if (partitionOfId(parent) === this.partition) this.childEnded(ulidOfId(parent), child)
-        else this.outbox.push({ kind: "ended", child, parent, run: decodeRecord(record).header.run })
+        const failed = !record.startsWith("S")
+        const { run } = decodeRecord(record).header
+        if (partitionOfId(parent) === this.partition) this.childEnded(ulidOfId(parent), child, failed)
+        else this.outbox.push({ kind: "ended", child, parent, run, ...(failed ? { failed } : {}) })
         return
       }
       case "s":
@@ -153,6 +159,7 @@ export class Heap extends Boxes {
         this.steps.delete(ulid)
         this.children.delete(ulid)
         this.awaited.delete(ulid)
+        this.hasty.delete(ulid)
         this.waiting.delete(ulid)
         return
       case "a":

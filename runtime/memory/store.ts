@@ -29,8 +29,12 @@ import { upkeepPause } from "../upkeep.ts"
 import { entryOfHeader } from "./cells.ts"
 import { type Heap, Heaps } from "./heap.ts"
 import { noteLife, noteStart } from "./lives.ts"
+import { rescheduleIn } from "./rescheduling.ts"
 import { add, byScore } from "./scores.ts"
 import { takeTurn } from "./turn.ts"
+
+/** How many parents of a segment are told at once. */
+const parentsMax = 100
 
 const make = Effect.gen(function* () {
   const settings = yield* Settings
@@ -232,7 +236,7 @@ const make = Effect.gen(function* () {
       else {
         const again = now + Math.ceil(askedAgainMs(retentionMs))
         heap.kept.set(segment, again)
-        remembered.push({ segment, again, parents: [...parents].toSorted() })
+        remembered.push({ segment, again, parents: [...parents].slice(0, parentsMax).toSorted() })
       }
     }
     const letters = byScore(heap.dead)
@@ -265,11 +269,14 @@ const make = Effect.gen(function* () {
     submit,
     turn,
     cancel,
+    reschedule: (partition, ulid, due) =>
+      Effect.map(clock, (now) => rescheduleIn(lookAt(partition), ulid, due, { now, retentionMs })),
     orders,
     childrenEnded: (partition, ends) =>
       Effect.sync(() => {
         const heap = heapOf(partition)
-        for (const { child, parent } of ends) heap.childEnded(ulidOfId(parent), child)
+        for (const { child, failed, parent } of ends)
+          heap.childEnded(ulidOfId(parent), child, failed === true)
       }),
     outbox: (partition, most, skip = 0) =>
       Effect.sync(() => heapOf(partition).outbox.slice(skip, skip + most)),

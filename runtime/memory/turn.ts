@@ -101,8 +101,11 @@ const settle = ({ heap, now, retentionMs }: Circumstances, turn: Turn) => {
     if (settlement.kind !== "wait") continue
     const ulid = ulidOfEntry(settlement.entry)
     const living = settlement.children.filter((child) => heap.children.get(ulid)?.has(child))
-    if (living.length > 0) {
+    const isHasty = settlement.hasty === true
+    if (living.length > 0 && !(isHasty && living.length < settlement.children.length)) {
       heap.awaited.set(ulid, new Set(living))
+      if (isHasty) heap.hasty.add(ulid)
+      else heap.hasty.delete(ulid)
       heap.waiting.set(ulid, nextRun(settlement.entry))
     } else if (settlement.children.some((child) => partitionOfId(child) !== heap.partition)) {
       // Nobody will tell of a dead letter that is tried again there.

@@ -4,10 +4,16 @@ import type { TaskId } from "../task.ts"
 
 /** A message of the outbox as it is read. */
 export const messageOf = (line: string): Message => {
-  const [kind, first = "", second = "", third = "0"] = line.split(" ", 4)
+  const [kind, first = "", second = "", third = "0", fourth] = line.split(" ", 5)
   switch (kind) {
     case "ended":
-      return { kind, child: first as TaskId, parent: second as TaskId, run: Number(third) }
+      return {
+        kind,
+        child: first as TaskId,
+        parent: second as TaskId,
+        run: Number(third),
+        ...(fourth === "failed" ? { failed: true } : {})
+      }
     case "submit":
       return {
         kind,
@@ -26,7 +32,7 @@ export const messageOf = (line: string): Message => {
 export const lineOf = (message: Message): string => {
   switch (message.kind) {
     case "ended":
-      return `ended ${message.child} ${message.parent} ${message.run}`
+      return `ended ${message.child} ${message.parent} ${message.run}${message.failed === true ? " failed" : ""}`
     case "submit":
       return `submit ${message.partition} ${JSON.stringify(message.task)}`
     case "cancel":

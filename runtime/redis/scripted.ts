@@ -54,6 +54,7 @@ const reliedOn: ReadonlySet<ScriptName> = new Set([
   "schedule-change",
   "child-ended",
   "task-cancel",
+  "task-reschedule",
   "letter-revive"
 ])
 

@@ -79,6 +79,7 @@ import taskEnded from "../lua/task-ended.lua" with { type: "text" }
 import taskPlace from "../lua/task-place.lua" with { type: "text" }
 import taskPurge from "../lua/task-purge.lua" with { type: "text" }
 import taskRead from "../lua/task-read.lua" with { type: "text" }
+import taskReschedule from "../lua/task-reschedule.lua" with { type: "text" }
 import taskSubmit from "../lua/task-submit.lua" with { type: "text" }
 import taskUnwatch from "../lua/task-unwatch.lua" with { type: "text" }
 import ticketPut from "../lua/ticket-put.lua" with { type: "text" }
@@ -163,6 +164,7 @@ const sources = {
   "task-place": taskPlace,
   "task-purge": taskPurge,
   "task-read": taskRead,
+  "task-reschedule": taskReschedule,
   "task-submit": taskSubmit,
   "task-unwatch": taskUnwatch,
   "ticket-put": ticketPut,

@@ -10,12 +10,14 @@ import type { PartitionKeys } from "../keys.ts"
 import {
   AgentQuarantined,
   askedAgainMs,
+  type Due,
   type EventKind,
   eventsMax,
   hintEventMax,
   Fenced,
   type Found,
   QueueFull,
+  type Rescheduled,
   Store,
   StoreError,
   StoreFull,
@@ -55,9 +57,12 @@ const layOut = (tasks: ReadonlyArray<NewTask>): ReadonlyArray<string | number> =
   return head.concat(records.flat(2), entries.flat(1))
 }
 
+/** When a task is due, as the scripts are given it. */
+const dueText = (due: Due): string | number => ("at" in due ? due.at : `+${due.afterMs}`)
+
 /** What is said of a task beside its entry and its record, as the scripts that store tasks are given it. */
 const partsOf = (task: NewTask): ReadonlyArray<string | number> => [
-  task.due === undefined ? "" : "at" in task.due ? task.due.at : `+${task.due.afterMs}`,
+  task.due === undefined ? "" : dueText(task.due),
   task.box?.name ?? "",
   task.box?.limit ?? "",
   task.box?.ordered === true ? "o" : "",
@@ -114,6 +119,35 @@ const foundOf = (
       return { record, place: { kind: place } }
     default:
       return { record, place: { kind: "lane" } }
+  }
+}
+
+type RescheduleReply =
+  | ["moved", due: number, run: number, now: number]
+  | ["over", alarm: "!" | "#", at: number]
+  | ["no", place: keyof typeof stateIn, now: number]
+
+/** A task that does not wait for its time, by where it lies or by its letter. */
+const stateIn = {
+  lane: "queued",
+  held: "running",
+  waiting: "waiting",
+  S: "succeeded",
+  F: "failed",
+  C: "cancelled",
+  E: "expired"
+} as const
+
+const rescheduledOf = (reply: RescheduleReply): Rescheduled => {
+  switch (reply[0]) {
+    case "moved": {
+      const [, due, run, now] = reply
+      return { kind: "moved", due, state: due <= now ? "queued" : run === 1 ? "scheduled" : "retrying" }
+    }
+    case "over":
+      return { kind: "over", by: reply[1] === "!" ? "expiry" : "deadline", at: reply[2] }
+    case "no":
+      return { kind: "elsewhere", state: stateIn[reply[1]], now: reply[2] }
   }
 }
 
@@ -182,11 +216,17 @@ const make = Effect.gen(function* () {
       : ({ kind: "cancelled", children: reply as Array<TaskId> } as const)
   })
 
+  const reschedule: Store["Service"]["reschedule"] = Effect.fnUntraced(function* (partition, ulid, due) {
+    const args = [ulid, dueText(due), retentionMs]
+    const reply = yield* run<0 | RescheduleReply>("task-reschedule", partition, args)
+    return reply === 0 ? ({ kind: "missing" } as const) : rescheduledOf(reply)
+  }, during("Store.reschedule"))
+
   const childrenEnded: Store["Service"]["childrenEnded"] = (partition, ends) =>
     run(
       "child-ended",
       partition,
-      ends.flatMap(({ child, parent }) => [ulidOfId(parent), child])
+      ends.flatMap(({ child, failed, parent }) => [ulidOfId(parent), child, failed === true ? 1 : 0])
     ).pipe(Effect.asVoid, during("Store.childrenEnded"))
 
   const outbox: Store["Service"]["outbox"] = (partition, most, skip = 0) =>
@@ -317,6 +357,7 @@ const make = Effect.gen(function* () {
     submit,
     turn,
     cancel,
+    reschedule,
     orders: openOrders(scripted),
     childrenEnded,
     outbox,

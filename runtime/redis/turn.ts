@@ -91,8 +91,10 @@ export const turnArguments = (turn: Turn, retentionMs: number): ReadonlyArray<st
       acts.push(entry, agent, base, state?.json ?? "", state?.version ?? 0, timers.map(timerLine).join("\n"))
       for (const message of settlement.act.sent) sent.push(entry, lineOf(message))
     } else if (settlement.kind === "retry") retried.push(entry, settlement.delayMs, settlement.record)
-    else if (settlement.kind === "wait") waiting.push(entry, settlement.record, settlement.children.join(" "))
-    else released.push(entry)
+    else if (settlement.kind === "wait") {
+      const { children, hasty, record } = settlement
+      waiting.push(entry, record, [...(hasty === true ? ["!"] : []), ...children].join(" "))
+    } else released.push(entry)
   }
   const head: ReadonlyArray<string | number> = [
     turn.worker,

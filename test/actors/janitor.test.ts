@@ -92,9 +92,7 @@ describe("the janitor", () => {
       expect(yield* Janitor.pass()).toBe(1)
 
       expect(yield* found(children[0]!.ulid)).toBeUndefined()
-    }).pipe(
-      Effect.provide(Layer.merge(Memory.layer, worker).pipe(Layer.provideMerge(memorySettings({}))))
-    )
+    }).pipe(Effect.provide(Layer.merge(Memory.layer, worker).pipe(Layer.provideMerge(memorySettings({})))))
   )
 
   it.effect("sweeps at its start and every ten seconds or so, also after a pass that failed", () =>

@@ -10,6 +10,7 @@ const absent = "default.0.01JCKZ4M8Q6T3V5W7X9Y0ABCDE"
 /** A command for every operation that is noted where it is asked for by HTTP. Most find nothing; that is noted, too. */
 const commands: Readonly<Record<string, { readonly args: string; readonly outcome: string }>> = {
   cancelTask: { args: `cancel ${absent}`, outcome: "task-not-found" },
+  rescheduleTask: { args: `reschedule ${absent} --now`, outcome: "task-not-found" },
   retryTask: { args: `retry ${absent}`, outcome: "task-not-found" },
   retryDead: { args: "dead retry --all", outcome: "done" },
   purgeDead: { args: "dead purge --all --yes", outcome: "done" },

@@ -320,6 +320,36 @@ describe("the program troupe", () => {
       })
     })
 
+    does("reschedule gives delayed tasks another time, or lets them run now", async () => {
+      const { id } = await system.submit(shop.add, { a: 1, b: 2 }, { delay: "1 hour" })
+      const runAt = "2035-01-31T09:00:00Z"
+
+      const moved = await troupe(["reschedule", id, "--run-at", runAt])
+      expect(moved).toEqual({ code: 0, stdout: `${id}\n`, stderr: "" })
+      expect(await system.task(id)).toMatchObject({ state: "scheduled", dueAt: Date.parse(runAt) })
+      const now = await troupe(["reschedule", id, "--now", "--json"])
+      expect(JSON.parse(now.stdout)).toEqual({ id, state: "queued", dueAt: expect.stringMatching(/Z$/) })
+      expect(await system.result(id)).toEqual({ sum: 3 })
+
+      expect(await troupe(["reschedule", id, "--now"])).toEqual({
+        code: 4,
+        stdout: "",
+        stderr: `troupe: ${id} is succeeded; only a task that is scheduled or retrying can be given another time\n`
+      })
+      for (const flags of [[], ["--now", "--delay", "10s"]]) {
+        expect(await troupe(["reschedule", id, ...flags])).toEqual({
+          code: 2,
+          stdout: "",
+          stderr: "troupe: say when: one of --delay, --run-at and --now\nsee troupe reschedule --help\n"
+        })
+      }
+      const expiring = await system.submit(shop.add, { a: 1, b: 2 }, { delay: "1 hour", expires: "2 hours" })
+      const over = await troupe(["reschedule", expiring.id, "--delay", "3h"])
+      expect(over).toMatchObject({ code: 4, stdout: "" })
+      expect(over.stderr).toContain("  --delay: is not before its expiry, ")
+      await system.cancel(expiring.id)
+    })
+
     does(
       "and others find nothing by what cannot be an id, and do nothing to what comes before it",
       async () => {
@@ -327,7 +357,9 @@ describe("the program troupe", () => {
 
         const runs = await Promise.all([
           ...["status", "result", "tail"].map((command) => troupe([command, "nope"])),
-          ...["cancel", "retry", "dead retry"].map((command) => troupe([...command.split(" "), id, "nope"]))
+          ...["cancel", "reschedule --now", "retry", "dead retry"].map((command) =>
+            troupe([...command.split(" "), id, "nope"])
+          )
         ])
 
         expect(runs).toEqual(

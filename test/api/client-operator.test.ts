@@ -111,6 +111,78 @@ for (const [name, place] of Object.entries(stores)) {
       expect(await rejection(troupe.cancel("nonsense"))).toMatchObject({ _tag: "InvalidTaskId" })
     })
 
+    test("gives a delayed task another time, and lets it run now", async () => {
+      await using troupe = await connected()
+      const { id, result } = await troupe.submit(flaky, null, { delay: "1 hour" })
+      const later = new Date(Date.now() + 7_200_000)
+
+      expect(await troupe.reschedule(id, { runAt: later })).toEqual({
+        id,
+        state: "scheduled",
+        dueAt: later.getTime()
+      })
+      expect(await troupe.task(id)).toMatchObject({ state: "scheduled", dueAt: later.getTime() })
+      const soon = await troupe.reschedule(id, { delay: "30 minutes" })
+      expect(soon.dueAt - Date.now()).toBeWithin(1_790_000, 1_800_001)
+      expect(await troupe.reschedule(id, { delay: 0 })).toMatchObject({ id, state: "queued" })
+
+      expect(await result()).toBe("done")
+      expect(await rejection(troupe.reschedule(id, { delay: 0 }))).toMatchObject({
+        _tag: "NotReschedulable",
+        state: "succeeded",
+        message: `${id} is succeeded; only a task that is scheduled or retrying can be given another time`
+      })
+    })
+
+    test("has a task tried again now, which would have been later", async () => {
+      await using troupe = await connected()
+      failures.push("the other side is down")
+      const { id, result, state } = await troupe.submit(flaky, null, {
+        retry: { backoff: { fixed: "1 hour" } }
+      })
+      await until(state, (state) => state === "retrying")
+
+      const { dueAt } = await troupe.reschedule(id, { delay: 0 })
+
+      expect(await result()).toBe("done")
+      const { attempts } = await troupe.task(id)
+      expect(attempts.map(({ error }) => error?.message)).toEqual(["the other side is down", undefined])
+      expect(attempts[1]!.startedAt - dueAt).toBeWithin(0, 1_000)
+    })
+
+    test("hears why a task cannot be given a time", async () => {
+      await using troupe = await connected()
+      const { id } = await troupe.submit(flaky, null, { delay: "1 hour", expires: "2 hours" })
+      const { expiresAt } = await troupe.task(id)
+      const refusals: ReadonlyArray<readonly [when: unknown, path: string, message: string]> = [
+        [{}, "", "say when it is due: give delay, 0 for at once, or runAt"],
+        [undefined, "", `not an object such as { delay: "10 minutes" }`],
+        [{ delay: "1 hour", runAt: "2030-01-01" }, "/runAt", "give either delay or runAt"],
+        [{ delay: "soon" }, "/delay", `not a duration such as "10 seconds"`],
+        [{ dleay: 1 }, "/dleay", "there is no such option; did you mean delay?"],
+        [{ runAt: "tomorrow" }, "/runAt", "not a time in ISO 8601, such as 2030-01-31T09:00:00Z"],
+        [{ runAt: "3030-01-01" }, "/runAt", "more than ten years ahead"],
+        [
+          { runAt: new Date(expiresAt!) },
+          "/runAt",
+          `is not before its expiry, ${new Date(expiresAt!).toISOString()}`
+        ]
+      ]
+
+      for (const [when, path, message] of refusals) {
+        expect(await rejection(troupe.reschedule(id, when as object))).toMatchObject({
+          _tag: "SubmitRefused",
+          faults: [{ path, message }]
+        })
+      }
+      expect(await rejection(troupe.reschedule("nonsense", { delay: 0 }))).toMatchObject({
+        _tag: "InvalidTaskId"
+      })
+      const absent = id.replace(/.{8}$/, "00000000")
+      expect(await rejection(troupe.reschedule(absent, { delay: 0 }))).toMatchObject({ _tag: "TaskNotFound" })
+      expect(await troupe.task(id)).toMatchObject({ state: "scheduled" })
+    })
+
     test("finds tasks by dates and by words, and says what it cannot read", async () => {
       await using troupe = await connected()
       const task = await troupe.submit(flaky, null, { tags: ["a"] })

@@ -31,6 +31,15 @@ export const planOf = (gate: string): ReadonlyArray<Planned> => {
       input: { label: "other work" },
       terms: { ...under, work: "other" }
     },
+    // It would wait for longer than anybody looks.
+    {
+      op: "submit",
+      label: "delayed",
+      name: "crash.steps",
+      options: { idempotencyKey: "delayed", delay: "1 hour" },
+      terms: { idempotencyKey: "delayed", work: "steps" }
+    },
+    { op: "reschedule", label: "delayed" },
     { op: "submit", label: "unfit", name: "crash.steps", input: { label: 7 } },
     { op: "submit", label: "nobody's", name: "crash.nobody" },
     {

@@ -9,7 +9,7 @@ import { startPrivate } from "../../runtime/redis/private.ts"
 import { text } from "./malformed.ts"
 
 const commands = ["submit", "status", "result", "tail", "cancel", "retry", "tasks", "dead", "queues"].concat([
-  ...["schedules", "agents", "workers", "nodes", "keys", "x", ""]
+  ...["reschedule", "schedules", "agents", "workers", "nodes", "keys", "x", ""]
 ])
 const parts = [
   "list",
@@ -29,7 +29,7 @@ const parts = [
 const flags = [
   ...["json", "redis", "tenant", "state", "name", "queue", "tag", "key", "from", "to", "limit", "cursor"],
   ...["input", "file", "delay", "run-at", "priority", "timeout", "wait", "after", "cron", "every", "at"],
-  ...["time-zone", "missed", "overlap", "reason", "yes", "role", "dry-run", "concurrency", "rate", "x"]
+  ...["time-zone", "missed", "overlap", "reason", "yes", "now", "role", "dry-run", "concurrency", "rate", "x"]
 ]
 
 /** What may stand in a line: no line has a NUL in it. */

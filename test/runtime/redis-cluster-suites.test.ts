@@ -8,6 +8,7 @@ import { limitsSuite } from "../suite/limits.ts"
 import { mailboxesSuite } from "../suite/mailboxes.ts"
 import { operationsSuite } from "../suite/operations.ts"
 import { operatorSuite } from "../suite/operator.ts"
+import { reschedulingSuite } from "../suite/rescheduling.ts"
 import { retentionSuite } from "../suite/retention.ts"
 import { schedulerSuite } from "../suite/scheduler.ts"
 import { schedulesSuite } from "../suite/schedules.ts"
@@ -33,6 +34,7 @@ earlyEndsSuite(name, clusterStore)
 handoverSuite(name, clusterStore)
 lifecycleSuite(name, clusterStore)
 mailboxesSuite(name, clusterStore)
+reschedulingSuite(name, clusterStore)
 retentionSuite(name, clusterStore)
 sharesSuite(name, clusterStore)
 stepsSuite(name, clusterStore)

@@ -81,6 +81,24 @@ describe("a submit that replicas must have", () => {
     )
   )
 
+  it.live("so is another time for a task", () =>
+    withReplicas(
+      2,
+      Effect.fnUntraced(function* ({ servers: [, , silent] }) {
+        const task = aTask({ due: { afterMs: 3_600_000 } })
+        yield* submit(task)
+        const store = yield* Store
+        const reschedule = store.reschedule(partition, task.ulid, { afterMs: 0 })
+        yield* silent!.freeze
+
+        expect(String((yield* Effect.flip(reschedule)).cause)).toContain("1 of 2 replicas")
+        yield* silent!.thaw
+
+        expect(yield* reschedule).toMatchObject({ kind: "elsewhere", state: "queued" })
+      })
+    )
+  )
+
   it.live("is not acknowledged for having been said before, though over another connection", () =>
     withReplicas(
       2,

@@ -77,3 +77,24 @@ describe("a task that ended while it ran, by somebody else's hand", () => {
     ])
   })
 })
+
+describe("a task that a run of another has submitted", () => {
+  const parent = idIn("other.0", ulidAt(1_900_000_000_000, 6))
+
+  test("names its parent while it lives", () => {
+    const record = encodeRecord({ ...header, lost: [] }, JSON.stringify({ name: "test", parent, input: 1 }))
+
+    const view = viewOf(id, { record, place: { kind: "lane" } }, () => undefined)
+
+    expect(view.parent).toBe(parent)
+  })
+
+  test("names it after its end, too", () => {
+    const outcome = { task: { name: "test", parent }, worker: "w4", startedAt: 70, finishedAt: 80, output: 1 }
+    const record = encodeRecord({ ...header, lost: [], letter: "S" }, JSON.stringify(outcome))
+
+    const view = viewOf(id, { record, place: { kind: "ended" } }, () => undefined)
+
+    expect(view.parent).toBe(parent)
+  })
+})

@@ -1,6 +1,7 @@
 /** What every store promises of parents that wait for their children, wherever those are, and of what is told twice. */
 import { describe, expect } from "bun:test"
 import { Effect } from "effect"
+import type { Message } from "../../runtime/mailbox.ts"
 import { Operations } from "../../runtime/operations.ts"
 import { Store } from "../../runtime/store.ts"
 import { type Entry, idIn, nextRun, type TaskId, ulidOfEntry } from "../../runtime/task.ts"
@@ -235,6 +236,101 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
     })
   })
 
+  describe(`a parent that is hasty, in ${name}`, () => {
+    const hastily = (entry: Entry, ...children: ReadonlyArray<Child>) => ({
+      ...wait(entry, ...children.map(({ id }) => id)),
+      hasty: true as const
+    })
+
+    for (const [letter, how] of [
+      ["F", "has failed"],
+      ["C", "was cancelled"],
+      ["E", "has expired"]
+    ] as const)
+      promise(`runs as soon as one of those it waits for ${how}, and not before`, function* () {
+        const parent = yield* aRun()
+        const [first, second, third] = yield* adopted(parent, 3)
+        yield* turn("w", { settled: [hastily(parent, first!, second!, third!)] })
+        yield* turn("w", { settled: [end(first!.entry)] })
+        expect(yield* placeOf(parent)).toBe("waiting")
+
+        yield* turn("w", { settled: [end(second!.entry, letter)] })
+
+        expect(yield* claim("v", 5)).toEqual([nextRun(parent)])
+        expect(yield* letterOf(third!.ulid)).toBe("Q")
+        yield* turn("w", { settled: [end(third!.entry)] })
+        expect(yield* claim("v", 5)).toEqual([])
+      })
+
+    promise("runs once the last has ended where none has failed", function* () {
+      const parent = yield* aRun()
+      const [first, second] = yield* adopted(parent, 2)
+      yield* turn("w", { settled: [hastily(parent, first!, second!)] })
+      yield* turn("w", { settled: [end(first!.entry)] })
+
+      yield* turn("w", { settled: [end(second!.entry)] })
+
+      expect(yield* claim("v", 5)).toEqual([nextRun(parent)])
+    })
+
+    promise("does not begin to wait where one has ended since it looked", function* () {
+      const parent = yield* aRun()
+      const [first, second] = yield* adopted(parent, 2)
+      yield* turn("w", { settled: [end(first!.entry, "F")] })
+
+      yield* turn("w", { settled: [hastily(parent, first!, second!)] })
+
+      expect(yield* claim("v", 5)).toEqual([nextRun(parent)])
+    })
+
+    promise("is not woken by one that it did not wait for", function* () {
+      const parent = yield* aRun()
+      const [first, second] = yield* adopted(parent, 2)
+      yield* turn("w", { settled: [hastily(parent, first!)] })
+
+      yield* turn("w", { settled: [end(second!.entry, "F")] })
+
+      expect(yield* placeOf(parent)).toBe("waiting")
+    })
+
+    promise("may be patient afterwards", function* () {
+      const parent = yield* aRun()
+      const [first, second, third] = yield* adopted(parent, 3)
+      yield* turn("w", { settled: [hastily(parent, first!, second!, third!)] })
+      yield* turn("w", { settled: [end(first!.entry, "F")] })
+      const [again] = yield* claim("w", 1)
+      yield* turn("w", { settled: [wait(again!, second!.id, third!.id)] })
+
+      yield* turn("w", { settled: [end(second!.entry, "F")] })
+
+      expect(yield* placeOf(parent)).toBe("waiting")
+      yield* turn("w", { settled: [end(third!.entry)] })
+      expect(yield* claim("v", 5)).toEqual([nextRun(again!)])
+    })
+
+    promise("is told of one that has failed in another partition, and woken once", function* () {
+      const parent = yield* aRun()
+      const [first, second] = [yield* aChildElsewhere(parent), yield* aChildElsewhere(parent)]
+      yield* turn("w", { settled: [hastily(parent, first, second)] })
+      const store = yield* Store
+      yield* store.turn(elsewhere, aTurn("w", { settled: [end(first.entry, "F")] }))
+      const [message] = yield* store.outbox(elsewhere, 10)
+      expect(message).toMatchObject({ kind: "ended", child: first.id, failed: true })
+      expect(yield* placeOf(parent)).toBe("waiting")
+      const tell = store.childrenEnded(partition, [message as Extract<Message, { kind: "ended" }>])
+
+      yield* tell
+      const [again] = yield* claim("w", 5)
+      expect(again).toBe(nextRun(parent))
+      yield* turn("w", { settled: [hastily(again!, second)] })
+      yield* tell
+
+      expect(yield* placeOf(parent)).toBe("waiting")
+      yield* store.drop(elsewhere, [message!])
+      expect(yield* store.outbox(elsewhere, 10)).toEqual([])
+    })
+  })
+
   describe(`a child in another partition, in ${name}`, () => {
     promise("leaves a message for its parent, which wakes when it is told", function* () {
       const parent = yield* aRun()
@@ -318,7 +414,7 @@ export const waitingSuite = (name: string, storeWith: StoreWith): void => {
       yield* Operations.use((operations) => operations.purge(elsewhere, 10, "no more"))
 
       expect(yield* store.outbox(elsewhere, 10)).toEqual([
-        { kind: "ended", child: child.id, parent: idOf(parent), run: 1 }
+        { kind: "ended", child: child.id, parent: idOf(parent), run: 1, failed: true }
       ])
     })
   })

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { Operations, type QueueLimits } from "../../runtime/operations.ts"
 import { type Step, Steps } from "../../runtime/steps.ts"
-import { type NewEvent, type Remembered, Store } from "../../runtime/store.ts"
+import { type Due, type NewEvent, type Remembered, Store } from "../../runtime/store.ts"
 import type { Message, NewTask } from "../../runtime/mailbox.ts"
 import type { Turn } from "../../runtime/turn.ts"
 import { type Entry, idIn, type Partition, partitionOfId, type TaskId, ulidOfId } from "../../runtime/task.ts"
@@ -26,6 +26,7 @@ export type Command =
   | { readonly do: "turn"; readonly turn: Turn }
   | { readonly do: "evict" | "leave"; readonly worker: string }
   | { readonly do: "cancel"; readonly ulid: string; readonly orphan?: true }
+  | { readonly do: "reschedule"; readonly ulid: string; readonly due: Due }
   | { readonly do: "read"; readonly ulids: ReadonlyArray<string> }
   | { readonly do: "ended"; readonly ulids: ReadonlyArray<string>; readonly watch?: InboxName }
   | { readonly do: "unwatch"; readonly ulids: ReadonlyArray<string>; readonly inbox: InboxName }
@@ -47,7 +48,12 @@ export type Command =
       readonly anew: boolean
     }
   | { readonly do: "recall"; readonly ulid: string }
-  | { readonly do: "childEnded"; readonly parent: TaskId; readonly child: TaskId }
+  | {
+      readonly do: "childEnded"
+      readonly parent: TaskId
+      readonly child: TaskId
+      readonly failed?: true
+    }
   | { readonly do: "outbox" }
   | { readonly do: "drop"; readonly messages: ReadonlyArray<Message> }
   | { readonly do: "pause"; readonly paused: boolean; readonly key?: string }
@@ -165,6 +171,8 @@ export const runOn = ({ inboxes, keys, ordersUntilDrain, partition }: Stage) => 
           ? { ...cancelled, children: cancelled.children.map(back.id).toSorted() }
           : cancelled
       }
+      case "reschedule":
+        return yield* store.reschedule(partition, command.ulid, command.due)
       case "unwatch":
         return yield* store.unwatch(partition, command.ulids, inboxes[command.inbox].name)
       case "append":
@@ -185,7 +193,7 @@ export const runOn = ({ inboxes, keys, ordersUntilDrain, partition }: Stage) => 
         return yield* steps.recall(partition, command.ulid)
       case "childEnded":
         return yield* store.childrenEnded(partition, [
-          { parent: there.id(command.parent), child: there.id(command.child) }
+          { ...command, parent: there.id(command.parent), child: there.id(command.child) }
         ])
       case "outbox": {
         const messages = (yield* store.outbox(partition, all)).map(back.message)
@@ -235,7 +243,10 @@ export const runOn = ({ inboxes, keys, ordersUntilDrain, partition }: Stage) => 
           aTurn("ear", { hints: inboxNames.map((name) => [inboxes[name].name, [mark]]) })
         )
         yield* store.leave(partition, "ear")
-        return yield* Effect.forEach(inboxNames, (name) => inboxes[name].heardUntil(mark))
+        // Of tasks of different segments that end together nothing says which is told of first.
+        return yield* Effect.forEach(inboxNames, (name) =>
+          Effect.map(inboxes[name].heardUntil(mark), (heard) => heard.toSorted())
+        )
       }
       case "obey": {
         // So do orders.

@@ -43,6 +43,7 @@ export const ofLeavingWorker: Readonly<Record<string, Place>> = { "worker-evict"
 export const ofSubmitter: Readonly<Record<string, Place>> = {
   "task-submit": { script: "task-submit" },
   "task-admit": { script: "task-admit" },
+  "task-reschedule": { script: "task-reschedule" },
   "task-cancel": { script: "task-cancel" }
 }
 

@@ -136,7 +136,9 @@ export const factsOf = (history: ReadonlyArray<HistoryEvent>) => {
         return
       }
       case "cancel":
-        cancels.push({ ...event, place })
+      case "reschedule":
+        // What came of another time is seen in the runs of the task.
+        if (event.op === "cancel") cancels.push({ ...event, place })
         return
       case "run": {
         const task = taskOf(event.task)

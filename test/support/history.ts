@@ -15,7 +15,7 @@ interface Written {
 
 /** Somebody asked for something, under a label of its own, and this came of it. */
 export interface Call extends Written {
-  readonly op: "submit" | "cancel"
+  readonly op: "submit" | "cancel" | "reschedule"
   /** `fail`: it was refused. `unknown`: it died, or gave up, without having heard. */
   readonly phase: "invoke" | "ok" | "fail" | "unknown"
   readonly label: string

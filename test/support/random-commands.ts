@@ -14,6 +14,8 @@ import { handoverBy } from "./random-handover.ts"
 import { familyBy } from "./random-family.ts"
 import { operatorBy } from "./random-operator.ts"
 import { drain } from "./random-drain.ts"
+import { reschedulingBy } from "./random-rescheduling.ts"
+import { seldomBy } from "./random-seldom.ts"
 import { limitedRing, tasksBy } from "./random-tasks.ts"
 import { anEnvelope, aTurn, end, release } from "./tasks.ts"
 import { startOfTime } from "./time.ts"
@@ -65,6 +67,8 @@ export const aSequence = (seed: number): Sequence => {
   const hasCancels = chance.of(0.4)
   const handover = handoverBy(chanceOf(~seed), tasks.ulids)
   const debts = debtsBy(chanceOf(seed ^ 0x5b_d1_e9_95), tasks.ulids)
+  const rescheduling = reschedulingBy(chanceOf(seed ^ 0x2c_1b_3c_6d), tasks.ulids)
+  const seldom = seldomBy(chanceOf(seed ^ 0x71_5a_93_0b), tasks.ulids, retentionMs)
   const submits: Array<ReadonlyArray<NewTask>> = []
   const workers: Array<Worker> = Array.from({ length: crowd || swift || chance.of(0.6) ? 2 : 3 }, (_, at) =>
     aWorker(`w${at}`)
@@ -140,7 +144,7 @@ export const aSequence = (seed: number): Sequence => {
     const settled = settledEntries.map(settle)
     const ends = settled.filter(({ kind }) => kind === "end").map(({ entry }) => entry)
     const others = entriesFor(worker, 0.2).filter((entry) => !settledEntries.includes(entry))
-    const notes = others.map((entry) => [entry, JSON.stringify({ note: ++outcomes })] as const)
+    const notes = others.map((entry) => [entry, aNote(++outcomes)] as const)
     for (const entry of others) noted.add(entry)
     const leaseMs = one(leasesMs)
     // A worker that was fenced and does not know it, or one that is told to go on under its old name.
@@ -298,7 +302,11 @@ export const aSequence = (seed: number): Sequence => {
   }
 
   const observe = (command: Command, reply: Reply) => {
-    planned.push(...debts.after(command))
+    planned.push(
+      ...debts.after(command),
+      ...rescheduling.after(command, now),
+      ...seldom.after(command, reply)
+    )
     if (deadly && command.do === "evict") {
       if (chance.of(0.3)) planned.push({ do: "evict", worker: one(workers).name })
       planned.push({ do: "listen" }, turn(), { do: "listen" }, turn())
@@ -341,5 +349,8 @@ export const aSequence = (seed: number): Sequence => {
 
   return { length: crowd ? 10 + below(12) : 12 + below(36), next, observe, last }
 }
+
+/** Some notes say when their run began. */
+const aNote = (note: number) => JSON.stringify(note % 2 === 0 ? { note } : { note, startedAt: note })
 
 const aWorker = (name: string): Worker => ({ name, joined: false, runs: new Set(), unanswered: undefined })

@@ -53,7 +53,8 @@ export const familyBy = (chance: Chance, { aNewTask, anUlid }: ReturnType<typeof
     kind: "wait",
     entry,
     record,
-    children: awaited(entry)
+    children: awaited(entry),
+    ...(chance.of(0.3) ? { hasty: true } : {})
   })
 
   /** A parent is told, mostly of what has ended long since or has not ended at all. */
@@ -61,7 +62,12 @@ export const familyBy = (chance: Chance, { aNewTask, anUlid }: ReturnType<typeof
     const parents = [...adopted].filter(([, children]) => children.length > 0)
     if (parents.length === 0) return { do: "outbox" }
     const [parent, children] = chance.one(parents)
-    return { do: "childEnded", parent: idIn(home, parent), child: chance.one(children) }
+    return {
+      do: "childEnded",
+      parent: idIn(home, parent),
+      child: chance.one(children),
+      ...(chance.of(0.3) ? { failed: true } : {})
+    }
   }
 
   const relay = (): Command =>

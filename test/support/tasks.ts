@@ -87,7 +87,10 @@ export const retry = (entry: Entry, delayMs: number): Settlement => ({
 })
 
 /** How a run ends to wait for children. */
-export const wait = (entry: Entry, ...children: ReadonlyArray<TaskId>): Settlement => ({
+export const wait = (
+  entry: Entry,
+  ...children: ReadonlyArray<TaskId>
+): Extract<Settlement, { kind: "wait" }> => ({
   kind: "wait",
   entry,
   record: aRetry(entry),

@@ -58,7 +58,7 @@ local redis = setmetatable({
     end
     local name, ms = ...
     server.call("SADD", base .. "expiring", name)
-    return server.call("PEXPIREAT", name, digits(clock() + tonumber(ms) + ${far}))
+    return server.call("PEXPIREAT", name, digits(clock() + tonumber(ms) + ${far}), select(3, ...))
   end
 }, { __index = server })
 `

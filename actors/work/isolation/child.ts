@@ -42,9 +42,9 @@ const writes: Writes = {
 }
 
 const keeping: Keeping = {
-  // A run asks nothing else of steps, and of the store only what has ended.
+  // A run asks nothing else of steps, and of the store only what has ended, and to cancel its children.
   steps: { recall: call("recall"), remember: call("remember"), adopt: call("adopt") } as Keeping["steps"],
-  store: { ended: call("ended") } as Keeping["store"],
+  store: { ended: call("ended"), cancel: call("cancel") } as Keeping["store"],
   offspring: { prepare: call("prepare"), store: call("store") },
   // The worker prepares children, and knows the handlers of its folder.
   learn: () => {},

@@ -117,6 +117,7 @@ export const startProcess = (guard: Guard): IsolatedProcess => {
     remember: steps.remember,
     adopt: steps.adopt,
     ended: store.ended,
+    cancel: store.cancel,
     prepare: offspring.prepare,
     store: offspring.store
   })

@@ -26,6 +26,7 @@ export interface Calls {
   readonly remember: Keeping["steps"]["remember"]
   readonly adopt: Keeping["steps"]["adopt"]
   readonly ended: Keeping["store"]["ended"]
+  readonly cancel: Keeping["store"]["cancel"]
   readonly prepare: Keeping["offspring"]["prepare"]
   readonly store: Keeping["offspring"]["store"]
 }

@@ -1,6 +1,6 @@
-/** Submitting a task, cancelling it, and asking what became of it. */
+/** Submitting a task, cancelling it, giving it another time, and asking what became of it. */
 import { Effect, Option, Schema } from "effect"
-import { Dispatcher, NewTaskJson } from "../../../actors/dispatch/dispatcher.ts"
+import { Dispatcher, NewTaskJson, RescheduleJson } from "../../../actors/dispatch/dispatcher.ts"
 import { endedWithin } from "../awaiting.ts"
 import { TaskFailed } from "../../client/errors.ts"
 import { fitting, readJson, readJsonIfAny } from "../body.ts"
@@ -11,7 +11,7 @@ import { inSilence, textAtPace } from "../pace.ts"
 import { InputNotKept } from "../refusals.ts"
 import { ofBody, ofSubmit, row } from "../row.ts"
 import type { ApiContext } from "../run.ts"
-import { NewTask, Standing, SubmittedShape, TaskShape } from "../shapes/task.ts"
+import { NewTask, RescheduledShape, Standing, SubmittedShape, TaskShape } from "../shapes/task.ts"
 import { baseOf, submittedJson, taskJson, taskPath } from "../view.ts"
 
 const group = "Tasks"
@@ -54,6 +54,19 @@ export const rows = {
     body: { schema: Reason, optional: true, example: { reason: "sent twice" } },
     answers: { 202: { description: "It is cancelled", schema: Standing } },
     problems: [...ofBody, "InvalidTaskId", "TaskNotFound", "TaskEnded", "StoreError"]
+  }),
+  reschedule: row({
+    name: "rescheduleTask",
+    method: "POST",
+    path: "/v1/tasks/:id/reschedule",
+    group,
+    summary: "Gives a task that waits for its time another one, or lets it run now",
+    needs: "submit",
+    reach: "tenant",
+    parts: ofTaskId,
+    body: { schema: RescheduleJson, example: { delayMs: 60_000 } },
+    answers: { 200: { description: "It is due then", schema: RescheduledShape } },
+    problems: [...ofBody, "SubmitRefused", "InvalidTaskId", "TaskNotFound", "NotReschedulable", "StoreError"]
   }),
   show: row({
     name: "getTask",
@@ -128,6 +141,15 @@ export const tasks = (serve: Serve, drain: Drain) => {
       const { reason } = yield* readCancel(yield* readJsonIfAny(c.req.raw))
       yield* Dispatcher.use((dispatcher) => dispatcher.cancel(id, reason))
       return c.json({ id, state: "cancelled" }, 202)
+    })
+  )
+  serve(
+    rows.reschedule,
+    Effect.fnUntraced(function* (c) {
+      const id = yield* taskId(c)
+      const when = yield* readJson(c.req.raw)
+      const { dueAt, state } = yield* Dispatcher.use((dispatcher) => dispatcher.reschedule(id, when))
+      return c.json({ id, state, dueAt: new Date(dueAt).toISOString() })
     })
   )
   serve(

@@ -47,6 +47,7 @@ export const TaskShape = Schema.Struct({
   worker: Schema.optionalKey(Schema.String),
   key: Schema.optionalKey(Schema.String),
   tenant: Schema.optionalKey(Schema.String),
+  parent: Schema.optionalKey(TaskId),
   tags: Schema.Array(Schema.String),
   submittedAt: Instant,
   startedAt: Schema.optionalKey(Instant),
@@ -96,6 +97,11 @@ export const BatchShape = Schema.Struct({
 
 /** A task, and how it stands now. */
 export const Standing = Schema.Struct({ id: TaskId, state: State }).annotate({ identifier: "Standing" })
+
+/** A task that was given another time, and how it stands now. */
+export const RescheduledShape = Schema.Struct({ id: TaskId, state: State, dueAt: Instant }).annotate({
+  identifier: "Rescheduled"
+})
 
 /** To how many something was done, or would be. */
 export const CountShape = Schema.Struct({ count: Count, left: Schema.optionalKey(Count) }).annotate({

@@ -13,12 +13,15 @@ local function count_ends(letter, count, now)
   redis.call("PEXPIRE", stat, minutes_kept)
 end
 
--- Tells a parent in this partition that a child has ended. The last one it waits for lets its next run start.
-local function child_ended(parent, child)
+-- Tells a parent in this partition that a child has ended. The last one it waits for lets its next run start; the first one that
+-- has failed, where it is hasty: then `!` is among those it waits for.
+local function child_ended(parent, child, has_failed)
   redis.call("SREM", key.children(parent), child)
-  redis.call("SREM", key.awaited(parent), child)
+  local was_awaited = redis.call("SREM", key.awaited(parent), child) == 1
   local entry = redis.call("HGET", key.waiting, parent)
-  if entry and redis.call("EXISTS", key.awaited(parent)) == 0 then
+  local left = entry and redis.call("SCARD", key.awaited(parent))
+  local may_go = left == 1 or (has_failed and was_awaited)
+  if left == 0 or (entry and may_go and redis.call("SISMEMBER", key.awaited(parent), "!") == 1) then
     redis.call("HDEL", key.waiting, parent)
     put({ entry }, true)
     ring()
@@ -89,10 +92,11 @@ local function untie(id, record, lines)
       if byte(record) ~= 70 then
         segments.keep_for(rest, id)
       end
+      local has_failed = byte(record) ~= 83
       if home == partition then
-        child_ended(parent, child)
+        child_ended(parent, child, has_failed)
       else
-        redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest .. " " .. run)
+        redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest .. " " .. run .. (has_failed and " failed" or ""))
       end
     elseif kind == "s" then
       if byte(record) == 67 then

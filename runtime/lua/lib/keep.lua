@@ -6,13 +6,29 @@ at_start(function()
   is_governed = true
 end)
 
--- When the newest run of a task became due, if that was later than it was submitted, else 0. It stands before the input or last of
--- all, where no text can be taken for it.
+-- When the newest run of a living task became due, if that was later than it was submitted, else 0. It stands before the input or
+-- last of all, where no text can be taken for it.
 local function due_of(record)
+  record = record and byte(record) == 81 and record
   local head = record and sub(record, 1, (find(record, '"input":', 1, true) or #record + 1) - 1) or ""
   local first = string.match(head, '"dueAt":(%d+)')
   local again = record and not first and string.match(record, '"dueAt":(%d+)}$')
   return tonumber(first or again or 0)
+end
+
+-- The same record with another such time, in its place, or last of all where it had none.
+local function with_due(record, due)
+  local field = '"dueAt":' .. digits(due)
+  local input = find(record, '"input":', 1, true) or #record + 1
+  local first, last = find(sub(record, 1, input - 1), '"dueAt":%d+')
+  if not first then
+    first, last = find(record, '"dueAt":%d+}$')
+    last = first and last - 1
+  end
+  if first then
+    return sub(record, 1, first - 1) .. field .. sub(record, last + 1)
+  end
+  return sub(record, 1, -2) .. "," .. field .. "}"
 end
 
 -- Why the partition takes no more tasks: the letter of a bound (d: depth, a: age, k: a key's depth) and its number; or

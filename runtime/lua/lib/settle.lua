@@ -142,18 +142,22 @@ local function store_acts(acts)
 end
 
 -- A parent waits for those of its children that live. An ordered box goes on being taken meanwhile. Where nobody will tell of one
--- that it saw alive in another partition, a dead letter that is tried again there, it looks once in a while (milliseconds).
+-- that it saw alive in another partition, a dead letter that is tried again there, it looks once in a while (milliseconds). A
+-- hasty one (`!` stands before its children) looks again where one of them has ended since it looked.
 local look_again = 50
 local function let_wait(parent)
   local id, awaited, home, is_elsewhere = id_of(parent[1]), {}, partition_name() .. ".", false
-  for child in string.gmatch(parent[2], "%S+") do
+  local is_hasty, named = sub(parent[2], 1, 1) == "!", 0
+  for child in string.gmatch(parent[2], "[^ !]+") do
+    named = named + 1
     if redis.call("SISMEMBER", key.children(id), child) == 1 then
       awaited[#awaited + 1] = child
     end
     is_elsewhere = is_elsewhere or sub(child, 1, #home) ~= home
   end
   redis.call("DEL", key.awaited(id))
-  if #awaited > 0 then
+  if #awaited > 0 and (not is_hasty or #awaited == named) then
+    awaited[#awaited + 1] = is_hasty and "!" or nil
     send("SADD", key.awaited(id), awaited)
     redis.call("HSET", key.waiting, id, parent[1])
   elseif is_elsewhere then

@@ -6,6 +6,17 @@ local function tie(id, line)
   redis.call("HSET", key.ties, id, lines and lines .. "\n" .. line or line)
 end
 
+-- Keeps what finds a task again by its idempotency key for so long from now on at least, in milliseconds as text: a delayed task names
+-- such guards in its lines.
+local function keep_guards(id, kept)
+  for member in string.gmatch("\n" .. (redis.call("HGET", key.ties, id) or ""), "\nk([^\n]*)") do
+    local points_at = redis.call("GET", key.guard(member))
+    if points_at and sub(points_at, 1, 26) == id then
+      redis.call("PEXPIRE", key.guard(member), kept, "GT")
+    end
+  end
+end
+
 -- What is said of new tasks, gathered for `store_ties`: their lines, alarms, and boxes.
 local tied, alarms, said, boxes_said
 at_start(function()

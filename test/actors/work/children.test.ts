@@ -68,6 +68,25 @@ for (const [store, system] of [
       }).pipe(Effect.provide(system([handler, double])))
     })
 
+    it.live("names the parent in the record of a child that has ended, and none in the parent's own", () => {
+      const handler = parent(async (ctx) => {
+        const child = await ctx.submit(double, { n: 1 })
+        await ctx.all([child])
+        return child.id
+      })
+      return Effect.gen(function* () {
+        const { ask, task } = yield* Dispatcher
+
+        const ended = yield* ask({ name: "parent" })
+
+        const child = yield* task((ended as { output: TaskId }).output)
+        expect(child).toMatchObject({ name: "double", state: "succeeded" })
+        const record = yield* task(child.parent!)
+        expect(record.name).toBe("parent")
+        expect(record).not.toHaveProperty("parent")
+      }).pipe(Effect.provide(system([handler, double])))
+    })
+
     it.live("says what a child would be refused for, every fault of it, and stores nothing", () => {
       const picky = defineTask({
         name: "picky",
@@ -91,6 +110,84 @@ for (const [store, system] of [
         expect(output["key"]).toMatchObject([{ path: "/key" }])
       }).pipe(Effect.provide(system([handler, picky])))
     })
+
+    it.live(
+      "cancels the others at the first failure where it is told to, and says the same of it again",
+      () => {
+        const seen: Array<TaskId> = []
+        const slow = defineTask.effect({ name: "slow", run: () => Effect.never })
+        const grandchildren: Array<TaskId> = []
+        const nest = parent(async (ctx) => {
+          const child = await ctx.submit(slow, null)
+          grandchildren.push(child.id)
+          await ctx.all([child])
+        }, "nest")
+        const begun = defineTask({
+          name: "begun",
+          retry: { attempts: 1 },
+          run: async () => {
+            while (grandchildren.length === 0) await Bun.sleep(1)
+            throw new TypeError("no such number")
+          }
+        })
+        const handler = parent(async (ctx) => {
+          const children = [
+            await ctx.submit(slow, null),
+            await ctx.submit(nest, null),
+            await ctx.submit(begun, null),
+            await ctx.submit(slow, null, { queue: "other" })
+          ]
+          try {
+            return await ctx.all(children, { onFailure: "cancel" })
+          } catch (error) {
+            if (!(error instanceof ChildFailed)) throw error
+            seen.push(error.child as TaskId)
+            // A run more, in which the others have not succeeded either.
+            await ctx.all([await ctx.submit(double, { n: 2 })])
+            return { of: children.map(({ id }) => id), child: error.child, state: error.state }
+          }
+        })
+        return Effect.gen(function* () {
+          const { ask, task } = yield* Dispatcher
+
+          const { output } = (yield* ask({ name: "parent" })) as {
+            readonly output: { of: ReadonlyArray<TaskId>; child: TaskId; state: string }
+          }
+
+          expect(output).toMatchObject({ child: output.of[2]!, state: "failed" })
+          expect(new Set(seen)).toEqual(new Set([output.of[2]!]))
+          expect(seen.length).toBeGreaterThanOrEqual(2)
+          const states = yield* Effect.forEach(output.of, (id) => Effect.map(task(id), ({ state }) => state))
+          expect(states).toEqual(["cancelled", "cancelled", "failed", "cancelled"])
+          // Theirs are cancelled after them.
+          yield* Effect.repeat(task(grandchildren[0]!), {
+            until: ({ state }) => state === "cancelled",
+            schedule: Schedule.spaced("2 millis")
+          })
+        }).pipe(Effect.provide(system([handler, nest, begun, slow, double])))
+      }
+    )
+
+    it.live(
+      "gives all outputs where none fails, though it would cancel; and refuses what it does not know",
+      () => {
+        const handler = parent((ctx) =>
+          ctx.group(
+            [1, 2].map((n) => ({ task: double, input: { n } })),
+            { onFailure: "cancel" }
+          )
+        )
+        const misspelt = parent((ctx) => ctx.group([], { onFailure: "cancle" as never }), "misspelt")
+        return Effect.gen(function* () {
+          const { ask } = yield* Dispatcher
+
+          expect(yield* ask({ name: "parent" })).toMatchObject({ output: [2, 4] })
+          expect(yield* ask({ name: "misspelt" })).toMatchObject({
+            error: { message: 'onFailure "cancle" is not fail, cancel or collect' }
+          })
+        }).pipe(Effect.provide(system([handler, misspelt, double])))
+      }
+    )
 
     it.live("waits for them without being a run, and is given their outputs in order", () => {
       const runs: Array<number> = []

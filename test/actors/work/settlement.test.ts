@@ -165,11 +165,11 @@ describe("a run that snoozes, or waits for children,", () => {
   test("waits for the children it has, under its next run", () => {
     const children = ["default.0.A", "other.0.B"] as ReadonlyArray<string> as ReadonlyArray<TaskId>
     const claimed = aClaim({ dueAt: 900 })
-    const settlement = settlementOf(claimed, { kind: "wait", children }, at)
+    const settlement = settlementOf(claimed, { kind: "wait", hasty: false, children }, at)
 
     expect(settlement).toMatchObject({ kind: "wait", entry: claimed.entry, children })
     expect(outcomeOf(settlement)).toBe("waiting")
-    const { envelope, header } = nextOf(claimed, { kind: "wait", children })
+    const { envelope, header } = nextOf(claimed, { kind: "wait", hasty: false, children })
     expect(header.run).toBe(2)
     // Nobody knows when the last child will have ended.
     expect(envelope.dueAt).toBeUndefined()

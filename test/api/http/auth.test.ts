@@ -205,6 +205,7 @@ for (const kind of ["memory", "redis"] as const) {
       const { id } = (
         await one.ask("POST", "/v1/tasks", { key: admin.key, body: { name: "shop.count", delayMs: 60_000 } })
       ).body
+      await one.ask("POST", `/v1/tasks/${id}/reschedule`, { key: admin.key, body: { delayMs: 90_000 } })
       await one.ask("POST", `/v1/tasks/${id}/cancel`, { key: admin.key })
       await one.ask("POST", "/v1/dead/purge", { key: reader.key, body: {} })
       await one.ask("POST", "/v1/dead/purge?dryRun=1", { key: admin.key, body: {} })
@@ -213,13 +214,14 @@ for (const kind of ["memory", "redis"] as const) {
       let noted: ReadonlyArray<Record<string, unknown>> = []
       await eventually(async () => {
         noted = (await one.ask("GET", "/v1/audit", { key: admin.key })).body.entries
-        return noted.length >= 3
+        return noted.length >= 4
       }, 2_000)
 
       expect(noted.toSorted((a, b) => (String(a["what"]) < String(b["what"]) ? -1 : 1))).toMatchObject([
         { what: "cancelTask", on: `/v1/tasks/${id}/cancel`, who: admin.id, outcome: "done", tenant: "gamma" },
         { what: "deleteSchedule", on: "/v1/schedules/none", who: admin.id, outcome: "schedule-not-found" },
-        { what: "purgeDead", on: "/v1/dead/purge", who: reader.id, role: "read", outcome: "forbidden" }
+        { what: "purgeDead", on: "/v1/dead/purge", who: reader.id, role: "read", outcome: "forbidden" },
+        { what: "rescheduleTask", on: `/v1/tasks/${id}/reschedule`, who: admin.id, outcome: "done" }
       ])
       const page = await one.ask("GET", "/v1/audit?limit=2", { key: admin.key })
       const rest = await one.ask("GET", `/v1/audit?limit=2&cursor=${page.body.next}`, { key: admin.key })

@@ -562,6 +562,41 @@ describe("what is shown", () => {
     })
   }
 
+  test("of a task that waits for its time has what lets it run now, or gives it another one", async () => {
+    const { task: view } = await script("view-task")
+    const { elementsOf, textOf } = await script("tree")
+    const asked: Array<readonly [name: string, body: unknown]> = []
+    const page = {
+      route: { parts: ["x"] },
+      now,
+      local: {},
+      can: () => true,
+      act: async (run: () => Promise<string | undefined>) => void (await run()),
+      inquire: async () => ({ runAt: "2030-01-31T09:00:00Z" }),
+      ask: async (name: string, { body }: { readonly body: unknown }) => void asked.push([name, body])
+    }
+    const offered = async (state: string) => {
+      const waiting = { ...task, state, attempts: [], error: undefined, dueAt: iso }
+      const trees = [view.draw({ ...page, data: waiting })].flat(Infinity).filter(Boolean)
+      const buttons = elementsOf(trees).filter(({ tag }: { readonly tag: string }) => tag === "button")
+      for (const button of buttons)
+        if (["Run now", "Another time…"].includes(textOf(button))) await button.props.onclick()
+      return buttons.map((button: Tree) => textOf(button)).slice(0, 3)
+    }
+
+    for (const state of ["scheduled", "retrying"]) {
+      expect(await offered(state)).toEqual(["Run now", "Another time…", "Cancel…"])
+    }
+    expect(asked.slice(0, 2)).toEqual([
+      ["rescheduleTask", { delayMs: 0 }],
+      ["rescheduleTask", { runAt: "2030-01-31T09:00:00Z" }]
+    ])
+    for (const state of ["queued", "running", "waiting"]) {
+      expect((await offered(state))[0]).toBe("Cancel…")
+    }
+    expect(asked).toHaveLength(4)
+  })
+
   test("is what the document says: what stays the same is the same node, with what was typed into it", async () => {
     const { show } = await script("patch")
     const { h } = await script("tree")

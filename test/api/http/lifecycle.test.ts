@@ -50,6 +50,30 @@ describe("the stream of all tasks", () => {
     })
   )
 
+  promise("tells of another time when that is, and how the task stands", () =>
+    Effect.gen(function* () {
+      const { post, request, submit } = yield* anApi()
+      const { take } = framesOf(yield* request("/v1/events?type=task.rescheduled"))
+      yield* take(1)
+      const id = yield* submit({ delayMs: 60_000, tags: ["a"] })
+      const runAt = new Date(Date.now() + 30_000).toISOString()
+
+      yield* post(`/v1/tasks/${id}/reschedule`, { runAt })
+      yield* post(`/v1/tasks/${id}/reschedule`, { delayMs: 0 })
+
+      const [later, now] = yield* take(2)
+      expect(later).toMatchObject({
+        event: "task.rescheduled",
+        data: { task: id, state: "scheduled", attempt: 0, dueAt: runAt, tags: ["a"] }
+      })
+      const { at } = now!.data as { readonly at: string }
+      expect(now!.data).toMatchObject({ task: id, state: "queued", dueAt: at })
+      yield* (yield* (yield* aWorker()).claimOne).retry({ type: "Odd", message: "no" }, 60_000)
+      yield* post(`/v1/tasks/${id}/reschedule`, { delayMs: 30_000 })
+      expect(yield* take(1)).toMatchObject([{ data: { task: id, state: "retrying", attempt: 1 } }])
+    })
+  )
+
   promise("tells only what was asked for", () =>
     Effect.gen(function* () {
       const { request, submit } = yield* anApi()

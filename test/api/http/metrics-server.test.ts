@@ -5,6 +5,7 @@ import * as MetricsServer from "../../../api/http/metrics-server.ts"
 import { Settings, type SettingsShape } from "../../../runtime/config.ts"
 import { it } from "../../support/effect.ts"
 import { readExposition, valueOf } from "../../support/exposition.ts"
+import { answerTo } from "../../support/socket.ts"
 
 /** Serves, and gives the address that it has logged. */
 const serving = Effect.fnUntraced(function* (over: Partial<SettingsShape>) {
@@ -33,6 +34,16 @@ describe("a process without an API", () => {
       expect((yield* get(`${url}/healthz`)).status).toBe(200)
       expect((yield* get(`${url}/v1/tasks`)).status).toBe(404)
       expect((yield* get(`${url}/metrics`, { method: "POST" })).status).toBe(405)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("tells a check that names no host, as HTTP/1.0 needs none, that it lives", () =>
+    Effect.gen(function* () {
+      const url = yield* serving({ metricsPort: 0 })
+
+      const answer = yield* answerTo(Number(new URL(url!).port), "GET /healthz HTTP/1.0\r\n\r\n")
+
+      expect(answer).toStartWith("HTTP/1.1 200")
     }).pipe(Effect.scoped)
   )
 

@@ -126,6 +126,7 @@ const prepared: Readonly<Record<string, (client: Client) => Promise<Said>>> = {
   getResult: async (client) => ({ id: await aResult(client) }),
   followTask: async (client) => ({ id: await aResult(client) }),
   cancelTask: async (client) => ({ id: await aTask(client, later) }),
+  rescheduleTask: async (client) => ({ id: await aTask(client, later) }),
   retryTask: async (client) => ({ id: await aFailure(client) }),
   getFile: async ({ send }) => ({
     id: idOf(await send("POST", "/v1/files", "text", { "content-type": "text/plain" }))

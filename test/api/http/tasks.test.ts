@@ -57,6 +57,58 @@ describe("submitting a task", () => {
   )
 })
 
+describe("another time for a task", () => {
+  promise("is answered with how the task stands then", () =>
+    Effect.gen(function* () {
+      const { ask, post, submit } = yield* anApi()
+      const id = yield* submit({ delayMs: 3_600_000 })
+      const runAt = new Date(Date.now() + 60_000).toISOString()
+
+      const moved = yield* post(`/v1/tasks/${id}/reschedule`, { runAt })
+
+      expect(moved).toMatchObject({ status: 200, body: { id, state: "scheduled", dueAt: runAt } })
+      expect((yield* ask(`/v1/tasks/${id}`)).body).toMatchObject({ state: "scheduled", dueAt: runAt })
+      const now = yield* post(`/v1/tasks/${id}/reschedule`, { delayMs: 0 })
+      expect(now).toMatchObject({ status: 200, body: { id, state: "queued" } })
+      expect((yield* ask(`/v1/tasks/${id}`)).body.state).toBe("queued")
+      expect(yield* post(`/v1/tasks/${id}/reschedule`, { delayMs: 0 })).toMatchObject({
+        status: 409,
+        body: {
+          type: "not-reschedulable",
+          detail: `${id} is queued; only a task that is scheduled or retrying can be given another time`
+        }
+      })
+    })
+  )
+
+  promise("is refused where it cannot be, with what is at fault", () =>
+    Effect.gen(function* () {
+      const { ask, post, submit } = yield* anApi()
+      const id = yield* submit({ delayMs: 3_600_000, deadlineMs: 7_200_000 })
+      const { body: before } = yield* ask(`/v1/tasks/${id}`)
+      const path = `/v1/tasks/${id}/reschedule`
+      const faults: ReadonlyArray<readonly [body: object, pointer: string, message: string]> = [
+        [{}, "", "say when it is due: give delayMs, 0 for at once, or runAt"],
+        [{ runAt: "soon" }, "/runAt", "not a time in ISO 8601, such as 2030-01-31T09:00:00Z"],
+        [{ runAt: before.dueAt, delayMs: 1 }, "/runAt", "give either delayMs or runAt"],
+        [{ delay: 5 }, "/delay", "there is no such option; did you mean delayMs?"],
+        [{ delayMs: 8_000_000 }, "/delayMs", `is not before its deadline, ${before.deadlineAt}`]
+      ]
+
+      for (const [body, pointer, message] of faults) {
+        expect(yield* post(path, body)).toMatchObject({
+          status: 422,
+          body: { type: "task-refused", errors: [{ path: pointer, message }] }
+        })
+      }
+      expect((yield* post(path, { delayMs: -1 })).status).toBe(422)
+      expect((yield* post(`/v1/tasks/${absent}/reschedule`, { delayMs: 0 })).status).toBe(404)
+      expect((yield* ask(path, { method: "POST" })).status).toBe(415)
+      expect((yield* ask(`/v1/tasks/${id}`)).body).toEqual(before)
+    })
+  )
+})
+
 describe("a task's record", () => {
   promise("of one that waits says what it is, with times in ISO 8601", () =>
     Effect.gen(function* () {

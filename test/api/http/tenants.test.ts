@@ -181,6 +181,7 @@ const cases: Readonly<Record<string, Case>> = {
   submitTask: making("/v1/tasks", 202, { name: "shop.count" }),
   submitTasks: making("/v1/tasks/batch", 202, { tasks: [{ name: "shop.count" }] }),
   cancelTask: ofTask(later, "/cancel", 202, {}),
+  rescheduleTask: ofTask(later, "/reschedule", 200, { delayMs: 7_200_000 }),
   getTask: ofTask(later, "", 200),
   getInput: ofTask(later, "/input", 200),
   getResult: ofTask(later, "/result?waitMs=100", 202),

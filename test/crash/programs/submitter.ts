@@ -3,9 +3,16 @@
  * it makes it, and what came of it after.
  *
  * Started again it goes on where it was. What it had not heard of is unknown, and is said again where saying it twice
- * is harmless: a submit under an idempotency key, and a cancel.
+ * is harmless: a submit under an idempotency key, a cancel, and another time.
  */
-import { connect, type Named, StoreError, type SubmitOptions, TaskEnded } from "../../../api/client/index.ts"
+import {
+  connect,
+  type Named,
+  NotReschedulable,
+  StoreError,
+  type SubmitOptions,
+  TaskEnded
+} from "../../../api/client/index.ts"
 import type { Terms } from "../../support/history.ts"
 import { note, readHistory } from "../../support/history-file.ts"
 import { all } from "./workload.ts"
@@ -24,6 +31,8 @@ export type Planned =
     }
   /** Cancels the task that was submitted under the label, once it runs. */
   | { readonly op: "cancel"; readonly label: string }
+  /** Lets the delayed task that was submitted under the label run now. */
+  | { readonly op: "reschedule"; readonly label: string }
 
 const [file, json] = process.argv.slice(2)
 const plan: ReadonlyArray<Planned> = JSON.parse(json!)
@@ -60,7 +69,30 @@ const cancel = async (label: string) => {
   return task
 }
 
-const isRepeatable = (call: Planned) => call.op === "cancel" || call.terms?.idempotencyKey !== undefined
+const runNow = async (label: string) => {
+  const task = taskOf(label)!
+  note(file!, { op: "reschedule", label, phase: "invoke", task })
+  try {
+    await troupe.reschedule(task, { delay: 0 })
+  } catch (thrown) {
+    // Said again, it finds that the task is due already, or more than that.
+    if (!(thrown instanceof NotReschedulable && thrown.state !== "cancelled")) throw thrown
+  }
+  return task
+}
+
+const isRepeatable = (call: Planned) => call.op !== "submit" || call.terms?.idempotencyKey !== undefined
+
+const does = (call: Planned): Promise<string> => {
+  switch (call.op) {
+    case "submit":
+      return submit(call)
+    case "cancel":
+      return cancel(call.label)
+    case "reschedule":
+      return runNow(call.label)
+  }
+}
 
 /** Makes a call, and says what came of it. */
 const make = async (call: Planned): Promise<"ok" | "fail" | "unknown"> => {
@@ -68,7 +100,7 @@ const make = async (call: Planned): Promise<"ok" | "fail" | "unknown"> => {
   if (op === "submit")
     note(file!, { op, label, phase: "invoke", ...(call.terms ? { terms: call.terms } : {}) })
   try {
-    const task = await (op === "submit" ? submit(call) : cancel(label))
+    const task = await does(call)
     note(file!, { op, label, phase: "ok", task })
     return "ok"
   } catch (thrown) {
@@ -86,8 +118,8 @@ for (const call of plan) {
     note(file!, { op, label, phase: "unknown" })
     if (!isRepeatable(call)) continue
   }
-  // There is nothing to cancel when nobody knows what became of its submit.
-  if (op === "cancel" && taskOf(label) === undefined) continue
+  // There is nothing to do it to when nobody knows what became of its submit.
+  if (op !== "submit" && taskOf(label) === undefined) continue
   while ((await make(call)) === "unknown" && isRepeatable(call));
 }
 await troupe.close()

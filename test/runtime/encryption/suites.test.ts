@@ -6,6 +6,8 @@ import { readKeyRing } from "../../../runtime/encryption/key-ring.ts"
 import { agentsSuite } from "../../suite/agents.ts"
 import { earlyEndsSuite } from "../../suite/early-ends.ts"
 import { handoverSuite } from "../../suite/handover.ts"
+import { reschedulingSuite } from "../../suite/rescheduling.ts"
+import { sharesSuite } from "../../suite/shares.ts"
 import { stepsSuite } from "../../suite/steps.ts"
 import { lifecycleSuite } from "../../suite/lifecycle.ts"
 import { storeSuite } from "../../suite/store.ts"
@@ -22,3 +24,5 @@ earlyEndsSuite("Redis, sealed", sealed)
 waitingSuite("Redis, sealed", sealed)
 handoverSuite("Redis, sealed", sealed)
 lifecycleSuite("Redis, sealed", sealed)
+reschedulingSuite("Redis, sealed", sealed)
+sharesSuite("Redis, sealed", sealed)

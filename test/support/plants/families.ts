@@ -53,13 +53,13 @@ export const familyPlants: ReadonlyArray<Plant> = [
   // Waiting.
   plant(
     "the end of the last child wakes nobody",
-    `if entry and redis.call("EXISTS", key.awaited(parent)) == 0 then`,
-    "if false then"
+    "if left == 0 or (entry and may_go",
+    "if (entry and may_go"
   ),
   plant(
     "the end of any child wakes its parent",
-    `if entry and redis.call("EXISTS", key.awaited(parent)) == 0 then`,
-    "if entry then"
+    "if left == 0 or (entry and may_go",
+    "if entry or (entry and may_go"
   ),
   plant("a parent wakes again and again", `    redis.call("HDEL", key.waiting, parent)\n`, ""),
   plant(
@@ -86,10 +86,10 @@ export const familyPlants: ReadonlyArray<Plant> = [
   ),
   plant(
     "a parent in another partition is not told",
-    `        redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest .. " " .. run)\n`,
+    `        redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest .. " " .. run .. (has_failed and " failed" or ""))\n`,
     ""
   ),
-  plant("nobody learns of the outbox", `redis.call("EXISTS", key.outbox) }`, "0 }"),
+  plant("nobody learns of the outbox", `some_special and redis.call("EXISTS", key.outbox) or 0`, "0"),
   plant(
     "the children of a cancelled task go on",
     `          redis.call("RPUSH", key.outbox, "cancel " .. child)\n`,
@@ -144,5 +144,14 @@ export const familyPlants: ReadonlyArray<Plant> = [
     "a segment is forgotten though something came into it",
     'local is_as_swept = redis.call("ZSCORE", key.kept, segment) == ARGV[2]',
     'local is_as_swept = redis.call("ZSCORE", key.kept, segment)'
-  )
+  ),
+  plant("who is hasty waits for all", "(has_failed and was_awaited)", "false"),
+  plant("who is hasty is woken by what it does not wait for", "(has_failed and was_awaited)", "has_failed"),
+  plant(
+    "who is hasty waits for what has ended since it looked",
+    "(not is_hasty or #awaited == named)",
+    "true"
+  ),
+  plant("who is patient is hasty", 'redis.call("SISMEMBER", key.awaited(parent), "!") == 1', "true"),
+  plant("nobody elsewhere hears that a child has failed", '(has_failed and " failed" or "")', '""')
 ]

@@ -18,6 +18,7 @@ export const addresses = {
   getResult: get("/v1/tasks/:id/result", "follow"),
   followTask: get("/v1/tasks/:id/events", "follow"),
   cancelTask: post("/v1/tasks/:id/cancel", "submit"),
+  rescheduleTask: post("/v1/tasks/:id/reschedule", "submit"),
   retryTask: post("/v1/tasks/:id/retry", "operate"),
 
   listDead: get("/v1/dead", "read"),

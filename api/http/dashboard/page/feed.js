@@ -10,6 +10,7 @@ const windowMs = 2_000
 /** What is told. Progress is shown where a task is. */
 export const newsTypes = [
   "task.submitted",
+  "task.rescheduled",
   "task.started",
   "task.retrying",
   "task.completed",

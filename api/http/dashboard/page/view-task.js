@@ -42,6 +42,27 @@ const cancel = (page, { id }) =>
     }
   })
 
+const waitsForItsTime = ({ state }) => state === "scheduled" || state === "retrying"
+
+const runNow = (page, { id }) =>
+  page.act(async () => {
+    await page.ask("rescheduleTask", { parts: { id }, body: { delayMs: 0 } })
+    return "The task waits for its turn."
+  })
+
+const reschedule = (page, { dueAt, id }) =>
+  askingOnce(page, {
+    title: "Another time for this task",
+    text: "It becomes due then, be that sooner or later.",
+    button: "Set the time",
+    isDangerous: false,
+    fields: [{ name: "runAt", label: "Due at, in ISO 8601", value: dueAt ?? "", required: true }],
+    run: async ({ runAt }) => {
+      await page.ask("rescheduleTask", { parts: { id }, body: { runAt } })
+      return "The task has another time."
+    }
+  })
+
 const retry = (page, { id }) =>
   page.act(async () => {
     await page.ask("retryTask", { parts: { id }, body: {} })
@@ -132,6 +153,7 @@ const record = (page, task) => {
     ["Key", task.key && link(hrefOf("tasks", [], { key: task.key }), task.key)],
     ["Tags", task.tags.length === 0 ? undefined : tags(task.tags)],
     ["Tenant", task.tenant],
+    ["Parent", task.parent && link(hrefOf("tasks", [task.parent]), task.parent)],
     ["Attempt", `${count(task.attempt)} of ${count(task.maxAttempts)}`],
     ["Worker", task.worker && h("code", null, task.worker)],
     ...howLong(task, now)
@@ -278,6 +300,12 @@ export const task = {
         badge(data.state),
         h("strong", null, data.name),
         actions(
+          waitsForItsTime(data)
+            ? action(page, "rescheduleTask", "Run now", () => runNow(page, data))
+            : undefined,
+          waitsForItsTime(data)
+            ? action(page, "rescheduleTask", "Another time…", () => reschedule(page, data))
+            : undefined,
           hasEnded(data)
             ? undefined
             : action(page, "cancelTask", "Cancel…", () => cancel(page, data), "danger"),

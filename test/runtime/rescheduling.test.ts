@@ -1,0 +1,5 @@
+import { reschedulingSuite } from "../suite/rescheduling.ts"
+import { memoryStore, redisStore } from "../support/stores.ts"
+
+reschedulingSuite("memory", memoryStore)
+reschedulingSuite("Redis", redisStore)
