@@ -115,7 +115,7 @@ export const plants: ReadonlyArray<Plant> = [
     changes: [
       lua(
         "lib/finish",
-        'redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest .. " " .. run)',
+        'redis.call("RPUSH", key.outbox, "ended " .. child .. " " .. rest .. " " .. run .. (has_failed and " failed" or ""))',
         "rest = nil"
       )
     ],
