@@ -155,7 +155,8 @@ const submitAll = Effect.fnUntraced(function* (
   const rows = new Map<string, number>()
   const shared = {
     scope,
-    start,
+    // For its hosts alone, which a scope may name itself: a crawl of many pages does not store all of it with each.
+    ...(scope.hosts === undefined ? { start: originsOf(start) } : {}),
     linksMax: linksMost,
     ...(bytesMax === undefined ? {} : { bytesMax }),
     ...(delayMs === undefined ? {} : { delayMs }),

@@ -1,6 +1,7 @@
 import { describe, expect } from "bun:test"
 import { Effect } from "effect"
 import { Dispatcher } from "../../../actors/dispatch/dispatcher.ts"
+import { testTroupe } from "../../../api/testing/index.ts"
 import { crawlDiscover } from "../../../handlers/crawl-discover/index.ts"
 import { crawlFetch } from "../../../handlers/crawl-fetch/index.ts"
 import { Files } from "../../../runtime/files.ts"
@@ -91,7 +92,8 @@ describe("a crawl", () => {
         expect(further.length).toBeGreaterThan(50)
         expect(further.length).toBeLessThan(70)
         expect(output.leftOut["links"]).toBeGreaterThan(900)
-      })
+      }),
+    30_000
   )
 
   it.live("begins with what sitemaps name, indexes and packed ones among them", () =>
@@ -188,6 +190,26 @@ describe("a crawl", () => {
       const { origin } = yield* aSite((path) => page(path, path === "/" ? links : []))
       const { output } = yield* crawled({ start: [`${origin}/`], pagesMax: 3 })
       expect(output).toMatchObject({ fetched: 3, leftOut: { links: 5, pages: 1_998 } })
+    })
+  )
+
+  it.live("tells each page the hosts that it began with, and not all addresses", () =>
+    Effect.gen(function* () {
+      const { origin } = yield* aSite((path) => page(path))
+      const files = yield* temporaryFolder
+      const start = Array.from({ length: 40 }, (_, at) => `${origin}/start-${at}`)
+      yield* Effect.promise(async () => {
+        await using troupe = await testTroupe({
+          handlers: [crawlDiscover, crawlFetch],
+          settings: { files, networks: ["127.0.0.0/8"] }
+        })
+        const crawl = await troupe.submit(crawlDiscover, { start, delayMs: 0, connections: 8 })
+        await troupe.idle()
+        expect(await crawl.state()).toBe("succeeded")
+        const pages = troupe.runs(crawlFetch)
+        expect(new Set(pages.map(({ id }) => id)).size).toBe(40)
+        for (const { input } of pages) expect(input).toMatchObject({ start: [origin] })
+      })
     })
   )
 
